@@ -1,0 +1,123 @@
+// What guarded actions need of the machine that they run on, as interfaces: its clock, its processes, its commands and
+// its journal. The real ones are in clock.ts, processes.ts, command.ts and journal.ts; a simulation brings its own.
+import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+
+export interface Machine {
+  readonly clock: Clock;
+  readonly processes: Processes;
+  readonly commands: Commands;
+  readonly journal: Journal;
+}
+
+export interface Clock {
+  /** Milliseconds on a monotonic clock: only differences mean anything. */
+  now(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when that is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Which processes an action restarts: at least one of `commandString` and `user` is given, and all that is given must match. */
+export interface ProcessPattern {
+  /** A regular expression (RE2 syntax, so that it cannot run away) sought in the process's name, or with `fullCmd` in its command line. */
+  readonly commandString: string | null;
+  readonly fullCmd: boolean;
+  /** A user's name or numeric id. */
+  readonly user: string | null;
+}
+
+export interface RunningProcess {
+  readonly pid: number;
+  /** When it started, to compare with the moment at which a claim was made. */
+  readonly started: BootMoment;
+}
+
+export interface Processes {
+  /** This process. */
+  readonly self: ProcessIdentity;
+  /** Now, by this node's running time. */
+  moment(): BootMoment;
+  /** Does that very process live? `null` when this process cannot tell: another boot, or another pid namespace. */
+  isAlive(identity: ProcessIdentity): boolean | null;
+  /** The processes that match, without this process and its ancestors. */
+  matching(pattern: ProcessPattern): Promise<readonly RunningProcess[]>;
+  /** Ends a whole process group, named by its leader: SIGTERM, `killAfterMs`, SIGKILL. Resolves when none of it is left. Does nothing when the leader's pid belongs to another process by now. */
+  endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void>;
+}
+
+export interface CommandSpec {
+  /** The program and its arguments; never interpreted by a shell. */
+  readonly argv: readonly string[];
+  readonly cwd: string | null;
+  /** Added to this process's environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** `null`: as long as it takes. */
+  readonly timeoutMs: number | null;
+  /** Between SIGTERM and SIGKILL when it has to be ended. */
+  readonly killAfterMs: number;
+  /** `relay`: what it prints is passed on at once and its last 4 KiB kept. `inherit`: it has this process's own standard streams. `keep`: only the last 4 KiB are kept. */
+  readonly output: "relay" | "inherit" | "keep";
+}
+
+/** How a command ended: a value, whatever happened. */
+export interface CommandEnd {
+  readonly exitCode: number | null;
+  /** The signal that killed it, such as `SIGKILL`. */
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  /** Why it could not be started, in words, or `null`. */
+  readonly startProblem: string | null;
+  /** The last 4 KiB that it printed, standard output and standard error as they came; empty with `inherit`. */
+  readonly tail: string;
+  readonly ranMs: number;
+}
+
+export interface Commands {
+  /**
+   * Runs a command as the leader of a process group of its own.
+   * @param onGroup called with the group's leader after it exists and **before the command can do anything**: the
+   *   command starts only once this has returned, and never when the process dies or this throws before that
+   * @param signal aborted: the group is ended (SIGTERM, `killAfterMs`, SIGKILL) and the call resolves then
+   * @param relayed signals to pass on to the group, as they come
+   */
+  run(
+    spec: CommandSpec,
+    control: {
+      readonly onGroup: (leader: ProcessIdentity) => void | Promise<void>;
+      readonly signal?: AbortSignal;
+      readonly relayed?: { subscribe(listener: (signal: NodeJS.Signals) => void): () => void };
+    },
+  ): Promise<CommandEnd>;
+}
+
+/** How far a run under a durable claim has come. */
+export type RunPhase = "settling" | "running" | "verifying" | "succeeded" | "failed";
+
+/** What a node remembers of a run under a durable claim, until the claim is gone. */
+export interface RunEntry {
+  readonly claim: string;
+  readonly lock: string;
+  readonly action: string;
+  readonly agent: ProcessIdentity;
+  readonly phase: RunPhase;
+  /** The leader of the process group that runs the command or the check. */
+  readonly group: ProcessIdentity | null;
+}
+
+/** Attempts that ended without the action having been run. */
+export interface Attempts {
+  readonly first: BootMoment;
+  readonly count: number;
+}
+
+/** What this node must not forget when the process dies. Every write is on disk when it returns, whole or not at all. */
+export interface Journal {
+  attempts(action: string): Attempts | null;
+  /** Adds an attempt that ended at `moment`; gives all that there are now. */
+  addAttempt(action: string, moment: BootMoment): Attempts;
+  clearAttempts(action: string): void;
+  runs(action: string): readonly RunEntry[];
+  saveRun(entry: RunEntry): void;
+  removeRun(action: string, claim: string): void;
+  /** The actions of which anything is remembered, sorted. */
+  actions(): readonly string[];
+}

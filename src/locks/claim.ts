@@ -1,0 +1,175 @@
+// What a claim is: its record in a store, who owns it, and how both are read back from bytes that anyone may have written.
+import type { Contender } from "./rule.js";
+
+/** A process that cannot be mistaken for a later one with the same pid. Wall time plays no part in it. */
+export interface ProcessIdentity {
+  /** The kernel's id of this boot; `null` where the system has none. */
+  readonly bootId: string | null;
+  /** The pid namespace, as `/proc/self/ns/pid` names it; `null` where there is none. */
+  readonly pidNamespace: string | null;
+  readonly pid: number;
+  /** Clock ticks from boot to the process's start; `null` where they are not to be had. */
+  readonly startTicks: number | null;
+}
+
+/** Who made a claim. */
+export interface Owner {
+  readonly node: string;
+  readonly principal: string;
+  /** The declared action that the claim is for; `null` for leases and the library. */
+  readonly action: string | null;
+  /** `null` for contenders that are not Holdline's. */
+  readonly process: ProcessIdentity | null;
+}
+
+/** Why a durable claim is kept although its action has ended: it makes the claim toxic. */
+export interface Failure {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** In words: what failed, for the people who wait behind it. */
+  readonly message: string;
+  /** The last 4 KiB of what the failed command printed. */
+  readonly output: string;
+  /** Milliseconds since 1970 by the coordinator's clock. */
+  readonly at: number;
+}
+
+/** A moment of a node's own running time, to compare with process starts. */
+export interface BootMoment {
+  readonly bootId: string | null;
+  /** Clock ticks since boot; `null` where they are not to be had, and `wallMs` is compared instead. */
+  readonly ticks: number | null;
+  /** Milliseconds since 1970 by the node's clock: used only where there are no ticks. */
+  readonly wallMs: number;
+}
+
+/** What a store keeps of a claim. Everything else in {@link Claim} is the store's own knowledge. */
+export interface ClaimRecord {
+  readonly owner: Owner;
+  readonly key: string | null;
+  readonly slots: number;
+  /** When the durable claim was made, by the node's own running time; `null` for ephemeral ones. */
+  readonly made: BootMoment | null;
+  /** For leases: milliseconds since 1970 by the coordinator's clock. */
+  readonly expiresAt: number | null;
+  readonly reason: string | null;
+  readonly data: unknown;
+  readonly failure: Failure | null;
+}
+
+/** A claim as a coordinator reads it, in its queue. */
+export interface Claim extends ClaimRecord, Contender {
+  /** Shared by the entries of one claimant in several queues. For foreign contenders, the store's name of the entry. */
+  readonly id: string;
+  readonly lock: string;
+  /** The store's own name of this entry: what the coordinator's methods take. */
+  readonly ref: string;
+  /** Changes with every write to the entry: conditional writes name the revision that was read. */
+  readonly revision: number;
+  /** Outlives its session. */
+  readonly durable: boolean;
+  /** Is the process that made it known to the store to be connected? Always true of an ephemeral claim. */
+  readonly alive: boolean;
+  /** When it was joined, or for a durable one settled: milliseconds since 1970 by the coordinator's clock. */
+  readonly since: number;
+  /** Grows with every change of holder; `null` while the claim waits and for ephemeral claims. */
+  readonly fencingToken: number | null;
+}
+
+/** The condition of a claim, for people and for `locks --json`. */
+export type Condition = "running" | "stale" | "failed" | "leased" | "waiting";
+
+/**
+ * The condition of a claim in its queue.
+ * @param held whether the rule says that the claim is held
+ * @param ownerGone whether its process is known to be gone
+ */
+export function conditionOf(claim: Claim, held: boolean, ownerGone: boolean): Condition {
+  if (claim.failure !== null) return "failed";
+  if (!held) return "waiting";
+  if (claim.expiresAt !== null) return "leased";
+  return claim.durable && ownerGone ? "stale" : "running";
+}
+
+const RECORD_VERSION = 1;
+
+/** The record of a claim as text for a store. */
+export function encodeRecord(record: ClaimRecord): string {
+  return JSON.stringify({ v: RECORD_VERSION, ...record, slots: Number.isFinite(record.slots) ? record.slots : null });
+}
+
+/**
+ * The record out of a store's text; `null` for anything that is not one. A caller must then take the entry for an
+ * exclusive claim of somebody else: garbage is never free.
+ */
+export function decodeRecord(text: string): ClaimRecord | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(value) || value["v"] !== RECORD_VERSION) return null;
+  const owner = decodeOwner(value["owner"]);
+  const key = value["key"];
+  const slots = value["slots"] === null ? Number.POSITIVE_INFINITY : value["slots"];
+  if (owner === null || !isTextOrNull(key) || !isSlots(slots)) return null;
+  if (!isNumberOrNull(value["expiresAt"]) || !isTextOrNull(value["reason"])) return null;
+  const made = decodeMoment(value["made"]);
+  const failure = decodeFailure(value["failure"]);
+  if (made === undefined || failure === undefined) return null;
+  return { owner, key, slots, made, expiresAt: value["expiresAt"], reason: value["reason"], data: value["data"] ?? null, failure };
+}
+
+/** May `value` be a claim's slots: a whole number from 1, or no limit? */
+export function isSlots(value: unknown): value is number {
+  return typeof value === "number" && value >= 1 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY);
+}
+
+/** Reads a {@link ProcessIdentity}; `null` for anything else. */
+export function decodeIdentity(value: unknown): ProcessIdentity | null {
+  if (!isObject(value)) return null;
+  const { bootId, pidNamespace, pid, startTicks } = value;
+  if (!isTextOrNull(bootId) || !isTextOrNull(pidNamespace) || !isNumberOrNull(startTicks)) return null;
+  if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) return null;
+  return { bootId, pidNamespace, pid, startTicks };
+}
+
+/** Reads a {@link BootMoment}: `null` when there is none, `undefined` for anything else. */
+export function decodeMoment(value: unknown): BootMoment | null | undefined {
+  if (value === null || value === undefined) return null;
+  if (!isObject(value) || !isTextOrNull(value["bootId"]) || !isNumberOrNull(value["ticks"])) return undefined;
+  if (typeof value["wallMs"] !== "number") return undefined;
+  return { bootId: value["bootId"], ticks: value["ticks"], wallMs: value["wallMs"] };
+}
+
+function decodeOwner(value: unknown): Owner | null {
+  if (!isObject(value)) return null;
+  const { node, principal, action } = value;
+  if (typeof node !== "string" || typeof principal !== "string" || !isTextOrNull(action)) return null;
+  const process = value["process"] === null ? null : decodeIdentity(value["process"]);
+  if (value["process"] !== null && process === null) return null;
+  return { node, principal, action, process };
+}
+
+function decodeFailure(value: unknown): Failure | null | undefined {
+  if (value === null || value === undefined) return null;
+  if (!isObject(value)) return undefined;
+  const { exitCode, signal, message, output, at } = value;
+  if (!isNumberOrNull(exitCode) || !isTextOrNull(signal)) return undefined;
+  if (typeof message !== "string" || typeof output !== "string" || typeof at !== "number") return undefined;
+  return { exitCode, signal, message, output, at };
+}
+
+/** Is it a plain object, such as JSON makes? */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === "string";
+}
+
+function isNumberOrNull(value: unknown): value is number | null {
+  return value === null || (typeof value === "number" && Number.isFinite(value));
+}

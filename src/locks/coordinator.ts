@@ -1,0 +1,177 @@
+// The seam: what Holdline asks of a store of queues, and what every store promises. The rule and all policy live above
+// it. The promises are held by the conformance suite, which each coordinator passes against its real server.
+import type { Claim, ClaimRecord, Owner } from "./claim.js";
+import type { Contender } from "./rule.js";
+
+/** A process's liveness with a store. When it ends, so do its ephemeral claims, and a new one takes its place. */
+export interface Session {
+  readonly id: string;
+  /**
+   * Aborted before the store can have ended the session, early enough for what depends on it to be stopped: when the
+   * store has not answered for {@link LOST_AFTER} of the session timeout, or has said that the session is over.
+   */
+  readonly lost: AbortSignal;
+  /** How long after `lost` the store may still honour the session, in milliseconds: the time left to stop what depends on it. */
+  readonly graceMs: number;
+}
+
+/** The part of the session timeout without an answer after which a session counts as lost: the rest is for stopping what depends on it. */
+export const LOST_AFTER = 0.8;
+
+/** What is asked for: one claim on one or several locks. */
+export interface Draft {
+  /** A UUID of the caller's: how the claim is found again after a lost reply. */
+  readonly id: string;
+  readonly locks: readonly string[];
+  readonly key: string | null;
+  readonly slots: number;
+  readonly owner: Owner;
+  readonly reason: string | null;
+  readonly data: unknown;
+}
+
+/** An entry of a queue as far as the rule needs it. */
+export interface Place extends Contender {
+  readonly ref: string;
+}
+
+/** An entry to write to: the revision makes the write conditional. */
+export interface Entry {
+  readonly lock: string;
+  readonly ref: string;
+  readonly revision: number;
+}
+
+/** One's own entry in a queue, and those ahead of it, first come first. */
+export interface Standing extends Entry {
+  readonly ahead: readonly Place[];
+}
+
+/** A claim that stands in line. */
+export interface Joined {
+  /** The session that the ephemeral entries belong to. */
+  readonly session: Session;
+  /** One for each of the draft's locks, in their order. */
+  readonly standings: readonly Standing[];
+}
+
+/** A durable claim in hand. */
+export interface Settled {
+  readonly entries: readonly Entry[];
+  /** Grows with every change of holder of each lock. */
+  readonly fencingToken: number;
+}
+
+/** How a durable claim ended. */
+export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "failed";
+
+/** What the history is told when a durable claim ends. */
+export interface Ending {
+  readonly event: EndEvent;
+  /** The principal who ended it. */
+  readonly by: string;
+  readonly reason: string | null;
+}
+
+/** A record of the history. Times are milliseconds since 1970 by the coordinator's clock. */
+export interface HistoryRecord extends Ending {
+  readonly lock: string;
+  readonly claim: string;
+  readonly owner: Owner;
+  readonly claimedAt: number;
+  readonly endedAt: number;
+  readonly data: unknown;
+}
+
+/**
+ * What became of a conditional write: `done`; `gone`, the entry is no longer there; `changed`, it is there but no
+ * longer as it was read. After a lost reply the store is asked what happened, so these are facts and not guesses.
+ */
+export type WriteOutcome = "done" | "gone" | "changed";
+
+/**
+ * A store of queues. Every method that waits takes a signal and rejects with its reason when it is aborted. Unless
+ * said otherwise they reject with `UnreachableError` when the store does not answer in time and with
+ * `HoldlineError("not-allowed")` when it refuses.
+ */
+export interface Coordinator {
+  /**
+   * Joins the end of every lock's queue in one transaction, ephemerally. Idempotent by the draft's id: after a lost
+   * reply the claim is found again, never doubled. An aborted join leaves no entry behind, or one that ends with the session.
+   */
+  join(draft: Draft, signal?: AbortSignal): Promise<Joined>;
+
+  /**
+   * Where one's own entry stands now. Read from the store.
+   * @throws SessionLostError when the entry was ephemeral and its session has ended
+   * @throws ClaimLostError when the entry is not there although its session lives
+   */
+  standing(entry: Entry, signal?: AbortSignal): Promise<Standing>;
+
+  /**
+   * Waits until at least one of the entries `refs` in the queue of `lock` has left, confirmed by the store, and gives
+   * those that have. A claim that settles does not leave.
+   * @throws SessionLostError when the session in which `joined` was made is lost meanwhile
+   */
+  departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]>;
+
+  /**
+   * Makes an ephemeral claim durable at its places, in one transaction, which also creates its liveness entry.
+   * Idempotent: after a lost reply it is looked up. The liveness entry comes back by itself with a new session.
+   * @throws SessionLostError when the entries went with their session, so that nothing was settled
+   * @throws ClaimLostError when the entries were taken away by someone else
+   */
+  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled>;
+
+  /** Takes over durable entries in place, with a new owner, liveness entry and fencing token; only if all are as they were read. */
+  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
+
+  /**
+   * Writes a new record to durable entries, with the same holder and the same fencing token; only if all are as they were read.
+   * On success the outcome is the entries with their new revisions.
+   */
+  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
+
+  /**
+   * Takes ephemeral entries out of their queues, waiting or held; nothing is recorded. When the store does not answer
+   * it gives the session up instead, so that they end with it, and resolves all the same: nothing is left behind.
+   */
+  withdraw(entries: readonly Entry[]): Promise<void>;
+
+  /** Ends durable claims and writes one history record for each entry, in one transaction; only if all are as they were read. */
+  leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome>;
+
+  /** A lock's whole queue in order, with everything that is known of each claim. Empty for a lock that nobody claims. */
+  queue(lock: string, signal?: AbortSignal): Promise<readonly Claim[]>;
+
+  /** The names of the locks that have claims, sorted. */
+  list(signal?: AbortSignal): Promise<readonly string[]>;
+
+  /** Ended durable claims, newest first, of one lock or of all (`null`). */
+  history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]>;
+
+  /** The store's clock, in milliseconds since 1970. */
+  now(signal?: AbortSignal): Promise<number>;
+
+  /** Ends the session at once, and with it every ephemeral claim. Never rejects; a second call does nothing. */
+  close(): Promise<void>;
+}
+
+/** What a coordinator is opened with, beside its URL. */
+export interface CoordinatorOptions {
+  readonly connectTimeoutMs: number;
+  readonly sessionTimeoutMs: number;
+  /** History records to keep for each lock. */
+  readonly historyKeep: number;
+  /** The longest pause between two looks at a store that cannot wake a waiter. */
+  readonly pollMs: number;
+  readonly log: Log;
+}
+
+/** The little that is asked of a log: pino's methods of the same names. */
+export interface Log {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}

@@ -1,0 +1,60 @@
+// Durations as people write them ("30 s", "10 min", "1 day"), in milliseconds inside.
+
+// Every unit that a duration may be written with, in milliseconds.
+const UNITS = new Map<string, number>([
+  ["ms", 1],
+  ["s", 1_000],
+  ["sec", 1_000],
+  ["second", 1_000],
+  ["seconds", 1_000],
+  ["m", 60_000],
+  ["min", 60_000],
+  ["minute", 60_000],
+  ["minutes", 60_000],
+  ["h", 3_600_000],
+  ["hour", 3_600_000],
+  ["hours", 3_600_000],
+  ["d", 86_400_000],
+  ["day", 86_400_000],
+  ["days", 86_400_000],
+]);
+
+/** What a valid duration looks like, for messages. */
+export const DURATION_FORM = 'a number of seconds, or a number and a unit: "250 ms", "30 s", "10 min", "2 hours", "1 day"';
+
+// A hundred years: longer is surely a mistake, and timers overflow long before.
+const LONGEST_MS = 100 * 365 * 86_400_000;
+
+/**
+ * Milliseconds out of a number of seconds or a text such as "10 min"; `null` for anything else, for a negative one,
+ * and for one above a hundred years.
+ */
+export function parseDurationMs(value: unknown): number | null {
+  let ms: number;
+  if (typeof value === "number") {
+    ms = value * 1_000;
+  } else if (typeof value === "string") {
+    const parts = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*$/i.exec(value);
+    if (parts === null) return null;
+    const unit = parts[2] === "" ? 1_000 : UNITS.get((parts[2] as string).toLowerCase());
+    if (unit === undefined) return null;
+    ms = Number(parts[1]) * unit;
+  } else {
+    return null;
+  }
+  return Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_MS ? ms : null;
+}
+
+/** A duration for a person, in its largest whole-ish unit: "0.25 s", "12 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */
+export function formatDuration(ms: number): string {
+  if (ms < 10_000) return `${Number((ms / 1_000).toFixed(ms < 1_000 ? 2 : 1))} s`;
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  const pair = (large: number, largeUnit: string, small: number, smallUnit: string) =>
+    small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
+  if (seconds < 3_600) return pair(Math.floor(seconds / 60), "min", seconds % 60, "s");
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1_440) return pair(Math.floor(minutes / 60), "h", minutes % 60, "min");
+  const hours = Math.floor(minutes / 60);
+  return pair(Math.floor(hours / 24), "d", hours % 24, "h");
+}

@@ -1,0 +1,94 @@
+// Waiting one's turn in the queues of one or several locks. Owns the loop between join and grant; it neither settles
+// nor runs anything, reads no clock, and knows no store but through the seam.
+//
+//   joining → waiting ⇄ looking → granted
+//                ↓ session lost → joining (at the end of the line)
+//                ↓ signal, or `look` says leave → withdrawn
+import { ClaimLostError, SessionLostError } from "./errors.js";
+import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
+import { blockers } from "./rule.js";
+
+/** How a wait ended. A wait that is aborted rejects with the signal's reason, after its claim has been withdrawn. */
+export type Turn =
+  | { readonly outcome: "granted"; readonly joined: Joined; readonly waited: boolean }
+  | { readonly outcome: "left" };
+
+/** What a waiter does between wake-ups, and how it learns of its progress. */
+export interface TurnOptions {
+  /** Ends the wait. The claim is withdrawn before the rejection. */
+  readonly signal: AbortSignal;
+  /**
+   * Called after a join that was not granted at once, whenever the line has moved, and after every pause; `leave`
+   * withdraws the claim. What it throws ends the wait likewise.
+   */
+  readonly look?: (standings: readonly Standing[]) => Promise<"stay" | "leave">;
+  /** Resolves when it is time for another look though nothing has moved. Without it only departures wake the waiter. */
+  readonly pause?: (claimsAhead: number, signal: AbortSignal) => Promise<void>;
+  /** The session ended while the claim waited: it joins anew, at the end. */
+  readonly onRejoin?: () => void;
+}
+
+/** Joins the line for a draft's locks and waits until the rule grants it, in all of them. */
+export async function takeTurn(coordinator: Coordinator, draft: Draft, options: TurnOptions): Promise<Turn> {
+  for (;;) {
+    const joined = await coordinator.join(draft, options.signal);
+    try {
+      const turn = await waitInLine(coordinator, draft, joined, options);
+      if (turn.outcome === "left") await coordinator.withdraw(joined.standings);
+      return turn;
+    } catch (error) {
+      if (error instanceof SessionLostError && !options.signal.aborted) {
+        options.onRejoin?.();
+        continue;
+      }
+      if (!(error instanceof ClaimLostError) && !joined.session.lost.aborted) await coordinator.withdraw(joined.standings);
+      throw error;
+    }
+  }
+}
+
+async function waitInLine(coordinator: Coordinator, draft: Draft, joined: Joined, options: TurnOptions): Promise<Turn> {
+  let standings = joined.standings;
+  let waited = false;
+  for (;;) {
+    const obstacles = standings.map((standing) => obstaclesOf(draft, standing));
+    const blocked = obstacles.findIndex((refs) => refs.length > 0);
+    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings }, waited };
+    waited = true;
+    if ((await options.look?.(standings)) === "leave") return { outcome: "left" };
+
+    const standing = standings[blocked] as Standing;
+    const gone = await departedOrPaused(coordinator, joined, standing, obstacles[blocked] as string[], options);
+    // What is ahead only shrinks. When nothing is left of what was known to be ahead the claim has its turn, and the
+    // store has said so; otherwise others may have left as well, and it is asked.
+    const ahead = standing.ahead.filter((place) => !gone.includes(place.ref));
+    const moved: Standing = ahead.length === 0 ? { ...standing, ahead } : await coordinator.standing(standing, options.signal);
+    standings = standings.map((other) => (other === standing ? moved : other));
+  }
+}
+
+function obstaclesOf(draft: Draft, standing: Standing): string[] {
+  const queue = [...standing.ahead, { key: draft.key, slots: draft.slots }];
+  return blockers(queue, standing.ahead.length).map((position) => (standing.ahead[position] as Place).ref);
+}
+
+/** The entries that have left; none when the pause was over first. */
+async function departedOrPaused(
+  coordinator: Coordinator,
+  joined: Joined,
+  standing: Standing,
+  refs: readonly string[],
+  options: TurnOptions,
+): Promise<readonly string[]> {
+  if (options.pause === undefined) return coordinator.departed(joined, standing.lock, refs, options.signal);
+  const wake = new AbortController();
+  const signal = AbortSignal.any([options.signal, wake.signal]);
+  const departure = coordinator.departed(joined, standing.lock, refs, signal);
+  const pause = options.pause(standing.ahead.length, signal).then(() => [] as const);
+  try {
+    return await Promise.race([departure, pause]);
+  } finally {
+    wake.abort();
+    await Promise.allSettled([departure, pause]);
+  }
+}
