@@ -95,7 +95,18 @@ const RECORD_VERSION = 1;
 
 /** The record of a claim as text for a store. */
 export function encodeRecord(record: ClaimRecord): string {
-  return JSON.stringify({ v: RECORD_VERSION, ...record, slots: Number.isFinite(record.slots) ? record.slots : null });
+  const { owner, key, slots, made, expiresAt, reason, data, failure } = record;
+  return JSON.stringify({
+    v: RECORD_VERSION,
+    owner,
+    key,
+    slots: Number.isFinite(slots) ? slots : null,
+    made,
+    expiresAt,
+    reason,
+    data,
+    failure,
+  });
 }
 
 /**

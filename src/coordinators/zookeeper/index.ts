@@ -1,0 +1,258 @@
+// The ZooKeeper coordinator: queues as sequential znodes in the form of Curator's recipes, durable claims as persistent
+// ones of the same name. It owns the waiting in line; what is in hand is holdings.ts's, sessions are session.ts's.
+import type { Claim, ClaimRecord } from "../../locks/claim.js";
+import type {
+  Coordinator,
+  CoordinatorOptions,
+  Draft,
+  Ending,
+  Entry,
+  HistoryRecord,
+  Joined,
+  Settled,
+  Standing,
+  WriteOutcome,
+} from "../../locks/coordinator.js";
+import { bestEffort, ClaimLostError } from "../../locks/errors.js";
+import { Holdings } from "./holdings.js";
+import type { Layout } from "./layout.js";
+import { claimPrefix, createLayout, orderClaims } from "./layout.js";
+import { encodeClaim } from "./records.js";
+import type { ZkSession } from "./session.js";
+import { fromWire, isLoss, Sessions } from "./session.js";
+import { listLocks, readHistory, readQueue } from "./tree.js";
+import { ensure, readClock, removeIfThere } from "./upkeep.js";
+import { parseZooKeeperUrl } from "./url.js";
+import { MODE, op, WireError, ZK } from "./wire.js";
+
+/**
+ * Connects to an ensemble.
+ * @param url see url.ts
+ * @throws UnreachableError when no server answers within the connect timeout
+ */
+export async function openZooKeeper(url: string, options: CoordinatorOptions): Promise<Coordinator> {
+  const coordinator = new ZooKeeperCoordinator(url, options);
+  try {
+    await coordinator.connected();
+  } catch (error) {
+    await coordinator.close();
+    throw error;
+  }
+  return coordinator;
+}
+
+class ZooKeeperCoordinator implements Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #layout: Layout;
+  readonly #sessions: Sessions;
+  readonly #holdings: Holdings;
+  /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
+  readonly #homes = new Map<string, ZkSession>();
+  #closing: Promise<void> | null = null;
+
+  constructor(url: string, options: CoordinatorOptions) {
+    const address = parseZooKeeperUrl(url);
+    this.#options = options;
+    this.#layout = createLayout(address.root);
+    this.#sessions = new Sessions(address, options, () => this.#holdings.restoreLiveness());
+    this.#holdings = new Holdings(this.#sessions, this.#layout, options);
+  }
+
+  async connected(): Promise<void> {
+    await this.#sessions.current();
+  }
+
+  async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
+    let sentIn: ZkSession | null = null;
+    try {
+      const joined = await this.#sessions.retry(signal, async (session) => {
+        const found = sentIn === null ? null : await this.#findJoined(session, draft);
+        sentIn = session;
+        return { session, standings: found ?? (await this.#enter(session, draft)) };
+      });
+      for (const { ref } of joined.standings) this.#homes.set(ref, joined.session);
+      if (signal?.aborted !== true) return joined;
+      await this.withdraw(joined.standings);
+      throw signal.reason;
+    } catch (error) {
+      if (sentIn !== null) this.#removeTraces(sentIn, draft);
+      throw error;
+    }
+  }
+
+  /** A join that failed may have left entries in a session that lives on: they must not stand in anyone's way. */
+  #removeTraces(session: ZkSession, draft: Draft): void {
+    this.#cleanUp(session, async ({ wire }) => {
+      for (const folder of draft.locks.map((lock) => this.#layout.lock(lock))) {
+        const own = orderClaims((await wire.getChildren(folder)) ?? []).filter(({ id }) => id === draft.id);
+        for (const { ref } of own) await removeIfThere(wire, `${folder}/${ref}`);
+      }
+    });
+  }
+
+  /** Removes what is ours and ephemeral as soon as there is a connection; failing that, ends the session that it belongs to. */
+  #cleanUp(home: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
+    void bestEffort(this.#options.log, "entries of a lost session end with it", async () => {
+      try {
+        await this.#sessions.retry(home.lost, remove);
+      } catch (error) {
+        home.giveUp("a claim could not be withdrawn");
+        throw error;
+      }
+    });
+  }
+
+  /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
+  async #enter(session: ZkSession, draft: Draft): Promise<Standing[]> {
+    const { wire } = session;
+    const data = encodeClaim({ record: recordOf(draft), fencingToken: null });
+    const prefix = claimPrefix(draft.id, draft.key, draft.slots);
+    const folders = draft.locks.map((lock) => this.#layout.lock(lock));
+    const [alone] = folders.length === 1 ? folders : [];
+    const entering =
+      alone === undefined
+        ? wire.transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL))).then(({ paths }) => paths)
+        : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
+    const listing = folders.map((folder) => wire.getChildren(folder));
+    const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
+    if (entered.status === "rejected") {
+      if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
+      // The first claim on this lock: what a later settle and leave need is made with it.
+      for (const lock of draft.locks) {
+        await Promise.all([this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)));
+      }
+      return this.#enter(session, draft);
+    }
+    return draft.locks.map((lock, index) => {
+      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
+      if (list.status === "rejected") throw list.reason;
+      const path = entered.value[index] as string;
+      return standingAmong(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
+    });
+  }
+
+  /** Looks for entries that were made although the reply was lost. What an earlier session left is dead, and removed. */
+  async #findJoined(session: ZkSession, draft: Draft): Promise<Standing[] | null> {
+    const standings: Standing[] = [];
+    for (const lock of draft.locks) {
+      const folder = this.#layout.lock(lock);
+      const children = (await session.wire.getChildren(folder)) ?? [];
+      for (const { ref, id } of orderClaims(children)) {
+        if (id !== draft.id) continue;
+        const stat = await session.wire.exists(`${folder}/${ref}`);
+        if (stat?.ephemeralOwner === session.id) standings.push(standingAmong(children, { lock, ref, revision: stat.version }));
+        else await removeIfThere(session.wire, `${folder}/${ref}`);
+      }
+    }
+    return standings.length === draft.locks.length ? standings : null;
+  }
+
+  async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+    const home = this.#homes.get(entry.ref);
+    return this.#sessions.retry(signal, async (session) => {
+      home?.lost.throwIfAborted();
+      return standingAmong(await session.wire.getChildren(this.#layout.lock(entry.lock)), entry);
+    });
+  }
+
+  async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+    const session = joined.session as ZkSession;
+    const { wire } = session;
+    const paths = refs.map((ref) => `${this.#layout.lock(lock)}/${ref}`);
+    const ended = signal === undefined ? session.lost : AbortSignal.any([session.lost, signal]);
+    for (;;) {
+      ended.throwIfAborted();
+      // However long the connection is away, the claim keeps its place as long as its session lives.
+      while (!wire.isConnected && !ended.aborted) await session.change(ended);
+      const woken = new AbortController();
+      const wake = (): void => woken.abort();
+      const { connections } = session;
+      try {
+        // A claim that settles is deleted and made again in one transaction: only what is not there any more has left.
+        const stats = await Promise.all(paths.map((path) => wire.exists(path, wake)));
+        const gone = refs.filter((_, index) => stats[index] === null);
+        if (gone.length > 0) return gone;
+        // Events may have been lost with a connection: after a reconnect everything is looked at again.
+        const wakened = AbortSignal.any([woken.signal, ended]);
+        while (!wakened.aborted && session.connections === connections) await session.change(wakened);
+      } catch (error) {
+        if (!isLoss(error)) throw fromWire(error);
+      } finally {
+        for (const path of paths) wire.unwatch(path, wake);
+      }
+    }
+  }
+
+  async withdraw(entries: readonly Entry[]): Promise<void> {
+    const homes = entries.map(({ ref }) => this.#homes.get(ref));
+    for (const { ref } of entries) this.#homes.delete(ref);
+    const removeAll = async ({ wire }: ZkSession): Promise<void> => {
+      await Promise.all(entries.map((entry) => removeIfThere(wire, this.#pathOf(entry))));
+    };
+    const [home] = homes;
+    if (home === undefined) return this.#sessions.retry(undefined, removeAll);
+    if (home.lost.aborted) return;
+    try {
+      await removeAll(home);
+    } catch (error) {
+      if (!isLoss(error)) throw fromWire(error);
+      this.#cleanUp(home, removeAll);
+    }
+  }
+
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+    const settled = await this.#holdings.settle(draft, joined.standings, joined.session as ZkSession, record, signal);
+    for (const { ref } of joined.standings) this.#homes.delete(ref);
+    return settled;
+  }
+
+  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+    return this.#holdings.adopt(id, entries, record, signal);
+  }
+
+  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+    return this.#holdings.update(id, settled, record, signal);
+  }
+
+  leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+    return this.#holdings.leave(id, entries, ending, signal);
+  }
+
+  queue(lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+    return this.#sessions.retry(signal, ({ wire }) => readQueue(wire, this.#layout, lock));
+  }
+
+  list(signal?: AbortSignal): Promise<readonly string[]> {
+    return this.#sessions.retry(signal, ({ wire }) => listLocks(wire, this.#layout));
+  }
+
+  history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
+    return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#options.historyKeep));
+  }
+
+  now(signal?: AbortSignal): Promise<number> {
+    return this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= bestEffort(this.#options.log, "the session ends by its timeout", () => this.#sessions.close());
+    return this.#closing;
+  }
+
+  #pathOf({ lock, ref }: Entry): string {
+    return `${this.#layout.lock(lock)}/${ref}`;
+  }
+}
+
+function recordOf(draft: Draft): ClaimRecord {
+  const { owner, key, slots, reason, data } = draft;
+  return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+}
+
+/** One's own place among a lock's children, as they were listed after it was taken. */
+function standingAmong(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
+  const claims = orderClaims(children ?? []);
+  const own = claims.findIndex((claim) => claim.ref === ref);
+  if (own < 0) throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
+  return { lock, ref, revision, ahead: claims.slice(0, own) };
+}

@@ -1,0 +1,124 @@
+// Where things are in ZooKeeper, and what a claim's node name says: Holdline's own, and those of the foreign recipes
+// that take turns with it on the same path. Pure functions.
+import { createHash } from "node:crypto";
+import type { Place } from "../../locks/coordinator.js";
+
+/** The znodes that a root holds. */
+export interface Layout {
+  readonly locks: string;
+  readonly alive: string;
+  readonly history: string;
+  readonly clock: string;
+  lock(name: string): string;
+  historyOf(name: string): string;
+  aliveOf(claim: string): string;
+}
+
+export function createLayout(root: string): Layout {
+  const locks = `${root}/locks`;
+  const history = `${root}/history`;
+  const alive = `${root}/alive`;
+  return {
+    locks,
+    alive,
+    history,
+    clock: `${root}/clock`,
+    lock: (name) => `${locks}/${encodeName(name)}`,
+    historyOf: (name) => `${history}/${encodeName(name)}`,
+    aliveOf: (claim) => `${alive}/${claim}`,
+  };
+}
+
+// What ends the name of a claim: Curator's mutex and ours, kazoo's lock, and Curator's read/write lock.
+const CLAIM = /^(.*?)(lock-|__lock__|__READ__|__WRIT__)(-?\d{10})$/s;
+const OURS = /^_c_([0-9a-f-]{36})-(?:([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-)$/;
+const RECORD = /^_h_(-?\d{10})$/;
+
+/** What stands before the sequence number in a history record's name. */
+export const RECORD_PREFIX = "_h_";
+
+/** What a claim's node name tells. */
+export interface ClaimName extends Place {
+  /** The claim's id where the name is Holdline's own. */
+  readonly id: string | null;
+  readonly sequence: number;
+}
+
+/** The name of a new claim up to its sequence number. The tag says slots and key, so that names alone are enough for the rule. */
+export function claimPrefix(id: string, key: string | null, slots: number): string {
+  const tag = `${Number.isFinite(slots) ? slots : "u"}${key === null ? "" : `.${hashKey(key)}`}`;
+  return `_c_${id}-${tag}-lock-`;
+}
+
+/** Reads the name of a child of a lock's znode; `null` for what is not a claim. */
+export function parseClaimName(ref: string): ClaimName | null {
+  const parts = CLAIM.exec(ref);
+  if (parts === null) return null;
+  const [, before = "", kind = "", digits = ""] = parts;
+  const sequence = Number(digits);
+  const ours = kind === "lock-" ? OURS.exec(before) : null;
+  if (ours !== null) {
+    const [, id = null, slots, key = null] = ours;
+    return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots) };
+  }
+  // A foreign contender is an exclusive claim, save that Curator's readers share with each other.
+  if (kind === "__READ__") return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY };
+  return { ref, id: null, sequence, key: null, slots: 1 };
+}
+
+/** The key of Curator's readers: no hash of ours has its length. */
+export const FOREIGN_READERS = "curator-read";
+
+/** The claims among a lock's children, in the order of the queue. */
+export function orderClaims(children: readonly string[]): ClaimName[] {
+  const claims: ClaimName[] = [];
+  for (const child of children) {
+    const claim = parseClaimName(child);
+    if (claim !== null) claims.push(claim);
+  }
+  return claims.sort(bySequence);
+}
+
+/** A sequence number wraps from 2^31 - 1 to -2^31; a queue is shorter than half of that, so the sign of the difference decides. */
+function bySequence(one: ClaimName, other: ClaimName): number {
+  return (one.sequence - other.sequence) | 0;
+}
+
+/** The names of history records among children, newest first. */
+export function orderRecords(children: readonly string[]): string[] {
+  const sequenceOf = (name: string): number => Number(RECORD.exec(name)?.[1]);
+  return children.filter((name) => RECORD.test(name)).sort((one, other) => (sequenceOf(other) - sequenceOf(one)) | 0);
+}
+
+/** The parts of a tree of lock names among a znode's children: not claims, not history records. */
+export function segmentsAmong(children: readonly string[]): string[] {
+  return children.filter((child) => parseClaimName(child) === null && !RECORD.test(child));
+}
+
+/** A key's hash as the tag carries it: 128 bits of SHA-256, so that two keys never meet by chance. */
+export function hashKey(key: string): string {
+  return createHash("sha256").update(key).digest().subarray(0, 16).toString("base64url");
+}
+
+/** A lock's name as a path of znodes, percent-encoded segment by segment. */
+export function encodeName(name: string): string {
+  return name.split("/").map(encodeSegment).join("/");
+}
+
+// A segment must not look like what stands beside it: a claim, or a record.
+function encodeSegment(segment: string): string {
+  const encoded = encodeURIComponent(segment);
+  if (encoded.startsWith("_")) return `%5F${encoded.slice(1)}`;
+  if (!CLAIM.test(encoded)) return encoded;
+  const last = encoded.length - 1;
+  return `${encoded.slice(0, last)}%${encoded.charCodeAt(last).toString(16).toUpperCase()}`;
+}
+
+/** A lock's name out of a path of znodes; `null` for one that Holdline did not write. */
+export function decodeName(path: string): string | null {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,54 @@
+// What is written into znodes: the record of a claim with its fencing token, and a record of the history. Both are read
+// back from bytes that anyone may have written.
+import type { ClaimRecord } from "../../locks/claim.js";
+import { decodeRecord, encodeRecord, isObject } from "../../locks/claim.js";
+import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
+
+/** A claim's data. The fencing token is the zxid of the write that made its holder; a later write must carry it along. */
+export interface ClaimData {
+  readonly record: ClaimRecord;
+  /** `null`: the token is the zxid of the write itself. */
+  readonly fencingToken: number | null;
+}
+
+export function encodeClaim({ record, fencingToken }: ClaimData): Buffer {
+  const text = encodeRecord(record);
+  return Buffer.from(fencingToken === null ? text : `${text.slice(0, -1)},"fencingToken":${fencingToken}}`);
+}
+
+/** `null` for what is no claim of Holdline's. */
+export function decodeClaim(text: string): ClaimData | null {
+  const record = decodeRecord(text);
+  if (record === null) return null;
+  const token = (JSON.parse(text) as { readonly fencingToken?: unknown }).fencingToken;
+  return { record, fencingToken: typeof token === "number" && Number.isSafeInteger(token) ? token : null };
+}
+
+/** What the history keeps of a claim that has ended; when it ended is the record's own creation time. */
+export interface EndedClaim extends Ending {
+  readonly claim: string;
+  readonly claimedAt: number;
+  readonly record: ClaimRecord;
+}
+
+export function encodeEnded({ claim, event, by, reason, claimedAt, record }: EndedClaim): Buffer {
+  return Buffer.from(JSON.stringify({ claim, event, by, reason, claimedAt, record: JSON.parse(encodeRecord(record)) as unknown }));
+}
+
+const EVENTS = new Set<unknown>(["released", "cleared", "expired", "recovered", "failed"] satisfies EndEvent[]);
+
+/** `null` for what is no history record. */
+export function decodeEnded(text: string, lock: string, endedAt: number): HistoryRecord | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isObject(value)) return null;
+  const { claim, event, by, reason, claimedAt } = value;
+  const record = decodeRecord(JSON.stringify(value["record"] ?? null));
+  if (record === null || typeof claim !== "string" || !EVENTS.has(event) || typeof by !== "string") return null;
+  if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
+  return { lock, claim, owner: record.owner, event: event as EndEvent, by, reason, claimedAt, endedAt, data: record.data };
+}

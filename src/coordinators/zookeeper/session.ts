@@ -1,0 +1,240 @@
+// A ZooKeeper session as an object of its own: when it is connected, when it counts as lost, and how a request waits
+// for either. It watches the wire for what its client library does not see: servers that are silent, connects that
+// nobody answers, a session that must have ended. A lost session never comes back; `Sessions` opens the next one.
+//
+//   connecting → connected ⇄ suspended
+//        └───────────┴───────────┴──→ lost (the server said so, or silent for LOST_AFTER of the timeout) | closed
+import type { Log, Session } from "../../locks/coordinator.js";
+import { LOST_AFTER } from "../../locks/coordinator.js";
+import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
+import type { ZooKeeperAddress } from "./url.js";
+import { WireError, Wire, ZK } from "./wire.js";
+
+/** After this part of the session timeout without a word from the server the connection is dropped: pings go out after a third, so two had their chance. */
+const SILENT_AFTER = 2 / 3;
+
+// The part of the session timeout that is left, after `lost`, to stop what depends on the session. The rest up to the
+// whole timeout is a margin for this process's own lateness.
+const GRACE = 0.1;
+
+// The watchdog looks this many times in a session timeout, so that it is late by a fortieth of it at the most.
+const LOOKS_PER_TIMEOUT = 40;
+
+export interface SessionOptions {
+  readonly connectTimeoutMs: number;
+  readonly sessionTimeoutMs: number;
+  readonly log: Log;
+}
+
+export class ZkSession implements Session {
+  readonly wire: Wire;
+  readonly #options: SessionOptions;
+  readonly #servers: number;
+  readonly #lost = new AbortController();
+  readonly #listeners = new Set<() => void>();
+  readonly #watchdog: NodeJS.Timeout;
+  #everConnected = false;
+  /** Set when the server refuses the credentials: there is no use in another session. */
+  refused: HoldlineError | null = null;
+  /** Grows with every connection: tells a waiter that events may have passed it by. */
+  connections = 0;
+
+  constructor(address: ZooKeeperAddress, options: SessionOptions) {
+    this.#options = options;
+    this.#servers = address.servers.length;
+    this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, {
+      connected: () => {
+        this.#everConnected = true;
+        this.connections += 1;
+        options.log.debug({ session: this.id }, "connected to ZooKeeper");
+        this.#tell();
+      },
+      disconnected: () => {
+        if (!this.#lost.signal.aborted) options.log.debug({ session: this.id, problem: this.wire.problem }, "not connected to ZooKeeper");
+        this.#tell();
+      },
+      expired: () => this.#end("ZooKeeper has ended the session"),
+      authenticationFailed: () => {
+        this.refused = new HoldlineError("not-allowed", "ZooKeeper refused the credentials of the coordinator URL");
+        this.#end("ZooKeeper refused the credentials");
+      },
+    });
+    // A fixed beat is simpler than a timer for each of four deadlines, and late by no more than a beat.
+    this.#watchdog = setInterval(() => this.#watch(), Math.max(5, options.sessionTimeoutMs / LOOKS_PER_TIMEOUT));
+    this.wire.connect();
+  }
+
+  get id(): string {
+    return this.wire.sessionId;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  get graceMs(): number {
+    return this.wire.sessionTimeoutMs * GRACE;
+  }
+
+  /**
+   * Resolves when the session is connected.
+   * @throws SessionLostError when it is lost or closed
+   * @throws UnreachableError when it is still not connected after the connect timeout
+   */
+  async connected(signal?: AbortSignal): Promise<void> {
+    if (this.wire.isConnected && !this.#lost.signal.aborted) return;
+    const deadline = AbortSignal.timeout(this.#options.connectTimeoutMs);
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.refused !== null) throw this.refused;
+      if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
+      if (this.wire.isConnected) return;
+      if (deadline.aborted) throw this.#unreachable();
+      await this.change(signal === undefined ? deadline : AbortSignal.any([deadline, signal]));
+    }
+  }
+
+  /** Resolves when the session connects, disconnects or ends, or when `signal` is aborted. Never rejects. */
+  change(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const done = (): void => {
+        this.#listeners.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#listeners.add(done);
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  /** Regards the session as lost now: its ephemeral claims end with it, on the server within the session timeout. */
+  giveUp(reason: string): void {
+    this.#end(reason);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watchdog);
+    await this.wire.close();
+    this.#end("the session was closed");
+  }
+
+  #watch(): void {
+    const now = performance.now();
+    const { wire } = this;
+    const timeoutMs = wire.sessionTimeoutMs;
+    if (this.#everConnected && now - wire.confirmedAt >= timeoutMs * LOST_AFTER) {
+      this.#end(`ZooKeeper has not answered for ${Math.round(now - wire.confirmedAt)} ms of a session timeout of ${timeoutMs} ms`);
+    } else if (wire.isConnected && now - wire.heardAt >= timeoutMs * SILENT_AFTER) {
+      wire.drop(`no reply within ${Math.round(timeoutMs * SILENT_AFTER)} ms`);
+    } else if (wire.connectingForMs >= this.#connectPatienceMs) {
+      wire.drop(`the connection was not answered within ${Math.round(this.#connectPatienceMs)} ms`);
+    }
+  }
+
+  /** All servers have had their turn within the connect timeout, and within a third of the session's so that it can still be saved. */
+  get #connectPatienceMs(): number {
+    return Math.min(this.#options.connectTimeoutMs, this.wire.sessionTimeoutMs / 3) / this.#servers;
+  }
+
+  #end(reason: string): void {
+    if (this.#lost.signal.aborted) return;
+    clearInterval(this.#watchdog);
+    this.#options.log.debug({ session: this.id, reason }, "session ended");
+    this.#lost.abort(new SessionLostError(`the ZooKeeper session was lost: ${reason}`));
+    this.wire.abandon();
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #unreachable(): UnreachableError {
+    const why = this.wire.problem === null ? "" : ` (${this.wire.problem})`;
+    return new UnreachableError(`no ZooKeeper server answered within ${this.#options.connectTimeoutMs} ms${why}`, {
+      hint: "check the coordinator URL, and that the servers run and have a quorum",
+    });
+  }
+}
+
+/** The sessions of one coordinator, one after another. */
+export class Sessions {
+  readonly #address: ZooKeeperAddress;
+  readonly #options: SessionOptions;
+  readonly #onNext: (session: ZkSession) => void;
+  #current: ZkSession;
+  #closed = false;
+
+  /** @param onNext called with every session after the first as soon as it is opened; it is not connected yet */
+  constructor(address: ZooKeeperAddress, options: SessionOptions, onNext: (session: ZkSession) => void) {
+    this.#address = address;
+    this.#options = options;
+    this.#onNext = onNext;
+    this.#current = this.#open();
+  }
+
+  /** The present session, connected. */
+  async current(signal?: AbortSignal): Promise<ZkSession> {
+    for (;;) {
+      const session = this.#current;
+      try {
+        await session.connected(signal);
+        return session;
+      } catch (error) {
+        // A session that is lost while it is waited for has a successor, unless all was closed.
+        if (!(error instanceof SessionLostError) || this.#closed) throw error;
+      }
+    }
+  }
+
+  /**
+   * Does something that is safe to do twice, in whatever session there is, again after every lost connection.
+   * @throws UnreachableError when that did not succeed within the connect timeout and a session timeout
+   */
+  async retry<T>(signal: AbortSignal | undefined, attempt: (session: ZkSession) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + this.#options.connectTimeoutMs + this.#options.sessionTimeoutMs;
+    for (;;) {
+      const session = await this.current(signal);
+      try {
+        return await attempt(session);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isLoss(error)) throw fromWire(error);
+        if (performance.now() >= deadline) throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#current.close();
+  }
+
+  #open(): ZkSession {
+    const session = new ZkSession(this.#address, this.#options);
+    session.lost.addEventListener("abort", () => {
+      if (this.#closed || session.refused !== null) return;
+      this.#current = this.#open();
+      this.#onNext(this.#current);
+    });
+    return session;
+  }
+}
+
+/** Did the connection break before the reply, so that nobody knows whether the request was carried out? */
+export function isLoss(error: unknown): boolean {
+  return error instanceof WireError && (error.zk === ZK.connectionLoss || error.zk === ZK.sessionExpired);
+}
+
+/** A wire's error in Holdline's words; anything else as it is. */
+export function fromWire(error: unknown): unknown {
+  if (!(error instanceof WireError)) return error;
+  if (error.zk === ZK.noAuth || error.zk === ZK.authFailed) {
+    return new HoldlineError("not-allowed", "ZooKeeper refuses this: the znodes belong to other credentials", {
+      hint: "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline",
+      cause: error,
+    });
+  }
+  return new UnreachableError(`ZooKeeper answered with an error: ${error.message}`, { cause: error });
+}

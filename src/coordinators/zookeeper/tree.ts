@@ -1,0 +1,110 @@
+// Reading what is in ZooKeeper: queues with all that is known of their claims, lock names, and the history. Reads only,
+// each safe to repeat; the parts that write are in index.ts.
+import type { Claim, ClaimRecord } from "../../locks/claim.js";
+import type { HistoryRecord } from "../../locks/coordinator.js";
+import type { ClaimName, Layout } from "./layout.js";
+import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmentsAmong } from "./layout.js";
+import { decodeClaim, decodeEnded } from "./records.js";
+import type { Stat, Wire } from "./wire.js";
+
+/** A lock's queue in order. Entries that leave while it is read are left out. */
+export async function readQueue(wire: Wire, layout: Layout, lock: string): Promise<Claim[]> {
+  const path = layout.lock(lock);
+  // Sent back to back: one round trip for both lists, and one for all the entries.
+  const [children, alive] = await Promise.all([wire.getChildren(path), wire.getChildren(layout.alive)]);
+  const names = orderClaims(children ?? []);
+  const nodes = await Promise.all(names.map((name) => wire.getData(`${path}/${name.ref}`)));
+  const living = new Set(alive ?? []);
+  return names.flatMap((name, index) => {
+    const node = nodes[index];
+    return node ? [claimOf(lock, name, node.data, node.stat, living)] : [];
+  });
+}
+
+/** A claim out of its znode. What is no record of Holdline's is a claim all the same: garbage is never free. */
+export function claimOf(lock: string, name: ClaimName, data: string, stat: Stat, living: ReadonlySet<string>): Claim {
+  const written = name.id === null ? null : decodeClaim(data);
+  const record = written?.record ?? foreignRecord(data);
+  const durable = stat.ephemeralOwner === null;
+  return {
+    ...record,
+    id: name.id ?? name.ref,
+    lock,
+    ref: name.ref,
+    // The tag is what everyone else goes by; the record only adds the key's own words.
+    key: keyOf(name, record),
+    slots: name.slots,
+    revision: stat.version,
+    durable,
+    alive: !durable || (name.id !== null && living.has(name.id)),
+    since: stat.ctime,
+    fencingToken: durable ? (written?.fencingToken ?? stat.mzxid) : null,
+  };
+}
+
+function keyOf(name: ClaimName, record: ClaimRecord): string | null {
+  if (name.key === null || name.key === FOREIGN_READERS) return name.key;
+  return record.key !== null && hashKey(record.key) === name.key ? record.key : `unreadable key ${name.key}`;
+}
+
+/** What is said of a contender that is not Holdline's: Curator and kazoo write an address or a name as its data. */
+export function foreignRecord(data: string): ClaimRecord {
+  const said = /^[\p{L}\p{N}\p{P}\p{S} ]{1,255}$/u.test(data) ? data : "unknown";
+  return {
+    owner: { node: said, principal: "foreign client", action: null, process: null },
+    key: null,
+    slots: 1,
+    made: null,
+    expiresAt: null,
+    reason: null,
+    data: null,
+    failure: null,
+  };
+}
+
+/** The names of all locks that have claims, sorted. */
+export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
+  const locks: string[] = [];
+  await walk(wire, layout.locks, "", (path, children) => {
+    const name = decodeName(path);
+    if (name !== null && orderClaims(children).length > 0) locks.push(name);
+  });
+  return locks.sort();
+}
+
+/**
+ * History records, newest first.
+ * @param lock `null` for all locks
+ * @param keep how many count for each lock: there may be a few more until they are trimmed
+ */
+export async function readHistory(wire: Wire, layout: Layout, lock: string | null, limit: number, keep: number): Promise<HistoryRecord[]> {
+  const places: { readonly path: string; readonly lock: string; readonly names: readonly string[] }[] = [];
+  const add = (path: string, name: string | null, children: readonly string[]): void => {
+    const names = orderRecords(children).slice(0, Math.min(limit, keep));
+    if (name !== null && names.length > 0) places.push({ path, lock: name, names });
+  };
+  if (lock === null) {
+    await walk(wire, layout.history, "", (path, children) => add(`${layout.history}/${path}`, decodeName(path), children));
+  } else {
+    add(layout.historyOf(lock), lock, (await wire.getChildren(layout.historyOf(lock))) ?? []);
+  }
+  const found = await Promise.all(
+    places.flatMap((place) =>
+      place.names.map(async (name) => {
+        const node = await wire.getData(`${place.path}/${name}`);
+        return node === null ? null : decodeEnded(node.data, place.lock, node.stat.ctime);
+      }),
+    ),
+  );
+  return found
+    .filter((record) => record !== null)
+    .sort((one, other) => other.endedAt - one.endedAt)
+    .slice(0, limit);
+}
+
+/** Visits every znode below `base` that stands for a part of a lock's name. */
+async function walk(wire: Wire, base: string, path: string, visit: (path: string, children: readonly string[]) => void): Promise<void> {
+  const children = (await wire.getChildren(path === "" ? base : `${base}/${path}`)) ?? [];
+  if (path !== "") visit(path, children);
+  await Promise.all(segmentsAmong(children).map((segment) => walk(wire, base, path === "" ? segment : `${path}/${segment}`, visit)));
+}

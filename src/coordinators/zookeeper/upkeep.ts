@@ -1,0 +1,65 @@
+// Small writes around the claims: znodes that must exist before others, the server's clock, liveness entries, and the
+// trimming of the history. Each is safe to repeat.
+import type { Log } from "../../locks/coordinator.js";
+import { bestEffort } from "../../locks/errors.js";
+import type { Layout } from "./layout.js";
+import { orderRecords } from "./layout.js";
+import type { Wire } from "./wire.js";
+import { MODE, WireError, ZK } from "./wire.js";
+
+const EMPTY = Buffer.alloc(0);
+
+/** Creates a persistent znode and those above it, as far as they are missing. */
+export async function ensure(wire: Wire, path: string): Promise<void> {
+  try {
+    await wire.create(path, EMPTY, MODE.PERSISTENT);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    if (error.zk === ZK.nodeExists) return;
+    const above = path.slice(0, path.lastIndexOf("/"));
+    if (error.zk !== ZK.noNode || above === "") throw error;
+    await ensure(wire, above);
+    await ensure(wire, path);
+  }
+}
+
+/** Deletes a znode whatever its version; it may be gone already. */
+export async function removeIfThere(wire: Wire, path: string): Promise<void> {
+  try {
+    await wire.remove(path);
+  } catch (error) {
+    if (!(error instanceof WireError) || error.zk !== ZK.noNode) throw error;
+  }
+}
+
+/** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */
+export async function readClock(wire: Wire, layout: Layout): Promise<number> {
+  try {
+    return (await wire.setData(layout.clock, EMPTY, -1)).mtime;
+  } catch (error) {
+    if (!(error instanceof WireError) || error.zk !== ZK.noNode) throw error;
+    await ensure(wire, layout.clock);
+    return readClock(wire, layout);
+  }
+}
+
+/** Says that this process, in its present session, runs the claim; also where an earlier session's entry still stands. */
+export async function putLiveness(wire: Wire, layout: Layout, claim: string): Promise<void> {
+  await removeIfThere(wire, layout.aliveOf(claim));
+  await ensure(wire, layout.alive);
+  await wire.create(layout.aliveOf(claim), EMPTY, MODE.EPHEMERAL);
+}
+
+/**
+ * Brings a lock's history back to `keep` records. Only every so many records is there something to do, so that a
+ * release costs a list now and then and not each time; a reader never shows more than `keep`.
+ * @param written the path of the record just written
+ */
+export async function trimHistory(wire: Wire, folder: string, written: string, keep: number, log: Log): Promise<void> {
+  const every = Math.max(1, Math.floor(keep / 10));
+  if (Number(written.slice(-10)) % every !== 0) return;
+  await bestEffort(log, "the history was not trimmed; the next release tries again", async () => {
+    const names = orderRecords((await wire.getChildren(folder)) ?? []);
+    await Promise.all(names.slice(keep).map((name) => removeIfThere(wire, `${folder}/${name}`)));
+  });
+}
