@@ -13,6 +13,11 @@ export interface Session {
   readonly lost: AbortSignal;
   /** How long after `lost` the store may still honour the session, in milliseconds: the time left to stop what depends on it. */
   readonly graceMs: number;
+  /**
+   * A number that has grown with every change that this session has seen: read at a grant, it is the fencing token of an
+   * ephemeral claim, above those of all holders before it. Without a round trip.
+   */
+  seen(): number;
 }
 
 /** The part of the session timeout without an answer after which a session counts as lost: the rest is for stopping what depends on it. */
@@ -141,8 +146,11 @@ export interface Coordinator {
   /** Ends durable claims and writes one history record for each entry, in one transaction; only if all are as they were read. */
   leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome>;
 
-  /** A lock's whole queue in order, with everything that is known of each claim. Empty for a lock that nobody claims. */
-  queue(lock: string, signal?: AbortSignal): Promise<readonly Claim[]>;
+  /**
+   * A lock's queue in order, with everything that is known of each claim. Empty for a lock that nobody claims.
+   * @param first read only that many from the front; all of them by default
+   */
+  queue(lock: string, signal?: AbortSignal, first?: number): Promise<readonly Claim[]>;
 
   /** The names of the locks that have claims, sorted. */
   list(signal?: AbortSignal): Promise<readonly string[]>;

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "claim-lost"
   | "conflict"
   | "nothing-there"
+  | "interrupted"
   | "bug";
 
 /** The base of all errors that Holdline raises itself: a code to branch on, words for a person, and a hint of what would be right. */

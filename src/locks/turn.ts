@@ -10,7 +10,12 @@ import { blockers } from "./rule.js";
 
 /** How a wait ended. A wait that is aborted rejects with the signal's reason, after its claim has been withdrawn. */
 export type Turn =
-  | { readonly outcome: "granted"; readonly joined: Joined; readonly waited: boolean }
+  | {
+      readonly outcome: "granted";
+      readonly joined: Joined;
+      /** Of the claim as long as it is ephemeral: above those of all holders before it. */
+      readonly fencingToken: number;
+    }
   | { readonly outcome: "left" };
 
 /** What a waiter does between wake-ups, and how it learns of its progress. */
@@ -49,12 +54,10 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
 
 async function waitInLine(coordinator: Coordinator, draft: Draft, joined: Joined, options: TurnOptions): Promise<Turn> {
   let standings = joined.standings;
-  let waited = false;
   for (;;) {
     const obstacles = standings.map((standing) => obstaclesOf(draft, standing));
     const blocked = obstacles.findIndex((refs) => refs.length > 0);
-    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings }, waited };
-    waited = true;
+    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings }, fencingToken: joined.session.seen() };
     if ((await options.look?.(standings)) === "leave") return { outcome: "left" };
 
     const standing = standings[blocked] as Standing;

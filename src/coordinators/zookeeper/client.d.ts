@@ -20,6 +20,7 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
     socket: Socket | undefined;
     sessionTimeout: number;
     sessionId: Buffer;
+    readonly zxid: Buffer;
     xid: number;
     connectTimeoutHandler: NodeJS.Timeout | null;
     readonly packetQueue: { readonly queue: Packet[] };
@@ -80,6 +81,7 @@ declare module "node-zookeeper-client/lib/jute/index.js" {
       readonly GET_DATA: number;
       readonly SET_DATA: number;
       readonly GET_CHILDREN2: number;
+      readonly CHECK: number;
       readonly MULTI: number;
       readonly CLOSE_SESSION: number;
       readonly ERROR: number;

@@ -8,7 +8,7 @@ import { RECORD_PREFIX } from "./layout.js";
 import { decodeClaim, encodeClaim, encodeEnded } from "./records.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { ensure, putLiveness, readClock, removeIfThere, trimHistory } from "./upkeep.js";
+import { ensure, readClock, removeIfThere, trimHistory } from "./upkeep.js";
 import type { Stat, Step, Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./wire.js";
 
@@ -16,6 +16,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** What this process knows of a durable claim in its hands. */
 interface Holding {
+  readonly entries: readonly Entry[];
   readonly record: ClaimRecord;
   readonly claimedAt: number;
 }
@@ -39,10 +40,24 @@ export class Holdings {
 
   #restoreLivenessOf(id: string): void {
     void bestEffort(this.#options.log, "the liveness entry was not restored: the claim looks stale until it is", () =>
-      this.#sessions.retry(undefined, async ({ wire }) => {
-        if (this.#held.has(id)) await putLiveness(wire, this.#layout, id);
+      this.#sessions.retry(undefined, async (session) => {
+        const holding = this.#held.get(id);
+        if (holding !== undefined) await this.#putLiveness(session, id, holding);
       }),
     );
+  }
+
+  /** Says that this process runs the claim, in its present session; only as long as the claim is as it was left. */
+  async #putLiveness(session: ZkSession, id: string, holding: Holding): Promise<void> {
+    const { wire } = session;
+    const alive = this.#layout.aliveOf(id);
+    const present = await wire.exists(alive);
+    if (present?.ephemeralOwner === session.id) return;
+    const checks = holding.entries.map((entry) => op.check(this.#pathOf(entry), entry.revision));
+    const steps = [...(present === null ? [] : [op.remove(alive)]), op.create(alive, EMPTY, MODE.EPHEMERAL)];
+    if ((await this.#commit(wire, [...checks, ...steps], checks.length)) !== "repair") return;
+    await ensure(wire, this.#layout.alive);
+    await this.#putLiveness(session, id, holding);
   }
 
   async settle(draft: Draft, entries: readonly Entry[], home: ZkSession, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
@@ -54,9 +69,10 @@ export class Holdings {
       return found ?? this.#commitSettle(session.wire, draft.id, paths, record);
     });
     const [first] = stats as [Stat];
-    this.#held.set(draft.id, { record, claimedAt: first.ctime });
+    const held = entries.map(({ lock, ref }, index) => ({ lock, ref, revision: (stats[index] as Stat).version }));
+    this.#held.set(draft.id, { entries: held, record, claimedAt: first.ctime });
     if (home.lost.aborted) this.#restoreLivenessOf(draft.id);
-    return { entries: entries.map((entry, index) => ({ ...entry, revision: (stats[index] as Stat).version })), fencingToken: first.czxid };
+    return { entries: held, fencingToken: first.czxid };
   }
 
   async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord): Promise<Stat[]> {
@@ -67,7 +83,11 @@ export class Holdings {
     const [done, ...stats] = await Promise.allSettled([wire.transaction([...steps, alive]), ...paths.map((path) => wire.exists(path))]);
     if (done.status === "rejected") {
       const failed = done.reason instanceof WireError ? done.reason : null;
-      if (failed?.operation === steps.length && failed.zk === ZK.noNode) {
+      if (failed?.operation === steps.length) {
+        // Settled already, by an earlier call; or the liveness entry is the leftover of one that failed.
+        const present = stats.map((stat) => (stat.status === "fulfilled" ? stat.value : null));
+        if (present.every((stat) => stat !== null && stat.ephemeralOwner === null)) return present as Stat[];
+        await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
         return this.#commitSettle(wire, id, paths, record);
       }
@@ -140,9 +160,10 @@ export class Holdings {
     });
     if (typeof written === "string") return written;
     const [first] = written as [Stat];
-    this.#held.set(id, { record, claimedAt: first.ctime });
+    const held = entries.map(({ lock, ref, revision }) => ({ lock, ref, revision: revision + 1 }));
+    this.#held.set(id, { entries: held, record, claimedAt: first.ctime });
     if (takeover && attempts > 1) this.#restoreLivenessOf(id);
-    return { entries: entries.map((entry) => ({ ...entry, revision: entry.revision + 1 })), fencingToken: first.mzxid };
+    return { entries: held, fencingToken: first.mzxid };
   }
 
   /** After a write: do the entries hold just what it wrote? */
@@ -172,7 +193,8 @@ export class Holdings {
   async #commitLeave(wire: Wire, id: string, entries: readonly Entry[], ending: Ending): Promise<WriteOutcome> {
     const holding = this.#held.get(id) ?? (await this.#readHolding(wire, entries));
     if (holding === null) return "gone";
-    const record = encodeEnded({ claim: id, ...ending, ...holding });
+    const { record: ended, claimedAt } = holding;
+    const record = encodeEnded({ claim: id, ...ending, record: ended, claimedAt });
     const removals = entries.map((entry) => op.remove(this.#pathOf(entry), entry.revision));
     const folders = entries.map((entry) => this.#layout.historyOf(entry.lock));
     const records = folders.map((folder) => op.create(`${folder}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL));
@@ -196,7 +218,7 @@ export class Holdings {
   async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
     const node = await wire.getData(this.#pathOf(entries[0] as Entry));
     if (node === null) return null;
-    return { record: decodeClaim(node.data)?.record ?? foreignRecord(node.data), claimedAt: node.stat.ctime };
+    return { entries, record: decodeClaim(node.data)?.record ?? foreignRecord(node.data), claimedAt: node.stat.ctime };
   }
 
   /** The claim is not there after a lost reply: the history knows whether it was this leave, or someone else's. */

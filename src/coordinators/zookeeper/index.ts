@@ -16,13 +16,14 @@ import type {
 import { bestEffort, ClaimLostError } from "../../locks/errors.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, createLayout, orderClaims } from "./layout.js";
+import { claimPrefix, createLayout, hashKey, orderClaims, parseClaimName } from "./layout.js";
 import { encodeClaim } from "./records.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss, Sessions } from "./session.js";
 import { listLocks, readHistory, readQueue } from "./tree.js";
 import { ensure, readClock, removeIfThere } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
+import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./wire.js";
 
 /**
@@ -48,6 +49,8 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #holdings: Holdings;
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
+  /** The keys of drafts of ours, by their hashes. */
+  readonly #keys = new Map<string, string>();
   #closing: Promise<void> | null = null;
 
   constructor(url: string, options: CoordinatorOptions) {
@@ -63,12 +66,15 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
+    if (draft.key !== null) this.#keys.set(hashKey(draft.key), draft.key);
     let sentIn: ZkSession | null = null;
     try {
       const joined = await this.#sessions.retry(signal, async (session) => {
         const found = sentIn === null ? null : await this.#findJoined(session, draft);
         sentIn = session;
-        return { session, standings: found ?? (await this.#enter(session, draft)) };
+        const standings = found ?? (await this.#enter(session, draft));
+        const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
+        return { session, standings: isDouble ? ((await this.#findJoined(session, draft)) ?? standings) : standings };
       });
       for (const { ref } of joined.standings) this.#homes.set(ref, joined.session);
       if (signal?.aborted !== true) return joined;
@@ -127,58 +133,51 @@ class ZooKeeperCoordinator implements Coordinator {
       const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
       if (list.status === "rejected") throw list.reason;
       const path = entered.value[index] as string;
-      return standingAmong(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
+      return this.#standingAmong(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
     });
   }
 
-  /** Looks for entries that were made although the reply was lost. What an earlier session left is dead, and removed. */
+  /** Looks for entries that were made already, and removes doubles, and what an earlier session left, which is dead. */
   async #findJoined(session: ZkSession, draft: Draft): Promise<Standing[] | null> {
     const standings: Standing[] = [];
     for (const lock of draft.locks) {
       const folder = this.#layout.lock(lock);
       const children = (await session.wire.getChildren(folder)) ?? [];
+      let own: Standing | null = null;
       for (const { ref, id } of orderClaims(children)) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
-        if (stat?.ephemeralOwner === session.id) standings.push(standingAmong(children, { lock, ref, revision: stat.version }));
+        if (own === null && stat?.ephemeralOwner === session.id) own = this.#standingAmong(children, { lock, ref, revision: stat.version });
         else await removeIfThere(session.wire, `${folder}/${ref}`);
       }
+      if (own !== null) standings.push(own);
     }
     return standings.length === draft.locks.length ? standings : null;
   }
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+    const read = async (wire: Wire): Promise<Standing> => this.#standingAmong(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
     const home = this.#homes.get(entry.ref);
-    return this.#sessions.retry(signal, async (session) => {
-      home?.lost.throwIfAborted();
-      return standingAmong(await session.wire.getChildren(this.#layout.lock(entry.lock)), entry);
-    });
+    return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as ZkSession;
-    const { wire } = session;
     const paths = refs.map((ref) => `${this.#layout.lock(lock)}/${ref}`);
-    const ended = signal === undefined ? session.lost : AbortSignal.any([session.lost, signal]);
     for (;;) {
-      ended.throwIfAborted();
-      // However long the connection is away, the claim keeps its place as long as its session lives.
-      while (!wire.isConnected && !ended.aborted) await session.change(ended);
       const woken = new AbortController();
       const wake = (): void => woken.abort();
-      const { connections } = session;
       try {
         // A claim that settles is deleted and made again in one transaction: only what is not there any more has left.
-        const stats = await Promise.all(paths.map((path) => wire.exists(path, wake)));
+        const stats = await session.persist(signal, (wire) => Promise.all(paths.map((path) => wire.exists(path, wake))));
         const gone = refs.filter((_, index) => stats[index] === null);
         if (gone.length > 0) return gone;
         // Events may have been lost with a connection: after a reconnect everything is looked at again.
-        const wakened = AbortSignal.any([woken.signal, ended]);
+        const { connections } = session;
+        const wakened = AbortSignal.any([woken.signal, session.lost, ...(signal === undefined ? [] : [signal])]);
         while (!wakened.aborted && session.connections === connections) await session.change(wakened);
-      } catch (error) {
-        if (!isLoss(error)) throw fromWire(error);
       } finally {
-        for (const path of paths) wire.unwatch(path, wake);
+        for (const path of paths) session.wire.unwatch(path, wake);
       }
     }
   }
@@ -190,13 +189,21 @@ class ZooKeeperCoordinator implements Coordinator {
       await Promise.all(entries.map((entry) => removeIfThere(wire, this.#pathOf(entry))));
     };
     const [home] = homes;
-    if (home === undefined) return this.#sessions.retry(undefined, removeAll);
-    if (home.lost.aborted) return;
+    if (this.#closing !== null || home?.lost.aborted === true) return;
+    if (home === undefined) return this.#sessions.retry(undefined, ({ wire }) => this.#removeEphemeral(wire, entries));
     try {
       await removeAll(home);
     } catch (error) {
       if (!isLoss(error)) throw fromWire(error);
       this.#cleanUp(home, removeAll);
+    }
+  }
+
+  /** Somebody else's entries: what has become durable meanwhile stays. */
+  async #removeEphemeral(wire: Wire, entries: readonly Entry[]): Promise<void> {
+    for (const path of entries.map((entry) => this.#pathOf(entry))) {
+      const stat = await wire.exists(path);
+      if (stat !== null && stat.ephemeralOwner !== null) await removeIfThere(wire, path);
     }
   }
 
@@ -218,8 +225,8 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#holdings.leave(id, entries, ending, signal);
   }
 
-  queue(lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
-    return this.#sessions.retry(signal, ({ wire }) => readQueue(wire, this.#layout, lock));
+  queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
+    return this.#sessions.retry(signal, ({ wire }) => readQueue(wire, this.#layout, lock, first));
   }
 
   list(signal?: AbortSignal): Promise<readonly string[]> {
@@ -242,6 +249,20 @@ class ZooKeeperCoordinator implements Coordinator {
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
+
+  /** One's own place among a lock's children, as they were listed after it was taken. */
+  #standingAmong(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
+    const claims = orderClaims(children ?? []);
+    const own = claims.findIndex((claim) => claim.ref === ref);
+    if (own < 0) throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
+    const ahead = claims.slice(0, own).map((place) => ({ ...place, key: this.#keyOf(place.key) }));
+    return { lock, ref, revision, ahead };
+  }
+
+  /** Names carry hashes of keys. Those of one's own drafts are known; any other is a key that none of them has. */
+  #keyOf(hash: string | null): string | null {
+    return hash === null ? null : (this.#keys.get(hash) ?? `\0${hash}`);
+  }
 }
 
 function recordOf(draft: Draft): ClaimRecord {
@@ -249,10 +270,3 @@ function recordOf(draft: Draft): ClaimRecord {
   return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
 }
 
-/** One's own place among a lock's children, as they were listed after it was taken. */
-function standingAmong(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
-  const claims = orderClaims(children ?? []);
-  const own = claims.findIndex((claim) => claim.ref === ref);
-  if (own < 0) throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
-  return { lock, ref, revision, ahead: claims.slice(0, own) };
-}

@@ -107,8 +107,7 @@ export function encodeName(name: string): string {
 
 // A segment must not look like what stands beside it: a claim, or a record.
 function encodeSegment(segment: string): string {
-  const encoded = encodeURIComponent(segment);
-  if (encoded.startsWith("_")) return `%5F${encoded.slice(1)}`;
+  const encoded = encodeURIComponent(segment).replace(/^_/, "%5F");
   if (!CLAIM.test(encoded)) return encoded;
   const last = encoded.length - 1;
   return `${encoded.slice(0, last)}%${encoded.charCodeAt(last).toString(16).toUpperCase()}`;

@@ -76,6 +76,10 @@ export class ZkSession implements Session {
     return this.wire.sessionTimeoutMs * GRACE;
   }
 
+  seen(): number {
+    return this.wire.lastZxid;
+  }
+
   /**
    * Resolves when the session is connected.
    * @throws SessionLostError when it is lost or closed
@@ -106,6 +110,20 @@ export class ZkSession implements Session {
       this.#listeners.add(done);
       signal.addEventListener("abort", done);
     });
+  }
+
+  /** Does something that is safe to do twice, however long the connection is away, as long as the session lives. */
+  async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
+    const ended = signal === undefined ? this.lost : AbortSignal.any([this.lost, signal]);
+    for (;;) {
+      while (!this.wire.isConnected && !ended.aborted) await this.change(ended);
+      ended.throwIfAborted();
+      try {
+        return await unlessAborted(ended, attempt(this.wire));
+      } catch (error) {
+        if (!isLoss(error)) throw fromWire(error);
+      }
+    }
   }
 
   /** Regards the session as lost now: its ephemeral claims end with it, on the server within the session timeout. */
@@ -177,13 +195,16 @@ export class Sessions {
   /** The present session, connected. */
   async current(signal?: AbortSignal): Promise<ZkSession> {
     for (;;) {
+      signal?.throwIfAborted();
       const session = this.#current;
       try {
         await session.connected(signal);
         return session;
       } catch (error) {
         // A session that is lost while it is waited for has a successor, unless all was closed.
-        if (!(error instanceof SessionLostError) || this.#closed) throw error;
+        if (this.#closed) throw new UnreachableError("the coordinator is closed");
+        // The signal may be another session's, with an error of the same kind.
+        if (!(error instanceof SessionLostError) || error !== session.lost.reason) throw error;
       }
     }
   }
@@ -196,8 +217,9 @@ export class Sessions {
     const deadline = performance.now() + this.#options.connectTimeoutMs + this.#options.sessionTimeoutMs;
     for (;;) {
       const session = await this.current(signal);
+      signal?.throwIfAborted();
       try {
-        return await attempt(session);
+        return await unlessAborted(signal, attempt(session));
       } catch (error) {
         signal?.throwIfAborted();
         if (!isLoss(error)) throw fromWire(error);
@@ -220,6 +242,16 @@ export class Sessions {
     });
     return session;
   }
+}
+
+/** What was asked goes on by itself when the caller does not wait for it any more. The signal is not aborted yet. */
+function unlessAborted<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<T> {
+  if (signal === undefined) return asked;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 /** Did the connection break before the reply, so that nobody knows whether the request was carried out? */

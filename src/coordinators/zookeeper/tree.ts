@@ -7,12 +7,12 @@ import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmen
 import { decodeClaim, decodeEnded } from "./records.js";
 import type { Stat, Wire } from "./wire.js";
 
-/** A lock's queue in order. Entries that leave while it is read are left out. */
-export async function readQueue(wire: Wire, layout: Layout, lock: string): Promise<Claim[]> {
+/** The `first` claims of a lock's queue in order. Entries that leave while it is read are left out. */
+export async function readQueue(wire: Wire, layout: Layout, lock: string, first: number): Promise<Claim[]> {
   const path = layout.lock(lock);
   // Sent back to back: one round trip for both lists, and one for all the entries.
   const [children, alive] = await Promise.all([wire.getChildren(path), wire.getChildren(layout.alive)]);
-  const names = orderClaims(children ?? []);
+  const names = orderClaims(children ?? []).slice(0, first);
   const nodes = await Promise.all(names.map((name) => wire.getData(`${path}/${name.ref}`)));
   const living = new Set(alive ?? []);
   return names.flatMap((name, index) => {

@@ -1,5 +1,5 @@
-// Small writes around the claims: znodes that must exist before others, the server's clock, liveness entries, and the
-// trimming of the history. Each is safe to repeat.
+// Small writes around the claims: znodes that must exist before others, the server's clock, and the trimming of the
+// history. Each is safe to repeat.
 import type { Log } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
@@ -41,13 +41,6 @@ export async function readClock(wire: Wire, layout: Layout): Promise<number> {
     await ensure(wire, layout.clock);
     return readClock(wire, layout);
   }
-}
-
-/** Says that this process, in its present session, runs the claim; also where an earlier session's entry still stands. */
-export async function putLiveness(wire: Wire, layout: Layout, claim: string): Promise<void> {
-  await removeIfThere(wire, layout.aliveOf(claim));
-  await ensure(wire, layout.alive);
-  await wire.create(layout.aliveOf(claim), EMPTY, MODE.EPHEMERAL);
 }
 
 /**

@@ -130,6 +130,11 @@ export class Wire {
     return this.#manager.sessionId.toString("hex");
   }
 
+  /** The newest transaction that the server had carried out when it last answered. */
+  get lastZxid(): number {
+    return numberOf(this.#manager.zxid);
+  }
+
   /** What the server granted, in milliseconds. */
   get sessionTimeoutMs(): number {
     return this.#manager.sessionTimeout;
@@ -360,6 +365,7 @@ export class Wire {
 export const op = {
   create: (path: string, data: Buffer, mode: number): Step => ({ type: OP_CODES.CREATE, path, data, mode }),
   remove: (path: string, version = -1): Step => ({ type: OP_CODES.DELETE, path, version }),
+  check: (path: string, version: number): Step => ({ type: OP_CODES.CHECK, path, version }),
   setData: (path: string, data: Buffer, version: number): Step => ({ type: OP_CODES.SET_DATA, path, data, version }),
 };
 

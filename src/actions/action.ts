@@ -1,0 +1,36 @@
+// What a guarded action is: a declared command with its lock, its checks and its policy. Plain data.
+import type { ProcessPattern } from "./machine.js";
+
+export interface AcquireSettings {
+  /** The longest pause between looks where nothing wakes the waiter sooner. */
+  readonly sleepTimeMs: number;
+  /** 0: do not wait; `null`: wait for ever. */
+  readonly timeoutMs: number | null;
+}
+
+/** A check that must succeed before the next node may go. */
+export interface VerifySettings {
+  readonly argv: readonly string[];
+  readonly intervalMs: number;
+  /** For all tries together. */
+  readonly timeoutMs: number;
+}
+
+export interface GuardedAction {
+  readonly name: string;
+  readonly mode: "serialize" | "serialize_process";
+  readonly lock: string;
+  /** The program and its arguments; a `shell` text has become `/bin/sh -c TEXT`. */
+  readonly argv: readonly string[];
+  readonly timeoutMs: number | null;
+  readonly killAfterMs: number;
+  readonly acquire: AcquireSettings;
+  readonly slots: number;
+  readonly key: string | null;
+  readonly process: ProcessPattern | null;
+  readonly verify: VerifySettings | null;
+  readonly onFailure: "hold" | "release";
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | null;
+  readonly data: unknown;
+}

@@ -1,0 +1,125 @@
+// `exec`: any command under a lock, with an ephemeral claim that the command must not outlive. A durable one behaves as
+// a declared action does, and goes through guard.ts.
+import { createHash, randomUUID } from "node:crypto";
+import { basename } from "node:path";
+import type { Draft, Session } from "../locks/coordinator.js";
+import { formatDuration } from "../locks/durations.js";
+import { SessionLostError } from "../locks/errors.js";
+import type { AcquireSettings, GuardedAction } from "./action.js";
+import type { GuardContext } from "./guard.js";
+import { runGuarded } from "./guard.js";
+import { describeBehind, ordinal, waitInLine } from "./line.js";
+import type { CommandEnd } from "./machine.js";
+import { isOwnerGone } from "./recovery.js";
+
+export interface ExecSpec {
+  readonly lock: string;
+  readonly argv: readonly string[];
+  readonly acquire: AcquireSettings;
+  readonly slots: number;
+  readonly key: string | null;
+  readonly durable: boolean;
+  readonly data: unknown;
+}
+
+/** How `exec` ended. `waitedMs` and the like are for people; the exit code is what callers go by. */
+export type ExecEnd =
+  | { readonly outcome: "ended"; readonly exitCode: number | null; readonly signal: string | null; readonly message: string }
+  /** The program could not be started. */
+  | { readonly outcome: "not-started"; readonly message: string }
+  | { readonly outcome: "timed-out" | "unreachable"; readonly message: string }
+  /** The claim was lost while the command ran, and the command was ended. */
+  | { readonly outcome: "claim-lost"; readonly message: string };
+
+// For a durable exec, as for an action that says nothing else.
+const KILL_AFTER_MS = 10_000;
+
+/**
+ * Runs a command under a lock.
+ * @throws InterruptedError when asked to stop before it began
+ * @throws UnreachableError when the coordinator cannot be reached before it began
+ */
+export function execute(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
+  return spec.durable ? executeDurably(spec, context) : executeEphemerally(spec, context);
+}
+
+async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
+  const { machine, progress, stop, node, principal } = context;
+  const { clock, processes } = machine;
+  const coordinator = await context.coordinator();
+  const { lock, key, slots, data } = spec;
+  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self };
+  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data };
+  const startedAt = clock.now();
+  const line = await waitInLine(coordinator, draft, {
+    clock,
+    progress,
+    acquire: spec.acquire,
+    ownerGone: (claim) => isOwnerGone(claim, processes),
+    isLeftover: () => false,
+    stop: stop.signal,
+  });
+  if (line.outcome !== "granted") {
+    const { ahead, behind } = line as Extract<typeof line, { outcome: "timed-out" }>;
+    const about = behind === null ? "" : `; ${describeBehind(behind)}`;
+    return { outcome: "timed-out", message: `gave up after ${formatDuration(clock.now() - startedAt)}, ${ordinal(ahead + 1)} in line for ${lock}${about}` };
+  }
+  const { session, standings } = line.joined;
+  try {
+    const env = {
+      HOLDLINE_LOCK: lock,
+      HOLDLINE_CLAIM: draft.id,
+      HOLDLINE_FENCING_TOKEN: String(line.fencingToken),
+      HOLDLINE_NODE: node,
+    };
+    const end = await machine.commands.run(
+      // The session may end on the server when its grace is over: by then nothing of the command may be left.
+      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: session.graceMs, output: "inherit" },
+      { onGroup: () => undefined, signal: session.lost, relayed: stop },
+    );
+    return endOf(end, session, lock);
+  } finally {
+    await coordinator.withdraw(standings);
+  }
+}
+
+function endOf(end: CommandEnd, session: Session, lock: string): ExecEnd {
+  if (end.startProblem !== null) return { outcome: "not-started", message: end.startProblem };
+  if (session.lost.aborted) {
+    const { reason } = session.lost as { reason: unknown };
+    const why = reason instanceof SessionLostError ? reason.message : "the session was lost";
+    return { outcome: "claim-lost", message: `the claim on ${lock} was lost while the command ran, which was ended: ${why}` };
+  }
+  return { outcome: "ended", exitCode: end.exitCode, signal: end.signal, message: "" };
+}
+
+async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
+  const { acquire, slots, key, data, lock, argv } = spec;
+  const action: GuardedAction = {
+    name: nameOf(argv),
+    mode: "serialize",
+    lock,
+    argv,
+    timeoutMs: null,
+    killAfterMs: KILL_AFTER_MS,
+    acquire,
+    slots,
+    key,
+    process: null,
+    verify: null,
+    onFailure: "hold",
+    env: {},
+    cwd: null,
+    data,
+  };
+  const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
+  if (outcome === "timed-out" || (outcome === "unreachable" && ranMs === null)) return { outcome, message };
+  if (outcome === "failed" && exitCode === null && signal === null) return { outcome: "not-started", message };
+  return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };
+}
+
+/** Whose claim it is, for recovery: the same command line, of which only the program's name is shown. */
+function nameOf(argv: readonly string[]): string {
+  const digest = createHash("sha256").update(JSON.stringify(argv)).digest("hex").slice(0, 12);
+  return `exec ${basename(argv[0] ?? "")} ${digest}`;
+}

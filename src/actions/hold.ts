@@ -1,0 +1,113 @@
+// A durable claim in this process's hand, and the two ways in which it is let go of: released, or marked as failed and
+// kept. Both are tried until the release timeout, and neither ever touches a claim that has become someone else's.
+import type { ClaimRecord, Failure } from "../locks/claim.js";
+import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
+import { messageOf, UnreachableError } from "../locks/errors.js";
+import type { BootMoment } from "../locks/claim.js";
+import type { Clock } from "./machine.js";
+
+/** What came of it. `lost`: the claim was no longer ours; `unreachable`: it still is, and the store was not told. */
+export type LetGo =
+  | { readonly outcome: "done" }
+  | { readonly outcome: "lost"; readonly why: string }
+  | { readonly outcome: "unreachable"; readonly why: string };
+
+// Between two tries at a store that does not answer: each try waits long enough by itself, this only keeps a refused
+// connection from being tried in a tight loop.
+const PAUSE_MS = 250;
+
+export interface HoldOptions {
+  readonly coordinator: Coordinator;
+  readonly clock: Clock;
+  readonly releaseTimeoutMs: number;
+}
+
+export class Hold {
+  readonly id: string;
+  readonly lock: string;
+  readonly fencingToken: number;
+  readonly #options: HoldOptions;
+  #settled: Settled;
+  #record: ClaimRecord;
+
+  constructor(id: string, lock: string, settled: Settled, record: ClaimRecord, options: HoldOptions) {
+    this.id = id;
+    this.lock = lock;
+    this.fencingToken = settled.fencingToken;
+    this.#settled = settled;
+    this.#record = record;
+    this.#options = options;
+  }
+
+  /** Ends the claim. */
+  release(ending: Ending): Promise<LetGo> {
+    return this.#untilTimeout((signal) => this.#options.coordinator.leave(this.id, this.#settled.entries, ending, signal));
+  }
+
+  /**
+   * Keeps the claim and says why: it is toxic from now on.
+   * @param moment now, by the node's running time: only a process started later counts as restarted since
+   */
+  fail(failure: Omit<Failure, "at">, moment: BootMoment): Promise<LetGo> {
+    const { coordinator } = this.#options;
+    return this.#untilTimeout(async (signal) => {
+      const record: ClaimRecord = { ...this.#record, made: moment, failure: { ...failure, at: await coordinator.now(signal) } };
+      const written = await coordinator.update(this.id, this.#settled, record, signal);
+      return typeof written === "string" ? written : "done";
+    });
+  }
+
+  async #untilTimeout(attempt: (signal: AbortSignal) => Promise<"done" | "gone" | "changed">): Promise<LetGo> {
+    const { clock, releaseTimeoutMs } = this.#options;
+    const deadline = new AbortController();
+    const over = new AbortController();
+    clock.sleep(releaseTimeoutMs, over.signal).then(
+      () => deadline.abort(new UnreachableError("the coordinator did not answer until the release timeout")),
+      () => undefined, // It was done before.
+    );
+    try {
+      for (;;) {
+        try {
+          const outcome = await attempt(deadline.signal);
+          if (outcome === "done") return { outcome: "done" };
+          const why = outcome === "gone" ? await this.#whyGone() : await this.#takeUpChange();
+          if (why !== null) return { outcome: "lost", why };
+        } catch (error) {
+          if (!(error instanceof UnreachableError)) throw error;
+          if (deadline.signal.aborted) return { outcome: "unreachable", why: messageOf(error) };
+          await clock.sleep(PAUSE_MS, deadline.signal);
+        }
+      }
+    } catch (error) {
+      if (deadline.signal.aborted && error === deadline.signal.reason) return { outcome: "unreachable", why: messageOf(error) };
+      throw error;
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Who ended the claim, in words. */
+  async #whyGone(): Promise<string> {
+    const records = await this.#options.coordinator.history(this.lock, RECENT_RECORDS);
+    const record = records.find(({ claim }) => claim === this.id);
+    if (record === undefined) return "the claim was removed from the store, and its history does not say by whom";
+    return `the claim was ${record.event} by ${record.by}${record.reason === null ? "" : `: ${record.reason}`}`;
+  }
+
+  /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */
+  async #takeUpChange(): Promise<string | null> {
+    const claim = (await this.#options.coordinator.queue(this.lock)).find(({ id }) => id === this.id);
+    if (claim === undefined) return this.#whyGone();
+    const own = this.#record.owner.process;
+    const now = claim.owner.process;
+    if (own === null || now === null || now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId) {
+      return `the claim was taken over by ${claim.owner.principal} on ${claim.owner.node}`;
+    }
+    this.#settled = { ...this.#settled, entries: [claim] };
+    this.#record = { ...this.#record, data: claim.data, reason: claim.reason };
+    return null;
+  }
+}
+
+// A claim that was just ended is among the newest records of its lock.
+const RECENT_RECORDS = 100;

@@ -1,0 +1,120 @@
+// Waiting in a lock's line as a guarded run does it: with a deadline, a look every so often, and words for what is ahead.
+// The queueing itself is locks/turn.ts's; what to do about claims of one's own that are found there is recovery.ts's.
+import type { Claim } from "../locks/claim.js";
+import { conditionOf } from "../locks/claim.js";
+import type { Coordinator, Draft, Standing } from "../locks/coordinator.js";
+import { formatDuration } from "../locks/durations.js";
+import { UnreachableError } from "../locks/errors.js";
+import { isHeld } from "../locks/rule.js";
+import type { Turn } from "../locks/turn.js";
+import { takeTurn } from "../locks/turn.js";
+import type { AcquireSettings } from "./action.js";
+import type { Clock } from "./machine.js";
+import type { Behind, Progress } from "./progress.js";
+
+// A look reads this many claims from the front of the queue: the holders that people want to hear of, and among them any
+// that this node left behind, which is held and so stands in front.
+const CLAIMS_IN_A_LOOK = 8;
+
+// Far back in a long line looks are rarer, a sleep_time for each claim ahead, so that a fleet's looks add up to little;
+// but never rarer than this, so that what a person is shown is not long out of date.
+const RAREST_LOOK_MS = 10_000;
+
+export type LineOutcome =
+  | Extract<Turn, { readonly outcome: "granted" }>
+  | { readonly outcome: "timed-out"; readonly ahead: number; readonly behind: Behind | null }
+  /** A claim of one's own was found in the queue that has to be dealt with first. */
+  | { readonly outcome: "leftover" };
+
+export interface LineOptions {
+  readonly clock: Clock;
+  readonly acquire: AcquireSettings;
+  readonly progress: Progress;
+  readonly ownerGone: (claim: Claim) => boolean;
+  /** Is it a claim that must be dealt with before this one may wait on? */
+  readonly isLeftover: (claim: Claim) => boolean;
+  /** The user's wish to end: rejects the wait with its reason. */
+  readonly stop: AbortSignal;
+}
+
+/** Waits for a draft's turn until it is granted, the time is over, or a leftover of one's own turns up. */
+export async function waitInLine(coordinator: Coordinator, draft: Draft, options: LineOptions): Promise<LineOutcome> {
+  const { clock, acquire, progress, stop } = options;
+  const late = new AbortController();
+  const over = new AbortController();
+  let ahead = 0;
+  let behind: Behind | null = null;
+  let leftover = false;
+  if (acquire.timeoutMs !== null && acquire.timeoutMs > 0) {
+    clock.sleep(acquire.timeoutMs, over.signal).then(
+      () => late.abort(TOO_LATE),
+      () => undefined, // The wait was over first.
+    );
+  }
+  try {
+    const turn = await takeTurn(coordinator, draft, {
+      signal: AbortSignal.any([stop, late.signal]),
+      onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
+      pause: (claimsAhead, signal) => clock.sleep(Math.min(acquire.sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS), signal),
+      look: async (standings) => {
+        const [{ lock, ahead: places }] = standings.filter((standing) => standing.ahead.length > 0) as [Standing];
+        ahead = places.length;
+        try {
+          const claims = await coordinator.queue(lock, AbortSignal.any([stop, late.signal]), CLAIMS_IN_A_LOOK);
+          leftover = claims.some((claim, position) => isHeld(claims, position) && options.isLeftover(claim));
+          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone);
+        } catch (error) {
+          // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
+          if (!(error instanceof UnreachableError)) throw error;
+          behind = null;
+        }
+        progress.waiting(lock, ahead, behind);
+        return leftover || acquire.timeoutMs === 0 ? "leave" : "stay";
+      },
+    });
+    if (turn.outcome === "granted") return turn;
+    return leftover ? { outcome: "leftover" } : { outcome: "timed-out", ahead, behind };
+  } catch (error) {
+    if (error === TOO_LATE) return { outcome: "timed-out", ahead, behind };
+    throw error;
+  } finally {
+    over.abort();
+  }
+}
+
+// Told from every other error by being itself.
+const TOO_LATE = new Error("the time to wait is over");
+
+async function describeHead(
+  coordinator: Coordinator,
+  claims: readonly Claim[],
+  own: string,
+  ownerGone: (claim: Claim) => boolean,
+): Promise<Behind | null> {
+  // A failed one says most about why nothing moves; then whoever is first.
+  const held = claims.filter((claim, position) => claim.id !== own && isHeld(claims, position));
+  const head = held.find((claim) => claim.failure !== null) ?? held[0];
+  if (head === undefined) return null;
+  const now = await coordinator.now();
+  return {
+    owner: head.owner,
+    condition: conditionOf(head, true, ownerGone(head)),
+    forMs: Math.max(0, now - head.since),
+    failure: head.failure === null ? null : { ...head.failure, agoMs: Math.max(0, now - head.failure.at) },
+  };
+}
+
+/** What holds a lock, in words: "web-07: restart-nginx for 12 s", or "FAILED on web-07 3 min ago: exit code 1". */
+export function describeBehind(behind: Behind): string {
+  const { owner, condition, failure } = behind;
+  const what = owner.action ?? owner.principal;
+  if (failure !== null) return `FAILED on ${owner.node} ${formatDuration(failure.agoMs)} ago: ${failure.message}`;
+  const agent = condition === "stale" ? ", its agent is gone" : "";
+  return `${owner.node}: ${what} for ${formatDuration(behind.forMs)}${agent}`;
+}
+
+/** "1st", "2nd", "3rd", "11th". */
+export function ordinal(place: number): string {
+  const suffix = place % 100 >= 11 && place % 100 <= 13 ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th");
+  return `${place}${suffix}`;
+}

@@ -1,0 +1,88 @@
+// What earlier runs of an action left behind on this node, and what is to be done about it before the action may start.
+// Decides and adopts; running the action under an adopted claim is guard.ts's.
+import type { Claim, ClaimRecord } from "../locks/claim.js";
+import type { Coordinator, Settled } from "../locks/coordinator.js";
+import { isHeld } from "../locks/rule.js";
+import type { GuardedAction } from "./action.js";
+import type { Journal, Processes } from "./machine.js";
+import { hasRestarted } from "./processes.js";
+
+// Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
+const FIRST_PIECE = 8;
+
+/** The held claims of a lock. */
+export async function readHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+  for (let piece = FIRST_PIECE; ; piece *= 2) {
+    const claims = await coordinator.queue(lock, signal, piece);
+    const holders = claims.filter((_, position) => isHeld(claims, position));
+    if (holders.length < piece) return holders;
+  }
+}
+
+/**
+ * Is the process that made a durable claim gone? It is when this node can see that it is; and where it cannot see,
+ * when the claim's liveness entry is gone. A process that can be seen to live is not, even if its session has ended.
+ */
+export function isOwnerGone(claim: Claim, processes: Processes): boolean {
+  if (!claim.durable) return false;
+  const lives = claim.owner.process === null ? null : processes.isAlive(claim.owner.process);
+  return lives === null ? !claim.alive : !lives;
+}
+
+/**
+ * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
+ * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own.
+ */
+export function isLeftover(claim: Claim, node: string, action: string, processes: Processes): boolean {
+  const { owner } = claim;
+  if (!claim.durable || claim.expiresAt !== null || owner.node !== node || owner.action !== action) return false;
+  return claim.failure !== null || isOwnerGone(claim, processes);
+}
+
+/**
+ * Looks for leftovers, in the order of the queue, and clears away what the journal still says of claims that are gone: their orphaned commands are
+ * ended, since nothing guards them any more.
+ */
+export async function findLeftovers(
+  action: GuardedAction,
+  node: string,
+  coordinator: Coordinator,
+  machine: { readonly processes: Processes; readonly journal: Journal },
+  signal: AbortSignal,
+): Promise<readonly Claim[]> {
+  const { processes, journal } = machine;
+  const holders = await readHolders(coordinator, action.lock, signal);
+  for (const entry of journal.runs(action.name)) {
+    if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
+    if (entry.group !== null) await processes.endGroup(entry.group, action.killAfterMs);
+    journal.removeRun(action.name, entry.claim);
+  }
+  return holders.filter((claim) => isLeftover(claim, node, action.name, processes));
+}
+
+/**
+ * Takes over a leftover in place, and ends the command that it may have left running.
+ * @param record what is to be written: the new owner's
+ * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
+ */
+export async function adoptLeftover(
+  action: GuardedAction,
+  claim: Claim,
+  record: ClaimRecord,
+  coordinator: Coordinator,
+  machine: { readonly processes: Processes; readonly journal: Journal },
+): Promise<Settled | null> {
+  const { processes, journal } = machine;
+  const settled = await coordinator.adopt(claim.id, [claim], record);
+  if (settled === "gone" || settled === "changed") return null;
+  const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
+  // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
+  if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
+  return settled;
+}
+
+/** Has the action's process been restarted since `moment`? Never, for an action that names no process. */
+export async function restartedSince(action: GuardedAction, moment: Claim["made"], processes: Processes): Promise<boolean> {
+  if (action.mode !== "serialize_process" || action.process === null || moment === null) return false;
+  return hasRestarted(moment, await processes.matching(action.process));
+}
