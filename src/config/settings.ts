@@ -1,42 +1,16 @@
 // The settings in force, after the file, the environment and the flags have been put together. Plain data.
-import type { ProcessPattern } from "../actions/machine.js";
+import type { AcquireSettings, GuardedAction } from "../actions/action.js";
 
-export interface AcquireSettings {
-  readonly sleepTimeMs: number;
-  /** 0: do not wait; `null`: wait for ever. */
-  readonly timeoutMs: number | null;
-}
-
-export interface VerifySettings {
-  readonly argv: readonly string[];
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-}
-
-export interface ActionSettings {
-  readonly name: string;
-  readonly mode: "serialize" | "serialize_process";
-  readonly lock: string;
-  /** The program and its arguments; a `shell` text has become `/bin/sh -c TEXT`. */
-  readonly argv: readonly string[];
-  readonly timeoutMs: number | null;
-  readonly killAfterMs: number;
-  readonly acquire: AcquireSettings;
-  readonly slots: number;
-  readonly key: string | null;
-  readonly process: ProcessPattern | null;
-  readonly verify: VerifySettings | null;
-  readonly onFailure: "hold" | "release";
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string | null;
-  readonly data: unknown;
-}
+export type { AcquireSettings, GuardedAction as ActionSettings, VerifySettings } from "../actions/action.js";
 
 /** Defaults for leases and host locks of one name; `null` where nothing is said. */
 export interface LockSettings {
   readonly ttlMs: number | null;
   readonly principal: string | null;
 }
+
+/** Who said what is in force of a setting. */
+export type SettingOrigin = "default" | "file" | "environment" | "flag";
 
 export interface Settings {
   /** The file that was read, or `null` when there was none. */
@@ -53,6 +27,8 @@ export interface Settings {
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" | "silent"; readonly format: "auto" | "text" | "json" };
   readonly history: { readonly keep: number };
   /** In the file's order. */
-  readonly actions: readonly ActionSettings[];
+  readonly actions: readonly GuardedAction[];
   readonly locks: ReadonlyMap<string, LockSettings>;
+  /** By the setting's path in the file (`acquire.timeout`), for `check`; not there for settings that were made by hand. */
+  readonly origins?: ReadonlyMap<string, SettingOrigin>;
 }

@@ -1,0 +1,228 @@
+// The `actions` and `locks` of a configuration: from anything at all to settings, or to problems that say what is wrong
+// with each key. Reads no file and asks nothing of the machine.
+import type { ProcessPattern } from "../actions/machine.js";
+import { defaultSlots } from "../locks/rule.js";
+import {
+  readBoolean,
+  readChoice,
+  readDurationMs,
+  readDurationOrNoneMs,
+  readIfThere,
+  readKnownMap,
+  readLabel,
+  readLockName,
+  readMap,
+  readSlots,
+  readText,
+} from "./field.js";
+import type { Field } from "./field.js";
+import { readArgv, readEnvironment } from "./command.js";
+import type { AcquireSettings, ActionSettings, LockSettings, VerifySettings } from "./settings.js";
+
+/** One key of an action, a check, a process or a lock, for documents; the table that they are tested against. */
+export interface KeyDoc {
+  readonly key: string;
+  readonly default: string;
+  readonly doc: string;
+}
+
+/** The keys of an action. */
+export const ACTION_KEYS: readonly KeyDoc[] = [
+  { key: "mode", default: "serialize", doc: "serialize, or serialize_process: not again when the process has restarted meanwhile" },
+  { key: "lock", default: "the action's name", doc: "the lock under which it runs" },
+  { key: "command", default: "", doc: "the program and its arguments, as a list; no shell" },
+  { key: "shell", default: "", doc: "instead of command: a text for /bin/sh -c" },
+  { key: "timeout", default: "none", doc: "after this its whole process group gets SIGTERM" },
+  { key: "kill_after", default: "10 s", doc: "after this, counted from SIGTERM, SIGKILL" },
+  { key: "acquire.timeout", default: "the general one", doc: "how long to wait for the lock; 0: do not wait, none: for ever" },
+  {
+    key: "acquire.sleep_time",
+    default: "the general one",
+    doc: "the longest pause between looks where nothing wakes the waiter sooner",
+  },
+  { key: "slots", default: "1, or unlimited with a key", doc: "how many claims may be held at once" },
+  { key: "key", default: "none", doc: "claims with the same key may be held together: take a rack at a time" },
+  { key: "process.command_string", default: "none", doc: "a regular expression (RE2) for the process's name" },
+  { key: "process.full_cmd", default: "false", doc: "true: command_string is sought in the full command line" },
+  { key: "process.user", default: "any", doc: "the process's user, by name or number" },
+  { key: "verify.command", default: "", doc: "a check of the service, as a list; it passes with exit code 0" },
+  { key: "verify.shell", default: "", doc: "instead of verify.command: a text for /bin/sh -c" },
+  { key: "verify.interval", default: "1 s", doc: "the pause between two checks" },
+  { key: "verify.timeout", default: "30 s", doc: "how long the check may fail before the action has failed" },
+  { key: "on_failure", default: "hold", doc: "hold: a failed action keeps the lock; release: it lets go" },
+  { key: "env", default: "{}", doc: "added to the command's environment" },
+  { key: "cwd", default: "the agent's", doc: "the command's working directory" },
+  { key: "data", default: "none", doc: "shown with the claim; any YAML" },
+];
+
+/** The keys of a lock's defaults. */
+export const LOCK_KEYS: readonly KeyDoc[] = [
+  { key: "ttl", default: "none", doc: "how long a lease on it lasts" },
+  { key: "principal", default: "the general one", doc: "in whose name it is leased" },
+];
+
+const DEFAULT_KILL_AFTER_MS = 10_000;
+const DEFAULT_VERIFY_INTERVAL_MS = 1_000;
+const DEFAULT_VERIFY_TIMEOUT_MS = 30_000;
+
+/** What the reading of actions needs from elsewhere. */
+export interface ActionContext {
+  /** The general `acquire`, for actions that do not say. */
+  readonly acquire: AcquireSettings;
+  /** Makes a directory absolute: a relative one is taken from where the file is. */
+  readonly directory: (path: string) => string;
+  /** Is told of each regular expression, to check it later: the package that can is loaded only when there is one. */
+  readonly onPattern: (field: Field, pattern: string) => void;
+}
+
+/** Reads `actions:`. Those that are wrong are left out, after their problems have been recorded. */
+export function parseActions(field: Field | undefined, context: ActionContext): readonly ActionSettings[] {
+  const actions: ActionSettings[] = [];
+  for (const [name, child] of (field && readMap(field)) ?? []) {
+    const action = readName(child, name) ? parseAction(child, name, context) : undefined;
+    if (action !== undefined) actions.push(action);
+  }
+  return actions;
+}
+
+/** Reads `locks:`. */
+export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSettings> {
+  const locks = new Map<string, LockSettings>();
+  for (const [name, child] of (field && readMap(field)) ?? []) {
+    const keys = readLockName({ ...child, value: name }) === undefined ? undefined : readKnownMap(child, topKeys(LOCK_KEYS));
+    if (keys === undefined) continue;
+    const ttlMs = readIfThere(keys.get("ttl"), (ttl) => readDurationMs(ttl, { most: Number.MAX_SAFE_INTEGER }), null);
+    const principal = readIfThere(keys.get("principal"), readLabel, null);
+    if (ttlMs !== undefined && principal !== undefined) locks.set(name, { ttlMs, principal });
+  }
+  return locks;
+}
+
+function parseAction(field: Field, name: string, context: ActionContext): ActionSettings | undefined {
+  if (field.value === null)
+    return field.refuse(`is empty; right would be such as { command: [systemctl, restart, nginx.service] }`);
+  const keys = readKnownMap(field, topKeys(ACTION_KEYS));
+  if (keys === undefined) return undefined;
+  const mode = readIfThere(
+    keys.get("mode"),
+    (f) => readChoice(f, ["serialize", "serialize_process"] as const),
+    "serialize" as const,
+  );
+  const process = readIfThere(keys.get("process"), (f) => readProcess(f, context), null);
+  if (mode === "serialize_process" && process === null) {
+    field.refuse("mode serialize_process needs `process`, with a command_string, a user or both");
+  }
+  const key = readIfThere(keys.get("key"), readLabel, null);
+  const parts = {
+    mode,
+    lock: readIfThere(keys.get("lock"), readLockName, name),
+    argv: readArgv(field, keys),
+    timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f), null),
+    killAfterMs: readIfThere(keys.get("kill_after"), (f) => readDurationMs(f, { zero: true }), DEFAULT_KILL_AFTER_MS),
+    acquire: readIfThere(keys.get("acquire"), (f) => readAcquire(f, context.acquire), context.acquire),
+    slots: readIfThere(keys.get("slots"), readSlots, defaultSlots(key ?? null)),
+    key,
+    process,
+    verify: readIfThere(keys.get("verify"), readVerify, null),
+    onFailure: readIfThere(keys.get("on_failure"), (f) => readChoice(f, ["hold", "release"] as const), "hold" as const),
+    env: readIfThere(keys.get("env"), readEnvironment, {}),
+    cwd: readIfThere(keys.get("cwd"), (f) => readDirectory(f, context), null),
+    data: readIfThere(keys.get("data"), readData, null),
+  };
+  const action = complete(parts);
+  return action && { name, ...action };
+}
+
+function readAcquire(field: Field, general: AcquireSettings): AcquireSettings | undefined {
+  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "acquire"));
+  return (
+    keys &&
+    complete({
+      sleepTimeMs: readIfThere(keys.get("sleep_time"), (f) => readDurationMs(f), general.sleepTimeMs),
+      timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f, { zero: true }), general.timeoutMs),
+    })
+  );
+}
+
+function readProcess(field: Field, context: ActionContext): ProcessPattern | undefined {
+  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "process"));
+  if (keys === undefined) return undefined;
+  const pattern = complete({
+    commandString: readIfThere(keys.get("command_string"), (f) => readPattern(f, context), null),
+    fullCmd: readIfThere(keys.get("full_cmd"), readBoolean, false),
+    user: readIfThere(keys.get("user"), readLabel, null),
+  });
+  if (pattern?.commandString === null && pattern.user === null) return field.refuse("needs a command_string, a user or both");
+  return pattern;
+}
+
+function readPattern(field: Field, context: ActionContext): string | undefined {
+  const pattern = readText(field);
+  if (pattern === undefined) return undefined;
+  if (pattern === "") return field.refuse("must not be empty: it would match every process");
+  context.onPattern(field, pattern);
+  return pattern;
+}
+
+function readVerify(field: Field): VerifySettings | undefined {
+  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "verify"));
+  return (
+    keys &&
+    complete({
+      argv: readArgv(field, keys),
+      intervalMs: readIfThere(keys.get("interval"), (f) => readDurationMs(f, { zero: true }), DEFAULT_VERIFY_INTERVAL_MS),
+      timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationMs(f), DEFAULT_VERIFY_TIMEOUT_MS),
+    })
+  );
+}
+
+function readDirectory(field: Field, context: ActionContext): string | undefined {
+  const path = readText(field);
+  if (path === "") return field.refuse("must not be empty");
+  return path === undefined ? undefined : context.directory(path);
+}
+
+// A claim's data is written with each of its records and read by whoever looks at the queue.
+const LARGEST_DATA_BYTES = 65_536;
+
+/** Any YAML that JSON can carry, as plain values. */
+export function readData(field: Field): unknown {
+  let data: unknown;
+  let bytes: number;
+  try {
+    data = plainValue(field.value);
+    bytes = Buffer.byteLength(JSON.stringify(data) ?? "null");
+  } catch {
+    return field.refuse("contains itself, or is nested too deeply");
+  }
+  return bytes <= LARGEST_DATA_BYTES ? data : field.refuse(`has ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
+}
+
+/** Values as plain objects, fit for JSON. @throws RangeError when they contain themselves */
+function plainValue(value: unknown): unknown {
+  if (value instanceof Map) {
+    // fromEntries makes own properties of all keys, `__proto__` too: nothing is inherited from a file.
+    return Object.fromEntries([...(value as Map<unknown, unknown>)].map(([key, child]) => [String(key), plainValue(child)]));
+  }
+  return Array.isArray(value) ? value.map(plainValue) : value;
+}
+
+// An action's name is given on command lines, and is its lock's name where none is said.
+function readName(field: Field, name: string): boolean {
+  const named: Field = { ...field, value: name };
+  if (name.startsWith("-")) return field.refuse('an action\'s name must not begin with "-"') !== undefined;
+  return readLabel(named) !== undefined && readLockName(named) !== undefined;
+}
+
+/** The parts, if none was refused. */
+function complete<T extends Record<string, unknown>>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } | undefined {
+  return Object.values(parts).includes(undefined) ? undefined : (parts as { [K in keyof T]: Exclude<T[K], undefined> });
+}
+
+function topKeys(docs: readonly KeyDoc[]): string[] {
+  return [...new Set(docs.map(({ key }) => key.split(".")[0] as string))];
+}
+
+function subKeys(docs: readonly KeyDoc[], parent: string): string[] {
+  return docs.filter(({ key }) => key.startsWith(`${parent}.`)).map(({ key }) => key.slice(parent.length + 1));
+}

@@ -1,0 +1,99 @@
+// The settings in force in the form of a configuration file, for people and for `check --json`: secrets hidden, and
+// otherwise such that reading it again gives the same settings.
+import { HIDDEN, isSecretName, redactUrl, redactUrlsIn } from "./secrets.js";
+import type { AcquireSettings, ActionSettings, Settings, VerifySettings } from "./settings.js";
+
+/** A value of a description: what JSON can carry. */
+export type Described = null | string | number | boolean | readonly unknown[] | { readonly [key: string]: unknown };
+
+/** The settings as plain data, keyed as in a file. What is not said and has no default is left out. */
+export function describeSettings(settings: Settings): { readonly [key: string]: Described } {
+  const { locks } = settings;
+  return {
+    node: settings.node,
+    principal: settings.principal,
+    coordinator: redactUrl(settings.coordinator),
+    state_dir: settings.stateDir,
+    acquire: describeAcquire(settings.acquire),
+    connect_timeout: exactDuration(settings.connectTimeoutMs),
+    session_timeout: exactDuration(settings.sessionTimeoutMs),
+    release_timeout: exactDuration(settings.releaseTimeoutMs),
+    skip_coordination: settings.skipCoordination,
+    log: { ...settings.log },
+    history: { ...settings.history },
+    actions: Object.fromEntries(settings.actions.map((action) => [action.name, describeAction(action)])),
+    locks: Object.fromEntries(
+      [...locks].map(([name, lock]) => [
+        name,
+        {
+          ...(lock.ttlMs === null ? {} : { ttl: exactDuration(lock.ttlMs) }),
+          ...(lock.principal === null ? {} : { principal: lock.principal }),
+        },
+      ]),
+    ),
+  };
+}
+
+/** A duration that reads back as exactly the same: "90 s", "10 min", "250 ms", or "none". */
+export function exactDuration(ms: number | null): string {
+  if (ms === null) return "none";
+  const units = [
+    [86_400_000, "d"],
+    [3_600_000, "h"],
+    [60_000, "min"],
+    [1_000, "s"],
+  ] as const;
+  const unit = units.find(([size]) => ms >= size && ms % size === 0);
+  return unit === undefined ? `${decimal(ms)} ms` : `${ms / unit[0]} ${unit[1]}`;
+}
+
+// Never in the form 1e-7, which is no duration.
+function decimal(ms: number): string {
+  return Number.isInteger(ms) ? String(ms) : ms.toFixed(9).replace(/0+$/, "");
+}
+
+function describeAction(action: ActionSettings): Described {
+  const { process, verify } = action;
+  return {
+    mode: action.mode,
+    lock: action.lock,
+    ...describeCommand(action.argv),
+    timeout: exactDuration(action.timeoutMs),
+    kill_after: exactDuration(action.killAfterMs),
+    acquire: describeAcquire(action.acquire),
+    slots: action.slots === Number.POSITIVE_INFINITY ? "unlimited" : action.slots,
+    ...(action.key === null ? {} : { key: action.key }),
+    ...(process === null
+      ? {}
+      : { process: withoutNull({ command_string: process.commandString, full_cmd: process.fullCmd, user: process.user }) }),
+    ...(verify === null ? {} : { verify: describeVerify(verify) }),
+    on_failure: action.onFailure,
+    env: Object.fromEntries(
+      Object.entries(action.env).map(([name, value]) => [name, isSecretName(name) ? HIDDEN : redactUrlsIn(value)]),
+    ),
+    ...(action.cwd === null ? {} : { cwd: action.cwd }),
+    ...(action.data === null ? {} : { data: action.data }),
+  };
+}
+
+function describeVerify(verify: VerifySettings): Described {
+  return { ...describeCommand(verify.argv), interval: exactDuration(verify.intervalMs), timeout: exactDuration(verify.timeoutMs) };
+}
+
+function describeAcquire(acquire: AcquireSettings): Described {
+  // Nothing to wait is written as the number that people write.
+  return {
+    sleep_time: exactDuration(acquire.sleepTimeMs),
+    timeout: acquire.timeoutMs === 0 ? 0 : exactDuration(acquire.timeoutMs),
+  };
+}
+
+function describeCommand(argv: readonly string[]): { command: readonly string[] } | { shell: string } {
+  const [program, option, text] = argv;
+  if (argv.length === 3 && program === "/bin/sh" && option === "-c") return { shell: redactUrlsIn(text as string) };
+  return { command: argv.map(redactUrlsIn) };
+}
+
+function withoutNull(parts: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== null));
+}

@@ -1,0 +1,81 @@
+// Finding and reading the configuration file. One that is named must be there; one that is merely looked for may be
+// missing, but when it is there it must be readable: a node that cannot read its configuration must not run without it.
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { resolve } from "node:path";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { expandHome } from "./paths.js";
+import { searchPath } from "./surroundings.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface ConfigText {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * The configuration file, or `null` when there is none.
+ * @param named by `--config`; else `$HOLDLINE_CONFIG` may name one
+ * @throws HoldlineError `configuration`
+ */
+export function findConfig(named: string | null, surroundings: Surroundings): ConfigText | null {
+  const variable = surroundings.env["HOLDLINE_CONFIG"];
+  if (named !== null) return readNamed(named, "--config", surroundings);
+  // Empty is how a shell unsets a variable for one command.
+  if (variable !== undefined && variable !== "") return readNamed(variable, "HOLDLINE_CONFIG", surroundings);
+  for (const path of searchPath(surroundings)) {
+    const text = readConfig(path);
+    if (text !== null) return { path, text };
+  }
+  return null;
+}
+
+function readNamed(name: string, by: string, { cwd, homedir }: Surroundings): ConfigText {
+  if (name === "") throw new HoldlineError("configuration", `${by}: names no file`);
+  const path = resolve(cwd, expandHome(name, homedir));
+  const text = readConfig(path);
+  if (text !== null) return { path, text };
+  throw new HoldlineError("configuration", `${path}: there is no such file (named by ${by})`, {
+    hint: "name a file that is there, or none: then the defaults serve",
+  });
+}
+
+// A configuration has a few kilobytes. The bound is for those who name a log or a device.
+const LARGEST_BYTES = 1_048_576;
+
+function readConfig(path: string): string | null {
+  let bytes: Buffer;
+  try {
+    bytes = readBytes(path);
+  } catch (error) {
+    if (error instanceof HoldlineError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    const why = code === "EACCES" || code === "EPERM" ? "this user may not read it" : messageOf(error);
+    throw new HoldlineError("configuration", `${path}: cannot be read: ${why}`, { cause: error });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new HoldlineError("configuration", `${path}: is not YAML: it is no text in UTF-8`, { cause: error });
+  }
+}
+
+function readBytes(path: string): Buffer {
+  const file = openSync(path, "r");
+  try {
+    if (fstatSync(file).isDirectory())
+      throw new HoldlineError("configuration", `${path}: is a directory, and a YAML file is needed`);
+    // Read to the end rather than to the size: a pipe (`--config <(…)`) has none.
+    const buffer = Buffer.alloc(LARGEST_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const count = readSync(file, buffer, length, buffer.length - length, null);
+      length += count;
+      if (length > LARGEST_BYTES)
+        throw new HoldlineError("configuration", `${path}: is larger than 1 MiB, and no configuration is`);
+      if (count === 0) return buffer.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}

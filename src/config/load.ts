@@ -1,0 +1,193 @@
+// Puts the settings together: defaults, file, environment and flags. Everything that is wrong anywhere is said at once.
+import { dirname, join } from "node:path";
+import { parseActions, parseLocks } from "./actions.js";
+import { sqliteUrl } from "./coordinator-url.js";
+import { createField, readKnownMap } from "./field.js";
+import type { Field } from "./field.js";
+import { findConfig } from "./file.js";
+import type { ConfigText } from "./file.js";
+import { nearestTo } from "./nearest.js";
+import { absolutePath } from "./paths.js";
+import { createProblems, plainOrigin } from "./problems.js";
+import type { Problems } from "./problems.js";
+import { mergeLayers, SETTING_PATHS, SETTINGS, variableOf } from "./schema.js";
+import type { SettingPath, SettingValues } from "./schema.js";
+import type { SettingOrigin, Settings } from "./settings.js";
+import { defaultStateDir, qualifiedName } from "./surroundings.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface LoadRequest {
+  /** The file that `--config` names; `null` when it was not given. */
+  readonly config: string | null;
+  /** What flags say of settings: `coordinator`, `log.level`, … */
+  readonly flags: ReadonlyMap<SettingPath, string>;
+  readonly surroundings: Surroundings;
+}
+
+/** The flags that set settings, for messages. */
+const FLAG_NAMES: Partial<Record<SettingPath, string>> = { coordinator: "--coordinator", "log.level": "--quiet or --verbose" };
+
+// Variables of this family that are no settings: the first is for us, the others are what a guarded command sees.
+const OTHER_VARIABLES = ["HOLDLINE_CONFIG", "HOLDLINE_ACTION", "HOLDLINE_LOCK", "HOLDLINE_CLAIM", "HOLDLINE_FENCING_TOKEN"];
+
+/**
+ * The settings in force.
+ * @throws HoldlineError `configuration` with one line for each problem, naming file and line, key, and what would be right
+ */
+export async function loadSettings(request: LoadRequest): Promise<Settings> {
+  const problems = createProblems();
+  const config = findConfig(request.config, request.surroundings);
+  const file = config === null ? NO_FILE : await readFile(config, problems);
+  const layers: Layers = {
+    file: file.settings,
+    environment: environmentFields(request.surroundings.env, problems),
+    flags: flagFields(request.flags, problems),
+  };
+  for (const layer of [layers.file, layers.environment, layers.flags]) {
+    for (const [path, field] of layer) SETTINGS[path].read(field);
+  }
+  // Actions are read even when a setting is wrong, so that all problems are said at once.
+  const values = problems.lines.length === 0 ? valuesOf(layers) : null;
+  const acquire = { sleepTimeMs: values?.("acquire.sleep_time") ?? 0, timeoutMs: values?.("acquire.timeout") ?? null };
+  const { cwd, homedir } = request.surroundings;
+  const fileBase = config === null ? cwd : dirname(config.path);
+  const patterns: [Field, string][] = [];
+  const actions = parseActions(file.actions, {
+    acquire,
+    directory: (path) => absolutePath(path, fileBase, homedir),
+    onPattern: (field, pattern) => patterns.push([field, pattern]),
+  });
+  const locks = parseLocks(file.locks);
+  await checkPatterns(patterns);
+  problems.throwIfAny();
+
+  const get = values as NonNullable<typeof values>;
+  const origins = originsOf(layers);
+  const node = get("node") ?? qualifiedName(request.surroundings);
+  const stateBase = origins.get("state_dir") === "file" ? fileBase : cwd;
+  const stateDir = absolutePath(get("state_dir") ?? defaultStateDir(request.surroundings), stateBase, homedir);
+  return {
+    file: config?.path ?? null,
+    node,
+    principal: get("principal") ?? `${request.surroundings.user}@${node}`,
+    coordinator: get("coordinator") ?? sqliteUrl(join(stateDir, "holdline.db")),
+    stateDir,
+    acquire,
+    connectTimeoutMs: get("connect_timeout") as number,
+    sessionTimeoutMs: get("session_timeout") as number,
+    releaseTimeoutMs: get("release_timeout") as number,
+    skipCoordination: get("skip_coordination") as boolean,
+    log: { level: get("log.level") as Settings["log"]["level"], format: get("log.format") as Settings["log"]["format"] },
+    history: { keep: get("history.keep") as number },
+    actions,
+    locks,
+    origins,
+  };
+}
+
+type Fields = ReadonlyMap<SettingPath, Field>;
+
+interface Layers {
+  readonly file: Fields;
+  readonly environment: Fields;
+  readonly flags: Fields;
+}
+
+interface FileFields {
+  readonly settings: Fields;
+  readonly actions: Field | undefined;
+  readonly locks: Field | undefined;
+}
+
+const NO_FILE: FileFields = { settings: new Map(), actions: undefined, locks: undefined };
+
+async function readFile({ path, text }: ConfigText, problems: Problems): Promise<FileFields> {
+  const { parseYaml } = await import("./document.js");
+  const { value, origin } = parseYaml(text, path, problems);
+  if (problems.lines.length > 0) return NO_FILE;
+  const groups = new Map<string, string[]>();
+  for (const setting of SETTING_PATHS) {
+    const [group, key] = setting.split(".") as [string, string | undefined];
+    groups.set(group, [...(groups.get(group) ?? []), ...(key === undefined ? [] : [key])]);
+  }
+  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), "actions", "locks"]);
+  const settings = new Map<SettingPath, Field>();
+  for (const [group, keys] of groups) {
+    const field = root?.get(group);
+    if (field === undefined) continue;
+    if (keys.length === 0) settings.set(group as SettingPath, field);
+    else for (const [key, child] of readKnownMap(field, keys) ?? []) settings.set(`${group}.${key}` as SettingPath, child);
+  }
+  return { settings, actions: root?.get("actions"), locks: root?.get("locks") };
+}
+
+function environmentFields(env: Surroundings["env"], problems: Problems): Fields {
+  const fields = new Map<SettingPath, Field>();
+  const variables = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || !name.startsWith("HOLDLINE_") || OTHER_VARIABLES.includes(name)) continue;
+    const path = variables.get(name);
+    if (path !== undefined) {
+      fields.set(path, createField(value, path.split("."), plainOrigin(name), problems));
+      continue;
+    }
+    // A variable of this family may be anybody's, but one that is nearly a setting's is a setting that would be
+    // missed: with a mistyped coordinator each node would lock for itself alone.
+    const near = nearestTo(name, variables.keys());
+    if (near !== null) problems.add(plainOrigin(name), [], `is an unknown variable; did you mean ${near}?`);
+  }
+  return fields;
+}
+
+function flagFields(flags: LoadRequest["flags"], problems: Problems): Fields {
+  const entries = [...flags].map(
+    ([path, value]) => [path, createField(value, [], plainOrigin(FLAG_NAMES[path] ?? path), problems)] as const,
+  );
+  return new Map(entries);
+}
+
+/** The values in force, of fields that have all been found right; `null` where the default depends on the machine. */
+function valuesOf(layers: Layers) {
+  const raw = (fields: Fields) => new Map([...fields].map(([path, { value }]) => [path, value]));
+  const env = [...layers.environment].map(([path, { value }]) => [variableOf(path), String(value)]);
+  const merged = mergeLayers(raw(layers.file), Object.fromEntries(env) as Record<string, string>, raw(layers.flags));
+  const problems = createProblems();
+  const values = new Map<SettingPath, unknown>();
+  for (const path of SETTING_PATHS) {
+    const value = merged(path);
+    // The field of the file knows how a number was written: a node called 010 is not 10.
+    const field = winner(layers, path)?.field ?? createField(value, path.split("."), plainOrigin("default"), problems);
+    values.set(path, value === null ? null : SETTINGS[path].read(field));
+  }
+  problems.throwIfAny();
+  return <P extends SettingPath>(path: P) => values.get(path) as SettingValues[P] | null;
+}
+
+function winner(layers: Layers, path: SettingPath): { readonly origin: SettingOrigin; readonly field: Field } | null {
+  for (const [origin, fields] of [
+    ["flag", layers.flags],
+    ["environment", layers.environment],
+    ["file", layers.file],
+  ] as const) {
+    const field = fields.get(path);
+    if (field !== undefined) return { origin, field };
+  }
+  return null;
+}
+
+function originsOf(layers: Layers): ReadonlyMap<string, SettingOrigin> {
+  return new Map(SETTING_PATHS.map((path) => [path, winner(layers, path)?.origin ?? "default"]));
+}
+
+async function checkPatterns(patterns: readonly [Field, string][]): Promise<void> {
+  if (patterns.length === 0) return;
+  const { RE2JS } = await import("re2js");
+  for (const [field, pattern] of patterns) {
+    try {
+      RE2JS.compile(pattern);
+    } catch (error) {
+      const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error);
+      field.refuse(`is no regular expression in RE2 syntax: ${why.length > 100 ? `${why.slice(0, 100)}…` : why}`);
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// What is wrong with a configuration: problems are collected, each with the place where it stands, and then thrown as
+// one error, so that whoever wrote the file sees all of them at once.
+import { HoldlineError } from "../locks/errors.js";
+import { redactUrlsIn } from "./secrets.js";
+
+/** Where settings come from: a file, a variable of the environment, or a flag. */
+export interface Origin {
+  /** As people know it: a file's path, `HOLDLINE_NODE`, `--coordinator`. */
+  readonly name: string;
+  /** The line of the value at a path, counted from 1; `null` where there are no lines. */
+  lineOf(path: readonly string[]): number | null;
+  /** How the value at a path was written, such as "1.10" where its number is 1.1; `null` where that is not known. */
+  writtenAt(path: readonly string[]): string | null;
+}
+
+/** An origin without lines: a variable or a flag. */
+export function plainOrigin(name: string): Origin {
+  return { name, lineOf: () => null, writtenAt: () => null };
+}
+
+/** A place for problems. */
+export interface Problems {
+  add(origin: Origin, path: readonly string[], message: string): void;
+  /** One line for each, in the order in which they stand in their file. */
+  readonly lines: readonly string[];
+  /** @throws HoldlineError `configuration` when there are any, with one line for each */
+  throwIfAny(): void;
+}
+
+// A file of another kind can be wrong in thousands of places; nobody reads those.
+const MOST_SHOWN = 50;
+
+export function createProblems(): Problems {
+  const found = new Map<string, { readonly origin: string; readonly line: number }>();
+  const sorted = () => {
+    const origins = [...new Set([...found.values()].map(({ origin }) => origin))];
+    const entries = [...found].sort(([, a], [, b]) => origins.indexOf(a.origin) - origins.indexOf(b.origin) || a.line - b.line);
+    return entries.map(([text]) => text);
+  };
+  return {
+    add(origin, path, message) {
+      const line = origin.lineOf(path);
+      const where = line === null ? origin.name : `${origin.name}:${line}`;
+      const text = path.length === 0 ? `${where}: ${message}` : `${where}: ${formatPath(path)}: ${message}`;
+      found.set(text, { origin: origin.name, line: line ?? 0 });
+    },
+    get lines() {
+      return sorted();
+    },
+    throwIfAny() {
+      if (found.size === 0) return;
+      const shown = sorted().slice(0, MOST_SHOWN);
+      if (found.size > MOST_SHOWN) shown.push(`and ${found.size - MOST_SHOWN} more problems`);
+      throw new HoldlineError("configuration", shown.join("\n"));
+    },
+  };
+}
+
+/** A key's path for people: `actions.restart-nginx.timeout`. */
+export function formatPath(path: readonly string[]): string {
+  return path.map((key) => (/^[\p{L}\p{N}_/-]+$/u.test(key) ? key : JSON.stringify(key))).join(".");
+}
+
+/** A value as it is quoted in a problem: short, on one line, without passwords. */
+export function shownValue(value: unknown): string {
+  if (value === null || value === undefined) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value !== "string") return "a map";
+  const text = redactUrlsIn(value);
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

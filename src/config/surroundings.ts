@@ -1,0 +1,79 @@
+// What the settings' defaults depend on: the machine, the user and the environment. Nothing here can hang: no name
+// server is asked.
+import { readFileSync } from "node:fs";
+import * as os from "node:os";
+import { isAbsolute, join } from "node:path";
+
+/** What is around a process, as plain data so that tests can make their own. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly homedir: string;
+  /** `/etc`, where the system's own configuration is. */
+  readonly etc: string;
+  readonly isRoot: boolean;
+  readonly user: string;
+  readonly hostname: string;
+}
+
+/** This process's own. */
+export function surroundingsHere(): Surroundings {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    homedir: os.homedir(),
+    etc: "/etc",
+    isRoot: process.geteuid?.() === 0,
+    user: userName(),
+    hostname: os.hostname(),
+  };
+}
+
+/**
+ * The node's fully qualified name: the host name where it has a dot, else the official name that the hosts file gives
+ * it, else the host name as it is. The name server is not asked, although it may know a longer one: it can hang, and a
+ * node that is called otherwise while its name server is away would not know its own claims again.
+ */
+export function qualifiedName({ hostname, etc }: Pick<Surroundings, "hostname" | "etc">): string {
+  if (hostname.includes(".")) return hostname;
+  for (const line of readIfReadable(join(etc, "hosts")).split("\n")) {
+    const [, official, ...aliases] = line.replace(/#.*/, "").trim().split(/\s+/);
+    const isOurs = official?.startsWith(`${hostname}.`) === true || aliases.includes(hostname);
+    if (isOurs && official?.includes(".") === true && !official.startsWith("localhost.")) return official;
+  }
+  return hostname;
+}
+
+/** Where the journal is kept when nothing is said. */
+export function defaultStateDir({ env, homedir, isRoot }: Pick<Surroundings, "env" | "homedir" | "isRoot">): string {
+  if (isRoot) return "/var/lib/holdline";
+  return join(baseDirectory(env["XDG_STATE_HOME"]) ?? join(homedir, ".local", "state"), "holdline");
+}
+
+/** Where a configuration is looked for when none is named, in this order. */
+export function searchPath({ env, homedir, cwd, etc }: Pick<Surroundings, "env" | "homedir" | "cwd" | "etc">): readonly string[] {
+  const configHome = baseDirectory(env["XDG_CONFIG_HOME"]) ?? join(homedir, ".config");
+  return [join(cwd, "holdline.yaml"), join(configHome, "holdline", "holdline.yaml"), join(etc, "holdline", "holdline.yaml")];
+}
+
+// The XDG specification asks that relative paths be ignored.
+function baseDirectory(path: string | undefined): string | null {
+  return path !== undefined && isAbsolute(path) ? path : null;
+}
+
+function readIfReadable(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // a machine without it has no longer name
+  }
+}
+
+function userName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    // A container may run under a number that has no entry in any database.
+    return `uid-${process.geteuid?.() ?? "unknown"}`;
+  }
+}

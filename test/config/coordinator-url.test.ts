@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import { COORDINATOR_SCHEMES, coordinatorUrlProblem, sqliteUrl } from "../../src/config/coordinator-url.js";
+
+describe("a coordinator's URL is fine", () => {
+  test.each([
+    "zookeeper://zk1",
+    "zookeeper://zk1:2181,zk2:2181,zk3:2181/holdline",
+    "zookeeper://zk1/a/b/",
+    "zookeeper://127.0.0.1:1,[::1]:65535/x",
+    "zookeeper://bob:p%40ss%2Fword@zk1:2181/holdline",
+    "zookeeper://zk_1.example.com",
+    "sqlite:///var/lib/holdline/holdline.db",
+    "sqlite:///srv/my%20locks.db",
+    sqliteUrl("/srv/a b%?#/ü.db"),
+  ])("%s", (url) => expect(coordinatorUrlProblem(url)).toBeNull());
+});
+
+describe("a coordinator's URL is refused", () => {
+  test.each([
+    ["zookeper://zk1", 'did you mean "zookeeper"?'],
+    ["zk://zk1", "there is zookeeper, sqlite"],
+    ["ZooKeeper://zk1", 'did you mean "zookeeper"?'],
+    ["sqllite:///x", 'did you mean "sqlite"?'],
+    ["zk1:2181", "must be a URL such as zookeeper://"],
+    ["/var/lib/holdline.db", "must be a URL such as"],
+    ["zookeeper:zk1", "must be a URL such as"],
+    ["zookeeper://", "names no server"],
+    ["zookeeper:///holdline", "names no server"],
+    ["zookeeper://bob:pw@/holdline", "names no server"],
+    ["zookeeper://:2181", 'has the server ":2181", which has no host name'],
+    ["zookeeper://zk1,,zk2", "has a server which is empty"],
+    ["zookeeper://zk1:", "has no proper port"],
+    ["zookeeper://zk1:0", "has no proper port"],
+    ["zookeeper://zk1:65536", "has no proper port"],
+    ["zookeeper://zk1:21 81", "must not contain blanks"],
+    ["zookeeper://zk1:2l81", 'has the server "zk1:2l81", which has no proper port'],
+    ["zookeeper://::1:2181", "no"],
+    ["zookeeper://zk1/a//b", 'two "/" in a row'],
+    ["zookeeper://zk1/a/../b", '"." or ".." in its path'],
+    ["zookeeper://zk1/zookeeper/x", "belongs to ZooKeeper itself"],
+    ["zookeeper://bob@zk1", '"user:password" before the "@"'],
+    ["zookeeper://bob:@zk1", '"user:password" before the "@"'],
+    ["zookeeper://bob:p@ss@zk1", "is written %40"],
+    ["zookeeper://zk1?timeout=5", 'must not have a "?"'],
+    ["zookeeper://zk1/50%", "hexadecimal digits"],
+    ["sqlite://holdline.db", "needs the absolute path of a file"],
+    ["sqlite://", "needs the absolute path of a file"],
+    ["sqlite:///var/lib/", "must name a file, not a directory"],
+  ])("%s", (url, words) => expect(coordinatorUrlProblem(url)).toContain(words));
+
+  test("without a word of what may be its password", () => {
+    for (const url of ["zookeeper://bob:s3cret/x@zk1:1", "zookeeper://bob:s3cret@zk1:99999", "zookeeper://bob:s3@cret@zk1"]) {
+      expect(coordinatorUrlProblem(url)).not.toMatch(/s3|cret/);
+    }
+  });
+});
+
+test("the known schemes", () => expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite"]));

@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import { describeSettings, exactDuration } from "../../src/config/describe.js";
+import { parseDurationMs } from "../../src/locks/durations.js";
+import { load } from "./loading.js";
+
+const TEXT = `
+node: web-07
+coordinator: zookeeper://bob:s3cret@zk1:2181/holdline
+state_dir: /srv/holdline
+acquire: { timeout: 0, sleep_time: 33.5 ms }
+log: { level: warn, format: json }
+actions:
+  a: { command: [ls, "-l", "http://u:s3cret@proxy"], env: { TOKEN: s3cret, A: b }, timeout: 90 s, key: k, data: { x: [1, null] } }
+  b: { shell: "exit 1", slots: 3, process: { user: "0" }, mode: serialize_process, verify: { shell: x, interval: 0 }, cwd: /srv }
+  c: { shell: x, process: { command_string: "a.*b", full_cmd: true }, acquire: { timeout: none }, on_failure: release }
+locks: { l: { ttl: 36 h, principal: p }, m: {} }
+`;
+
+test("a description has no secrets", async () => {
+  const text = JSON.stringify(describeSettings(await load(TEXT)));
+  expect(text).not.toContain("s3cret");
+  expect(text).toContain("zookeeper://bob:***@zk1:2181/holdline");
+});
+
+test("a description reads back as the same settings", async () => {
+  const settings = await load(TEXT.replace("TOKEN: s3cret", 'TOKEN: "***"').replaceAll("s3cret", "***").replace("bob:***@", ""));
+  const again = await load(stringify(describeSettings(settings)));
+  expect({ ...again, file: null, origins: null }).toEqual({ ...settings, file: null, origins: null });
+});
+
+test("a duration is described exactly", () => {
+  expect([null, 0, 250, 1_500, 90_000, 600_000, 86_400_000, 0.5].map(exactDuration)).toEqual([
+    "none",
+    "0 ms",
+    "250 ms",
+    "1500 ms",
+    "90 s",
+    "10 min",
+    "1 d",
+    "0.5 ms",
+  ]);
+  fc.assert(fc.property(fc.integer({ min: 0, max: 3_000_000_000_000 }), (ms) => parseDurationMs(exactDuration(ms)) === ms));
+});

@@ -1,0 +1,74 @@
+// Loading configurations in a test: from text in a folder of its own, in surroundings that are the test's alone.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach } from "vitest";
+import { loadSettings } from "../../src/config/load.js";
+import type { LoadRequest } from "../../src/config/load.js";
+import type { Settings } from "../../src/config/settings.js";
+import type { Surroundings } from "../../src/config/surroundings.js";
+import { HoldlineError } from "../../src/locks/errors.js";
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** An empty folder that goes with the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "holdline-config-"));
+  folders.push(folder);
+  return folder;
+}
+
+export function surroundings(changes: Partial<Surroundings> = {}): Surroundings {
+  const folder = temporaryFolder();
+  return {
+    env: {},
+    cwd: folder,
+    homedir: join(folder, "home"),
+    etc: join(folder, "etc"),
+    isRoot: false,
+    user: "ann",
+    hostname: "web-07.example.com",
+    ...changes,
+  };
+}
+
+/** Writes a file and gives its path. */
+export function configFile(text: string | Uint8Array): string {
+  const path = join(temporaryFolder(), "holdline.yaml");
+  writeFileSync(path, text);
+  return path;
+}
+
+export interface LoadChanges extends Partial<Omit<LoadRequest, "surroundings">> {
+  readonly env?: Surroundings["env"];
+  readonly around?: Partial<Surroundings>;
+}
+
+/** The settings of a file with this text. */
+export function load(text: string | null, { env = {}, around = {}, ...request }: LoadChanges = {}): Promise<Settings> {
+  return loadSettings({
+    config: text === null ? null : configFile(text),
+    flags: new Map(),
+    surroundings: surroundings({ env, ...around }),
+    ...request,
+  });
+}
+
+/** The lines of the configuration error that this text gives, without the file's path. */
+export async function problemsOf(text: string | null, changes: LoadChanges = {}): Promise<string[]> {
+  return problemsIn(load(text, changes));
+}
+
+export async function problemsIn(loading: Promise<unknown>): Promise<string[]> {
+  const error: unknown = await loading.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof HoldlineError) || error.code !== "configuration")
+    throw new Error("a configuration error was expected", { cause: error });
+  return error.message.split("\n").map((line) => line.replace(/^\S*\/holdline\.yaml:?/, ""));
+}

@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { isSecretName, redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
+
+describe("a URL's password is hidden", () => {
+  test.each([
+    ["zookeeper://bob:s3cret@zk1:2181,zk2/x", "zookeeper://bob:***@zk1:2181,zk2/x"],
+    ["zookeeper://bob:s3/c@ret@zk1", "zookeeper://bob:***@zk1"],
+    ["zookeeper://zk1:2181/x", "zookeeper://zk1:2181/x"],
+    ["zookeeper://zk1/a@b:c", "zookeeper://zk1/a@b:c"],
+    ["zookeeper:bob:s3cret@zk1", "zookeeper:***@zk1"],
+    ["bob:s3cret@zk1", "bob:***@zk1"],
+    ["https://x/y?password=s3cret&b=1", "https://x/y?password=***&b=1"],
+    ["sqlite:///var/lib/x.db", "sqlite:///var/lib/x.db"],
+    ["", ""],
+  ])("%s", (url, shown) => expect(redactUrl(url)).toBe(shown));
+
+  test("in any text", () => {
+    expect(redactUrlsIn("curl -x http://u:pw@proxy:1 'https://a:b@c/d'")).toBe("curl -x http://u:***@proxy:1 'https://a:***@c/d'");
+    expect(redactUrlsIn("mail ann@example.com at 12:30")).toBe("mail ann@example.com at 12:30");
+  });
+
+  test("whatever it is", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[!-~]{4,20}$/), (password) => {
+        const marked = `QQ${password.replaceAll("?", "").replaceAll("&", "")}QQ`;
+        expect(redactUrl(`zookeeper://bob:${marked}@zk1:2181/x`)).not.toContain("QQ");
+      }),
+    );
+  });
+});
+
+test("variables whose names say that they are secrets", () => {
+  for (const name of ["DB_PASSWORD", "password", "API_TOKEN", "AWS_SECRET", "SSH_KEY", "PGPW", "Credentials"]) {
+    expect([name, isSecretName(name)]).toEqual([name, name !== "PGPW"]);
+  }
+  for (const name of ["PATH", "KEYBOARD", "HOME", "LANG"]) expect(isSecretName(name)).toBe(false);
+});
