@@ -1,0 +1,55 @@
+// `holdline exec`: any command under a lock, with the command's own exit code.
+import type { ExecSpec } from "../../actions/exec.js";
+import { readData } from "../../config/actions.js";
+import { readDurationOrNoneMs, readLabel, readSlots } from "../../config/field.js";
+import { createProblems } from "../../config/problems.js";
+import type { Settings } from "../../config/settings.js";
+import { HoldlineError } from "../../locks/errors.js";
+import { parseLockName } from "../../locks/names.js";
+import { defaultSlots } from "../../locks/rule.js";
+import type { Command, Invocation } from "../context.js";
+import { exitCodeOfExec } from "../exit-codes.js";
+import { paintFor } from "../io.js";
+import { readOption } from "../options.js";
+import { printDocument } from "../output.js";
+import { sanitize } from "../render.js";
+
+export const exec: Command = {
+  async run(context, invocation) {
+    const spec = await parseExec(invocation, context.settings);
+    const end = await (await context.agent()).execCommand(context, spec);
+    // Standard output is the command's alone; only where it did not run to its end is there something to say.
+    const { outcome, message } = end;
+    if (context.json && outcome !== "ended") printDocument(context.io, { error: { code: outcome, message, hint: null } });
+    if (message !== "") context.io.stderr.write(`${paintFor(context.io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n`);
+    return exitCodeOfExec(end);
+  },
+};
+
+/** @throws HoldlineError `usage` for what cannot be */
+export async function parseExec({ args, rest, options }: Invocation, settings: Pick<Settings, "acquire">): Promise<ExecSpec> {
+  const lock = parseLockName(args[0]);
+  const argv = rest ?? [];
+  if (argv[0] === undefined || argv[0] === "") throw new HoldlineError("usage", "the name of the command to run is empty");
+  const key = readOption(options, "key", readLabel, null);
+  return {
+    lock,
+    key,
+    slots: readOption(options, "slots", readSlots, defaultSlots(key)),
+    acquire: {
+      ...settings.acquire,
+      timeoutMs: readOption(options, "timeout", (field) => readDurationOrNoneMs(field, { zero: true }), settings.acquire.timeoutMs),
+    },
+    durable: options["durable"] === true,
+    data: typeof options["data"] === "string" ? await parseData(options["data"]) : null,
+    argv,
+  };
+}
+
+async function parseData(text: string): Promise<unknown> {
+  const problems = createProblems();
+  const { parseYaml } = await import("../../config/document.js");
+  const { value } = parseYaml(text, "--data", problems);
+  if (problems.lines.length > 0) throw new HoldlineError("usage", problems.lines.join("\n"));
+  return readOption({ data: value ?? undefined }, "data", readData, null);
+}

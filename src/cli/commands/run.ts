@@ -1,0 +1,36 @@
+// `holdline run`: declared actions, each under its lock.
+import { suggestion } from "../../config/nearest.js";
+import type { Settings } from "../../config/settings.js";
+import { HoldlineError } from "../../locks/errors.js";
+import type { Command } from "../context.js";
+import { exitCodeOfResults } from "../exit-codes.js";
+import { printResults } from "../results.js";
+
+export const run: Command = {
+  async run(context, { args }) {
+    const names = selectActions(context.settings, args);
+    const results = names.length === 0 ? [] : await (await context.agent()).runActions(context, names);
+    printResults(context, results, noneWords(context.settings));
+    return exitCodeOfResults(results);
+  },
+};
+
+/**
+ * The actions that are meant: those named, or all.
+ * @throws HoldlineError `usage` when one is not declared
+ */
+export function selectActions(settings: Pick<Settings, "actions" | "file">, named: readonly string[]): readonly string[] {
+  const declared = settings.actions.map(({ name }) => name);
+  const unknown = named.find((name) => !declared.includes(name));
+  if (unknown === undefined) return named.length === 0 ? declared : named;
+  const where = settings.file === null ? "there is no configuration file" : `${settings.file} declares no such action`;
+  throw new HoldlineError("usage", `unknown action ${JSON.stringify(unknown)}: ${where}`, {
+    hint: declared.length > 0 ? suggestion(unknown, declared) : "actions are declared under `actions:` in the configuration",
+  });
+}
+
+function noneWords({ file }: Settings): string {
+  return file === null
+    ? "nothing to run: there is no configuration file, and so no action"
+    : `nothing to run: ${file} declares no action`;
+}

@@ -1,0 +1,75 @@
+// What a command is given to work with, and what it gives back. Types only; runtime.ts makes the real thing.
+import type { ExecEnd, ExecSpec } from "../actions/exec.js";
+import type { Progress } from "../actions/progress.js";
+import type { Result } from "../actions/result.js";
+import type { StopRequests } from "../actions/stop.js";
+import type { Settings } from "../config/settings.js";
+import type { Claim } from "../locks/claim.js";
+import type { Coordinator, Log } from "../locks/coordinator.js";
+import type { Io } from "./io.js";
+
+export interface Context {
+  readonly settings: Settings;
+  /** Opened with the first call; the runtime closes it. */
+  coordinator(): Promise<Coordinator>;
+  /** What runs actions; loaded with the first call. */
+  agent(): Promise<Agent>;
+  readonly log: Log;
+  readonly progress: Progress;
+  readonly io: Io;
+  /** One JSON document on standard output, and nothing else there. */
+  readonly json: boolean;
+  /** SIGINT and SIGTERM. Its signal ends every wait. */
+  readonly stop: StopRequests;
+  /** Is the claim's process known to be gone, by the store or by what this node can see for itself? */
+  ownerGone(claim: Claim): boolean;
+}
+
+/** Guarded runs, as the commands `run`, `resume` and `exec` need them. */
+export interface Agent {
+  /** Runs declared actions one after another; goes on after a failure, but not after a stop request. */
+  runActions(context: Context, names: readonly string[]): Promise<readonly Result[]>;
+  /** Finishes what earlier runs left on this node, and nothing else. */
+  resumeActions(context: Context): Promise<readonly Result[]>;
+  /** Runs a command under a lock without its having been declared. */
+  execCommand(context: Context, spec: ExecSpec): Promise<ExecEnd>;
+}
+
+/** A command line after its options have been told from its arguments. */
+export interface Invocation {
+  /** The arguments; what stands after "--" is not among them. */
+  readonly args: readonly string[];
+  /** What stands after the first "--"; `null` without one. */
+  readonly rest: readonly string[] | null;
+  /** The command's own options, by their long names in camel case. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** One verb. */
+export interface Command {
+  /** Does it, and gives the exit code. */
+  run(context: Context, invocation: Invocation): Promise<number>;
+}
+
+/** What the flags that every command knows say. */
+export interface GlobalFlags {
+  readonly config: string | null;
+  readonly coordinator: string | null;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** A context and what ends it. */
+export interface OpenedContext {
+  readonly context: Context;
+  /** Closes all that was opened, last first. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Makes the context of a command: the runtime's part. */
+export type OpenContext = (request: {
+  readonly flags: GlobalFlags;
+  readonly io: Io;
+  readonly stop: StopRequests;
+}) => Promise<OpenedContext>;

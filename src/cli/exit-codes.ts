@@ -1,0 +1,80 @@
+// Every exit code, and which error and which outcome has which. The tables do not compile when one is missing.
+import { constants } from "node:os";
+import type { ExecEnd } from "../actions/exec.js";
+import { InterruptedError } from "../actions/stop.js";
+import type { Outcome, Result } from "../actions/result.js";
+import { HoldlineError } from "../locks/errors.js";
+import type { ErrorCode } from "../locks/errors.js";
+
+/** What an exit code tells scripts and timers. */
+export const EXIT_CODES = {
+  0: "done, or nothing to do",
+  1: "nothing there (`locks LOCK`, `clear`, `current`, `is-held`)",
+  2: "held by another (`acquire`, `lock`)",
+  3: "lease expired (`renew`)",
+  4: "the action or its check failed",
+  64: "usage: the command line is wrong",
+  69: "coordinator unreachable",
+  70: "a bug in holdline",
+  74: "the claim was lost while the command ran (`exec`)",
+  75: "timed out waiting: try later",
+  77: "not allowed",
+  78: "bad configuration",
+} as const;
+
+export type ExitCode = keyof typeof EXIT_CODES;
+
+const OF_ERROR: { readonly [C in Exclude<ErrorCode, "interrupted">]: ExitCode } = {
+  usage: 64,
+  configuration: 78,
+  unreachable: 69,
+  "not-allowed": 77,
+  "session-lost": 74,
+  "claim-lost": 74,
+  conflict: 75,
+  "nothing-there": 1,
+  bug: 70,
+};
+
+const OF_OUTCOME: { readonly [O in Outcome]: ExitCode } = {
+  ran: 0,
+  "already-restarted": 0,
+  "already-done": 0,
+  failed: 4,
+  "timed-out": 75,
+  unreachable: 69,
+};
+
+/** The exit code of a process that ends with `error`. */
+export function exitCodeOfError(error: unknown): number {
+  if (error instanceof InterruptedError) return exitCodeOfSignal(error.signal);
+  if (!(error instanceof HoldlineError)) return 70;
+  return error.code === "interrupted" ? exitCodeOfSignal("SIGINT") : OF_ERROR[error.code];
+}
+
+/** The exit code after several results: the first that is not 0. */
+export function exitCodeOfResults(results: readonly Result[]): number {
+  return results.map(({ outcome }) => OF_OUTCOME[outcome]).find((code) => code !== 0) ?? 0;
+}
+
+const OF_EXEC: { readonly [O in Exclude<ExecEnd["outcome"], "ended">]: number } = {
+  // What shells and env(1) say of a program that cannot be started.
+  "not-started": 127,
+  "timed-out": OF_OUTCOME["timed-out"],
+  unreachable: OF_OUTCOME.unreachable,
+  "claim-lost": OF_ERROR["claim-lost"],
+};
+
+/** The exit code of `exec`: the command's own where it ran to its end. */
+export function exitCodeOfExec(end: ExecEnd): number {
+  if (end.outcome !== "ended") return OF_EXEC[end.outcome];
+  return end.exitCode ?? (end.signal === null ? 0 : exitCodeOfSignal(end.signal));
+}
+
+/** As a shell tells of it: 128 and the signal's number. */
+export function exitCodeOfSignal(signal: string): number {
+  return 128 + ((constants.signals as Readonly<Record<string, number | undefined>>)[signal] ?? 0);
+}
+
+/** What was asked for is not there: no claim on the lock, nothing to clear. */
+export const EXIT_NOTHING_THERE = OF_ERROR["nothing-there"];

@@ -1,0 +1,66 @@
+// The standard streams as commands see them, and the colours that they may have. Knows no command.
+
+/** A stream to write to. */
+export interface Sink {
+  readonly isTerminal: boolean;
+  /** The terminal's width in columns; 80 where there is none. */
+  readonly columns: number;
+  write(text: string): void;
+}
+
+export interface Io {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  /** May terminals be sent colours? `NO_COLOR` and dumb terminals say no. */
+  readonly mayColour: boolean;
+}
+
+/** The part of `process` that is needed. */
+export interface ProcessStreams {
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** The process's own streams. A reader that went away (`holdline locks | head -1`) is no error: what it would not read is dropped. */
+export function openIo(process: ProcessStreams): Io {
+  const { NO_COLOR: noColour, TERM: terminal } = process.env;
+  return {
+    stdout: sinkOf(process.stdout),
+    stderr: sinkOf(process.stderr),
+    mayColour: (noColour === undefined || noColour === "") && terminal !== "dumb",
+  };
+}
+
+function sinkOf(stream: NodeJS.WriteStream): Sink {
+  let readerGone = false;
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    readerGone = true;
+  });
+  return {
+    // Undefined where it is no terminal, whatever its type says.
+    isTerminal: (stream.isTTY as boolean | undefined) === true,
+    get columns() {
+      const { columns } = stream as { readonly columns?: number };
+      // Some pseudo-terminals say 0.
+      return columns === undefined || columns < 1 ? 80 : columns;
+    },
+    write(text) {
+      if (!readerGone && text !== "") stream.write(text);
+    },
+  };
+}
+
+export type Colour = "red" | "yellow" | "green" | "dim" | "bold";
+
+const CODES: { readonly [C in Colour]: number } = { red: 31, yellow: 33, green: 32, dim: 2, bold: 1 };
+
+/** Gives a text a colour, or leaves it as it is. */
+export type Paint = (colour: Colour, text: string) => string;
+
+/** How text for a stream of `io` is coloured: not at all where it is no terminal. */
+export function paintFor(io: Io, stream: "stdout" | "stderr"): Paint {
+  if (!io[stream].isTerminal || !io.mayColour) return (_, text) => text;
+  return (colour, text) => (text === "" ? "" : `\x1b[${CODES[colour]}m${text}\x1b[0m`);
+}

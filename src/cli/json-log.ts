@@ -1,0 +1,61 @@
+// The log as JSON lines, by pino, which is loaded when there is a first line to write: most runs of `exec` have none, and
+// loading it takes longer than they do.
+import type { Log } from "../locks/coordinator.js";
+
+export interface JsonLog {
+  readonly log: Log;
+  /** Resolves when every line has been written. */
+  flush(): Promise<void>;
+}
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+type Level = (typeof LEVELS)[number];
+
+export interface JsonLogOptions {
+  readonly level: Level | "silent";
+  readonly node: string;
+  readonly write: (line: string) => void;
+}
+
+export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
+  const least = level === "silent" ? LEVELS.length : LEVELS.indexOf(level);
+  // Lines that came before pino did, in their order, each with the time at which it was said.
+  const early: { readonly level: Level; readonly details: object; readonly message: string; readonly time: number }[] = [];
+  let pino: Log | null = null;
+  let loading: Promise<void> | null = null;
+  let saidAt: number | null = null;
+
+  const load = async () => {
+    const { default: createPino } = await import("pino");
+    const loaded = createPino(
+      {
+        level,
+        base: { node, pid: process.pid },
+        formatters: { level: (label) => ({ level: label }) },
+        timestamp: () => `,"time":"${new Date(saidAt ?? Date.now()).toISOString()}"`,
+      },
+      { write },
+    );
+    for (const line of early) {
+      saidAt = line.time;
+      loaded[line.level](line.details, line.message);
+    }
+    saidAt = null;
+    pino = loaded;
+  };
+  const line = (of: Level) => (details: object, message: string) => {
+    if (LEVELS.indexOf(of) < least) return;
+    if (pino !== null) {
+      pino[of](details, message);
+      return;
+    }
+    early.push({ level: of, details, message, time: Date.now() });
+    loading ??= load();
+  };
+  return {
+    log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
+    async flush() {
+      await loading;
+    },
+  };
+}

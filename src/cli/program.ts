@@ -1,0 +1,178 @@
+// The command line from argv to an exit code: options, help, usage errors, and how errors are told. Ends no process.
+import { Command as Parser, CommanderError } from "commander";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { VERSION } from "../version.js";
+import type { CommandEntry, CommandOption } from "./registry.js";
+import { COMMANDS, GLOBAL_OPTIONS, usageOf } from "./registry.js";
+import type { GlobalFlags, Invocation, OpenContext } from "./context.js";
+import { exitCodeOfError } from "./exit-codes.js";
+import type { Io } from "./io.js";
+import { paintFor } from "./io.js";
+import { sanitize } from "./render.js";
+import type { StopRequests } from "../actions/stop.js";
+
+export interface ProgramOptions {
+  /** Without the program's own name. */
+  readonly argv: readonly string[];
+  readonly io: Io;
+  readonly stop: StopRequests;
+  readonly open: OpenContext;
+}
+
+/** Runs a command line and gives the exit code. What goes wrong is told on the streams; nothing is thrown. */
+export async function runProgram(options: ProgramOptions): Promise<number> {
+  const { argv, io, stop } = options;
+  const divider = argv.indexOf("--");
+  // Taken apart before the parser sees it: a guarded command's own options are never ours.
+  const head = divider < 0 ? argv : argv.slice(0, divider);
+  const rest = divider < 0 ? null : argv.slice(divider + 1);
+  try {
+    const parsed = parse(head, rest, io);
+    if (parsed === "told") return 0;
+    const { entry, flags, invocation } = parsed;
+    const command = await entry.load();
+    const opened = await options.open({ flags, io, stop });
+    try {
+      return await command.run(opened.context, invocation);
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    tellError(error, io, {
+      json: head.includes("--json"),
+      verbose: head.includes("--verbose") || head.some((word) => /^-[a-z]*v/.test(word)),
+    });
+    return exitCodeOfError(error);
+  }
+}
+
+/** Tells an error: in words on standard error, and in JSON on standard output where that was asked for. */
+export function tellError(error: unknown, io: Io, { json, verbose }: { readonly json: boolean; readonly verbose: boolean }): void {
+  const paint = paintFor(io, "stderr");
+  const isOurs = error instanceof HoldlineError && error.code !== "bug";
+  const code = error instanceof HoldlineError ? error.code : "bug";
+  const message = isOurs ? messageOf(error) : `bug in holdline: ${messageOf(error)}`;
+  const hint = error instanceof HoldlineError ? error.hint : null;
+  if (json) io.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+  for (const line of message.split("\n")) io.stderr.write(`${paint("red", `holdline: ${sanitize(line)}`)}\n`);
+  if (hint !== null) for (const line of hint.split("\n")) io.stderr.write(`  ${sanitize(line)}\n`);
+  if (!verbose) {
+    if (!isOurs) io.stderr.write("  with --verbose there is more to report\n");
+    return;
+  }
+  const told = isOurs ? causesOf(error).map((cause) => `because: ${messageOf(cause)}`) : [error, ...causesOf(error)].map(stackOf);
+  for (const line of told.join("\n").split("\n")) if (line !== "") io.stderr.write(`  ${sanitize(line)}\n`);
+}
+
+function causesOf(error: unknown): unknown[] {
+  return error instanceof Error && error.cause !== undefined ? [error.cause, ...causesOf(error.cause)] : [];
+}
+
+function stackOf(error: unknown): string {
+  return (error instanceof Error ? error.stack : undefined) ?? messageOf(error);
+}
+
+interface Parsed {
+  readonly entry: CommandEntry;
+  readonly flags: GlobalFlags;
+  readonly invocation: Invocation;
+}
+
+/** `told` when help or the version was asked for and given. @throws HoldlineError `usage` */
+function parse(head: readonly string[], rest: readonly string[] | null, io: Io): Parsed | "told" {
+  let parsed: Parsed | null = null;
+  const program = configure(new Parser("holdline"), io)
+    .description("Runs guarded actions one node at a time under a distributed lock.")
+    .usage("[options] COMMAND")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpCommand("help [COMMAND]", "help for a command")
+    .configureHelp({ showGlobalOptions: true });
+  addOptions(program, GLOBAL_OPTIONS);
+  for (const entry of COMMANDS) {
+    const sub = configure(program.command(entry.name), io)
+      .summary(entry.summary)
+      .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`)
+      .usage(usageOf(entry).slice(entry.name.length + 1))
+      .addHelpText("after", `\nExamples:\n${entry.examples.map((example) => `  ${example}`).join("\n")}`);
+    // What follows "--" is often forgotten to be put there; checked() has the better words for that.
+    sub.allowExcessArguments(entry.rest !== undefined);
+    for (const { form, doc } of entry.arguments) sub.argument(form, doc);
+    addOptions(sub, entry.options);
+    sub.action(() => {
+      parsed = { entry, flags: flagsOf(program.opts()), invocation: { args: sub.args, rest, options: sub.opts() } };
+    });
+  }
+  try {
+    program.parse(head, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return "told";
+    throw usageError(error, head);
+  }
+  if (parsed === null) throw new HoldlineError("usage", "no command was given", { hint: "holdline --help lists them" });
+  return checked(parsed);
+}
+
+function checked(parsed: Parsed): Parsed {
+  const { entry, flags, invocation } = parsed;
+  if (flags.quiet && flags.verbose) throw new HoldlineError("usage", "--quiet and --verbose exclude each other");
+  if (entry.rest === undefined) {
+    // After "--" everything is an argument, as everywhere.
+    const args = [...invocation.args, ...(invocation.rest ?? [])];
+    const isMany = entry.arguments.some(({ form }) => form.includes("..."));
+    if (!isMany && args.length > entry.arguments.length) {
+      throw new HoldlineError("usage", `too many arguments for ${entry.name}`, { hint: `usage: holdline ${usageOf(entry)}` });
+    }
+    return { ...parsed, invocation: { ...invocation, args, rest: null } };
+  }
+  if (invocation.args.length > entry.arguments.length || invocation.rest === null || invocation.rest.length === 0) {
+    throw new HoldlineError("usage", `the command to run is missing: it follows "--"`, {
+      hint: `usage: holdline ${usageOf(entry)}`,
+    });
+  }
+  return parsed;
+}
+
+function configure(parser: Parser, io: Io): Parser {
+  return parser
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .allowExcessArguments(false)
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      // Its errors come back as exceptions, and are told in our own words.
+      writeErr: () => undefined,
+      getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.columns : 100),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+}
+
+function addOptions(parser: Parser, options: readonly CommandOption[]): void {
+  for (const { form, doc, required } of options) {
+    if (required === true) parser.requiredOption(form, doc);
+    else parser.option(form, doc);
+  }
+}
+
+function flagsOf(options: Readonly<Record<string, unknown>>): GlobalFlags {
+  const text = (name: string) => (typeof options[name] === "string" ? options[name] : null);
+  return {
+    config: text("config"),
+    coordinator: text("coordinator"),
+    json: options["json"] === true,
+    quiet: options["quiet"] === true,
+    verbose: options["verbose"] === true,
+  };
+}
+
+/** The parser's error in our form: one line, and what was probably meant as the hint. */
+function usageError(error: CommanderError, head: readonly string[]): HoldlineError {
+  if (error.code === "commander.help")
+    return new HoldlineError("usage", "no command was given", { hint: "holdline --help lists them" });
+  const lines = error.message.replace(/^error: /, "").split("\n");
+  const meant = /^\((.*)\)$/.exec(lines[1] ?? "")?.[1];
+  const command = COMMANDS.find(({ name }) => head.includes(name));
+  const help = command === undefined ? "holdline --help lists the commands" : `usage: holdline ${usageOf(command)}`;
+  return new HoldlineError("usage", lines[0] as string, { hint: meant ?? help });
+}

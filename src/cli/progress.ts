@@ -1,0 +1,183 @@
+// What is said on standard error while a command works: on a terminal words, with one live line for the waiting that is
+// rewritten in place; elsewhere one JSON line for each change. Also the log, which goes the same way.
+import { describeBehind, ordinal } from "../actions/line.js";
+import type { Behind, Progress } from "../actions/progress.js";
+import type { Settings } from "../config/settings.js";
+import type { Log } from "../locks/coordinator.js";
+import { createJsonLog } from "./json-log.js";
+import { paintFor } from "./io.js";
+import type { Io, Sink } from "./io.js";
+import { sanitize, truncate } from "./render.js";
+
+export interface Reporter {
+  readonly log: Log;
+  readonly progress: Progress;
+  /** The streams for everyone else: a live line is wiped before anything is written to them. */
+  readonly io: Io;
+  /** Wipes the live line and writes what is still to be written. */
+  close(): Promise<void>;
+}
+
+export interface ReporterOptions {
+  readonly level: Settings["log"]["level"];
+  readonly format: Settings["log"]["format"];
+  /** Every JSON line says which node it comes from. */
+  readonly node: string;
+  readonly io: Io;
+}
+
+const LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+type Level = Exclude<(typeof LEVELS)[number], "silent">;
+
+export function openReporter(options: ReporterOptions): Reporter {
+  const { io, level } = options;
+  const says = (wanted: Level) => LEVELS.indexOf(wanted) >= LEVELS.indexOf(level);
+  const isText = options.format === "text" || (options.format === "auto" && io.stderr.isTerminal);
+  const live = createLiveLine(io.stderr);
+  const json = isText ? null : createJsonLog({ level, node: options.node, write: (line) => io.stderr.write(line) });
+  const log = json?.log ?? createTextLog(io, live, says);
+  return {
+    log,
+    progress: createProgress(log, isText && io.stderr.isTerminal && says("info") ? live : null),
+    io: { ...io, stdout: wiping(io.stdout, live), stderr: wiping(io.stderr, live) },
+    async close() {
+      live.end();
+      await json?.flush();
+    },
+  };
+}
+
+/** @param live where waiting is shown; without one each change becomes a line of the log */
+function createProgress(log: Log, live: LiveLine | null): Progress {
+  let said = "";
+  return {
+    waiting(lock, ahead, behind) {
+      if (live !== null) {
+        live.show((elapsedMs) => waitingWords(lock, ahead, later(behind, elapsedMs)));
+        return;
+      }
+      // The times grow with every look; they alone are no change.
+      const change = JSON.stringify([lock, ahead, behind?.owner, behind?.condition, behind?.failure?.at]);
+      if (change === said) return;
+      said = change;
+      log.info(waitingDetails(lock, ahead, behind), waitingWords(lock, ahead, behind));
+    },
+    step(message, details) {
+      said = "";
+      live?.end();
+      log.info(details, message);
+    },
+  };
+}
+
+/** "3rd in line for restart/nginx, behind web-07: restart-nginx for 12 s". */
+export function waitingWords(lock: string, ahead: number, behind: Behind | null): string {
+  const place = `${ordinal(Math.max(1, ahead))} in line for ${lock}`;
+  if (behind === null) return place;
+  return behind.failure === null ? `${place}, behind ${describeBehind(behind)}` : `${place}: ${describeBehind(behind)}`;
+}
+
+function waitingDetails(lock: string, ahead: number, behind: Behind | null): object {
+  if (behind === null) return { lock, place: ahead };
+  const { owner, condition, forMs, failure } = behind;
+  return {
+    lock,
+    place: ahead,
+    behind: {
+      node: owner.node,
+      principal: owner.principal,
+      action: owner.action,
+      condition,
+      forMs,
+      failure: failure?.message ?? null,
+    },
+  };
+}
+
+/** The same a while later. */
+function later(behind: Behind | null, elapsedMs: number): Behind | null {
+  if (behind === null) return null;
+  const failure = behind.failure === null ? null : { ...behind.failure, agoMs: behind.failure.agoMs + elapsedMs };
+  return { ...behind, failure, forMs: behind.forMs + elapsedMs };
+}
+
+interface LiveLine {
+  /** Shows a line, and again each second with the time since, until it ends or another is shown. */
+  show(words: (elapsedMs: number) => string): void;
+  /** Wipes the line for a moment, so that something else can be written; it comes back with its next second. */
+  wipe(): void;
+  end(): void;
+}
+
+// The shown times have a grain of a second.
+const REFRESH_MS = 1_000;
+const WIPE = "\r\x1b[2K";
+
+function createLiveLine(sink: Sink): LiveLine {
+  let words: ((elapsedMs: number) => string) | null = null;
+  let since = 0;
+  let isShown = false;
+  let ticker: NodeJS.Timeout | null = null;
+  const draw = () => {
+    if (words === null) return;
+    // A line that fills the last column would wrap, and could not be wiped any more.
+    sink.write(WIPE + truncate(sanitize(words(performance.now() - since)), sink.columns - 1));
+    isShown = true;
+  };
+  const wipe = () => {
+    if (isShown) sink.write(WIPE);
+    isShown = false;
+  };
+  return {
+    show(next) {
+      words = next;
+      since = performance.now();
+      // Shown for people only: it must not keep the process alive.
+      ticker ??= setInterval(draw, REFRESH_MS).unref();
+      draw();
+    },
+    wipe,
+    end() {
+      wipe();
+      words = null;
+      if (ticker !== null) clearInterval(ticker);
+      ticker = null;
+    },
+  };
+}
+
+function wiping(sink: Sink, live: LiveLine): Sink {
+  return {
+    get isTerminal() {
+      return sink.isTerminal;
+    },
+    get columns() {
+      return sink.columns;
+    },
+    write(text) {
+      live.wipe();
+      sink.write(text);
+    },
+  };
+}
+
+function createTextLog(io: Io, live: LiveLine, says: (level: Level) => boolean): Log {
+  const paint = paintFor(io, "stderr");
+  const line = (level: Level) => (details: object, message: string) => {
+    if (!says(level)) return;
+    const words = level === "debug" ? `${message}${detailWords(details)}` : message;
+    const shown = `holdline: ${level === "warn" ? "warning: " : ""}${sanitize(words)}`;
+    live.wipe();
+    io.stderr.write(
+      `${level === "error" ? paint("red", shown) : level === "warn" ? paint("yellow", shown) : level === "debug" ? paint("dim", shown) : shown}\n`,
+    );
+  };
+  return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+}
+
+function detailWords(details: object): string {
+  const words = Object.entries(details).map(
+    ([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  return words.length === 0 ? "" : ` (${words.join(", ")})`;
+}

@@ -1,0 +1,98 @@
+// Text for people: what others wrote made harmless, columns that line up whatever the script, ages. Pure functions.
+import { formatDuration } from "../locks/durations.js";
+
+/**
+ * Text that may come from anywhere, fit for a terminal: control characters and those that change the direction of
+ * writing are shown by their numbers, so that no claim's data can move the cursor or hide another line.
+ */
+export function sanitize(text: string): string {
+  return text.toWellFormed().replace(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/gu, (character) => {
+    const named = NAMED.get(character);
+    if (named !== undefined) return named;
+    const code = character.charCodeAt(0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
+}
+
+const NAMED = new Map([
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+]);
+
+// Wide in every terminal: East Asian scripts (Unicode's width W and F) and emoji that are pictures by default.
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{17000}-\u{18aff}\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\ufe0f/u;
+const ASCII = /^[\x20-\x7e]*$/;
+const NOTHING_BUT_MARKS = /^[\p{Mn}\p{Me}\p{Cf}]*$/u;
+
+/** How many columns of a terminal a sanitized text takes. */
+export function widthOf(text: string): number {
+  if (ASCII.test(text)) return text.length;
+  let width = 0;
+  for (const character of charactersOf(text)) width += widthOfCharacter(character);
+  return width;
+}
+
+/** A text cut to at most `columns`, with "…" where something is left out. */
+export function truncate(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = "";
+  let width = 0;
+  for (const character of charactersOf(text)) {
+    width += widthOfCharacter(character);
+    if (width > columns - 1) break;
+    kept += character;
+  }
+  return columns < 1 ? "" : `${kept}…`;
+}
+
+function* charactersOf(text: string): Iterable<string> {
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)) yield segment;
+}
+
+function widthOfCharacter(character: string): number {
+  if (NOTHING_BUT_MARKS.test(character)) return 0;
+  return WIDE.test(character) ? 2 : 1;
+}
+
+/** A cell of a table: its text, and how that is decorated once it has been measured. */
+export type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
+
+/** Rows as lines with their columns lined up, two blanks apart. All text is sanitized here. */
+export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
+  const texts = rows.map((row) => row.map((cell) => sanitize(typeof cell === "string" ? cell : cell.text)));
+  const widths: number[] = [];
+  for (const row of texts) {
+    // The last cell of a row pushes nothing to the side, however long it is.
+    row.slice(0, -1).forEach((text, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(text))));
+  }
+  return texts.map((row, index) =>
+    row
+      .map((text, column) => {
+        const cell = rows[index]?.[column];
+        const shown = typeof cell === "object" ? cell.paint(text) : text;
+        const isLast = row.slice(column + 1).every((later) => later === "");
+        return isLast ? shown : shown + " ".repeat((widths[column] ?? 0) - widthOf(text));
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** "12 min ago"; a moment that has not come yet, because two clocks differ, is "just now". */
+export function ago(at: number, now: number): string {
+  return now - at < 1_000 ? "just now" : `${formatDuration(now - at)} ago`;
+}
+
+/** ISO 8601 in UTC. A time that no calendar has is shown as the first one. */
+export function isoTime(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString();
+}
+
+/** The end of a text that may have many lines: its last one that is not blank. */
+export function lastLineOf(text: string): string {
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== "");
+  return lines.at(-1)?.trim() ?? "";
+}

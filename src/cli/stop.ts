@@ -1,0 +1,32 @@
+// SIGINT and SIGTERM as stop requests: the first ends every wait, and each is passed on to a running command.
+import { InterruptedError } from "../actions/stop.js";
+import type { StopRequests } from "../actions/stop.js";
+
+/** The part of `process` that is needed, so that a test can be another. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+  off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** Listens until it is closed. */
+export function openStopRequests(source: SignalSource): StopRequests & { close(): void } {
+  const controller = new AbortController();
+  const listeners = new Set<(signal: NodeJS.Signals) => void>();
+  const onSignal = (signal: NodeJS.Signals) => {
+    controller.abort(new InterruptedError(signal));
+    for (const listener of [...listeners]) listener(signal);
+  };
+  for (const signal of SIGNALS) source.on(signal, onSignal);
+  return {
+    signal: controller.signal,
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close() {
+      for (const signal of SIGNALS) source.off(signal, onSignal);
+    },
+  };
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// The process's edge: arguments, signals, exit code. The only place that ends the process.
+import { openIo } from "./cli/io.js";
+import { runProgram, tellError } from "./cli/program.js";
+import { openStopRequests } from "./cli/stop.js";
+
+const argv = process.argv.slice(2);
+const io = openIo(process);
+const stop = openStopRequests(process);
+
+// What nobody caught is a bug. The process must not go on with it: a durable claim stays, and the next run recovers.
+const onBug = (error: unknown) => {
+  tellError(error, io, { json: false, verbose: argv.includes("-v") || argv.includes("--verbose") });
+  process.exit(70);
+};
+process.on("uncaughtException", onBug);
+process.on("unhandledRejection", onBug);
+
+const code = await runProgram({
+  argv,
+  io,
+  stop,
+  open: async (request) => (await import("./runtime.js")).openContext(request),
+});
+stop.close();
+await Promise.all([process.stdout, process.stderr].map(drained));
+process.exit(code);
+
+/** Resolves when all that was written has gone out, or cannot any more. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) resolve();
+    else stream.write("", () => resolve());
+  });
+}

@@ -1,0 +1,229 @@
+import { describe, expect, test } from "vitest";
+import type { ExecEnd } from "../../src/actions/exec.js";
+import type { Result } from "../../src/actions/result.js";
+import { check } from "../../src/cli/commands/check.js";
+import { exec, parseExec } from "../../src/cli/commands/exec.js";
+import { history } from "../../src/cli/commands/history.js";
+import { resume } from "../../src/cli/commands/resume.js";
+import { run, selectActions } from "../../src/cli/commands/run.js";
+import type { Agent } from "../../src/cli/context.js";
+import type { ActionSettings } from "../../src/config/settings.js";
+import type { HistoryRecord } from "../../src/locks/coordinator.js";
+import { load } from "../config/loading.js";
+import { claim, context, fakeStore, invocation, NOW, recordedIo, settings } from "./fakes.js";
+
+const RESULT: Result = {
+  action: "a",
+  lock: "l",
+  outcome: "ran",
+  claim: "c",
+  fencingToken: 7,
+  coordinated: true,
+  waitedMs: 12_000,
+  ranMs: 2_100,
+  exitCode: 0,
+  signal: null,
+  message: "",
+};
+
+function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
+  const refuse = () => Promise.reject(new Error("not this one"));
+  return { agent: () => Promise.resolve({ runActions: refuse, resumeActions: refuse, execCommand: refuse, ...parts }) };
+}
+
+const actions = ["restart-nginx", "deploy"].map((name) => ({ name }) as ActionSettings);
+
+describe("run", () => {
+  test("runs those that are named, or all in the file's order", () => {
+    expect(selectActions({ actions, file: "f" }, [])).toEqual(["restart-nginx", "deploy"]);
+    expect(selectActions({ actions, file: "f" }, ["deploy"])).toEqual(["deploy"]);
+  });
+
+  test.each([
+    [
+      { actions, file: "f" },
+      "restart-ngnix",
+      'unknown action "restart-ngnix": f declares no such action',
+      'did you mean "restart-nginx"?',
+    ],
+    [{ actions, file: "f" }, "xyzzy", 'unknown action "xyzzy": f declares no such action', "there is restart-nginx, deploy"],
+    [
+      { actions: [], file: null },
+      "x",
+      'unknown action "x": there is no configuration file',
+      "actions are declared under `actions:` in the configuration",
+    ],
+  ])("refuses an action that is not declared, before anything is touched", (declared, name, message, hint) => {
+    expect(() => selectActions(declared, ["deploy", name].slice(declared.actions.length === 0 ? 1 : 0))).toThrow(
+      expect.objectContaining({ code: "usage", message, hint }) as Error,
+    );
+  });
+
+  test("prints results for people and for programs, and exits with the first code that is not 0", async () => {
+    const results: Result[] = [
+      RESULT,
+      { ...RESULT, action: "b", outcome: "failed", exitCode: 1, message: "exit code 1; the lock l is kept" },
+      { ...RESULT, action: "c", outcome: "timed-out", ranMs: null, message: "gave up" },
+    ];
+    const changes = { settings: settings({ actions }), ...agent({ runActions: () => Promise.resolve(results) }) };
+    const io = recordedIo();
+    expect(await run.run(context(null, io, changes), invocation([]))).toBe(4);
+    expect(io.out()).toBe(
+      "a: ran in 2.1 s, after 12 s in line for l\nb: FAILED after 2.1 s: exit code 1; the lock l is kept\nc: not run, timed out waiting: gave up\n",
+    );
+    const json = recordedIo();
+    await run.run(context(null, json, { ...changes, json: true }), invocation([]));
+    expect(JSON.parse(json.out())).toEqual({ results });
+  });
+
+  test("with nothing declared says so", async () => {
+    const io = recordedIo();
+    expect(await run.run(context(null, io), invocation([]))).toBe(0);
+    expect(io.out()).toContain("nothing to run");
+  });
+});
+
+test("resume with nothing left says so", async () => {
+  const io = recordedIo();
+  expect(await resume.run(context(null, io, agent({ resumeActions: () => Promise.resolve([]) })), invocation([]))).toBe(0);
+  expect(io.out()).toBe("nothing was left to be finished on this node\n");
+});
+
+describe("exec", () => {
+  const parse = (options: Record<string, unknown>, lock = "l") => parseExec(invocation([lock], options, ["ls", "-l"]), settings());
+
+  test("reads its options", async () => {
+    expect(await parse({})).toEqual({
+      lock: "l",
+      key: null,
+      slots: 1,
+      acquire: { sleepTimeMs: 250, timeoutMs: 30_000 },
+      durable: false,
+      data: null,
+      argv: ["ls", "-l"],
+    });
+    expect(await parse({ slots: "3", key: "k", timeout: "none", durable: true, data: "{ ticket: [1, a] }" })).toMatchObject({
+      slots: 3,
+      key: "k",
+      acquire: { timeoutMs: null },
+      durable: true,
+      data: { ticket: [1, "a"] },
+    });
+    expect(await parse({ key: "k", timeout: "0" })).toMatchObject({ slots: Number.POSITIVE_INFINITY, acquire: { timeoutMs: 0 } });
+  });
+
+  test.each([
+    [{ slots: "0" }, '--slots: must be a whole number from 1, not "0"'],
+    [{ slots: "many" }, "--slots: must be a whole number"],
+    [{ key: "" }, "--key: must not be empty"],
+    [{ timeout: "-5" }, "--timeout: must be a number of seconds"],
+    [{ data: "{ a: [" }, "--data:1: is not proper YAML"],
+  ])("refuses %j", async (options, message) => {
+    await expect(parse(options)).rejects.toMatchObject({ code: "usage", message: expect.stringContaining(message) as string });
+  });
+
+  test("refuses a lock that cannot be", async () => {
+    await expect(parse({}, "x".repeat(300))).rejects.toMatchObject({ code: "usage" });
+  });
+
+  const end = async (ended: ExecEnd, json = false) => {
+    const io = recordedIo();
+    const code = await exec.run(
+      context(null, io, { json, ...agent({ execCommand: () => Promise.resolve(ended) }) }),
+      invocation(["l"], {}, ["ls"]),
+    );
+    return [code, io.out(), io.err()];
+  };
+
+  test("leaves standard output to the command and exits with its code", async () => {
+    expect(await end({ outcome: "ended", exitCode: 3, signal: null, message: "" }, true)).toEqual([3, "", ""]);
+    expect(await end({ outcome: "ended", exitCode: null, signal: "SIGTERM", message: "" })).toEqual([143, "", ""]);
+  });
+
+  test("says why the command did not run to its end", async () => {
+    expect(await end({ outcome: "timed-out", message: "gave up" })).toEqual([75, "", "holdline: gave up\n"]);
+    const [code, out] = await end({ outcome: "claim-lost", message: "lost" }, true);
+    expect([code, JSON.parse(out as string)]).toEqual([74, { error: { code: "claim-lost", message: "lost", hint: null } }]);
+  });
+});
+
+describe("history", () => {
+  const record: HistoryRecord = {
+    lock: "l",
+    claim: "c",
+    owner: claim().owner,
+    event: "cleared",
+    by: "ann",
+    reason: "by hand",
+    claimedAt: NOW - 120_000,
+    endedAt: NOW - 60_000,
+    data: { a: 1 },
+  };
+
+  test("is a table for people", async () => {
+    const io = recordedIo();
+    expect(await history.run(context(fakeStore({}, { history: [record] }), io), invocation([]))).toBe(0);
+    expect(io.out().split("\n").slice(0, 2)).toEqual([
+      "ENDED      LOCK  EVENT    NODE    WHAT           HELD FOR  BY   REASON",
+      "1 min ago  l     cleared  web-07  restart-nginx  1 min     ann  by hand",
+    ]);
+  });
+
+  test("is JSON as in the contract", async () => {
+    const io = recordedIo();
+    await history.run(context(fakeStore({}, { history: [record] }), io, { json: true }), invocation(["l"], { limit: "5" }));
+    expect(JSON.parse(io.out())).toEqual({
+      history: [
+        {
+          lock: "l",
+          claim: "c",
+          owner: { node: "web-07", principal: "deploy@example.com", action: "restart-nginx", pid: 42 },
+          event: "cleared",
+          by: "ann",
+          reason: "by hand",
+          claimedAt: "2025-11-21T08:58:00.000Z",
+          endedAt: "2025-11-21T08:59:00.000Z",
+          data: { a: 1 },
+        },
+      ],
+    });
+  });
+
+  test("shows as many as asked for, and refuses nonsense", async () => {
+    const io = recordedIo();
+    await history.run(
+      context(fakeStore({}, { history: Array<HistoryRecord>(30).fill(record) }), io, { json: true }),
+      invocation([]),
+    );
+    expect((JSON.parse(io.out()) as { history: unknown[] }).history).toHaveLength(20);
+    await expect(history.run(context(null, recordedIo()), invocation([], { limit: "0" }))).rejects.toMatchObject({ code: "usage" });
+    await expect(history.run(context(null, recordedIo()), invocation(["../x"]))).rejects.toMatchObject({ code: "usage" });
+  });
+});
+
+describe("check", () => {
+  const text =
+    "coordinator: zookeeper://bob:s3cret@zk1/x\nactions:\n  a: { shell: 'true', env: { TOKEN: s3cret, A: b } }\nlocks: { l: { ttl: 1 day } }\n";
+
+  test("prints what is in force and who said so, without secrets and without the store", async () => {
+    const io = recordedIo();
+    const loaded = await load(text, { env: { HOLDLINE_NODE: "n" } });
+    expect(await check.run(context(null, io, { settings: loaded }), invocation([]))).toBe(0);
+    expect(io.out()).toContain(`${String(loaded.file)} is valid\n`);
+    expect(io.out()).toMatch(/^node +n +environment$/m);
+    expect(io.out()).toMatch(/^coordinator +zookeeper:\/\/bob:\*\*\*@zk1\/x +file$/m);
+    expect(io.out()).toMatch(/^history\.keep +100 +default$/m);
+    expect(io.out()).toMatch(/^action a\n {2}mode +serialize$/m);
+    expect(io.out()).toMatch(/^lock l\n {2}ttl {2}1 d$/m);
+    expect(io.out()).not.toContain("s3cret");
+  });
+
+  test("as JSON", async () => {
+    const io = recordedIo();
+    await check.run(context(null, io, { json: true, settings: await load(text) }), invocation([]));
+    expect(JSON.parse(io.out())).toMatchObject({
+      settings: { coordinator: "zookeeper://bob:***@zk1/x", actions: { a: { env: { TOKEN: "***", A: "b" } } } },
+      origins: { coordinator: "file" },
+    });
+  });
+});

@@ -1,0 +1,133 @@
+// What a command is given in these tests: streams that remember, and a store of queues in memory for the few methods
+// that commands ask for. Real stores are the conformance suite's and the end-to-end tests' matter.
+import { randomUUID } from "node:crypto";
+import type { Context } from "../../src/cli/context.js";
+import type { Io, Sink } from "../../src/cli/io.js";
+import { openStopRequests } from "../../src/cli/stop.js";
+import type { Settings } from "../../src/config/settings.js";
+import type { Claim } from "../../src/locks/claim.js";
+import type { Coordinator, Ending, Entry, HistoryRecord, WriteOutcome } from "../../src/locks/coordinator.js";
+
+export const NOW = Date.UTC(2025, 10, 21, 9, 0, 0);
+
+export interface RecordedIo extends Io {
+  readonly out: () => string;
+  readonly err: () => string;
+}
+
+export function recordedIo({ isTerminal = false, mayColour = false, columns = 80 } = {}): RecordedIo {
+  const written = { out: "", err: "" };
+  const sink = (name: "out" | "err"): Sink => ({ isTerminal, columns, write: (text) => void (written[name] += text) });
+  return { stdout: sink("out"), stderr: sink("err"), mayColour, out: () => written.out, err: () => written.err };
+}
+
+export function claim(changes: Partial<Claim> = {}): Claim {
+  return {
+    id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+    lock: "restart/nginx",
+    ref: "ref-1",
+    revision: 1,
+    durable: true,
+    alive: true,
+    since: NOW - 12_000,
+    fencingToken: 7,
+    owner: {
+      node: "web-07",
+      principal: "deploy@example.com",
+      action: "restart-nginx",
+      process: { bootId: "b", pidNamespace: "p", pid: 42, startTicks: 1 },
+    },
+    key: null,
+    slots: 1,
+    made: null,
+    expiresAt: null,
+    reason: null,
+    data: null,
+    failure: null,
+    ...changes,
+  };
+}
+
+export function waitingClaim(node: string, changes: Partial<Claim> = {}): Claim {
+  return claim({ id: randomUUID(), ref: node, durable: false, fencingToken: null, owner: { ...claim().owner, node }, ...changes });
+}
+
+export const FAILURE = {
+  exitCode: 1,
+  signal: null,
+  message: "exit code 1",
+  output: "nginx: testing\nnginx: [emerg] unknown directive\n\n",
+  at: NOW - 720_000,
+};
+
+export interface FakeStore extends Coordinator {
+  readonly ended: { readonly id: string; readonly entries: readonly Entry[]; readonly ending: Ending }[];
+  readonly withdrawn: Entry[];
+}
+
+/** @param leave what becomes of the claims that are ended, one call after another; by default they are ended */
+export function fakeStore(
+  queues: Record<string, readonly Claim[]>,
+  { leave = [] as (() => WriteOutcome)[], history = [] as HistoryRecord[] } = {},
+): FakeStore {
+  const ended: FakeStore["ended"][number][] = [];
+  const withdrawn: Entry[] = [];
+  const store = {
+    ended,
+    withdrawn,
+    queue: (lock: string) => Promise.resolve(queues[lock] ?? []),
+    list: () => Promise.resolve(Object.keys(queues).sort()),
+    now: () => Promise.resolve(NOW),
+    history: (lock: string | null, limit: number) =>
+      Promise.resolve(history.filter((record) => lock === null || record.lock === lock).slice(0, limit)),
+    withdraw: (entries: readonly Entry[]) => Promise.resolve(void withdrawn.push(...entries)),
+    leave(id: string, entries: readonly Entry[], ending: Ending) {
+      const outcome = leave.shift()?.() ?? "done";
+      if (outcome === "done") ended.push({ id, entries, ending });
+      return Promise.resolve(outcome);
+    },
+  };
+  return store as unknown as FakeStore;
+}
+
+export function settings(changes: Partial<Settings> = {}): Settings {
+  return {
+    file: null,
+    node: "admin-01",
+    principal: "ann@admin-01",
+    coordinator: "sqlite:///x.db",
+    stateDir: "/x",
+    acquire: { sleepTimeMs: 250, timeoutMs: 30_000 },
+    connectTimeoutMs: 10_000,
+    sessionTimeoutMs: 15_000,
+    releaseTimeoutMs: 60_000,
+    skipCoordination: false,
+    log: { level: "info", format: "auto" },
+    history: { keep: 100 },
+    actions: [],
+    locks: new Map(),
+    ...changes,
+  };
+}
+
+const silent = () => undefined;
+
+/** The context of a command over a store; an owner is gone when the store says that it is not alive. */
+export function context(store: Coordinator | null, io: Io, changes: Partial<Context> = {}): Context {
+  return {
+    settings: settings(),
+    coordinator: () => (store === null ? Promise.reject(new Error("the store is not to be contacted")) : Promise.resolve(store)),
+    agent: () => Promise.reject(new Error("nothing is to be run")),
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+    progress: { waiting: silent, step: silent },
+    io,
+    json: false,
+    stop: openStopRequests({ on: silent, off: silent }),
+    ownerGone: (other) => !other.alive,
+    ...changes,
+  };
+}
+
+export function invocation(args: readonly string[], options: Record<string, unknown> = {}, rest: readonly string[] | null = null) {
+  return { args, rest, options };
+}

@@ -1,0 +1,46 @@
+import { EventEmitter } from "node:events";
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { InterruptedError } from "../../src/actions/stop.js";
+import { openIo, paintFor } from "../../src/cli/io.js";
+import { openStopRequests } from "../../src/cli/stop.js";
+
+function processLike(env: Record<string, string>, isTTY: boolean) {
+  const stream = () => Object.assign(new PassThrough(), { isTTY, columns: 100 }) as unknown as NodeJS.WriteStream;
+  return { stdout: stream(), stderr: stream(), env };
+}
+
+test.each([
+  [{}, true, true],
+  [{}, false, false],
+  [{ NO_COLOR: "1" }, true, false],
+  [{ NO_COLOR: "" }, true, true],
+  [{ TERM: "dumb" }, true, false],
+])("colours with %j on a terminal: %s", (env: Record<string, string>, isTTY, coloured) => {
+  expect(paintFor(openIo(processLike(env, isTTY)), "stdout")("red", "x")).toBe(coloured ? "\x1b[31mx\x1b[0m" : "x");
+});
+
+test("a reader that went away is no error", () => {
+  const around = processLike({}, false);
+  const io = openIo(around);
+  around.stdout.emit("error", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  io.stdout.write("dropped");
+  expect((around.stdout as unknown as PassThrough).read()).toBeNull();
+  expect(() => around.stdout.emit("error", Object.assign(new Error("disk full"), { code: "ENOSPC" }))).toThrow("disk full");
+});
+
+test("the first stop request ends waits, and each is passed on", () => {
+  const source = new EventEmitter();
+  const stop = openStopRequests(source);
+  const passedOn: string[] = [];
+  const end = stop.subscribe((signal) => passedOn.push(signal));
+  source.emit("SIGTERM", "SIGTERM");
+  source.emit("SIGINT", "SIGINT");
+  end();
+  source.emit("SIGINT", "SIGINT");
+  expect(passedOn).toEqual(["SIGTERM", "SIGINT"]);
+  expect(stop.signal.reason).toBeInstanceOf(InterruptedError);
+  expect((stop.signal.reason as InterruptedError).signal).toBe("SIGTERM");
+  stop.close();
+  expect(source.listenerCount("SIGINT") + source.listenerCount("SIGTERM")).toBe(0);
+});
