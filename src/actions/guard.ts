@@ -231,8 +231,7 @@ class GuardedRun {
   #timeoutMessage({ ahead, behind }: Extract<LineOutcome, { outcome: "timed-out" }>): string {
     const { acquire, lock } = this.#action;
     const wait = acquire.timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(this.#waitedMs)}`;
-    const place = ahead === 0 ? "in line" : `${ordinal(ahead + 1)} in line`;
-    return `${wait}, ${place} for ${lock}${behind === null ? "" : `; ${describeBehind(behind)}`}`;
+    return `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${behind === null ? "" : `; ${describeBehind(behind)}`}`;
   }
 
   #restartedSince(moment: BootMoment): Promise<boolean> {

@@ -1,0 +1,40 @@
+// The machine's monotonic clock, and sleeping by it. No wall time: that may jump.
+import { performance } from "node:perf_hooks";
+import type { Clock } from "./machine.js";
+
+// The longest delay that a timer takes (2^31 - 1 ms, 24.8 days): Node runs anything above it at once.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export function createClock(): Clock {
+  return { now: () => performance.now(), sleep };
+}
+
+async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  const until = performance.now() + ms;
+  do {
+    await oneTimer(until - performance.now(), signal);
+    // More than one round only for very long sleeps, and because a timer may fire a fraction of a millisecond early.
+  } while (performance.now() < until);
+}
+
+function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(
+      () => {
+        // A signal may outlive thousands of sleeps: none of them leaves a listener on it.
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      },
+      Math.min(Math.max(ms, 0), LONGEST_TIMER_MS),
+    );
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

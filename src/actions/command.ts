@@ -1,0 +1,193 @@
+// Runs commands, each as the leader of a process group of its own, behind a gate: a command does nothing at all before
+// its group is known to whoever must be able to end it. However it ends, the end is a value.
+import type { Writable } from "node:stream";
+import type { ProcessIdentity } from "../locks/claim.js";
+import type { Log } from "../locks/coordinator.js";
+import { messageOf } from "../locks/errors.js";
+import { createClock } from "./clock.js";
+import { endGroup, signalGroup } from "./group.js";
+import type { CommandEnd, CommandSpec, Commands } from "./machine.js";
+import { readOutput, type Output } from "./output.js";
+import { identityOf } from "./proc.js";
+import { findProgram } from "./program.js";
+
+export interface CommandsOptions {
+  /** Where `relay` sends what a command prints to its standard output; by default to this process's own. */
+  readonly stdout?: Writable;
+  readonly stderr?: Writable;
+  readonly log: Log;
+}
+
+type Control = Parameters<Commands["run"]>[1];
+
+export function createCommands(options: CommandsOptions): Commands {
+  return { run: (spec, control) => run(options, spec, control) };
+}
+
+// Waits for a line on descriptor 3 and becomes the command then. When the agent dies first, even by SIGKILL, its end of
+// the pipe closes: there is no line, and the command never starts. The command stands in the arguments, where the shell
+// interprets nothing. `exec` keeps the pid and the start time, so that what is known of the gate holds for the command.
+const GATE = 'read -r holdline_gate <&3 || exit 125; exec 3<&-; exec "$@"';
+// What the shell calls itself in a message such as "holdline: 1: exec: /opt/x: not found".
+const GATE_NAME = "holdline";
+
+const CALLED_OFF = "it was called off before it started";
+
+const clock = createClock();
+
+async function run(options: CommandsOptions, spec: CommandSpec, control: Control): Promise<CommandEnd> {
+  if (isAborted(control.signal)) return neverStarted(CALLED_OFF);
+  const gated = await openGated(options, spec);
+  if ("problem" in gated) return neverStarted(gated.problem);
+
+  // From the very first, so that a signal which comes while the gate is closed ends the gate.
+  const unsubscribe = control.relayed?.subscribe((signal) => pass(options.log, gated.leader, signal));
+  try {
+    await control.onGroup(gated.leader);
+    if (isAborted(control.signal)) {
+      await gated.shut();
+      return neverStarted(CALLED_OFF);
+    }
+    return await supervise(options.log, spec, control.signal, gated);
+  } catch (error) {
+    await gated.shut();
+    throw error;
+  } finally {
+    unsubscribe?.();
+  }
+}
+
+/** A command that waits behind its gate. */
+interface Gated {
+  readonly leader: ProcessIdentity;
+  readonly output: Output | null;
+  /** How the leader has ended, at once when it has: what is in the pipes is still to be read then. */
+  readonly exited: Promise<{ readonly exitCode: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Lets the command begin. */
+  open(): void;
+  /** Ends the gate, so that the command never runs. Does nothing to one that has ended. */
+  shut(): Promise<void>;
+}
+
+async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<Gated | { readonly problem: string }> {
+  const env = { ...process.env, ...spec.env };
+  const cwd = spec.cwd ?? process.cwd();
+  // The gate always starts, so that a program which cannot has to be found out before.
+  const program = findProgram(spec.argv[0], cwd, env["PATH"]);
+  if ("problem" in program) return program;
+  noteUnpassable(options.log, Object.keys(spec.env));
+  const { execa } = await import("execa");
+
+  let child;
+  try {
+    child = execa("/bin/sh", ["-c", GATE, GATE_NAME, program.path, ...spec.argv.slice(1)], {
+      cwd,
+      env,
+      extendEnv: false,
+      detached: true,
+      reject: false,
+      // The streams are read here; execa would wait for them as long as any daemon holds them.
+      buffer: false,
+      stdio: spec.output === "inherit" ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
+    });
+  } catch (error) {
+    // Such as a zero byte in an argument.
+    return { problem: `it could not be started: ${messageOf(error)}` };
+  }
+  if (child.pid === undefined) {
+    const { originalMessage, shortMessage } = await child;
+    return { problem: `it could not be started: ${originalMessage ?? shortMessage ?? "no reason was given"}` };
+  }
+
+  // Nothing may be awaited from here on before all is listened to.
+  const exited = new Promise<Awaited<Gated["exited"]>>((resolve) => {
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+  const relayed = spec.output === "relay";
+  const { stdout, stderr } = child;
+  const output =
+    stdout === null || stderr === null
+      ? null
+      : readOutput([
+          { source: stdout, sink: relayed ? (options.stdout ?? process.stdout) : null },
+          { source: stderr, sink: relayed ? (options.stderr ?? process.stderr) : null },
+        ]);
+  // Node makes a pipe of this kind work both ways; execa's types know only of reading.
+  const gate = child.stdio[3] as unknown as Writable;
+  // A gate that was killed takes no line any more: `exited` tells.
+  gate.on("error", () => undefined);
+  const leader = identityOf(child.pid);
+  let over = false;
+  void exited.then(() => (over = true));
+  return {
+    leader,
+    output,
+    exited,
+    open: () => void gate.end("\n"),
+    async shut() {
+      gate.destroy();
+      // It would end by itself now, were it not stopped; what has run nothing has nothing to clean up.
+      if (!over) signalGroup(leader, "SIGKILL");
+      await exited;
+      await output?.finish();
+    },
+  };
+}
+
+async function supervise(log: Log, spec: CommandSpec, signal: AbortSignal | undefined, gated: Gated): Promise<CommandEnd> {
+  const over = new AbortController();
+  let timedOut = false;
+  const endings: Promise<void>[] = [];
+  const end = () => {
+    if (endings.length > 0) return;
+    // When it may not be ended (it runs as another user) there is only waiting for it: it must not count as ended while it runs.
+    const refused = (error: unknown) =>
+      log.warn({ error: messageOf(error), pid: gated.leader.pid }, "the command cannot be ended: waiting for it");
+    endings.push(endGroup(gated.leader, spec.killAfterMs).catch(refused));
+  };
+  signal?.addEventListener("abort", end, { once: true, signal: over.signal });
+
+  gated.open();
+  const begunAt = clock.now();
+  if (spec.timeoutMs !== null) {
+    const onTimeout = () => {
+      timedOut = true;
+      end();
+    };
+    // It rejects when the command has ended first.
+    clock.sleep(spec.timeoutMs, over.signal).then(onTimeout, () => undefined);
+  }
+  const { exitCode, signal: killedBy } = await gated.exited;
+  const ranMs = clock.now() - begunAt;
+  over.abort();
+  // The leader may be gone before the rest of its group.
+  await Promise.all(endings);
+  await gated.output?.finish();
+  return { exitCode, signal: killedBy, timedOut, startProblem: null, tail: gated.output?.tail() ?? "", ranMs };
+}
+
+function neverStarted(startProblem: string): CommandEnd {
+  return { exitCode: null, signal: null, timedOut: false, startProblem, tail: "", ranMs: 0 };
+}
+
+function pass(log: Log, leader: ProcessIdentity, signal: NodeJS.Signals): void {
+  try {
+    signalGroup(leader, signal);
+  } catch (error) {
+    log.warn({ error: messageOf(error), signal }, "the signal could not be passed on to the command");
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+/**
+ * Some shells, dash among them, drop variables whose names no shell could use (`a.b`). They are not handed to `env`
+ * behind the gate, as they could be: its arguments, and so perhaps a secret, would stand in everybody's process list.
+ */
+function noteUnpassable(log: Log, names: readonly string[]): void {
+  const dropped = names.filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  if (dropped.length > 0)
+    log.warn({ names: dropped }, "these variables may not reach the command: their names are not letters, digits and _");
+}

@@ -1,0 +1,77 @@
+// Process groups, named by their leaders: whether one lives, passing signals to it, and ending the whole of it.
+import type { ProcessIdentity } from "../locks/claim.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { createClock } from "./clock.js";
+import { isWithinSight, listPids, ownStat, readStat } from "./proc.js";
+
+// Others' children give no notice when they end, so one has to look. The pause begins short, because most programs end
+// within milliseconds of SIGTERM, and grows, because a look reads all of /proc.
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+
+const clock = createClock();
+
+/**
+ * Ends a whole process group: SIGTERM, after `killAfterMs` SIGKILL. Resolves when none of it is left; zombies do not
+ * count. Does nothing when the leader's pid belongs to another process by now, or to another boot or pid namespace.
+ * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ */
+export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+  if (!groupLives(leader)) return;
+  if (ownStat()?.group === leader.pid) {
+    throw new HoldlineError("not-allowed", `process group ${leader.pid} cannot be ended: this process belongs to it itself`);
+  }
+  signalGroup(leader, "SIGTERM");
+  // What is stopped acts on SIGTERM only once it goes on.
+  signalGroup(leader, "SIGCONT");
+  const killAt = clock.now() + killAfterMs;
+  for (let pauseMs = FIRST_PAUSE_MS; groupLives(leader); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    const leftMs = killAt - clock.now();
+    // Again in every round: a member may have been forked while the signal was on its way.
+    if (leftMs <= 0) signalGroup(leader, "SIGKILL");
+    await clock.sleep(leftMs > 0 ? Math.min(pauseMs, leftMs) : pauseMs);
+  }
+}
+
+/**
+ * Sends a signal to every member. A group that is gone is none the worse for it.
+ * @throws HoldlineError `not-allowed` when this process may signal none of them
+ */
+export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader.pid, signal);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return;
+    throw new HoldlineError("not-allowed", `${signal} could not be sent to process group ${leader.pid}: ${messageOf(error)}`, {
+      hint: "its processes run as another user: run holdline as root, or end them by hand",
+      cause: error,
+    });
+  }
+}
+
+/** Does any member of the leader's group live, be it the leader or one that has outlived it? */
+export function groupLives(leader: ProcessIdentity): boolean {
+  // 0 and 1 would mean this process's own group and every process there is.
+  if (leader.pid <= 1 || !isWithinSight(leader) || !groupExists(leader.pid)) return false;
+  if (ownStat() === null) return true;
+  const stat = readStat(leader.pid);
+  // The kernel gives a pid to nobody while a group of that number has members. So when another process has the leader's
+  // pid, the leader's group is gone, and when none has, whoever is in the group is what the leader left behind.
+  if (stat !== null && leader.startTicks !== null && stat.startTicks !== leader.startTicks) return false;
+  if (stat !== null && !stat.ended) return true;
+  return listPids().some((pid) => {
+    const member = readStat(pid);
+    return member !== null && member.group === leader.pid && !member.ended;
+  });
+}
+
+// Zombies count here; but where it says no, there is nothing to look for.
+function groupExists(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}

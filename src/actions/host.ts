@@ -1,0 +1,27 @@
+// The machine that this process runs on, put together.
+import type { Writable } from "node:stream";
+import type { Log } from "../locks/coordinator.js";
+import { createClock } from "./clock.js";
+import { createCommands } from "./command.js";
+import { openJournal } from "./journal.js";
+import type { Machine } from "./machine.js";
+import { createProcesses } from "./processes.js";
+
+export interface MachineOptions {
+  readonly stateDir: string;
+  readonly node: string;
+  readonly log: Log;
+  /** Where `relay` sends what commands print; by default to this process's own standard streams. */
+  readonly stdout?: Writable;
+  readonly stderr?: Writable;
+}
+
+/** @throws HoldlineError `configuration` when the state directory cannot be made or written */
+export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): Machine {
+  return {
+    clock: createClock(),
+    processes: createProcesses(),
+    commands: createCommands({ ...sinks, log }),
+    journal: openJournal(stateDir, node, log),
+  };
+}

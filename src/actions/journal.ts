@@ -1,0 +1,209 @@
+// What this node must not forget when the agent dies: attempts that came to nothing, and runs under durable claims.
+// One directory for each node and action; one file for each run, and one line for each attempt.
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import { decodeIdentity, decodeMoment, isObject, type BootMoment, type ProcessIdentity } from "../locks/claim.js";
+import type { Log } from "../locks/coordinator.js";
+import {
+  appendLine,
+  demandWritable,
+  listDirectory,
+  makeDirectory,
+  makeTopDirectory,
+  readContent,
+  removeFile,
+  removeOldTemporaries,
+  setAside,
+  writeWhole,
+} from "./durable-files.js";
+import type { Attempts, Journal, RunEntry, RunPhase } from "./machine.js";
+
+const VERSION = 1;
+const ATTEMPTS_FILE = "attempts.jsonl";
+// Of an action whose name is too long to be a directory's: the name itself.
+const NAME_FILE = "name.json";
+// Some ten thousand attempts. A node that has tried so often in vain needs its first and the knowledge that they are many.
+const LARGEST_ATTEMPTS_BYTES = 1_048_576;
+// File systems allow 255 bytes; "run-", ".json" and ".damaged" are to have room beside it.
+const LONGEST_SEGMENT = 200;
+
+const PHASES: readonly string[] = ["settling", "running", "verifying", "succeeded", "failed"] satisfies RunPhase[];
+
+/**
+ * Opens a node's journal below the state directory, which is made when it is missing. There is nothing to close.
+ * @throws HoldlineError `configuration` when it cannot be made or written
+ */
+export function openJournal(stateDir: string, node: string, log: Log): Journal {
+  makeTopDirectory(stateDir);
+  const home = makeDirectory(makeDirectory(stateDir, "journal"), encodeSegment(node));
+  demandWritable(home);
+  for (const directory of [home, ...listDirectory(home).map((name) => join(home, name))]) removeOldTemporaries(directory);
+
+  const placeOf = (action: string) => join(home, encodeSegment(action));
+  const attempts = (action: string) => readAttempts(placeOf(action), log);
+  const runs = (action: string) => readRuns(placeOf(action), action, log);
+  return {
+    attempts,
+    addAttempt(action, moment) {
+      const place = makePlace(home, action);
+      // A damaged file is set aside before anything is added to it.
+      readAttempts(place, log);
+      appendLine(place, ATTEMPTS_FILE, encodeAttempt(moment), LARGEST_ATTEMPTS_BYTES);
+      return attempts(action) ?? { first: moment, count: 1 };
+    },
+    clearAttempts: (action) => removeFile(placeOf(action), ATTEMPTS_FILE),
+    runs,
+    saveRun: (entry) => writeWhole(makePlace(home, entry.action), runFile(entry.claim), encodeRun(entry)),
+    removeRun: (action, claim) => removeFile(placeOf(action), runFile(claim)),
+    actions() {
+      // Names with a leading dot are files that are just being made.
+      const segments = listDirectory(home).filter((segment) => !segment.startsWith("."));
+      const names = segments.flatMap((segment) => nameOf(home, segment, log) ?? []);
+      return names.filter((action) => attempts(action) !== null || runs(action).length > 0).sort();
+    },
+  };
+}
+
+function makePlace(home: string, action: string): string {
+  const segment = encodeSegment(action);
+  const place = makeDirectory(home, segment);
+  if (isHashed(segment) && readContent(place, NAME_FILE) === "nothing") writeWhole(place, NAME_FILE, `${JSON.stringify(action)}\n`);
+  return place;
+}
+
+function readAttempts(place: string, log: Log): Attempts | null {
+  const found = readMoments(place, ATTEMPTS_FILE);
+  if (found === null || found.whole) return attemptsOf(found?.moments ?? []);
+
+  const file = setAside(place, ATTEMPTS_FILE);
+  // What was set aside is read, not what was seen before: another process may have put the file in order meanwhile, and
+  // added to it. A line that comes into the new file while this goes on counts as well.
+  const moments = (file === null ? null : readMoments(place, basename(file)))?.moments ?? [];
+  log.warn(
+    { file, kept: moments.length },
+    "a file of the journal was damaged: it was set aside, and the attempts that could be read were kept",
+  );
+  for (const moment of moments) appendLine(place, ATTEMPTS_FILE, encodeAttempt(moment), LARGEST_ATTEMPTS_BYTES);
+  return attemptsOf(readMoments(place, ATTEMPTS_FILE)?.moments ?? []);
+}
+
+// A line that another process is just adding may be seen in part, for no longer than its write takes.
+const LOOKS_AT_UNENDED_LINE = 3;
+
+/** The attempts that a file has, and whether it has nothing else; `null` when there is no such file. */
+function readMoments(place: string, name: string): { moments: BootMoment[]; whole: boolean } | null {
+  for (let looks = 1; ; looks += 1) {
+    const content = readContent(place, name);
+    if (content === "nothing") return null;
+    if (content === "something else") return { moments: [], whole: false };
+    const lines = content.text.split("\n");
+    // A line is whole only with its end: what comes after the last end is nothing, or was cut off by a crash.
+    const isEnded = lines.pop() === "";
+    if (!isEnded && looks < LOOKS_AT_UNENDED_LINE) continue;
+    const decoded = lines.filter((line) => line !== "").map(decodeAttempt);
+    const moments = decoded.filter((moment) => moment !== null);
+    return { moments, whole: isEnded && moments.length === decoded.length };
+  }
+}
+
+function attemptsOf(moments: readonly BootMoment[]): Attempts | null {
+  const [first] = moments;
+  return first === undefined ? null : { first, count: moments.length };
+}
+
+function readRuns(place: string, action: string, log: Log): RunEntry[] {
+  return listDirectory(place)
+    .filter((name) => name.startsWith("run-") && name.endsWith(".json"))
+    .flatMap((name) => {
+      const content = readContent(place, name);
+      // Another process has finished it since the directory was read.
+      if (content === "nothing") return [];
+      const entry = content === "something else" ? null : decodeRun(content.text);
+      // A file that was copied or renamed speaks of something else than its place says.
+      if (entry !== null && entry.action === action && runFile(entry.claim) === name) return [entry];
+      log.warn(
+        { file: setAside(place, name), action },
+        "a file of the journal was damaged: it was set aside, and what it said of a run is not known",
+      );
+      return [];
+    });
+}
+
+function encodeAttempt({ bootId, ticks, wallMs }: BootMoment): string {
+  return JSON.stringify({ v: VERSION, bootId, ticks, wallMs });
+}
+
+function decodeAttempt(line: string): BootMoment | null {
+  const value = parseVersioned(line);
+  return value === null ? null : (decodeMoment(value) ?? null);
+}
+
+function encodeRun({ claim, lock, action, agent, phase, group }: RunEntry): string {
+  return `${JSON.stringify({ v: VERSION, claim, lock, action, phase, agent: plain(agent), group: group === null ? null : plain(group) })}\n`;
+}
+
+// Only what is known of an identity, whatever object it came in.
+function plain({ bootId, pidNamespace, pid, startTicks }: ProcessIdentity): ProcessIdentity {
+  return { bootId, pidNamespace, pid, startTicks };
+}
+
+function decodeRun(text: string): RunEntry | null {
+  const value = parseVersioned(text);
+  if (value === null) return null;
+  const { claim, lock, action, phase } = value;
+  if (typeof claim !== "string" || typeof lock !== "string" || typeof action !== "string") return null;
+  if (typeof phase !== "string" || !PHASES.includes(phase)) return null;
+  const agent = decodeIdentity(value["agent"]);
+  const group = value["group"] === null ? null : decodeIdentity(value["group"]);
+  if (agent === null || (group === null && value["group"] !== null)) return null;
+  return { claim, lock, action, agent, phase: phase as RunPhase, group };
+}
+
+function parseVersioned(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && value["v"] === VERSION ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function runFile(claim: string): string {
+  return `run-${encodeSegment(claim)}.json`;
+}
+
+/** Any text as the name of a file: no slash, no leading dot, nothing hidden. What would be too long becomes `~` and a hash. */
+function encodeSegment(text: string): string {
+  const bytes = [...Buffer.from(text)].map((byte, index) => encodeByte(byte, index === 0));
+  // Nothing else encodes to "%": it stands for the empty text, which would be no name.
+  const encoded = bytes.length === 0 ? "%" : bytes.join("");
+  return encoded.length <= LONGEST_SEGMENT ? encoded : `~${createHash("sha256").update(text).digest("hex")}`;
+}
+
+function encodeByte(byte: number, isFirst: boolean): string {
+  const character = String.fromCharCode(byte);
+  const isPlain = isFirst ? /[A-Za-z0-9_-]/.test(character) : /[A-Za-z0-9_.-]/.test(character);
+  return isPlain ? character : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+function isHashed(segment: string): boolean {
+  return segment.startsWith("~");
+}
+
+/** The action whose directory has this name; `null` for what is no action's. */
+function nameOf(home: string, segment: string, log: Log): string | null {
+  let name: unknown = null;
+  try {
+    if (isHashed(segment)) {
+      const content = readContent(join(home, segment), NAME_FILE);
+      name = typeof content === "object" ? JSON.parse(content.text) : null;
+    } else {
+      name = segment === "%" ? "" : decodeURIComponent(segment);
+    }
+  } catch {
+    // It stays `null`.
+  }
+  if (typeof name === "string" && encodeSegment(name) === segment) return name;
+  log.warn({ path: join(home, segment) }, "there is something in the journal that is not of it: it is left alone");
+  return null;
+}

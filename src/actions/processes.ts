@@ -1,0 +1,171 @@
+// The processes of this machine: which match a pattern, whether a known one lives, and whether a service has restarted
+// since a claim was made. Listing goes through ps-list; what must be exact is read from /proc where there is one.
+import { basename } from "node:path";
+import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { endGroup } from "./group.js";
+import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
+import { isWithinSight, listPids, ownIdentity, ownStat, readArguments, readStat, readUid, ticksNow } from "./proc.js";
+import { resolveUser } from "./users.js";
+
+export function createProcesses(): Processes {
+  return { self: ownIdentity(), moment, isAlive, matching, endGroup };
+}
+
+/**
+ * Has what runs been started since? True when there are such processes and the eldest of them started after `since`,
+ * or the machine has booted meanwhile. Equal is not after: the same tick, or the same second where ticks are unknown.
+ */
+export function hasRestarted(since: BootMoment, running: readonly RunningProcess[]): boolean {
+  // The eldest started after it exactly when every one did.
+  return running.length > 0 && running.every((process) => isAfter(process.started, since));
+}
+
+function isAfter(started: BootMoment, since: BootMoment): boolean {
+  if (started.bootId !== null && since.bootId !== null && started.bootId !== since.bootId) return true;
+  if (started.ticks !== null && since.ticks !== null) return started.ticks > since.ticks;
+  // Start times by the wall clock are whole seconds, rounded down.
+  return Math.floor(started.wallMs / 1_000) > Math.floor(since.wallMs / 1_000);
+}
+
+function moment(): BootMoment {
+  return { bootId: ownIdentity().bootId, ticks: ticksNow(), wallMs: Date.now() };
+}
+
+function isAlive(identity: ProcessIdentity): boolean | null {
+  if (!isWithinSight(identity)) return null;
+  const stat = ownStat() === null ? null : readStat(identity.pid);
+  if (stat !== null) return !stat.ended && (identity.startTicks === null || identity.startTicks === stat.startTicks);
+  if (!pidExists(identity.pid)) return false;
+  // It has this pid, and no more is known: enough where there are no start ticks, too little where /proc hides it.
+  return ownStat() === null && identity.startTicks === null ? true : null;
+}
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** A process as it was listed: `name` is that of its executable where that is known. */
+interface Listed {
+  readonly pid: number;
+  readonly parent: number;
+  readonly uid: number | null;
+  readonly name: string;
+  readonly commandLine: string;
+  readonly startedWallMs: number | null;
+}
+
+async function matching(pattern: ProcessPattern): Promise<readonly RunningProcess[]> {
+  const isSought = await compilePattern(pattern.commandString);
+  const uid = pattern.user === null ? null : await resolveUser(pattern.user);
+  const listed = await listProcesses();
+  const spared = selfAndAncestors(listed);
+  const found: RunningProcess[] = [];
+  for (const candidate of listed) {
+    if (spared.has(candidate.pid) || (uid !== null && candidate.uid !== uid)) continue;
+    const process = ownStat() === null ? withoutProc(candidate, pattern, isSought) : withProc(candidate, pattern, isSought);
+    if (process !== null) found.push(process);
+  }
+  return found;
+}
+
+async function compilePattern(commandString: string | null): Promise<(text: string) => boolean> {
+  if (commandString === null) return () => true;
+  const { RE2JS } = await import("re2js");
+  try {
+    const compiled = RE2JS.compile(commandString);
+    return (text) => compiled.matcher(text).find();
+  } catch (error) {
+    // The configuration refuses it before anything runs; the library has only this.
+    throw new HoldlineError("configuration", `${JSON.stringify(commandString)} is no regular expression: ${messageOf(error)}`, {
+      hint: "`command_string` takes RE2 syntax, which has no look-around and no back-references",
+      cause: error,
+    });
+  }
+}
+
+type IsSought = (text: string) => boolean;
+
+function withProc(listed: Listed, pattern: ProcessPattern, isSought: IsSought): RunningProcess | null {
+  const stat = readStat(listed.pid);
+  if (stat === null || stat.ended) return null;
+  const given = readArguments(listed.pid) ?? [];
+  // Not ps's command line: under the C locale, which ps-list asks for, it has "?" in the place of all that is not ASCII.
+  const texts = pattern.fullCmd ? [given.length > 0 ? given.join(" ") : stat.comm] : [...namesOf(stat.comm, listed.name, given)];
+  return texts.some(isSought) ? started(listed, stat.startTicks) : null;
+}
+
+function withoutProc(listed: Listed, pattern: ProcessPattern, isSought: IsSought): RunningProcess | null {
+  return isSought(pattern.fullCmd ? listed.commandLine : listed.name) ? started(listed, null) : null;
+}
+
+function started(listed: Listed, ticks: number | null): RunningProcess {
+  // Where nothing is known it counts as old: then the action runs, perhaps needlessly, rather than never.
+  return { pid: listed.pid, started: { bootId: ownIdentity().bootId, ticks, wallMs: listed.startedWallMs ?? 0 } };
+}
+
+// The kernel cuts its names off after so many bytes.
+const COMM_BYTES = 15;
+
+/**
+ * What a process is called: the kernel's name, as pgrep has it; that of its executable, which stays where a process names
+ * itself or its threads otherwise (as newer Node does); and for a name that the kernel has cut, the whole of it.
+ */
+function namesOf(comm: string, executable: string, given: readonly string[]): Set<string> {
+  const names = new Set([comm, executable]);
+  if (Buffer.byteLength(comm) < COMM_BYTES) return names;
+  // The program itself, or the script right after its interpreter.
+  for (const argument of given.slice(0, 2)) {
+    if (basename(argument).startsWith(comm)) names.add(basename(argument));
+  }
+  return names;
+}
+
+function selfAndAncestors(listed: readonly Listed[]): Set<number> {
+  const parents = new Map(listed.map(({ pid, parent }) => [pid, parent]));
+  const spared = new Set<number>();
+  // Ends at 0, above the first process; `has` ends it even if pids were reused while the list was made.
+  for (let pid = process.pid; pid > 0 && !spared.has(pid); pid = parentOf(pid, parents)) spared.add(pid);
+  return spared;
+}
+
+function parentOf(pid: number, parents: ReadonlyMap<number, number>): number {
+  return (ownStat() === null ? null : readStat(pid)?.parent) ?? parents.get(pid) ?? 0;
+}
+
+async function listProcesses(): Promise<Listed[]> {
+  const { default: psList } = await import("ps-list");
+  try {
+    const processes = await psList();
+    return processes.map(({ pid, ppid, uid, name, cmd, startTime }) => ({
+      pid,
+      parent: ppid,
+      uid: uid ?? null,
+      name,
+      commandLine: cmd ?? "",
+      startedWallMs: startTime?.getTime() ?? null,
+    }));
+  } catch (error) {
+    // Small container images have no `ps`, or one that does not know what it is asked for; /proc has it all.
+    if (ownStat() !== null) return listFromProc();
+    throw new HoldlineError("configuration", `the processes of this machine cannot be listed: ${messageOf(error)}`, {
+      hint: "install `ps` (on Debian and Ubuntu it is in the package procps)",
+      cause: error,
+    });
+  }
+}
+
+function listFromProc(): Listed[] {
+  return listPids().flatMap((pid) => {
+    const stat = readStat(pid);
+    const given = readArguments(pid);
+    if (stat === null || given === null) return [];
+    const commandLine = given.length > 0 ? given.join(" ") : stat.comm;
+    return [{ pid, parent: stat.parent, uid: readUid(pid), name: stat.comm, commandLine, startedWallMs: null }];
+  });
+}

@@ -1,0 +1,74 @@
+// Finds the program that a command names, as the system would when it starts it, so that a command that cannot start is
+// known before anything happens and can be spoken of in clear words.
+import { accessSync, constants, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+/** Where the program is, or why it cannot be started. */
+export type Program = { readonly path: string } | { readonly problem: string };
+
+// What execvp(3) searches when there is no PATH at all.
+const DEFAULT_PATH = "/bin:/usr/bin";
+
+/**
+ * @param name the first word of a command: a path when it has a slash, else a name to be found in `path`
+ * @param cwd where the command is to run: relative paths are taken from there
+ * @param path the command's own PATH
+ */
+export function findProgram(name: string | undefined, cwd: string, path: string | undefined): Program {
+  if (name === undefined || name === "") return { problem: "the command is empty" };
+  const place = JSON.stringify(cwd);
+  switch (kindOf(cwd)) {
+    case "nothing":
+      return { problem: `the working directory ${place} does not exist` };
+    case "directory":
+      break;
+    default:
+      return { problem: `the working directory ${place} is no directory` };
+  }
+  if (!mayExecute(cwd)) return { problem: `the working directory ${place} may not be entered` };
+  return name.includes("/") ? programAt(name, resolve(cwd, name)) : programInPath(name, cwd, path ?? DEFAULT_PATH);
+}
+
+function programAt(name: string, path: string): Program {
+  const shown = JSON.stringify(name);
+  switch (kindOf(path)) {
+    case "nothing":
+      return { problem: `${shown} does not exist` };
+    case "directory":
+      return { problem: `${shown} is a directory` };
+    default:
+      return mayExecute(path) ? { path } : { problem: `${shown} is not executable` };
+  }
+}
+
+function programInPath(name: string, cwd: string, path: string): Program {
+  let refused: string | null = null;
+  // An empty entry means the working directory.
+  for (const directory of path.split(":")) {
+    const candidate = join(resolve(cwd, directory), name);
+    if (kindOf(candidate) !== "file") continue;
+    if (mayExecute(candidate)) return { path: candidate };
+    refused ??= candidate;
+  }
+  const shown = JSON.stringify(name);
+  if (refused !== null) return { problem: `${shown} was found in PATH, but ${JSON.stringify(refused)} is not executable` };
+  return { problem: `${shown} was not found in PATH` };
+}
+
+function kindOf(path: string): "nothing" | "directory" | "file" {
+  try {
+    return statSync(path).isDirectory() ? "directory" : "file";
+  } catch {
+    // What cannot be looked at cannot be started either.
+    return "nothing";
+  }
+}
+
+function mayExecute(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

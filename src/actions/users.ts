@@ -1,0 +1,47 @@
+// Users by name or number, as the system's own databases know them.
+import { readFileSync } from "node:fs";
+import { HoldlineError } from "../locks/errors.js";
+
+// A directory service that does not answer must not hold up a node for ever; those that do take well under a second.
+const LOOKUP_TIMEOUT_MS = 10_000;
+
+/**
+ * The numeric id of a user given by name or number. A number needs no entry in any database.
+ * @throws HoldlineError `configuration` when there is no such user
+ */
+export async function resolveUser(user: string): Promise<number> {
+  if (/^\d+$/.test(user)) return Number(user);
+  const uid = uidOfEntry(readPasswd(), user) ?? (await lookUp(user));
+  if (uid !== null) return uid;
+  throw new HoldlineError("configuration", `there is no user ${JSON.stringify(user)} on this node`, {
+    hint: "`user` of an action's `process` is a user's name or numeric id",
+  });
+}
+
+/** The numeric id in the line of `user` in the text of a passwd file; `null` when there is none. */
+export function uidOfEntry(passwd: string, user: string): number | null {
+  for (const line of passwd.split("\n")) {
+    const [name, , uid] = line.split(":");
+    if (name === user && uid !== undefined && /^\d+$/.test(uid)) return Number(uid);
+  }
+  return null;
+}
+
+function readPasswd(): string {
+  try {
+    return readFileSync("/etc/passwd", "utf8");
+  } catch {
+    // Not every system has one; the databases are asked then.
+    return "";
+  }
+}
+
+// `getent` knows of LDAP and its like; where there is none (macOS), `id` does.
+async function lookUp(user: string): Promise<number | null> {
+  const { execa } = await import("execa");
+  const options = { reject: false, timeout: LOOKUP_TIMEOUT_MS, stdin: "ignore", stderr: "ignore" } as const;
+  const entry = await execa("getent", ["passwd", "--", user], options);
+  if (entry.exitCode === 0) return uidOfEntry(entry.stdout, user);
+  const id = await execa("id", ["-u", "--", user], options);
+  return id.exitCode === 0 && /^\d+$/.test(id.stdout) ? Number(id.stdout) : null;
+}
