@@ -1,0 +1,132 @@
+// The rows of the queues, as the seam's claims and places: reading them, and what a conditional write finds.
+import type { Claim, ClaimRecord } from "../../locks/claim.js";
+import { decodeRecord } from "../../locks/claim.js";
+import type { Entry, Place, Standing } from "../../locks/coordinator.js";
+import type { Row, Sql } from "./database.js";
+
+/** A row of `claims` as far as writes need it. */
+export interface ClaimRow {
+  readonly position: number;
+  readonly claim: string;
+  readonly session: string;
+  readonly durable: boolean;
+  readonly revision: number;
+  readonly sinceMs: number;
+  readonly fencingToken: number | null;
+  readonly record: string;
+}
+
+/** The row of an entry; `null` when it is not there. */
+export function findRow(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): ClaimRow | null {
+  const [row] = sql.all("SELECT * FROM claims WHERE lock = ? AND position = ?", lock, positionOf(ref));
+  return row === undefined ? null : rowOf(row);
+}
+
+/** The row of a claim in a lock's queue; `null` when it is not there. */
+export function findClaim(sql: Sql, lock: string, claim: string): ClaimRow | null {
+  const [row] = sql.all("SELECT * FROM claims WHERE lock = ? AND claim = ?", lock, claim);
+  return row === undefined ? null : rowOf(row);
+}
+
+function rowOf(row: Row): ClaimRow {
+  return {
+    position: row["position"] as number,
+    claim: row["claim"] as string,
+    session: row["session"] as string,
+    durable: row["durable"] === 1,
+    revision: row["revision"] as number,
+    sinceMs: row["since_ms"] as number,
+    fencingToken: row["fencing_token"] as number | null,
+    record: row["record"] as string,
+  };
+}
+
+/** The rows of a claim's durable entries, if they are all as they were read; `gone` when none of them is there any more. */
+export function findUnchanged(sql: Sql, id: string, entries: readonly Entry[]): readonly ClaimRow[] | "gone" | "changed" {
+  const rows = entries.map((entry) => findRow(sql, entry)).map((row) => (row?.claim === id ? row : null));
+  if (rows.every((row) => row === null)) return "gone";
+  const isUnchanged = rows.every((row, index) => row !== null && row.durable && row.revision === entries[index]?.revision);
+  return isUnchanged ? (rows as readonly ClaimRow[]) : "changed";
+}
+
+/** An entry's standing: itself, and those ahead of it. */
+export function standingOf(sql: Sql, lock: string, { position, revision }: Pick<ClaimRow, "position" | "revision">): Standing {
+  const ahead = sql.all(
+    "SELECT position, key, slots FROM claims WHERE lock = ? AND position < ? ORDER BY position",
+    lock,
+    position,
+  );
+  return { lock, ref: refOf(position), revision, ahead: ahead.map(placeOf) };
+}
+
+function placeOf(row: Row): Place {
+  return { ref: refOf(row["position"] as number), key: row["key"] as string | null, slots: slotsIn(row) };
+}
+
+/** Of these entries of a lock, those that are not there. */
+export function findDeparted(sql: Sql, lock: string, refs: readonly string[]): readonly string[] {
+  const there = sql.all(
+    "SELECT position FROM claims WHERE lock = ? AND position IN (SELECT value FROM json_each(?))",
+    lock,
+    JSON.stringify(refs.map(positionOf)),
+  );
+  const present = new Set(there.map((row) => refOf(row["position"] as number)));
+  return refs.filter((ref) => !present.has(ref));
+}
+
+/** The first claims of a lock's queue in order. */
+export function readQueue(sql: Sql, lock: string, first: number): readonly Claim[] {
+  const rows = sql.all(
+    "SELECT *, session IN (SELECT id FROM sessions) AS is_alive FROM claims WHERE lock = ? ORDER BY position LIMIT ?",
+    lock,
+    first,
+  );
+  return rows.map((row) => {
+    const { position, claim, durable, revision, sinceMs, fencingToken, record } = rowOf(row);
+    return {
+      ...(decodeRecord(record) ?? UNREADABLE),
+      id: claim,
+      lock,
+      ref: refOf(position),
+      revision,
+      durable,
+      alive: !durable || row["is_alive"] === 1,
+      since: sinceMs,
+      fencingToken,
+      // What the rule goes by, whatever the record says.
+      key: row["key"] as string | null,
+      slots: slotsIn(row),
+    };
+  });
+}
+
+/** What is said of a claim whose record cannot be read. */
+const UNREADABLE: ClaimRecord = {
+  owner: { node: "unknown", principal: "unknown", action: null, process: null },
+  key: null,
+  slots: 1,
+  made: null,
+  expiresAt: null,
+  reason: null,
+  data: null,
+  failure: null,
+};
+
+/** `slots` as a column holds it: nothing stands for no limit. */
+export function slotsColumn(slots: number): number | null {
+  return Number.isFinite(slots) ? slots : null;
+}
+
+function slotsIn(row: Row): number {
+  return (row["slots"] as number | null) ?? Number.POSITIVE_INFINITY;
+}
+
+/** An entry's name is its position in the table, which is never used twice. */
+export function refOf(position: number): string {
+  return String(position);
+}
+
+/** The position that a ref names; -1, where nothing ever is, for what no store of this kind has given out. */
+function positionOf(ref: string): number {
+  return /^[1-9]\d{0,15}$/.test(ref) ? Number(ref) : -1;
+}

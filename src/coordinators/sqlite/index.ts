@@ -1,0 +1,248 @@
+// The SQLite coordinator: the queues of one machine in one file, for many processes at once. A session is a process, so
+// that the dead are noticed by whoever looks. It owns the operations; rows, sessions and the file are its neighbours'.
+import type { Claim, ClaimRecord } from "../../locks/claim.js";
+import { encodeRecord } from "../../locks/claim.js";
+import type {
+  Coordinator,
+  CoordinatorOptions,
+  Draft,
+  Ending,
+  Entry,
+  HistoryRecord,
+  Joined,
+  Settled,
+  Standing,
+  WriteOutcome,
+} from "../../locks/coordinator.js";
+import { ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
+import { type ClaimRow, findClaim, findDeparted, findRow, findUnchanged, readQueue, slotsColumn, standingOf } from "./claims.js";
+import { readClock, tickClock } from "./clock.js";
+import { connect, type Database } from "./database.js";
+import { readHistory, recordEnding } from "./history.js";
+import { Membership } from "./membership.js";
+import { drawNumber, prepareSchema } from "./schema.js";
+import { hasSession, type SqliteSession } from "./sessions.js";
+import { parseSqliteUrl } from "./url.js";
+
+/**
+ * Opens a database, and makes it where there is none.
+ * @param url see url.ts
+ * @throws UnreachableError when the file cannot be used, with its path, what is wrong and what to do
+ */
+export async function openSqlite(url: string, options: CoordinatorOptions): Promise<Coordinator> {
+  const database = connect(parseSqliteUrl(url), options);
+  try {
+    await prepareSchema(database);
+    const coordinator = new SqliteCoordinator(database, options);
+    await coordinator.begin();
+    return coordinator;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+class SqliteCoordinator implements Coordinator {
+  readonly #database: Database;
+  readonly #membership: Membership;
+  readonly #options: CoordinatorOptions;
+
+  constructor(database: Database, options: CoordinatorOptions) {
+    this.#database = database;
+    this.#membership = new Membership(database, options);
+    this.#options = options;
+  }
+
+  begin(): Promise<void> {
+    return this.#membership.begin();
+  }
+
+  async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
+    const { id, locks, key, slots, owner, reason, data } = draft;
+    const record = encodeRecord({ owner, key, slots, reason, data, made: null, expiresAt: null, failure: null });
+    for (;;) {
+      const session = await this.#membership.session(signal);
+      const standings = await this.#membership.write(signal, (sql) => {
+        if (!hasSession(sql, session.id)) return null;
+        this.#membership.removeGone(sql, { locks });
+        const since = tickClock(sql, this.#membership.time);
+        return locks.map((lock) => {
+          const found = findClaim(sql, lock, id);
+          if (found !== null && found.session !== session.id) {
+            throw new HoldlineError("conflict", `another session stands in the queue of ${lock} with the claim id ${id}`);
+          }
+          if (found !== null) return standingOf(sql, lock, found);
+          const revision = drawNumber(sql);
+          const [row] = sql.all(
+            `INSERT INTO claims (lock, claim, session, durable, key, slots, revision, since_ms, fencing_token, record)
+             VALUES (?, ?, ?, 0, ?, ?, ?, ?, NULL, ?) RETURNING position`,
+            ...[lock, id, session.id, key, slotsColumn(slots), revision, since, record],
+          );
+          return standingOf(sql, lock, { position: row?.["position"] as number, revision });
+        });
+      });
+      if (standings !== null) return { session, standings };
+      session.lose("the session was removed from the database");
+    }
+  }
+
+  async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+    const session = this.#membership.latest;
+    const [standing, isSessionThere] = await this.#membership.look({ locks: [entry.lock] }, signal, (sql) => {
+      const row = findRow(sql, entry);
+      return [row === null ? null : standingOf(sql, entry.lock, row), session !== null && hasSession(sql, session.id)] as const;
+    });
+    if (standing !== null) return standing;
+    throw this.#lossOf(session, isSessionThere, entry);
+  }
+
+  async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+    const session = joined.session as SqliteSession;
+    const ended = signal === undefined ? session.lost : AbortSignal.any([session.lost, signal]);
+    // Before the first look: what is announced after it is not missed.
+    const changes = this.#membership.watch();
+    try {
+      for (;;) {
+        const [gone, isSessionThere] = await this.#membership.look({ lock, refs }, ended, (sql) => {
+          return [findDeparted(sql, lock, refs), hasSession(sql, session.id)] as const;
+        });
+        if (!isSessionThere) session.lose("the session was removed from the database");
+        ended.throwIfAborted();
+        if (gone.length > 0) return gone;
+        await changes.next(this.#options.pollMs, ended);
+        ended.throwIfAborted();
+      }
+    } finally {
+      changes.close();
+    }
+  }
+
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+    const session = joined.session as SqliteSession;
+    const { standings } = joined;
+    const settled = await this.#membership.write(
+      signal,
+      (sql): Settled | { readonly missing: Entry; readonly isSessionThere: boolean } => {
+        const rows = standings.map((standing) => findRow(sql, standing));
+        const isOurs = (row: ClaimRow | null): boolean => {
+          if (row?.claim !== draft.id) return false;
+          return row.session === session.id || (row.durable && row.session === this.#membership.latest?.id);
+        };
+        const lost = rows.findIndex((row) => !isOurs(row));
+        if (lost >= 0) return { missing: standings[lost] as Entry, isSessionThere: hasSession(sql, session.id) };
+        const [first] = rows;
+        if (first?.durable === true) {
+          const entries = standings.map(({ lock, ref }, index) => ({ lock, ref, revision: rows[index]?.revision as number }));
+          return { entries, fencingToken: first.fencingToken as number };
+        }
+        const since = tickClock(sql, this.#membership.time);
+        const fencingToken = drawNumber(sql);
+        sql.run(
+          "UPDATE claims SET durable = 1, revision = ?, since_ms = ?, fencing_token = ?, record = ? WHERE claim = ? AND session = ?",
+          ...[fencingToken, since, fencingToken, encodeRecord(record), draft.id, session.id],
+        );
+        return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
+      },
+    );
+    if ("missing" in settled) throw this.#lossOf(session, settled.isSessionThere, settled.missing);
+    return settled;
+  }
+
+  async adopt(
+    id: string,
+    entries: readonly Entry[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
+    const session = await this.#membership.session(signal);
+    return this.#membership.write(signal, (sql) => {
+      const rows = findUnchanged(sql, id, entries);
+      if (typeof rows === "string") return rows;
+      const fencingToken = drawNumber(sql);
+      for (const { position } of rows) {
+        sql.run(
+          "UPDATE claims SET session = ?, revision = ?, fencing_token = ?, record = ? WHERE position = ?",
+          ...[session.id, fencingToken, fencingToken, encodeRecord(record), position],
+        );
+      }
+      return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
+    });
+  }
+
+  async update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+    const { entries, fencingToken } = settled;
+    return this.#membership.write(signal, (sql) => {
+      const rows = findUnchanged(sql, id, entries);
+      if (typeof rows === "string") return rows;
+      const revision = drawNumber(sql);
+      for (const { position } of rows) {
+        sql.run("UPDATE claims SET revision = ?, record = ? WHERE position = ?", revision, encodeRecord(record), position);
+      }
+      return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken };
+    });
+  }
+
+  async withdraw(entries: readonly Entry[]): Promise<void> {
+    try {
+      await this.#membership.write(undefined, (sql) => {
+        for (const { lock, ref } of entries) {
+          const row = findRow(sql, { lock, ref });
+          if (row !== null && !row.durable) sql.run("DELETE FROM claims WHERE position = ?", row.position);
+        }
+        drawNumber(sql);
+      });
+      this.#membership.announce();
+    } catch (error) {
+      // Closing, which may be why, ends the claims as well.
+      this.#membership.giveUp(`a claim could not be withdrawn: ${messageOf(error)}`);
+    }
+  }
+
+  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+    const outcome = await this.#membership.write(signal, (sql): WriteOutcome => {
+      const rows = findUnchanged(sql, id, entries);
+      if (typeof rows === "string") return rows;
+      drawNumber(sql);
+      const endedAt = tickClock(sql, this.#membership.time);
+      for (const [index, row] of rows.entries()) {
+        sql.run("DELETE FROM claims WHERE position = ?", row.position);
+        recordEnding(sql, entries[index]?.lock as string, row, ending, endedAt, this.#options.historyKeep);
+      }
+      return "done";
+    });
+    if (outcome === "done") this.#membership.announce();
+    return outcome;
+  }
+
+  queue(lock: string, signal?: AbortSignal, first = Number.MAX_SAFE_INTEGER): Promise<readonly Claim[]> {
+    return this.#membership.look({ locks: [lock] }, signal, (sql) => readQueue(sql, lock, first));
+  }
+
+  list(signal?: AbortSignal): Promise<readonly string[]> {
+    return this.#membership.look("all", signal, (sql) =>
+      sql
+        .all("SELECT DISTINCT lock FROM claims")
+        .map((row) => row["lock"] as string)
+        .sort(),
+    );
+  }
+
+  history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
+    return this.#database.read(signal, (sql) => readHistory(sql, lock, limit));
+  }
+
+  now(signal?: AbortSignal): Promise<number> {
+    return this.#database.read(signal, (sql) => readClock(sql, this.#membership.time));
+  }
+
+  close(): Promise<void> {
+    return this.#membership.close();
+  }
+
+  #lossOf(session: SqliteSession | null, isSessionThere: boolean, { lock, revision }: Entry): HoldlineError {
+    if (session === null || !isSessionThere) session?.lose("the session was removed from the database");
+    else if (revision > session.began && !session.lost.aborted)
+      return new ClaimLostError(`the claim was taken out of the queue of ${lock}`);
+    return new SessionLostError(`the session in which the claim on ${lock} was made has ended`);
+  }
+}

@@ -1,0 +1,164 @@
+// The library: locks for other programs, over the same coordinators, claims and rule as the agent's.
+import { randomUUID } from "node:crypto";
+import { hostname, userInfo } from "node:os";
+import { createClock } from "./actions/clock.js";
+import { createProcesses } from "./actions/processes.js";
+import { isOwnerGone } from "./actions/recovery.js";
+import { openCoordinator } from "./coordinators/registry.js";
+import type { Claim, Condition, Owner } from "./locks/claim.js";
+import { conditionOf, isSlots } from "./locks/claim.js";
+import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
+import { HoldlineError } from "./locks/errors.js";
+import { parseLockName } from "./locks/names.js";
+import { defaultSlots, isHeld } from "./locks/rule.js";
+import { takeTurn } from "./locks/turn.js";
+
+export interface HoldlineOptions {
+  /** What others see as the owner's node; by default this machine's host name. */
+  readonly node?: string;
+  /** Who asks, for others to see; by default `user@node`. */
+  readonly principal?: string;
+  /** How long to wait for a first connection, in milliseconds; 10 s by default. */
+  readonly connectTimeoutMs?: number;
+  /** How long the store keeps a session without a word from it, in milliseconds; 15 s by default. */
+  readonly sessionTimeoutMs?: number;
+  /** The longest pause between looks at a store that cannot wake a waiter (SQLite), in milliseconds; 250 by default. */
+  readonly pollMs?: number;
+  /** Where to log; nowhere by default. A pino logger fits. */
+  readonly log?: Log;
+}
+
+export interface LockOptions {
+  /** Claims with the same key may be held together. */
+  readonly key?: string | null;
+  /** How many claims may be held at once: by default 1 without a key, no limit with one. */
+  readonly slots?: number;
+  /** How long to wait for the turn, in milliseconds; for ever by default. */
+  readonly timeoutMs?: number;
+  /** Ends the wait; the claim is withdrawn, and the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Why, for those who wait behind. */
+  readonly reason?: string;
+  /** Shown with the claim; anything that JSON can carry. */
+  readonly data?: unknown;
+}
+
+/** A claim in hand. */
+export interface HeldClaim {
+  readonly id: string;
+  readonly lock: string;
+  /** Grows with every change of holder: a resource that remembers the greatest can refuse a holder who is late. */
+  readonly fencingToken: number;
+  /** Aborted when the claim is lost, before another can hold the lock: stop what depends on it. */
+  readonly lost: AbortSignal;
+}
+
+/** A claim as `locks` tells of it. */
+export interface ClaimView extends Claim {
+  readonly state: "held" | "waiting";
+  readonly condition: Condition;
+}
+
+export interface LockView {
+  readonly lock: string;
+  readonly holders: readonly ClaimView[];
+  /** First come first. */
+  readonly waiting: readonly ClaimView[];
+}
+
+export interface Holdline {
+  /**
+   * Waits for its turn, does `work` while it holds the lock, and lets go. The claim is ephemeral: it ends with this process.
+   * @returns what `work` gives
+   * @throws TimedOutError when the turn did not come within `timeoutMs`
+   * @throws SessionLostError when the claim was lost before `work` was done
+   * @throws UnreachableError when the store cannot be reached
+   */
+  withLock<T>(name: string, options: LockOptions, work: (claim: HeldClaim) => Promise<T>): Promise<T>;
+  /** All locks that have claims, sorted by name. */
+  locks(): Promise<readonly LockView[]>;
+  /** Ends the session, and with it every claim that is still held. */
+  close(): Promise<void>;
+}
+
+/** The turn did not come within the time that the caller gave. Nothing is left in the queue. */
+export class TimedOutError extends HoldlineError {
+  override readonly name = "TimedOutError";
+}
+
+const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/**
+ * Opens a coordinator by its URL: `sqlite:///path/to/file.db` or `zookeeper://host:2181,host:2181/root`.
+ * @throws HoldlineError `configuration` for a URL that is not right
+ * @throws UnreachableError when the store does not answer within the connect timeout
+ */
+export async function openHoldline(url: string, options: HoldlineOptions = {}): Promise<Holdline> {
+  const coordinator = await openCoordinator(url, {
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    sessionTimeoutMs: options.sessionTimeoutMs ?? 15_000,
+    historyKeep: 100,
+    pollMs: options.pollMs ?? 250,
+    log: options.log ?? SILENT,
+  });
+  const processes = createProcesses();
+  const node = options.node ?? hostname();
+  const owner: Owner = { node, principal: options.principal ?? `${userInfo().username}@${node}`, action: null, process: processes.self };
+  return {
+    withLock: (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
+    async locks() {
+      const names = await coordinator.list();
+      const queues = await Promise.all(names.map((name) => coordinator.queue(name)));
+      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, (claim) => isOwnerGone(claim, processes))]));
+    },
+    close: () => coordinator.close(),
+  };
+}
+
+function draftOf(name: string, { key = null, slots, reason, data }: LockOptions, owner: Owner): Draft {
+  const lock = parseLockName(name);
+  const allowed = slots ?? defaultSlots(key);
+  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${String(slots)}`);
+  return { id: randomUUID(), locks: [lock], key, slots: allowed, owner, reason: reason ?? null, data: data ?? null };
+}
+
+async function withLock<T>(coordinator: Coordinator, draft: Draft, options: LockOptions, work: (claim: HeldClaim) => Promise<T>): Promise<T> {
+  const lock = draft.locks[0] as string;
+  const turn = await takeTurnInTime(coordinator, draft, options);
+  const { session, standings } = turn.joined;
+  try {
+    const result = await work({ id: draft.id, lock, fencingToken: turn.fencingToken, lost: session.lost });
+    session.lost.throwIfAborted();
+    return result;
+  } finally {
+    await coordinator.withdraw(standings);
+  }
+}
+
+async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutMs, signal }: LockOptions) {
+  const late = new AbortController();
+  const over = new AbortController();
+  if (timeoutMs !== undefined) {
+    createClock()
+      .sleep(timeoutMs, over.signal)
+      .then(
+        () => late.abort(new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`)),
+        () => undefined, // The turn came first.
+      );
+  }
+  try {
+    const turn = await takeTurn(coordinator, draft, { signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]) });
+    if (turn.outcome === "left") throw new HoldlineError("bug", "the claim left the line unasked");
+    return turn;
+  } finally {
+    over.abort();
+  }
+}
+
+function viewOf(lock: string, queue: readonly Claim[], ownerGone: (claim: Claim) => boolean): LockView {
+  const views = queue.map((claim, position): ClaimView => {
+    const held = isHeld(queue, position);
+    return { ...claim, state: held ? "held" : "waiting", condition: conditionOf(claim, held, ownerGone(claim)) };
+  });
+  return { lock, holders: views.filter(({ state }) => state === "held"), waiting: views.filter(({ state }) => state === "waiting") };
+}

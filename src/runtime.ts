@@ -1,0 +1,107 @@
+// The only wiring: settings to coordinator, machine and guarded runs. Whatever it opens pushes its closer, and all are
+// closed last first.
+import type { GuardContext } from "./actions/guard.js";
+import { createProcesses } from "./actions/processes.js";
+import { isOwnerGone } from "./actions/recovery.js";
+import type { Result } from "./actions/result.js";
+import type { Agent, Context, OpenContext } from "./cli/context.js";
+import { openReporter } from "./cli/progress.js";
+import { loadSettings } from "./config/load.js";
+import type { SettingPath } from "./config/schema.js";
+import type { Settings } from "./config/settings.js";
+import { surroundingsHere } from "./config/surroundings.js";
+import { openCoordinator } from "./coordinators/registry.js";
+import type { Coordinator, Log } from "./locks/coordinator.js";
+import { bestEffort } from "./locks/errors.js";
+
+/** Makes the context of one command. */
+export const openContext: OpenContext = async ({ flags, io, stop }) => {
+  const overrides = new Map<SettingPath, string>();
+  if (flags.coordinator !== null) overrides.set("coordinator", flags.coordinator);
+  if (flags.quiet) overrides.set("log.level", "error");
+  if (flags.verbose) overrides.set("log.level", "debug");
+  const settings = await loadSettings({ config: flags.config, flags: overrides, surroundings: surroundingsHere() });
+
+  const closers: (() => Promise<void>)[] = [];
+  const reporter = openReporter({ ...settings.log, node: settings.node, io });
+  closers.push(() => reporter.close());
+  const { log, progress } = reporter;
+  const processes = createProcesses();
+  let opening: Promise<Coordinator> | null = null;
+  const coordinator = (): Promise<Coordinator> => {
+    opening ??= openFor(settings, log).then((opened) => {
+      closers.push(() => opened.close());
+      return opened;
+    });
+    return opening;
+  };
+  const context: Context = {
+    settings,
+    coordinator,
+    log,
+    progress,
+    io: reporter.io,
+    json: flags.json,
+    stop,
+    ownerGone: (claim) => isOwnerGone(claim, processes),
+    agent: () => openAgent(flags.json),
+  };
+  return {
+    context,
+    async close() {
+      for (const close of closers.reverse()) await bestEffort(log, "something was not closed", close);
+    },
+  };
+};
+
+function openFor(settings: Settings, log: Log): Promise<Coordinator> {
+  return openCoordinator(settings.coordinator, {
+    connectTimeoutMs: settings.connectTimeoutMs,
+    sessionTimeoutMs: settings.sessionTimeoutMs,
+    historyKeep: settings.history.keep,
+    pollMs: settings.acquire.sleepTimeMs,
+    log,
+  });
+}
+
+/** @param json standard output is kept for one document: what commands print goes to standard error */
+async function openAgent(json: boolean): Promise<Agent> {
+  const [{ resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
+    import("./actions/guard.js"),
+    import("./actions/host.js"),
+    import("./actions/exec.js"),
+  ]);
+  const guardOf = ({ settings, log, progress, stop, coordinator }: Context): GuardContext => {
+    const { node, principal, stateDir, releaseTimeoutMs } = settings;
+    const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
+    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
+  };
+  return {
+    async runActions(context, names) {
+      const guard = guardOf(context);
+      const results: Result[] = [];
+      for (const name of names) {
+        const action = context.settings.actions.find((declared) => declared.name === name);
+        if (action === undefined) continue; // Unknown names were refused before.
+        results.push(await (context.settings.skipCoordination ? runUncoordinated(action, guard) : runGuarded(action, guard)));
+        if (context.stop.signal.aborted) break;
+      }
+      return results;
+    },
+    async resumeActions(context) {
+      const guard = guardOf(context);
+      const results: Result[] = [];
+      for (const action of context.settings.actions) {
+        const result = await resumeGuarded(action, guard);
+        if (result !== null) results.push(result);
+        if (context.stop.signal.aborted) break;
+      }
+      const declared = new Set(context.settings.actions.map(({ name }) => name));
+      for (const name of guard.machine.journal.actions()) {
+        if (!declared.has(name)) context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
+      }
+      return results;
+    },
+    execCommand: (context, spec) => exec.execute(spec, guardOf(context)),
+  };
+}
