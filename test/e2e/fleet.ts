@@ -1,0 +1,219 @@
+// Nodes of a fleet, as their users meet them: the built program, started with a configuration of each node's own, all on
+// one store. Owns the processes that it starts; what a test asks the store itself it asks through a coordinator.
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { inject, onTestFinished } from "vitest";
+import { stringify } from "yaml";
+import { openCoordinator } from "../../src/coordinators/registry.js";
+import type { Claim } from "../../src/locks/claim.js";
+import type { Coordinator } from "../../src/locks/coordinator.js";
+import { freshDirectory, freshRoot } from "../support/roots.js";
+import { until, within } from "../support/wait.js";
+
+/** The stores that a fleet can stand on. */
+export const STORES = ["zookeeper", "sqlite"] as const;
+export type StoreKind = (typeof STORES)[number];
+
+const PROGRAM = resolve(import.meta.dirname, "../../dist/main.js");
+const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** How a process ended, and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A running `holdline`. */
+export interface Cli {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  /** What it has said so far. */
+  stderr(): string;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface Result {
+  readonly outcome: string;
+  readonly claim: string | null;
+  readonly fencingToken: number | null;
+  readonly message: string;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly coordinated: boolean;
+}
+
+/** One node: its name, its directory and its configuration. */
+export interface Node {
+  readonly name: string;
+  readonly directory: string;
+  /** Starts `holdline ARGS` on this node. */
+  start(...args: readonly string[]): Cli;
+  /** Starts it and waits for its end. */
+  run(...args: readonly string[]): Promise<Ended>;
+  /** `holdline run ACTION --json`, with its one result. */
+  runAction(action: string): Promise<Ended & { readonly result: Result }>;
+  /** What the journal holds, by file name. */
+  journal(action: string): Readonly<Record<string, string>>;
+}
+
+export interface NodeOptions {
+  /** Another URL for this node, such as a fault proxy's. */
+  readonly coordinator?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+export class Fleet {
+  readonly kind: StoreKind;
+  readonly url: string;
+  readonly directory: string;
+  /** Where actions of tests write their lines. */
+  readonly log: string;
+  #coordinator: Promise<Coordinator> | null = null;
+
+  constructor(kind: StoreKind, url: string, directory: string) {
+    this.kind = kind;
+    this.url = url;
+    this.directory = directory;
+    this.log = join(directory, "log");
+    writeFileSync(this.log, "");
+  }
+
+  /** @param actions as in the configuration file */
+  node(name: string, actions: Readonly<Record<string, unknown>>, options: NodeOptions = {}): Node {
+    const directory = join(this.directory, name);
+    mkdirSync(directory, { recursive: true });
+    const config = join(directory, "holdline.yaml");
+    const { acquire, ...settings } = { acquire: {}, ...options.settings };
+    writeFileSync(
+      config,
+      stringify({
+        node: name,
+        principal: `ops@${name}`,
+        coordinator: options.coordinator ?? this.url,
+        state_dir: join(directory, "state"),
+        session_timeout: "4 s",
+        connect_timeout: "10 s",
+        acquire: { sleep_time: "50 ms", timeout: "60 s", ...(acquire as object) },
+        ...settings,
+        actions,
+      }),
+    );
+    const start = (...args: readonly string[]): Cli => startCli(["-c", config, ...args], directory, options.env ?? {});
+    return {
+      name,
+      directory,
+      start,
+      run: (...args) => within(start(...args).ended, `holdline ${args.join(" ")}`, 55_000),
+      async runAction(action) {
+        const ended = await within(start("run", action, "--json").ended, `run ${action}`, 55_000);
+        const { results } = JSON.parse(ended.stdout) as { readonly results: readonly Result[] };
+        return { ...ended, result: results[0] as Result };
+      },
+      journal(action) {
+        const place = join(directory, "state", "journal", name, action);
+        try {
+          return Object.fromEntries(readdirSync(place).map((file) => [file, readFileSync(join(place, file), "utf8")]));
+        } catch {
+          return {};
+        }
+      },
+    };
+  }
+
+  /** The store itself, to look at. */
+  coordinator(): Promise<Coordinator> {
+    this.#coordinator ??= openCoordinator(this.url, {
+      connectTimeoutMs: 10_000,
+      sessionTimeoutMs: 8_000,
+      historyKeep: 100,
+      pollMs: 20,
+      log: QUIET,
+    }).then((coordinator) => {
+      onTestFinished(() => coordinator.close());
+      return coordinator;
+    });
+    return this.#coordinator;
+  }
+
+  async queue(lock: string): Promise<readonly Claim[]> {
+    return (await this.coordinator()).queue(lock);
+  }
+
+  /** Waits until a lock's queue has so many claims, and gives them. */
+  untilQueue(lock: string, length: number): Promise<readonly Claim[]> {
+    return until(
+      async () => {
+        const claims = await this.queue(lock);
+        return claims.length === length ? claims : null;
+      },
+      { what: `${length} claims on ${lock}`, deadlineMs: 50_000 },
+    );
+  }
+
+  /** The lines that actions have written. */
+  lines(): string[] {
+    return readFileSync(this.log, "utf8").split("\n").filter(Boolean);
+  }
+
+  untilLine(line: string): Promise<unknown> {
+    return until(() => this.lines().includes(line), `the line ${JSON.stringify(line)}`);
+  }
+
+  /** A path that does not exist yet, to be created as a signal to an action that waits for it. */
+  signalFile(): { readonly path: string; give(): void } {
+    const path = join(this.directory, `go-${randomBytes(6).toString("hex")}`);
+    return { path, give: () => writeFileSync(path, "") };
+  }
+
+  /** A shell text that writes "start NODE", waits for a file, and writes "end NODE". */
+  waitingShell(go: string): string {
+    return `echo "start $HOLDLINE_NODE" >> '${this.log}'; while [ ! -e '${go}' ]; do sleep 0.02; done; echo "end $HOLDLINE_NODE" >> '${this.log}'`;
+  }
+}
+
+/** A fleet of the running test's own, on a root or a database of its own. */
+export async function openFleet(kind: StoreKind): Promise<Fleet> {
+  const directory = await freshDirectory();
+  const { host, port } = inject("zookeeper");
+  const url = kind === "zookeeper" ? `zookeeper://${host}:${port}${freshRoot()}` : `sqlite://${directory}/holdline.db`;
+  return new Fleet(kind, url, directory);
+}
+
+/** Starts the built program. It ends with the test, whatever happens. */
+export function startCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Cli {
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const said = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
+  // Not "close": a command that outlives a killed agent may hold the pipes.
+  const ended = once(child, "exit").then(async ([code, signal]) => {
+    await new Promise((done) => setImmediate(done));
+    return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...said };
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await ended;
+  });
+  return {
+    pid: child.pid as number,
+    ended,
+    stderr: () => said.stderr,
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+/** Does a process with this pid run? One that has ended and was not waited for does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}

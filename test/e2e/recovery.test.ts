@@ -1,0 +1,348 @@
+// Every way in which a run can be cut short, as DESIGN's table has them: what the lock does, what the next run does, and
+// what the others see. Interleavings are forced: by files that actions wait for, by a proxy that holds a request, by a
+// database that is busy.
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import Database from "libsql";
+import { describe, expect, inject, test } from "vitest";
+import type { Claim, Owner } from "../../src/locks/claim.js";
+import { takeTurn } from "../../src/locks/turn.js";
+import { openFaultProxy, type FaultProxy } from "../support/fault-proxy.js";
+import { failOnLeaks } from "../support/leaks.js";
+import { until } from "../support/wait.js";
+import { Opcode } from "../support/zookeeper-frames.js";
+import type { Cli, Fleet, Node } from "./fleet.js";
+import { isRunning, openFleet, STORES } from "./fleet.js";
+
+failOnLeaks();
+
+// The node's session has 4 s, and the server looks at every tick.
+const EXPIRY_MS = 15_000;
+
+describe.each(STORES)("on %s", (kind) => {
+  test("an agent that is killed while it waits does not hold up the line", async () => {
+    const fleet = await openFleet(kind);
+    const go = fleet.signalFile();
+    const actions = { restart: { shell: fleet.waitingShell(go.path) } };
+    const holder = fleet.node("web-01", actions).start("run", "restart");
+    await fleet.untilLine("start web-01");
+    const waiter = fleet.node("web-02", actions).start("run", "restart");
+    await fleet.untilQueue("restart", 2);
+    const next = fleet.node("web-03", actions).start("run", "restart");
+    await fleet.untilQueue("restart", 3);
+    waiter.kill("SIGKILL");
+    await waiter.ended;
+    go.give();
+    expect((await holder.ended).code).toBe(0);
+    expect((await next.ended).code).toBe(0);
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01", "start web-03", "end web-03"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+
+  test("an agent that is killed while its action runs leaves the lock stale: nobody else starts, and its node adopts it in place", async () => {
+    const fleet = await openFleet(kind);
+    const { node, stale, orphan } = await killedWhileRunning(fleet, {});
+    await untilGone(fleet, "restart");
+    expect(isRunning(orphan), "the orphaned command").toBe(true);
+
+    const other = fleet.node("web-02", { restart: { command: ["true"], acquire: { timeout: "0.3 s" } } });
+    const waited = await other.runAction("restart");
+    expect(waited.code).toBe(75);
+    expect(waited.result.message).toMatch(/web-01: restart for .*, its agent is gone/);
+
+    const again = fleet.node("web-01", { restart: { shell: `echo again >> '${fleet.log}'` } });
+    const { code, result } = await again.runAction("restart");
+    expect(code, "the adopter's exit code").toBe(0);
+    expect(result).toMatchObject({ outcome: "ran", claim: stale.id });
+    expect(result.fencingToken).toBeGreaterThan(stale.fencingToken as number);
+    expect(isRunning(orphan), "the orphaned command").toBe(false);
+    expect(fleet.lines()).toEqual(["start web-01", "again"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+    expect(await (await fleet.coordinator()).history("restart", 5)).toMatchObject([{ claim: stale.id, event: "recovered" }]);
+    expect(node.journal("restart")).toEqual({});
+  });
+
+  test("a stale claim is adopted by a waiter of the same node too, as soon as it is stale", async () => {
+    const fleet = await openFleet(kind);
+    const go = fleet.signalFile();
+    const node = fleet.node("web-01", { restart: { shell: fleet.waitingShell(go.path) } });
+    const first = node.start("run", "restart");
+    await fleet.untilLine("start web-01");
+    const second = fleet.node("web-01", { restart: { shell: `echo second >> '${fleet.log}'` } }).start("run", "restart");
+    const [held] = (await fleet.untilQueue("restart", 2)) as [Claim, Claim];
+    expect(held.alive).toBe(true);
+    first.kill("SIGKILL");
+    await first.ended;
+    expect((await second.ended).code).toBe(0);
+    expect(fleet.lines()).toEqual(["start web-01", "second"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+
+  test("a second run on the same node waits while the first lives, and never takes its claim", async () => {
+    const fleet = await openFleet(kind);
+    const go = fleet.signalFile();
+    const node = fleet.node("web-01", { restart: { shell: fleet.waitingShell(go.path) } });
+    const first = node.start("run", "restart");
+    await fleet.untilLine("start web-01");
+    const second = node.start("run", "restart");
+    const [held, waiting] = (await fleet.untilQueue("restart", 2)) as [Claim, Claim];
+    expect([held.durable, waiting.durable]).toEqual([true, false]);
+    go.give();
+    expect((await first.ended).code).toBe(0);
+    expect((await second.ended).code).toBe(0);
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01", "start web-01", "end web-01"]);
+    const history = await (await fleet.coordinator()).history("restart", 5);
+    expect(history.map(({ event }) => event)).toEqual(["released", "released"]);
+  });
+
+  test("a failed claim is adopted by the next run on its node", async () => {
+    const fleet = await openFleet(kind);
+    const failed = await fleet.node("web-01", { restart: { command: ["false"] } }).runAction("restart");
+    const { code, result } = await fleet.node("web-01", { restart: { command: ["true"] } }).runAction("restart");
+    expect(code).toBe(0);
+    expect(result).toMatchObject({ outcome: "ran", claim: failed.result.claim });
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+
+  test("another action of the same node, and the same action of another node, never adopt", async () => {
+    const fleet = await openFleet(kind);
+    await fleet.node("web-01", { restart: { command: ["false"], lock: "shared" } }).runAction("restart");
+    const [before] = await fleet.queue("shared");
+    const impatient = { command: ["true"], lock: "shared", acquire: { timeout: "0.3 s" } };
+    expect((await fleet.node("web-01", { deploy: impatient }).runAction("deploy")).code).toBe(75);
+    expect((await fleet.node("web-02", { restart: impatient }).runAction("restart")).code).toBe(75);
+    expect(await fleet.queue("shared")).toEqual([before]);
+  });
+
+  test("an agent that is killed after its action succeeded: the next run releases and runs nothing", async () => {
+    const fleet = await openFleet(kind);
+    const { node, agent, undo } = await stuckBeforeLeaving(fleet);
+    await until(() => Object.values(node.journal("restart")).some((text) => text.includes('"succeeded"')), "the journal to know of the success");
+    agent.kill("SIGKILL");
+    await agent.ended;
+    await undo();
+    expect(await fleet.queue("restart")).toHaveLength(1);
+    const { code, result } = await fleet.node("web-01", { restart: { shell: `echo again >> '${fleet.log}'` } }).runAction("restart");
+    expect(code).toBe(0);
+    expect(result).toMatchObject({ outcome: "already-done" });
+    expect(fleet.lines()).toEqual(["ran"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+    expect(node.journal("restart")).toEqual({});
+  });
+
+  test("a claim of another boot is adopted once its liveness entry is gone", async () => {
+    const fleet = await openFleet(kind);
+    const coordinator = await fleet.coordinator();
+    const process = { bootId: randomUUID(), pidNamespace: "pid:[4026531836]", pid: 4711, startTicks: 99 };
+    const owner: Owner = { node: "web-01", principal: "ops@web-01", action: "restart", process };
+    const id = await settleFor(fleet, owner);
+    const node = fleet.node("web-01", { restart: { command: ["true"], acquire: { timeout: "0.3 s" } } });
+    // Its process cannot be seen from here, and its store says that it is connected.
+    expect((await node.runAction("restart")).result.outcome).toBe("timed-out");
+    await coordinator.close();
+    const fresh = fleet.node("web-01", { restart: { command: ["true"] } });
+    expect((await fresh.runAction("restart")).result).toMatchObject({ outcome: "ran", claim: id });
+  });
+
+  describe("resume", () => {
+    test("does nothing where nothing is left", async () => {
+      const fleet = await openFleet(kind);
+      const node = fleet.node("web-01", { restart: { shell: `echo ran >> '${fleet.log}'` } });
+      await fleet.node("web-02", { restart: { command: ["false"] } }).runAction("restart");
+      const before = await fleet.queue("restart");
+      const { code, stdout } = await node.run("resume", "--json");
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toEqual({ results: [] });
+      expect(fleet.lines()).toEqual([]);
+      expect(await fleet.queue("restart")).toEqual(before);
+    });
+
+    test("finishes an attempt that timed out, a stale claim and a failed one, and nothing else", async () => {
+      const fleet = await openFleet(kind);
+      const { orphan } = await killedWhileRunning(fleet, {});
+      const say = (word: string) => ({ shell: `echo ${word} >> '${fleet.log}'` });
+      await fleet.node("web-02", { late: { command: ["false"] } }).runAction("late");
+      const broken = fleet.node("web-01", { failed: { command: ["false"] }, late: { ...say("late"), acquire: { timeout: "0.2 s" } } });
+      expect((await broken.run("run")).code).toBe(4);
+      expect((await fleet.node("web-02", { late: { command: ["true"] } }).runAction("late")).code).toBe(0);
+
+      const mended = fleet.node("web-01", { restart: say("restart"), failed: say("failed"), late: say("late"), other: say("other") });
+      const { code, stdout } = await mended.run("resume", "--json");
+      expect(code).toBe(0);
+      const { results } = JSON.parse(stdout) as { results: { action: string; outcome: string }[] };
+      expect(results.map(({ action, outcome }) => [action, outcome])).toEqual([
+        ["restart", "ran"],
+        ["failed", "ran"],
+        ["late", "ran"],
+      ]);
+      expect(fleet.lines()).toEqual(["start web-01", "restart", "failed", "late"]);
+      expect(isRunning(orphan)).toBe(false);
+      expect(JSON.parse((await mended.run("resume", "--json")).stdout)).toEqual({ results: [] });
+    });
+  });
+
+  test("a store that cannot be reached ends with 69 within the connect timeout, and the attempt is journalled", async () => {
+    const fleet = await openFleet(kind);
+    const nowhere = kind === "zookeeper" ? "zookeeper://127.0.0.1:1/x" : `sqlite:///dev/null/holdline.db`;
+    const node = fleet.node("web-01", { restart: { command: ["true"] } }, { coordinator: nowhere, settings: { connect_timeout: "0.5 s" } });
+    const { code, result } = await node.runAction("restart");
+    expect(code).toBe(69);
+    expect(result).toMatchObject({ outcome: "unreachable", claim: null });
+    expect(node.journal("restart")).toHaveProperty("attempts.jsonl");
+  });
+});
+
+describe("on zookeeper, through a faulty network", () => {
+  test("an agent that is killed between grant and settle has started nothing, and its place vanishes", async () => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const settle = proxy.holdRequest(Opcode.multi);
+    const agent = behind(proxy, fleet, { restart: { shell: `echo ran >> '${fleet.log}'` } }).start("run", "restart");
+    await settle.caught;
+    agent.kill("SIGKILL");
+    await agent.ended;
+    settle.cut();
+    await until(async () => (await fleet.queue("restart")).length === 0, { what: "the claim to vanish", deadlineMs: EXPIRY_MS });
+    expect(fleet.lines()).toEqual([]);
+    expect((await fleet.node("web-02", { restart: { shell: `echo other >> '${fleet.log}'` } }).runAction("restart")).code).toBe(0);
+    expect(fleet.lines()).toEqual(["other"]);
+  });
+
+  test.each([
+    ["join", "reply", Opcode.create],
+    ["join", "request", Opcode.create],
+    ["settle", "reply", Opcode.multi],
+    ["settle", "request", Opcode.multi],
+  ] as const)("%s with a lost %s: the action runs once under one claim", async (_step, what, opcode) => {
+    const fleet = await openFleet("zookeeper");
+    // The znodes that a first claim makes are there already.
+    await fleet.node("web-00", { restart: { command: ["true"] } }).runAction("restart");
+    const proxy = await openProxy();
+    const lost = what === "reply" ? proxy.dropReply(opcode) : proxy.dropRequest(opcode);
+    const node = behind(proxy, fleet, { restart: { shell: `echo ran >> '${fleet.log}'` } });
+    const { code, result } = await node.runAction("restart");
+    await lost;
+    expect(code).toBe(0);
+    expect(fleet.lines()).toEqual(["ran"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+    expect(await (await fleet.coordinator()).history("restart", 1)).toMatchObject([{ claim: result.claim, event: "released" }]);
+  });
+
+  test.each(["reply", "request"] as const)("leave with a lost %s: released once, with one record", async (what) => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const go = fleet.signalFile();
+    const agent = behind(proxy, fleet, { restart: { shell: fleet.waitingShell(go.path) } }).start("run", "restart");
+    await fleet.untilLine("start web-01");
+    const lost = what === "reply" ? proxy.dropReply(Opcode.multi) : proxy.dropRequest(Opcode.multi);
+    go.give();
+    await lost;
+    expect((await agent.ended).code).toBe(0);
+    expect(await fleet.queue("restart")).toEqual([]);
+    expect(await (await fleet.coordinator()).history("restart", 5)).toHaveLength(1);
+  });
+
+  test("a connection that is lost while the action runs harms nothing: it goes on, and is released afterwards", async () => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const go = fleet.signalFile();
+    const agent = behind(proxy, fleet, { restart: { shell: fleet.waitingShell(go.path) } }).start("run", "restart");
+    await fleet.untilLine("start web-01");
+    await proxy.welcome("refuse");
+    await proxy.cut();
+    // Until the session has ended on the server, and its liveness with it.
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === false, { what: "the session to end", deadlineMs: EXPIRY_MS });
+    await proxy.welcome("serve");
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === true, { what: "its liveness to come back", deadlineMs: EXPIRY_MS });
+    go.give();
+    expect((await agent.ended).code).toBe(0);
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+
+  test("an action that succeeded and could not be released: 69, and a resume releases", async () => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const go = fleet.signalFile();
+    const node = behind(proxy, fleet, { restart: { shell: fleet.waitingShell(go.path) } }, { release_timeout: "0.5 s", connect_timeout: "1 s" });
+    const agent = node.start("run", "restart", "--json");
+    await fleet.untilLine("start web-01");
+    await proxy.welcome("refuse");
+    await proxy.cut();
+    go.give();
+    const { code, stdout } = await agent.ended;
+    expect(code).toBe(69);
+    expect(stdout).toContain('"outcome":"unreachable"');
+    expect(await fleet.queue("restart")).toHaveLength(1);
+    const mended = fleet.node("web-01", { restart: { shell: `echo again >> '${fleet.log}'` } });
+    expect((await mended.run("resume", "--json")).stdout).toContain('"outcome":"already-done"');
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+});
+
+async function openProxy(): Promise<FaultProxy> {
+  return openFaultProxy(inject("zookeeper"));
+}
+
+/** A node whose connections go through a proxy. */
+function behind(proxy: FaultProxy, fleet: Fleet, actions: Readonly<Record<string, unknown>>, settings: Readonly<Record<string, unknown>> = {}): Node {
+  const root = new URL(fleet.url.replace("zookeeper:", "http:")).pathname;
+  return fleet.node("web-01", actions, { coordinator: `zookeeper://${proxy.address}${root}`, settings });
+}
+
+/** An agent on web-01 that was killed while its action, on the lock `restart`, ran: the command is an orphan. */
+async function killedWhileRunning(fleet: Fleet, extra: object): Promise<{ node: Node; stale: Claim; orphan: number }> {
+  const pidFile = `${fleet.directory}/orphan.pid`;
+  const shell = `echo $$ > '${pidFile}'; echo "start $HOLDLINE_NODE" >> '${fleet.log}'; sleep 1000; echo never >> '${fleet.log}'`;
+  const node = fleet.node("web-01", { restart: { shell, ...extra } });
+  const agent = node.start("run", "restart");
+  await fleet.untilLine("start web-01");
+  agent.kill("SIGKILL");
+  await agent.ended;
+  const [stale] = (await fleet.queue("restart")) as [Claim];
+  return { node, stale, orphan: Number(readFileSync(pidFile, "utf8")) };
+}
+
+async function untilGone(fleet: Fleet, lock: string): Promise<void> {
+  await until(async () => (await fleet.queue(lock))[0]?.alive === false, { what: "the agent to be seen as gone", deadlineMs: EXPIRY_MS });
+}
+
+/** An agent on web-01 whose action has succeeded, and whose leave is under way and cannot come through until `undo`. */
+async function stuckBeforeLeaving(fleet: Fleet): Promise<{ node: Node; agent: Cli; undo: () => Promise<void> }> {
+  const go = fleet.signalFile();
+  const actions = { restart: { shell: `echo ran >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done` } };
+  if (fleet.kind === "zookeeper") {
+    const proxy = await openProxy();
+    const node = behind(proxy, fleet, actions);
+    const agent = node.start("run", "restart");
+    await fleet.untilLine("ran");
+    const leave = proxy.holdRequest(Opcode.multi);
+    go.give();
+    await leave.caught;
+    return { node, agent, undo: () => Promise.resolve(leave.cut()) };
+  }
+  const node = fleet.node("web-01", actions);
+  const agent = node.start("run", "restart");
+  await fleet.untilLine("ran");
+  const database = new Database(fleet.url.replace("sqlite://", ""));
+  database.exec("BEGIN IMMEDIATE");
+  go.give();
+  const undo = (): Promise<void> => {
+    database.exec("ROLLBACK");
+    database.close();
+    return Promise.resolve();
+  };
+  return { node, agent, undo };
+}
+
+/** A durable claim on `restart`, made by the test itself in somebody's name. */
+async function settleFor(fleet: Fleet, owner: Owner): Promise<string> {
+  const coordinator = await fleet.coordinator();
+  const draft = { id: randomUUID(), locks: ["restart"], key: null, slots: 1, owner, reason: null, data: null };
+  const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
+  if (turn.outcome !== "granted") throw new Error("the lock was not free");
+  const { key, slots, reason, data } = draft;
+  await coordinator.settle(draft, turn.joined, { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null });
+  return draft.id;
+}

@@ -1,0 +1,67 @@
+// The lint rule that holds the layers' arrows really bites: each snippet is linted as if it stood in a file of that layer.
+import { ESLint } from "eslint";
+import { describe, expect, it } from "vitest";
+
+const RULES = ["no-restricted-imports", "no-restricted-syntax", "no-restricted-properties", "no-restricted-globals"];
+const eslint = new ESLint({
+  cwd: new URL("..", import.meta.url).pathname,
+  ruleFilter: ({ ruleId }) => RULES.includes(ruleId),
+  // These rules need no types, and to find them out for files that are not what they say would take long.
+  overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+});
+
+/** What the rules say of `code` in place of the file at `filePath`. */
+async function complaints(filePath: string, code: string): Promise<string[]> {
+  const [result] = await eslint.lintText(code, { filePath });
+  return (result?.messages ?? []).map(({ ruleId, message }) => `${ruleId ?? "not parsed"}: ${message}`);
+}
+
+const FORBIDDEN = [
+  ["src/locks/rule.ts", 'import "../config/settings.js";', "locks imports nothing of ours"],
+  ["src/locks/rule.ts", 'import "node:fs";', "locks does no I/O"],
+  ["src/locks/rule.ts", 'import "pino";', "locks knows no package"],
+  ["src/locks/rule.ts", "export const now = Date.now();", "locks reads no clock"],
+  ["src/locks/rule.ts", "export const now = new Date();", "locks reads no clock"],
+  ["src/locks/rule.ts", "setTimeout(() => undefined, 1);", "locks sets no timer"],
+  ["src/coordinators/zookeeper/url.ts", 'import "libsql";', "a coordinator imports its own store's client only"],
+  ["src/coordinators/zookeeper/url.ts", 'import "../sqlite/index.js";', "coordinators never import each other"],
+  ["src/coordinators/zookeeper/url.ts", 'export * from "../registry.js";', "a coordinator does not know who opens it"],
+  ["src/coordinators/zookeeper/url.ts", 'import "../../actions/machine.js";', "coordinators know locks alone"],
+  ["src/actions/machine.ts", 'import "../coordinators/zookeeper/index.js";', "actions do not know coordinators"],
+  ["src/actions/machine.ts", 'export const open = () => import("../coordinators/registry.js");', "not lazily either"],
+  ["src/actions/machine.ts", 'import "./../coordinators/registry.js";', "nor by a detour"],
+  ["src/actions/machine.ts", "export const open = (path: string): Promise<unknown> => import(path);", "nor unseen"],
+  ["src/actions/machine.ts", 'import "node-zookeeper-client";', "only its coordinator imports a store's client"],
+  ["src/actions/machine.ts", 'import "../cli/registry.js";', "arrows go one way"],
+  ["src/actions/machine.ts", 'import "fs";', "node's modules are called by their full names"],
+  ["src/actions/machine.ts", "process.exit(1);", "only main.ts ends the process"],
+  ["src/actions/machine.ts", 'import { exit } from "node:process"; exit(1);', "by whatever name"],
+  ["src/actions/machine.ts", 'import "../config/settings.js";', "actions do not know where their settings come from"],
+  ["src/config/settings.ts", 'import "../actions/guard.js";', "configuration knows what actions are, not how they run"],
+  ["src/coordinators/registry.ts", 'import "../actions/machine.js";', "nor does the registry of coordinators know actions"],
+  ["src/cli/commands/run.ts", 'import "../../coordinators/registry.js";', "commands get a coordinator and open none"],
+  ["src/main.ts", 'import "./coordinators/registry.js";', "only runtime.ts wires"],
+  ["src/index.ts", 'import "./runtime.js";', "the library is not the program"],
+] as const;
+
+const ALLOWED = [
+  ["src/main.ts", 'import "./cli/program.js"; process.exit(0);'],
+  ["src/cli/commands/run.ts", 'import "../../actions/machine.js"; import "../render.js"; import "./locks.js";'],
+  ["src/coordinators/registry.ts", 'export const open = () => import("./sqlite/index.js");'],
+  ["src/locks/rule.ts", 'import "./claim.js";'],
+  [
+    "src/coordinators/zookeeper/url.ts",
+    'import "node-zookeeper-client/lib/ACL.js"; import "../../locks/claim.js"; import "./tree.js"; import "node:net";',
+  ],
+  ["src/actions/machine.ts", 'import "../locks/claim.js"; import "./clock.js"; export const open = () => import("execa");'],
+] as const;
+
+describe("the layers", () => {
+  it.each(FORBIDDEN)("%s may not: %s (%s)", async (filePath, code) => {
+    expect(await complaints(filePath, code)).not.toEqual([]);
+  });
+
+  it.each(ALLOWED)("%s may: %s", async (filePath, code) => {
+    expect(await complaints(filePath, code)).toEqual([]);
+  });
+});

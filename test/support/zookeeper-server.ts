@@ -1,0 +1,301 @@
+// A real ZooKeeper for tests, alone or three together: where it comes from, its configuration, its processes and its
+// temporary files. It ends only processes that it has started itself.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, openSync, closeSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, createServer } from "node:net";
+import { findLocalInstall, type LocalInstall, missingZooKeeper, withoutOrphans } from "./zookeeper-install.js";
+import { until } from "./wait.js";
+
+/** Where a ZooKeeper answers. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A ZooKeeper whose process is the test's own, to be treated as badly as a test likes. */
+export interface ZooKeeperServer extends ServerAddress {
+  /** `host:port`. */
+  readonly address: string;
+  readonly pid: number | null;
+  /** SIGTERM; resolves when the process is gone. Its data stay. */
+  stop(): Promise<void>;
+  /** SIGKILL; resolves when the process is gone. Its data stay. */
+  kill(): Promise<void>;
+  /** SIGSTOP: connections stay open and nothing answers. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
+  /** Starts it again on the same port with the same data, after `stop` or `kill`, and waits until it serves. */
+  restart(): Promise<void>;
+  /** Ends it and removes its files. */
+  close(): Promise<void>;
+}
+
+/** Three servers, of which two are enough. */
+export interface Ensemble {
+  readonly servers: readonly ZooKeeperServer[];
+  /** `host:port,host:port,host:port`. */
+  readonly address: string;
+  /** The server that leads at the moment. */
+  leader(): Promise<ZooKeeperServer>;
+  close(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Session timeouts from 2 to 120 ticks are granted. Small, so that tests of 1 s sessions can be had. */
+  readonly tickMs?: number;
+  /** Further lines of zoo.cfg. */
+  readonly config?: Readonly<Record<string, string | number>>;
+  /** Further system properties of the server's Java. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+const DEFAULT_TICK_MS = 500;
+
+/** Starts one server from the local installation. */
+export async function startZooKeeper(options: ServerOptions = {}): Promise<ZooKeeperServer> {
+  const install = await requireInstall();
+  const [port] = (await freePorts(1)) as [number];
+  const server = new LocalServer(install, port, await serverDirectory(), options);
+  await start([server]);
+  return server;
+}
+
+/** Starts three servers from the local installation; resolves when all of them serve. */
+export async function startEnsemble(options: ServerOptions = {}): Promise<Ensemble> {
+  const install = await requireInstall();
+  const ports = await freePorts(9);
+  const peers = [1, 2, 3].map((id) => [`server.${id}`, `127.0.0.1:${ports[id + 2]}:${ports[id + 5]}`] as const);
+  const servers: LocalServer[] = [];
+  for (const id of [1, 2, 3]) {
+    const config = { ...options.config, ...Object.fromEntries(peers) };
+    servers.push(new LocalServer(install, ports[id - 1] as number, await serverDirectory(), { ...options, config }, id));
+  }
+  await start(servers);
+  return {
+    servers,
+    address: servers.map((server) => server.address).join(","),
+    leader: () =>
+      until(async () => {
+        for (const server of servers) {
+          const modes = await fourLetter(server, "srvr").catch(() => "");
+          if (modes.includes("Mode: leader")) return server;
+        }
+        return null;
+      }, "a leader in the ensemble"),
+    close: async () => {
+      await Promise.all(servers.map((server) => server.close()));
+    },
+  };
+}
+
+/** Can `startZooKeeper` and `startEnsemble` start anything here? */
+export async function canStartServers(): Promise<boolean> {
+  return (await findLocalInstall()) !== null;
+}
+
+/**
+ * Asks a server one of its four-letter words, such as `srvr`, `mntr` or `ruok`. Rejects when it does not answer
+ * within 2 s.
+ */
+export async function fourLetter(server: ServerAddress | number, word: string): Promise<string> {
+  const { host, port } = typeof server === "number" ? { host: "127.0.0.1", port: server } : server;
+  const socket = connect(port, host);
+  socket.setTimeout(2_000, () => socket.destroy(new Error(`${host}:${port} did not answer "${word}"`)));
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text: string) => {
+    answer += text;
+  });
+  socket.write(word);
+  await once(socket, "close");
+  if (answer === "") throw new Error(`${host}:${port} closed the connection without an answer to "${word}"`);
+  return answer;
+}
+
+/** The figures of `mntr`, by name. */
+export async function monitor(server: ServerAddress | number): Promise<ReadonlyMap<string, string>> {
+  const lines = (await fourLetter(server, "mntr")).trim().split("\n");
+  return new Map(lines.map((line) => line.split("\t") as [string, string]));
+}
+
+/** Waits until a server answers `srvr` as one that serves. */
+export async function waitUntilServing(server: ServerAddress): Promise<void> {
+  await until(async () => (await fourLetter(server, "srvr")).includes("Mode: "), {
+    what: `ZooKeeper at ${server.host}:${server.port} to serve`,
+    deadlineMs: 60_000,
+  });
+}
+
+async function requireInstall(): Promise<LocalInstall> {
+  const install = await findLocalInstall();
+  if (install === null) throw new Error(missingZooKeeper());
+  return install;
+}
+
+async function serverDirectory(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "holdline-zookeeper-"));
+}
+
+async function start(servers: readonly LocalServer[]): Promise<void> {
+  try {
+    await Promise.all(servers.map((server) => server.launch()));
+    await Promise.all(servers.map((server) => server.serving()));
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.close()));
+    throw error;
+  }
+}
+
+/** Ports that were free a moment ago, held together so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const listeners = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const listener = createServer().listen(0, "127.0.0.1");
+      await once(listener, "listening");
+      return listener;
+    }),
+  );
+  const ports = listeners.map((listener) => (listener.address() as { port: number }).port);
+  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
+  return ports;
+}
+
+//   stopped → (launch) running ⇄ frozen → (stop, kill) stopped → (close) removed
+class LocalServer implements ZooKeeperServer {
+  readonly host = "127.0.0.1";
+  readonly address: string;
+  #child: ChildProcess | null = null;
+
+  constructor(
+    readonly install: LocalInstall,
+    readonly port: number,
+    readonly directory: string,
+    readonly options: ServerOptions,
+    readonly id: number | null = null,
+  ) {
+    this.address = `${this.host}:${port}`;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  async launch(): Promise<void> {
+    const { directory, install } = this;
+    const data = join(directory, "data");
+    const tickMs = this.options.tickMs ?? DEFAULT_TICK_MS;
+    await mkdir(data, { recursive: true });
+    if (this.id !== null) await writeFile(join(data, "myid"), String(this.id));
+    const config: Record<string, string | number> = {
+      tickTime: tickMs,
+      minSessionTimeout: 2 * tickMs,
+      maxSessionTimeout: 60_000,
+      initLimit: 40,
+      syncLimit: 20,
+      dataDir: data,
+      clientPort: this.port,
+      clientPortAddress: this.host,
+      maxClientCnxns: 0,
+      "admin.enableServer": "false",
+      "4lw.commands.whitelist": "*",
+      ...this.options.config,
+    };
+    const lines = Object.entries(config).map(([name, value]) => `${name}=${value}`);
+    await writeFile(join(directory, "zoo.cfg"), `${lines.join("\n")}\n`);
+    await writeFile(
+      join(directory, "log4j.properties"),
+      [
+        "log4j.rootLogger=INFO,FILE",
+        "log4j.appender.FILE=org.apache.log4j.FileAppender",
+        `log4j.appender.FILE.File=${join(directory, "zookeeper.log")}`,
+        "log4j.appender.FILE.layout=org.apache.log4j.PatternLayout",
+        "log4j.appender.FILE.layout.ConversionPattern=%d{ISO8601} %p %c{1} %m%n",
+      ].join("\n"),
+    );
+    const properties = { "zookeeper.log.dir": directory, ...this.options.properties };
+    const command = withoutOrphans([
+      install.java,
+      // A test's data fit into little memory, and a quick start matters more than top speed.
+      ...["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+      ...["-cp", [directory, ...install.classPath].join(":")],
+      ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", join(directory, "zoo.cfg")],
+    ]);
+    const output = openSync(join(directory, "output.log"), "a");
+    const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", output, output], cwd: directory });
+    closeSync(output);
+    await once(child, "spawn");
+    this.#child = child;
+    living.add(child);
+    child.once("exit", () => {
+      living.delete(child);
+      if (this.#child === child) this.#child = null;
+    });
+  }
+
+  async serving(): Promise<void> {
+    const child = this.#child;
+    const ended = new Promise<never>((_, reject) => {
+      child?.once("exit", (code, signal) => {
+        void this.#lastWords().then((words) => {
+          reject(new Error(`ZooKeeper on port ${this.port} ended (${signal ?? code}) before it served:\n${words}`));
+        });
+      });
+    });
+    ended.catch(() => undefined);
+    await Promise.race([waitUntilServing(this), ended]);
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  async restart(): Promise<void> {
+    if (this.#child !== null) await this.stop();
+    await this.launch();
+    await this.serving();
+  }
+
+  async close(): Promise<void> {
+    await this.#end("SIGKILL");
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    // A stopped process takes SIGTERM only once it is continued.
+    child.kill("SIGCONT");
+    await exited;
+  }
+
+  async #lastWords(): Promise<string> {
+    const logs = ["output.log", "zookeeper.log"].map((name) => join(this.directory, name)).filter((path) => existsSync(path));
+    const texts = await Promise.all(logs.map((path) => readFile(path, "utf8")));
+    return texts.join("\n").split("\n").slice(-20).join("\n");
+  }
+}
+
+// Servers that a crash of the test run would leave behind: the last thing that this process does is to end them.
+const living = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
