@@ -1,0 +1,73 @@
+// Whole processes: how long a command takes from its start to its end, and how much memory node takes meanwhile.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Command {
+  readonly name: string;
+  /** Arguments of node. */
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface ProcessFigures {
+  readonly name: string;
+  /** Medians. */
+  readonly wallMs: number;
+  readonly peakKb: number;
+}
+
+/** Runs the commands in turn, so that a machine whose speed drifts treats them alike; the first round does not count. */
+export async function timeProcesses(commands: readonly Command[], rounds: number): Promise<ProcessFigures[]> {
+  const times = commands.map((): number[] => []);
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [index, command] of commands.entries()) {
+      const started = performance.now();
+      await runOnce(command);
+      if (round > 0) (times[index] as number[]).push(performance.now() - started);
+    }
+  }
+  const figures: ProcessFigures[] = [];
+  for (const [index, command] of commands.entries()) {
+    figures.push({ name: command.name, wallMs: median(times[index] as number[]), peakKb: await peakMemory(command) });
+  }
+  return figures;
+}
+
+/** Apart from the timing, because the process itself has to say it: at its end, by a module that is loaded first. */
+async function peakMemory(command: Command): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "holdline-bench-"));
+  try {
+    const hook = join(folder, "hook.cjs");
+    const out = join(folder, "peak");
+    writeFileSync(
+      hook,
+      `process.on("exit", () => require("node:fs").writeFileSync(${JSON.stringify(out)}, String(process.resourceUsage().maxRSS)));`,
+    );
+    const peaks: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await runOnce({ ...command, argv: ["--require", hook, ...command.argv] });
+      peaks.push(Number(readFileSync(out, "utf8")));
+    }
+    return median(peaks);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function runOnce({ name, argv, env }: Command): Promise<void> {
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
+  let words = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    words += text;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`${name} ended with ${code ?? "a signal"}: ${words}`);
+}
+
+/** The middle one; of an even number the upper. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,281 @@
+// The workloads: what is done, how it is timed, and the line of figures that comes out. The same for every peer.
+import { setTimeout as pause } from "node:timers/promises";
+import { fourLetter, type ServerAddress } from "../test/support/zookeeper-server.js";
+import type { Member, Peer } from "./peer.js";
+
+export interface Sizes {
+  /** w1: rounds that are measured, and those before. */
+  readonly iterations: number;
+  readonly warmUp: number;
+  /** w2: acquisitions of all sessions together that are measured, and those before. */
+  readonly acquisitions: number;
+  readonly handOffWarmUp: number;
+}
+
+export interface W1Figures {
+  readonly peer: string;
+  readonly w: "w1";
+  readonly n: number;
+  readonly p50_us: number;
+  readonly p99_us: number;
+  readonly mean_us: number;
+  readonly recv_per: number;
+  readonly sent_per: number;
+  readonly rss_kb: number;
+}
+
+interface HandOffFigures {
+  readonly peer: string;
+  readonly clients: number;
+  readonly n: number;
+  readonly acq_per_s: number;
+  readonly gap_p50_us: number;
+  readonly gap_p99_us: number;
+  readonly gap_mean_us: number;
+  readonly recv_per: number;
+  readonly sent_per: number;
+  readonly rss_kb: number;
+}
+
+export interface W2Figures extends HandOffFigures {
+  readonly w: "w2";
+}
+
+export interface W4Figures extends HandOffFigures {
+  readonly w: "w4";
+  readonly queue_ms: number;
+  readonly drain_ms: number;
+}
+
+/** Opened at a time: a server's backlog of connections is shorter than a thousand. */
+const OPENED_TOGETHER = 50;
+
+/** w1: one session, acquire and release. */
+export async function alone(peer: Peer, address: string, { iterations, warmUp }: Sizes): Promise<W1Figures> {
+  const [member] = (await openMembers(peer, address, 1)) as [Member];
+  const lock = lockName("alone");
+  const round = async (): Promise<void> => (await member.acquire(lock))();
+  for (let index = 0; index < warmUp; index += 1) await round();
+
+  const times: number[] = [];
+  const packets = await countPackets(address, async () => {
+    for (let index = 0; index < iterations; index += 1) {
+      const started = performance.now();
+      await round();
+      times.push(performance.now() - started);
+    }
+  });
+  await member.close();
+  const { p50, p99, mean } = summary(times);
+  return {
+    peer: peer.name,
+    w: "w1",
+    n: iterations,
+    p50_us: p50,
+    p99_us: p99,
+    mean_us: mean,
+    ...per(packets, iterations),
+    rss_kb: peakMemory(),
+  };
+}
+
+/** w2: many sessions on one lock, which each of them takes again as soon as it has released it. */
+export async function handOffs(
+  peer: Peer,
+  address: string,
+  clients: number,
+  { acquisitions, handOffWarmUp }: Sizes,
+): Promise<W2Figures> {
+  const members = await openMembers(peer, address, clients);
+  const lock = lockName(`hand-offs-${clients}`);
+  await passAround(members, lock, handOffWarmUp, 1);
+
+  let gaps: number[] = [];
+  const started = performance.now();
+  let ended = started;
+  const packets = await countPackets(address, async () => {
+    gaps = await passAround(members, lock, acquisitions, 0);
+    ended = performance.now();
+  });
+  await closeMembers(members);
+  return {
+    peer: peer.name,
+    w: "w2",
+    clients,
+    n: acquisitions,
+    acq_per_s: perSecond(acquisitions, ended - started),
+    ...gapFigures(gaps),
+    ...per(packets, acquisitions),
+    rss_kb: peakMemory(),
+  };
+}
+
+/** All members take the lock in turn until there have been `count` acquisitions; gives the gaps between them. */
+async function passAround(members: readonly Member[], lock: string, count: number, holdMs: number): Promise<number[]> {
+  const gaps: number[] = [];
+  const guard = createGuard();
+  let begun = 0;
+  let releasedAt: number | null = null;
+  const loop = async (member: Member): Promise<void> => {
+    while (begun < count) {
+      begun += 1;
+      const release = await member.acquire(lock);
+      if (releasedAt !== null) gaps.push(performance.now() - releasedAt);
+      guard.enter();
+      if (holdMs > 0) await pause(holdMs);
+      guard.leave();
+      releasedAt = performance.now();
+      await release();
+    }
+  };
+  await Promise.all(members.map(loop));
+  return gaps;
+}
+
+/** w4: a line of waiting sessions behind a holder; when it releases, the whole line passes through. */
+export async function line(peer: Peer, address: string, clients: number): Promise<W4Figures> {
+  const [holder, ...members] = (await openMembers(peer, address, clients + 1)) as [Member, ...Member[]];
+  const lock = lockName(`line-${clients}`);
+  const release = await holder.acquire(lock);
+
+  const guard = createGuard();
+  const gaps: number[] = [];
+  let releasedAt = 0;
+  const pass = async (member: Member, onWaiting: () => void): Promise<void> => {
+    const releaseOwn = await member.acquire(lock, onWaiting);
+    gaps.push(performance.now() - releasedAt);
+    guard.enter();
+    guard.leave();
+    releasedAt = performance.now();
+    await releaseOwn();
+  };
+
+  const began = performance.now();
+  let passed: Promise<unknown> = Promise.resolve();
+  await new Promise<void>((resolve, reject) => {
+    let waiting = 0;
+    const passing = members.map((member) => {
+      let counted = false;
+      return pass(member, () => {
+        if (!counted) waiting += 1;
+        counted = true;
+        if (waiting === members.length) resolve();
+      });
+    });
+    passed = Promise.all(passing);
+    passed.catch(reject);
+  });
+  const queued = performance.now();
+
+  let drained = queued;
+  let draining = queued;
+  const packets = await countPackets(address, async () => {
+    draining = performance.now();
+    releasedAt = draining;
+    await release();
+    await passed;
+    drained = performance.now();
+  });
+  await closeMembers([holder, ...members]);
+  return {
+    peer: peer.name,
+    w: "w4",
+    clients,
+    n: clients,
+    queue_ms: Math.round(queued - began),
+    drain_ms: Math.round(drained - draining),
+    acq_per_s: perSecond(clients, drained - draining),
+    ...gapFigures(gaps),
+    ...per(packets, clients),
+    rss_kb: peakMemory(),
+  };
+}
+
+/** A figure that comes with a lock that two hold at once is worth nothing. */
+function createGuard(): { enter(): void; leave(): void } {
+  let holders = 0;
+  return {
+    enter: () => {
+      holders += 1;
+      if (holders > 1) throw new Error(`${holders} held the lock at once`);
+    },
+    leave: () => {
+      holders -= 1;
+    },
+  };
+}
+
+async function openMembers(peer: Peer, address: string, count: number): Promise<Member[]> {
+  const members: Member[] = [];
+  while (members.length < count) {
+    const batch = Math.min(OPENED_TOGETHER, count - members.length);
+    members.push(...(await Promise.all(Array.from({ length: batch }, () => peer.open(address)))));
+  }
+  return members;
+}
+
+async function closeMembers(members: readonly Member[]): Promise<void> {
+  await Promise.all(members.map((member) => member.close()));
+}
+
+interface Packets {
+  readonly received: number;
+  readonly sent: number;
+}
+
+async function countPackets(address: string, work: () => Promise<void>): Promise<Packets> {
+  const before = await packetsOf(address);
+  await work();
+  const after = await packetsOf(address);
+  return { received: after.received - before.received, sent: after.sent - before.sent };
+}
+
+async function packetsOf(address: string): Promise<Packets> {
+  const answer = await fourLetter(parseAddress(address), "srvr");
+  const figure = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, "m").exec(answer)?.[1]);
+  return { received: figure("Received"), sent: figure("Sent") };
+}
+
+export function parseAddress(address: string): ServerAddress {
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+}
+
+/** A run of its own each, so that what an earlier one has left behind does not matter. */
+function lockName(workload: string): string {
+  return `${workload}-${process.pid}-${Date.now()}`;
+}
+
+function per({ received, sent }: Packets, count: number): { recv_per: number; sent_per: number } {
+  return { recv_per: rounded(received / count, 2), sent_per: rounded(sent / count, 2) };
+}
+
+function gapFigures(gaps: readonly number[]): { gap_p50_us: number; gap_p99_us: number; gap_mean_us: number } {
+  const { p50, p99, mean } = summary(gaps);
+  return { gap_p50_us: p50, gap_p99_us: p99, gap_mean_us: mean };
+}
+
+/** Times in milliseconds as whole microseconds. */
+function summary(times: readonly number[]): { p50: number; p99: number; mean: number } {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
+  const mean = sorted.reduce((sum, time) => sum + time, 0) / sorted.length;
+  return { p50: micros(at(0.5)), p99: micros(at(0.99)), mean: micros(mean) };
+}
+
+function micros(ms: number): number {
+  return Math.round(ms * 1_000);
+}
+
+function perSecond(count: number, ms: number): number {
+  return rounded(count / (ms / 1_000), 1);
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+/** Of this process so far, in KiB. */
+function peakMemory(): number {
+  return process.resourceUsage().maxRSS;
+}

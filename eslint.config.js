@@ -1,0 +1,186 @@
+// What is held of the code beyond its types: no promise left alone, no case forgotten, and the layers of the house.
+// Says nothing about layout: that is prettier's.
+import js from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/**
+ * The layers under src/, as main → cli → { actions, server } → locks ← coordinators: each with what else of src/ it may
+ * import (folders, or files without their ending) and which npm packages. Imports within a layer are free, and so are
+ * node's own modules unless `node` is false. What is not named here is forbidden. `deepest: 0` means the folder's own files.
+ */
+const LAYERS = [
+  { layer: "locks", may: [], packages: [], node: false },
+  { layer: "coordinators", may: ["locks"], packages: [], deepest: 0 },
+  { layer: "coordinators/zookeeper", may: ["locks"], packages: ["node-zookeeper-client"] },
+  { layer: "coordinators/sqlite", may: ["locks"], packages: ["libsql"] },
+  { layer: "actions", may: ["locks"], packages: ["execa", "ps-list", "re2js"] },
+  { layer: "config", may: ["locks", "actions/action", "actions/machine"], packages: ["convict", "re2js", "yaml"] },
+  { layer: "server", may: ["locks", "actions", "config"], packages: [] },
+  { layer: "cli", may: ["locks", "actions", "config", "server", "version"], packages: ["commander", "pino", "yaml"] },
+];
+
+/** The files of src/ itself, each with its own word, so that a new one has to say what it is. */
+const FILES = [
+  // The only wiring: what the command line asks for is put together here, out of coordinators and actions.
+  { file: "runtime", may: ["locks", "actions", "config", "coordinators/registry", "server", "cli"], packages: [] },
+  // The library, and its face.
+  { file: "holdline", may: ["locks", "actions", "coordinators/registry"], packages: [] },
+  { file: "index", may: ["locks", "holdline"], packages: [] },
+  { file: "main", may: ["locks", "cli", "runtime"], packages: [] },
+  { file: "version", may: [], packages: [] },
+];
+
+/** The layers' rules, one for each depth of folders, because imports are written relative to their file. */
+function layerRules() {
+  const folders = LAYERS.flatMap(({ layer, may, deepest = 2, ...rest }) =>
+    [0, 1, 2].slice(0, deepest + 1).map((nested) => ({
+      files: [`src/${layer}/${"*/".repeat(nested)}*.ts`],
+      name: layer,
+      // How far up are src/ and the layer's own folder?
+      toSource: layer.split("/").length + nested,
+      toLayer: nested,
+      may: [layer, ...may],
+      ...rest,
+    })),
+  );
+  const files = FILES.map(({ file, ...rest }) => ({ files: [`src/${file}.ts`], name: file, toSource: 0, toLayer: -1, ...rest }));
+  return [...folders, ...files].map(ruleOfLayer);
+}
+
+function ruleOfLayer({ files, name, toSource, toLayer, may, packages, node = true }) {
+  const allowed = `${up(toSource)}(?:${may.join("|")})(?:/|\\.js$)`;
+  const other = toLayer < 0 ? "\\.{1,2}/" : `(?:\\.\\./){${toLayer + 1}}`;
+  const known = packages.length === 0 ? "" : `|(?:${packages.join("|")})(?:/|$)`;
+  const forbidden = [
+    {
+      regex: `^(?!${allowed})${other}`,
+      message: `${name} may import of src/ only ${may.join(", ") || "nothing"} (DESIGN: Layers).`,
+    },
+    { regex: "^\\./\\.\\./|[^./]/\\.\\./", message: "Say it without detours." },
+    { regex: `^(?!\\.|node:${known})`, message: `${name} may import of npm's packages only ${packages.join(", ") || "none"}.` },
+    ...(node ? [] : [{ regex: "^node:", message: `${name} is pure: it does no I/O.` }]),
+  ];
+  return {
+    files,
+    rules: {
+      "no-restricted-imports": ["error", { patterns: forbidden, paths: EXIT_IMPORTS }],
+      "no-restricted-syntax": [
+        "error",
+        ...forbidden.map(({ regex, message }) => ({
+          selector: `ImportExpression[source.value=/${regex.replaceAll("/", "\\u002F")}/]`,
+          message,
+        })),
+        {
+          selector: "ImportExpression:not([source.type='Literal'])",
+          message: "What is imported has to be legible, for the layers' sake.",
+        },
+        ...(name === "locks"
+          ? [{ selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "locks reads no clock." }]
+          : []),
+      ],
+      ...(name === "main" ? { "no-restricted-properties": "off" } : {}),
+    },
+  };
+}
+
+function up(levels) {
+  return levels === 0 ? "\\./" : `(?:\\.\\./){${levels}}`;
+}
+
+const EXIT_IMPORTS = ["process", "node:process"].map((name) => ({
+  name,
+  importNames: ["exit"],
+  message: "Only main.ts ends the process.",
+}));
+
+export default defineConfig(
+  globalIgnores(["dist/", "node_modules/", "test/fixtures/**/*.js"]),
+  js.configs.recommended,
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/no-misused-promises": "error",
+      // Inside `try` a promise that is returned without `await` skips the `catch` and the `finally`.
+      "@typescript-eslint/return-await": ["error", "error-handling-correctness-only"],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      // A signal's reason is whatever its owner has given it, and is to arrive as it is.
+      "@typescript-eslint/only-throw-error": ["error", { allowThrowingAny: true, allowThrowingUnknown: true }],
+      "@typescript-eslint/prefer-promise-reject-errors": ["error", { allowThrowingAny: true, allowThrowingUnknown: true }],
+      // `async` alone has a meaning: what is thrown becomes a rejection, as the interface says.
+      "@typescript-eslint/require-await": "off",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowNullish: true }],
+      eqeqeq: ["error", "always", { null: "ignore" }],
+      "no-console": "error",
+    },
+  },
+  {
+    files: ["src/**/*.ts"],
+    rules: {
+      "no-restricted-properties": ["error", { object: "process", property: "exit", message: "Only main.ts ends the process." }],
+      "no-restricted-imports": ["error", { paths: EXIT_IMPORTS }],
+    },
+  },
+  layerRules(),
+  {
+    files: ["src/locks/**/*.ts"],
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        ...["process", "performance", "console", "fetch", "setTimeout", "setInterval", "setImmediate"].map((name) => ({
+          name,
+          message: "locks is pure: no I/O, no clock.",
+        })),
+      ],
+      "no-restricted-properties": [
+        "error",
+        { object: "Date", property: "now", message: "locks reads no clock." },
+        { object: "AbortSignal", property: "timeout", message: "locks reads no clock." },
+        { object: "process", property: "exit", message: "Only main.ts ends the process." },
+      ],
+    },
+  },
+  {
+    files: ["test/**/*.ts", "bench/**/*.ts"],
+    rules: { "no-console": "off" },
+  },
+  {
+    files: ["test/**/*.test.ts"],
+    rules: {
+      "no-restricted-imports": ["error", { name: "node:timers/promises", message: "Wait for a condition, or move a fake clock." }],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "NewExpression[callee.name='Promise'] > ArrowFunctionExpression > CallExpression[callee.name='setTimeout']",
+          message: "No sleeps in tests: wait for a condition, or move a fake clock.",
+        },
+      ],
+    },
+  },
+  {
+    files: ["**/*.js", "**/*.mjs"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          "process",
+          "console",
+          "Buffer",
+          "URL",
+          "setTimeout",
+          "setInterval",
+          "clearTimeout",
+          "clearInterval",
+          "fetch",
+          "performance",
+          "AbortController",
+          "AbortSignal",
+        ].map((name) => [name, "readonly"]),
+      ),
+    },
+  },
+);

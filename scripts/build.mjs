@@ -1,0 +1,167 @@
+// Builds dist/: the program, the library with its types, and the benchmark. Also knows whether a build is up to date.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ensurePackages, root } from "./packages.mjs";
+
+const INPUTS = ["src", "bench", "scripts/build.mjs", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const STAMP = "dist/.built-from";
+
+// Bundled one by one rather than together: a chunk that two entries share is one more file to load at each start.
+const ENTRIES = [
+  { source: "src/main.ts", out: "main", executable: true },
+  { source: "src/index.ts", out: "index" },
+  { source: "bench/driver.ts", out: "bench/driver" },
+  { source: "bench/run.ts", out: "bench/run" },
+];
+
+// Native packages stay outside of the bundle, and so does the test's server harness with what it would drag in.
+const EXTERNAL = ["libsql", "testcontainers", "vitest"];
+
+// Packages in the older module form ask for node's own modules by `require`, which a bundle in the newer form lacks.
+const REQUIRE =
+  'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\n';
+
+/** Says in one line from what the sources are: path, size and time of change of each. A few milliseconds. */
+function fingerprint() {
+  const hash = createHash("sha1");
+  const visit = (path) => {
+    const stat = statSync(join(root, path), { throwIfNoEntry: false });
+    if (stat === undefined) return;
+    if (stat.isDirectory()) for (const name of readdirSync(join(root, path)).sort()) visit(`${path}/${name}`);
+    else hash.update(`${path} ${stat.size} ${stat.mtimeMs}\n`);
+  };
+  for (const input of INPUTS) visit(input);
+  return hash.digest("hex");
+}
+
+/** Was dist/ built from the sources as they are now? */
+export function isBuilt() {
+  const stamp = join(root, STAMP);
+  return existsSync(stamp) && existsSync(join(root, "node_modules/libsql")) && readFileSync(stamp, "utf8") === fingerprint();
+}
+
+/** Builds dist/ where it is not there or older than the sources; says so on standard error. */
+export async function ensureBuilt() {
+  if (isBuilt()) return;
+  ensurePackages();
+  process.stderr.write("holdline: building …\n");
+  await build({ types: false });
+}
+
+/**
+ * Builds into a folder of its own and then puts that in the place of dist/, so that nobody ever runs half a build.
+ * @param types also the library's type declarations, which take seconds and which running the program does not need
+ */
+export async function build({ types }) {
+  const stamp = fingerprint();
+  const out = `node_modules/.holdline-build-${process.pid}`;
+  mkdirSync(join(root, out));
+  try {
+    const esbuild = await import("esbuild");
+    const entries = ENTRIES.filter(({ source }) => existsSync(join(root, source)));
+    const bundled = await Promise.all(entries.map((entry) => bundle(esbuild, entry, out))).catch(() => {
+      throw new Error("the sources could not be bundled; what the bundler said stands above");
+    });
+    writeLicenses(bundled, out);
+    if (types) await declareTypes(out);
+    writeFileSync(join(root, out, ".built-from"), stamp);
+    putInPlace(out);
+  } finally {
+    rmSync(join(root, out), { recursive: true, force: true });
+  }
+}
+
+/** Puts a finished build in the place of dist/, although another build may do the same at this moment. */
+function putInPlace(out) {
+  const dist = join(root, "dist");
+  const old = join(root, `${out}.old`);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      if (existsSync(dist)) renameSync(dist, old);
+      renameSync(join(root, out), dist);
+      return;
+    } catch (error) {
+      if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(error.code) || tries === 10) throw error;
+    } finally {
+      rmSync(old, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Bundles one entry with all that it always needs; what it imports only at times goes to dist/chunks. Gives esbuild's account of it. */
+async function bundle(esbuild, { source, out: name, executable = false }, out) {
+  const { outputFiles, metafile } = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: [{ in: source, out: name }],
+    outdir: out,
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    external: EXTERNAL,
+    // Names stay, for stack traces that can be read; blanks and comments go, because node reads the whole file at each start.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: "none",
+    define: { "process.env.NODE_ENV": '"production"' },
+    metafile: true,
+    write: false,
+    logLevel: "warning",
+  });
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, withRequire(text));
+    if (executable && path === join(root, out, `${name}.js`)) chmodSync(path, 0o755);
+  }
+  return metafile;
+}
+
+/** Gives a file the older form's `require` where it asks for it; the `#!` line stays the first. */
+function withRequire(text) {
+  if (!/\btypeof require\b/.test(text)) return text;
+  const shebang = /^#!.*\n/.exec(text)?.[0] ?? "";
+  return shebang + REQUIRE + text.slice(shebang.length);
+}
+
+/** The licences of all that was bundled, which ask to go with every copy. */
+function writeLicenses(metafiles, out) {
+  const packages = new Set();
+  for (const { inputs } of metafiles) {
+    for (const path of Object.keys(inputs)) {
+      const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
+      if (folder !== undefined) packages.add(folder);
+    }
+  }
+  const sections = [...packages].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+    const file = readdirSync(join(root, folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
+    const text = file === undefined ? `Licence: ${String(license)}` : readFileSync(join(root, folder, file), "utf8").trim();
+    return `${name} ${version}\n\n${text}\n`;
+  });
+  writeFileSync(join(root, out, "THIRD-PARTY-LICENSES.txt"), sections.join(`\n${"-".repeat(78)}\n\n`));
+}
+
+async function declareTypes(out) {
+  if (!existsSync(join(root, "src/index.ts"))) return;
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const child = spawn(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", join(out, "types")], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("exit", resolve));
+  if (code !== 0) throw new Error("the type declarations could not be made; what the compiler said stands above");
+}
+
+if (import.meta.filename === process.argv[1]) {
+  try {
+    ensurePackages();
+    await build({ types: true });
+  } catch (error) {
+    process.stderr.write(`holdline: the build failed: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}

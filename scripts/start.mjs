@@ -1,0 +1,30 @@
+// `npm start`: installs and builds where that is needed. Without arguments it then shows what Holdline does; with
+// arguments it is the program itself, with its exit code, and nothing of its own on standard output.
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ensureBuilt } from "./build.mjs";
+import { root } from "./packages.mjs";
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(`holdline: Node.js 20.19 or later is needed, and this is ${process.versions.node}\n`);
+  process.exit(1);
+}
+
+try {
+  await ensureBuilt();
+} catch (error) {
+  process.stderr.write(`holdline: ${error.message}\n`);
+  process.exit(1);
+}
+
+if (process.argv.length > 2) {
+  // npm runs scripts in the package's folder; relative paths among the arguments are meant from where the caller is.
+  if (process.env.npm_lifecycle_event === "start" && process.env.INIT_CWD !== undefined) process.chdir(process.env.INIT_CWD);
+  const main = join(root, "dist/main.js");
+  process.argv[1] = main;
+  await import(pathToFileURL(main).href);
+} else {
+  const { showQuickstart } = await import("./quickstart.mjs");
+  process.exitCode = await showQuickstart();
+}
