@@ -1,15 +1,17 @@
 // Nodes of a fleet, as their users meet them: the built program, started with a configuration of each node's own, all on
 // one store. Owns the processes that it starts; what a test asks the store itself it asks through a coordinator.
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { inject, onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
+import { type FaultProxy, openFaultProxy } from "../support/fault-proxy.js";
 import { freshDirectory, freshRoot } from "../support/roots.js";
 import { until, within } from "../support/wait.js";
 
@@ -17,7 +19,7 @@ import { until, within } from "../support/wait.js";
 export const STORES = ["zookeeper", "sqlite"] as const;
 export type StoreKind = (typeof STORES)[number];
 
-const PROGRAM = resolve(import.meta.dirname, "../../dist/main.js");
+export const PROGRAM = resolve(import.meta.dirname, "../../dist/main.js");
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** How a process ended, and what it said. */
@@ -33,6 +35,7 @@ export interface Cli {
   readonly pid: number;
   readonly ended: Promise<Ended>;
   /** What it has said so far. */
+  stdout(): string;
   stderr(): string;
   kill(signal: NodeJS.Signals): void;
 }
@@ -51,6 +54,8 @@ export interface Result {
 export interface Node {
   readonly name: string;
   readonly directory: string;
+  /** The path of its configuration file. */
+  readonly config: string;
   /** Starts `holdline ARGS` on this node. */
   start(...args: readonly string[]): Cli;
   /** Starts it and waits for its end. */
@@ -66,6 +71,8 @@ export interface NodeOptions {
   readonly coordinator?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** What its processes read on their standard input; nothing by default. */
+  readonly input?: string;
 }
 
 export class Fleet {
@@ -104,10 +111,11 @@ export class Fleet {
         actions,
       }),
     );
-    const start = (...args: readonly string[]): Cli => startCli(["-c", config, ...args], directory, options.env ?? {});
+    const start = (...args: readonly string[]): Cli => startCli(["-c", config, ...args], directory, options.env ?? {}, options.input);
     return {
       name,
       directory,
+      config,
       start,
       run: (...args) => within(start(...args).ended, `holdline ${args.join(" ")}`, 55_000),
       async runAction(action) {
@@ -139,6 +147,11 @@ export class Fleet {
       return coordinator;
     });
     return this.#coordinator;
+  }
+
+  /** The same root through a fault proxy. */
+  urlThrough(proxy: FaultProxy): string {
+    return this.url.replace(/^(zookeeper:\/\/)[^/]*/, `$1${proxy.address}`);
   }
 
   async queue(lock: string): Promise<readonly Claim[]> {
@@ -185,10 +198,22 @@ export async function openFleet(kind: StoreKind): Promise<Fleet> {
   return new Fleet(kind, url, directory);
 }
 
+/** A fault proxy in front of the run's ZooKeeper; it closes with the test. */
+export async function openProxy(): Promise<FaultProxy> {
+  const proxy = await openFaultProxy(inject("zookeeper"));
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
 /** Starts the built program. It ends with the test, whatever happens. */
-export function startCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Cli {
+export function startCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, input?: string): Cli {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    cwd,
+    env: { ...clean, ...env },
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+  child.stdin?.on("error", () => undefined).end(input);
   const said = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
@@ -204,6 +229,7 @@ export function startCli(args: readonly string[], cwd: string, env: Readonly<Rec
   return {
     pid: child.pid as number,
     ended,
+    stdout: () => said.stdout,
     stderr: () => said.stderr,
     kill: (signal) => void child.kill(signal),
   };

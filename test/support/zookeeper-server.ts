@@ -81,11 +81,8 @@ export async function startEnsemble(options: ServerOptions = {}): Promise<Ensemb
     address: servers.map((server) => server.address).join(","),
     leader: () =>
       until(async () => {
-        for (const server of servers) {
-          const modes = await fourLetter(server, "srvr").catch(() => "");
-          if (modes.includes("Mode: leader")) return server;
-        }
-        return null;
+        const answers = await Promise.all(servers.map((server) => fourLetter(server, "srvr").catch(() => "")));
+        return servers[answers.findIndex((answer) => answer.includes("Mode: leader"))];
       }, "a leader in the ensemble"),
     close: async () => {
       await Promise.all(servers.map((server) => server.close()));

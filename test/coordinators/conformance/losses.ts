@@ -1,4 +1,5 @@
-// Conformance: requests and replies that are lost on the way. What was asked for is never doubled and never assumed.
+// Conformance: requests and replies that are lost on the way, and connections that are cut. What was asked for is never
+// doubled and never assumed, and no place in line is lost.
 import { describe, expect, test } from "vitest";
 import { within } from "../../support/wait.js";
 import {
@@ -160,6 +161,48 @@ export function describeLosses(stage: Stage): void {
       settledOf(await other.adopt(draft.id, settled.entries, recordFor(draft, { owner: ownerAt("web-03") })));
       await faults.cut();
       expect(await within(adopting, "the adoption")).toBe("changed");
+    });
+  });
+
+  describe("a connection that is cut", () => {
+    test("loses no place in line: the session and its claim go on", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const other = await stage.open();
+      const first = await other.join(draftFor("a"));
+      const mine = await coordinator.join(draftFor("a"));
+      const departure = coordinator.departed(mine, "a", [only(first).ref]);
+      await faults.cut();
+      expect((await coordinator.standing(only(mine))).ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
+      await other.withdraw(first.standings);
+      expect(await within(departure, "the departure")).toEqual([only(first).ref]);
+      expect(mine.session.lost.aborted).toBe(false);
+    });
+
+    test("hides no departure that happens meanwhile", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const other = await stage.open();
+      const first = await other.join(draftFor("a"));
+      const mine = await coordinator.join(draftFor("a"));
+      const departure = coordinator.departed(mine, "a", [only(first).ref]);
+      await coordinator.standing(only(mine));
+      await faults.refuse();
+      await other.withdraw(first.standings);
+      await faults.serve();
+      expect(await within(departure, "the departure")).toEqual([only(first).ref]);
+      expect((await other.queue("a")).map(({ ref }) => ref)).toEqual([only(mine).ref]);
+    });
+
+    test("is made up for by whatever is asked next", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const { draft, settled } = await takeDurably(coordinator, "a");
+      await faults.cut();
+      expect(await idsIn(coordinator, "a")).toEqual([draft.id]);
+      await faults.cut();
+      expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+      await faults.cut();
+      expect(await coordinator.history("a", 1)).toHaveLength(1);
+      await faults.cut();
+      expect(await coordinator.now()).toBeGreaterThan(0);
     });
   });
 }

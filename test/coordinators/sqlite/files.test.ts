@@ -1,8 +1,6 @@
 // Database files that cannot be used, and what happens to a file in use: a clear error with the path, what is wrong and
 // what to do, and never a lost claim.
 import {
-  chmodSync,
-  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -22,7 +20,7 @@ import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { HoldlineError, UnreachableError } from "../../../src/locks/errors.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
-import { draftFor, idsIn, recordFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { draftFor, recordFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 import { contenderFor, freshPath, meddle, openFor, urlOf, usedDatabase } from "./store.js";
 
 failOnLeaks();
