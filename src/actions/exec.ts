@@ -67,6 +67,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   const { session, standings } = line.joined;
   try {
     const env = {
+      HOLDLINE_ACTION: owner.action,
       HOLDLINE_LOCK: lock,
       HOLDLINE_CLAIM: draft.id,
       HOLDLINE_FENCING_TOKEN: String(line.fencingToken),

@@ -64,7 +64,7 @@ async function matching(pattern: ProcessPattern): Promise<readonly RunningProces
   const isSought = await compilePattern(pattern.commandString);
   const uid = pattern.user === null ? null : await resolveUser(pattern.user);
   const listed = await listProcesses();
-  const spared = selfAndAncestors(listed);
+  const spared = agentsAndAncestors(listed);
   const found: RunningProcess[] = [];
   for (const candidate of listed) {
     if (spared.has(candidate.pid) || (uid !== null && candidate.uid !== uid)) continue;
@@ -126,12 +126,26 @@ function namesOf(comm: string, executable: string, given: readonly string[]): Se
   return names;
 }
 
-function selfAndAncestors(listed: readonly Listed[]): Set<number> {
+/**
+ * This process and what started it; and likewise the other agents of this node, that wait for the same lock perhaps: their
+ * command lines name the service too, and none of them is it.
+ */
+function agentsAndAncestors(listed: readonly Listed[]): Set<number> {
   const parents = new Map(listed.map(({ pid, parent }) => [pid, parent]));
   const spared = new Set<number>();
-  // Ends at 0, above the first process; `has` ends it even if pids were reused while the list was made.
-  for (let pid = process.pid; pid > 0 && !spared.has(pid); pid = parentOf(pid, parents)) spared.add(pid);
+  for (const agent of [process.pid, ...listed.map(({ pid }) => pid).filter(isAgent)]) {
+    // Ends at 0, above the first process; `has` ends it even if pids were reused while the list was made.
+    for (let pid = agent; pid > 0 && !spared.has(pid); pid = parentOf(pid, parents)) spared.add(pid);
+  }
   return spared;
+}
+
+/** Does it run the program that this process runs: the same interpreter with the same script? */
+function isAgent(pid: number): boolean {
+  const [interpreter, script] = readArguments(process.pid) ?? [];
+  if (script === undefined) return false;
+  const [otherInterpreter, otherScript] = readArguments(pid) ?? [];
+  return otherInterpreter === interpreter && otherScript === script;
 }
 
 function parentOf(pid: number, parents: ReadonlyMap<number, number>): number {

@@ -4,6 +4,8 @@ import type { Log } from "../locks/coordinator.js";
 
 export interface JsonLog {
   readonly log: Log;
+  /** Writes a text that is no line of the log, after all lines that came before it. */
+  write(text: string): void;
   /** Resolves when every line has been written. */
   flush(): Promise<void>;
 }
@@ -20,7 +22,7 @@ export interface JsonLogOptions {
 export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
   const least = level === "silent" ? LEVELS.length : LEVELS.indexOf(level);
   // Lines that came before pino did, in their order, each with the time at which it was said.
-  const early: { readonly level: Level; readonly details: object; readonly message: string; readonly time: number }[] = [];
+  const early: (string | { readonly level: Level; readonly details: object; readonly message: string; readonly time: number })[] = [];
   let pino: Log | null = null;
   let loading: Promise<void> | null = null;
   let saidAt: number | null = null;
@@ -37,6 +39,10 @@ export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
       { write },
     );
     for (const line of early) {
+      if (typeof line === "string") {
+        write(line);
+        continue;
+      }
       saidAt = line.time;
       loaded[line.level](line.details, line.message);
     }
@@ -54,6 +60,10 @@ export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
   };
   return {
     log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
+    write(text) {
+      if (loading === null || pino !== null) write(text);
+      else early.push(text);
+    },
     async flush() {
       await loading;
     },

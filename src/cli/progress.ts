@@ -4,7 +4,7 @@ import { describeBehind, ordinal } from "../actions/line.js";
 import type { Behind, Progress } from "../actions/progress.js";
 import type { Settings } from "../config/settings.js";
 import type { Log } from "../locks/coordinator.js";
-import { createJsonLog } from "./json-log.js";
+import { createJsonLog, type JsonLog } from "./json-log.js";
 import { paintFor } from "./io.js";
 import type { Io, Sink } from "./io.js";
 import { sanitize, truncate } from "./render.js";
@@ -39,7 +39,7 @@ export function openReporter(options: ReporterOptions): Reporter {
   return {
     log,
     progress: createProgress(log, isText && io.stderr.isTerminal && says("info") ? live : null),
-    io: { ...io, stdout: wiping(io.stdout, live), stderr: wiping(io.stderr, live) },
+    io: { ...io, stdout: wiping(io.stdout, live), stderr: json === null ? wiping(io.stderr, live) : inOrder(io.stderr, json) },
     async close() {
       live.end();
       await json?.flush();
@@ -159,6 +159,11 @@ function wiping(sink: Sink, live: LiveLine): Sink {
       sink.write(text);
     },
   };
+}
+
+/** A stream whose lines of the log may still be on their way. */
+function inOrder(sink: Sink, json: JsonLog): Sink {
+  return { isTerminal: sink.isTerminal, columns: sink.columns, write: (text) => json.write(text) };
 }
 
 function createTextLog(io: Io, live: LiveLine, says: (level: Level) => boolean): Log {

@@ -33,10 +33,12 @@ describe.each(STORES)("on %s", (kind) => {
     ["is not in PATH", "no-such-program-4711", /"no-such-program-4711" was not found in PATH/],
     ["does not exist", "/no/such/program", /"\/no\/such\/program" does not exist/],
     ["is a directory", "/etc", /"\/etc" is a directory/],
-    ["may not be executed", "/etc/hostname", /"\/etc\/hostname" is not executable/],
+    ["may not be executed", "./notes.txt", /"\.\/notes\.txt" is not executable/],
   ])("a program that %s ends with 127 and one clear line", async (_what, program, words) => {
     const fleet = await openFleet(kind);
-    const { code, stdout, stderr } = await fleet.node("web-01", {}).run("exec", "backup", "--", program, "--full");
+    const node = fleet.node("web-01", {});
+    writeFileSync(`${node.directory}/notes.txt`, "echo ran\n", { mode: 0o644 });
+    const { code, stdout, stderr } = await node.run("exec", "backup", "--", program, "--full");
     expect([code, stdout]).toEqual([127, ""]);
     expect(stderr).toMatch(words);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
