@@ -71,10 +71,11 @@ async function openAgent(json: boolean): Promise<Agent> {
     import("./actions/host.js"),
     import("./actions/exec.js"),
   ]);
-  const guardOf = ({ settings, log, progress, stop, coordinator }: Context): GuardContext => {
+  const guardOf = (context: Context): GuardContext => {
+    const { settings, log, progress, stop } = context;
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
     const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
-    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
+    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: () => context.coordinator() };
   };
   return {
     async runActions(context, names) {

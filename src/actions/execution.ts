@@ -52,6 +52,7 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
   const started = clock.now();
   if (check === null) return { succeeded: true, exitCode: 0, signal: null, message: "", output: "", ranMs: 0 };
   context.progress.step(`checking ${action.name}`, { action: action.name });
+  let lastWhole: CommandEnd | null = null;
   for (let tries = 1; ; tries += 1) {
     const leftMs = Math.max(1, check.timeoutMs - (clock.now() - started));
     const end = await commands.run(specOf(action, context, check.argv, leftMs, "keep"), {
@@ -63,8 +64,11 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
     const isOver = clock.now() - started + check.intervalMs >= check.timeoutMs;
     if (isOver || end.startProblem !== null || context.stop.signal.aborted) {
       const often = tries === 1 ? "" : ` (tried ${tries} times)`;
-      return failure(end, `the check failed: ${problem}${often}`, clock.now() - started);
+      // A try that the deadline cut off says less than the one before it.
+      const telling = end.timedOut && lastWhole !== null ? lastWhole : end;
+      return failure(telling, `the check failed: ${problemOf(telling, check.timeoutMs) ?? problem}${often}`, clock.now() - started);
     }
+    lastWhole = end;
     await clock.sleep(check.intervalMs, context.stop.signal).catch((error: unknown) => {
       if (!context.stop.signal.aborted) throw error; // Asked to stop: one last look decides.
     });

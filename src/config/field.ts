@@ -2,7 +2,7 @@
 // gives `undefined` for what it refuses, after it has said why; it never throws.
 import { DURATION_FORM, parseDurationMs } from "../locks/durations.js";
 import { lockNameProblem } from "../locks/names.js";
-import { suggestion } from "./nearest.js";
+import { suggestion } from "../locks/nearest.js";
 import { shownValue } from "./problems.js";
 import type { Origin, Problems } from "./problems.js";
 

@@ -1,12 +1,12 @@
 // Puts the settings together: defaults, file, environment and flags. Everything that is wrong anywhere is said at once.
 import { dirname, join } from "node:path";
 import { parseActions, parseLocks } from "./actions.js";
-import { sqliteUrl } from "./coordinator-url.js";
+import { sqliteUrl } from "../coordinators/urls.js";
 import { createField, readKnownMap } from "./field.js";
 import type { Field } from "./field.js";
 import { findConfig } from "./file.js";
 import type { ConfigText } from "./file.js";
-import { nearestTo } from "./nearest.js";
+import { nearestTo } from "../locks/nearest.js";
 import { absolutePath } from "./paths.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Problems } from "./problems.js";

@@ -1,7 +1,7 @@
 // Every setting outside `actions` and `locks`, in one table: where the file, `check`, the environment and README take
 // its name, its default and its meaning from. Owns no values; load.ts puts those together.
 import convict from "convict";
-import { coordinatorUrlProblem } from "./coordinator-url.js";
+import { coordinatorUrlProblem } from "../coordinators/urls.js";
 import {
   createField,
   readBoolean,

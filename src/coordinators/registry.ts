@@ -1,10 +1,11 @@
 // The coordinators that there are, by the scheme of their URL. Each is loaded when it is asked for and not before.
 import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
+import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
 
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
-const COORDINATORS: Readonly<Record<string, () => Promise<Open>>> = {
+const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => Promise<Open>>> = {
   sqlite: async () => (await import("./sqlite/index.js")).openSqlite,
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
 };
@@ -15,12 +16,8 @@ const COORDINATORS: Readonly<Record<string, () => Promise<Open>>> = {
  * @throws UnreachableError when the store cannot be reached within the connect timeout
  */
 export async function openCoordinator(url: string, options: CoordinatorOptions): Promise<Coordinator> {
-  const scheme = /^([a-z]+):\/\//.exec(url)?.[1] ?? "";
-  const load = Object.hasOwn(COORDINATORS, scheme) ? COORDINATORS[scheme] : undefined;
-  if (load === undefined) {
-    throw new HoldlineError("configuration", `there is no coordinator for URLs that begin with ${JSON.stringify(`${scheme}://`)}`, {
-      hint: `known are ${Object.keys(COORDINATORS).map((name) => `${name}://`).join(" and ")}`,
-    });
-  }
-  return (await load())(url, options);
+  const problem = coordinatorUrlProblem(url);
+  if (problem !== null) throw new HoldlineError("configuration", `the coordinator's URL ${problem}`);
+  const scheme = COORDINATOR_SCHEMES.find((name) => url.startsWith(`${name}://`)) as (typeof COORDINATOR_SCHEMES)[number];
+  return (await COORDINATORS[scheme]())(url, options);
 }

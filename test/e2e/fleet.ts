@@ -106,7 +106,7 @@ export class Fleet {
         state_dir: join(directory, "state"),
         session_timeout: "4 s",
         connect_timeout: "10 s",
-        acquire: { sleep_time: "50 ms", timeout: "60 s", ...(acquire as object) },
+        acquire: { sleep_time: "50 ms", timeout: "60 s", ...(acquire) },
         ...settings,
         actions,
       }),

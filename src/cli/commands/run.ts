@@ -1,5 +1,5 @@
 // `holdline run`: declared actions, each under its lock.
-import { suggestion } from "../../config/nearest.js";
+import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import type { Command } from "../context.js";

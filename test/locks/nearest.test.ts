@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nearestTo, suggestion } from "../../src/config/nearest.js";
+import { nearestTo, suggestion } from "../../src/locks/nearest.js";
 
 test.each([
   ["zookeper", ["zookeeper", "sqlite"], "zookeeper"],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { COORDINATOR_SCHEMES, coordinatorUrlProblem, sqliteUrl } from "../../src/config/coordinator-url.js";
+import { COORDINATOR_SCHEMES, coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
 
 describe("a coordinator's URL is fine", () => {
   test.each([

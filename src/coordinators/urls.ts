@@ -1,6 +1,6 @@
 // Whether a coordinator's URL can be right, before anything is contacted: scheme, servers, ports and paths. What a URL
 // means is its coordinator's business; how each one's looks is said here so that a typo is a configuration error.
-import { suggestion } from "./nearest.js";
+import { suggestion } from "../locks/nearest.js";
 
 interface Scheme {
   readonly example: string;
@@ -8,23 +8,24 @@ interface Scheme {
   problem(rest: string): string | null;
 }
 
-const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
-  ["zookeeper", { example: "zookeeper://zk1:2181,zk2:2181/holdline", problem: zookeeperProblem }],
-  ["sqlite", { example: "sqlite:///var/lib/holdline/holdline.db", problem: sqliteProblem }],
-]);
+const SCHEMES = {
+  zookeeper: { example: "zookeeper://zk1:2181,zk2:2181/holdline", problem: zookeeperProblem },
+  sqlite: { example: "sqlite:///var/lib/holdline/holdline.db", problem: sqliteProblem },
+} satisfies Readonly<Record<string, Scheme>>;
 
 /** The schemes that a coordinator's URL may have. */
-export const COORDINATOR_SCHEMES: readonly string[] = [...SCHEMES.keys()];
+export const COORDINATOR_SCHEMES = Object.keys(SCHEMES) as readonly (keyof typeof SCHEMES)[];
 
 /** What is wrong with a coordinator's URL and what would be right, in words that follow its key, or `null`. */
 export function coordinatorUrlProblem(url: string): string | null {
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(url);
-  const examples = [...SCHEMES.values()].map((scheme) => scheme.example).join(" or ");
+  const examples = Object.values(SCHEMES).map((scheme) => scheme.example).join(" or ");
   if (parts === null) return `must be a URL such as ${examples}`;
   const name = parts[1] as string;
-  const scheme = SCHEMES.get(name);
-  if (scheme === undefined) return `has the unknown scheme "${name}://"; ${suggestion(name, COORDINATOR_SCHEMES)}`;
+  const known = COORDINATOR_SCHEMES.find((scheme) => scheme === name);
+  if (known === undefined) return `has the unknown scheme "${name}://"; ${suggestion(name, COORDINATOR_SCHEMES)}`;
   const rest = parts[2] as string;
+  const scheme: Scheme = SCHEMES[known];
   const problem = generalProblem(rest) ?? scheme.problem(rest);
   return problem === null ? null : `${problem}; right would be such as ${scheme.example}`;
 }
@@ -88,5 +89,6 @@ function chrootProblem(chroot: string): string | null {
 
 function sqliteProblem(rest: string): string | null {
   if (!rest.startsWith("/")) return "needs the absolute path of a file, and so three slashes";
+  if (decodeURIComponent(rest).includes("\0")) return "has a NUL in its path";
   return rest.endsWith("/") ? "must name a file, not a directory" : null;
 }
