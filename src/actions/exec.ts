@@ -62,7 +62,8 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   if (line.outcome !== "granted") {
     const { ahead, behind } = line as Extract<typeof line, { outcome: "timed-out" }>;
     const about = behind === null ? "" : `; ${describeBehind(behind)}`;
-    return { outcome: "timed-out", message: `gave up after ${formatDuration(clock.now() - startedAt)}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
+    const wait = spec.acquire.timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(clock.now() - startedAt)}`;
+    return { outcome: "timed-out", message: `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
   }
   const { session, standings } = line.joined;
   try {

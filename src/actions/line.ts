@@ -60,9 +60,10 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
         const [{ lock, ahead: places }] = standings.filter((standing) => standing.ahead.length > 0) as [Standing];
         ahead = places.length;
         try {
-          const claims = await coordinator.queue(lock, AbortSignal.any([stop, late.signal]), CLAIMS_IN_A_LOOK);
+          const ended = AbortSignal.any([stop, late.signal]);
+          const claims = await coordinator.queue(lock, ended, CLAIMS_IN_A_LOOK);
           leftover = claims.some((claim, position) => isHeld(claims, position) && options.isLeftover(claim));
-          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone);
+          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone, ended);
         } catch (error) {
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
@@ -90,12 +91,13 @@ async function describeHead(
   claims: readonly Claim[],
   own: string,
   ownerGone: (claim: Claim) => boolean,
+  signal: AbortSignal,
 ): Promise<Behind | null> {
   // A failed one says most about why nothing moves; then whoever is first.
   const held = claims.filter((claim, position) => claim.id !== own && isHeld(claims, position));
   const head = held.find((claim) => claim.failure !== null) ?? held[0];
   if (head === undefined) return null;
-  const now = await coordinator.now();
+  const now = await coordinator.now(signal);
   return {
     owner: head.owner,
     condition: conditionOf(head, true, ownerGone(head)),

@@ -42,7 +42,9 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
       if (turn.outcome === "left") await coordinator.withdraw(joined.standings);
       return turn;
     } catch (error) {
-      if (error instanceof SessionLostError && !options.signal.aborted) {
+      if (error instanceof SessionLostError) {
+        // Whoever has asked for the end gets it, though the session was faster.
+        options.signal.throwIfAborted();
         options.onRejoin?.();
         continue;
       }

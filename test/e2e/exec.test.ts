@@ -99,7 +99,7 @@ describe.each(STORES)("on %s", (kind) => {
     const other = fleet.node("web-02", {});
     const { code, stdout, stderr } = await other.run("exec", "backup", "--timeout", "0", "--", "echo", "ran");
     expect([code, stdout]).toEqual([75, ""]);
-    expect(lastLine(stderr)).toMatch(/^holdline: .*1st in line for backup; web-01: exec sh for /);
+    expect(lastLine(stderr)).toMatch(/^holdline: not waiting, 1st in line for backup; web-01: exec sh for /);
     const json = await other.run("--json", "exec", "backup", "--timeout", "0", "--", "echo", "ran");
     expect(json.code).toBe(75);
     expect(JSON.parse(json.stdout)).toEqual({ error: { code: "timed-out", message: expect.stringContaining("web-01: exec sh") as string, hint: null } });

@@ -26,6 +26,10 @@ import { parseZooKeeperUrl } from "./url.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./wire.js";
 
+// Whoever leaves a line wants to go. A server that is silent for so long is not waited for: the removal goes on without
+// the caller, and should the process end before it is done, the entry ends with the session.
+const WITHDRAW_PATIENCE_MS = 1_000;
+
 /**
  * Connects to an ensemble.
  * @param url see url.ts
@@ -191,11 +195,18 @@ class ZooKeeperCoordinator implements Coordinator {
     const [home] = homes;
     if (this.#closing !== null || home?.lost.aborted === true) return;
     if (home === undefined) return this.#sessions.retry(undefined, ({ wire }) => this.#removeEphemeral(wire, entries));
-    try {
-      await removeAll(home);
-    } catch (error) {
+    const removal = removeAll(home).catch((error: unknown) => {
       if (!isLoss(error)) throw fromWire(error);
       this.#cleanUp(home, removeAll);
+    });
+    let patience: NodeJS.Timeout | undefined;
+    const silence = new Promise<void>((resolve) => (patience = setTimeout(resolve, WITHDRAW_PATIENCE_MS)));
+    try {
+      await Promise.race([removal, silence]);
+      // Whatever still comes of it has nobody to be told to.
+      void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
+    } finally {
+      clearTimeout(patience);
     }
   }
 

@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import Libsql from "libsql";
 import { describe, expect, test } from "vitest";
 import { networkFileSystem } from "../../../src/coordinators/sqlite/file.js";
+import { openCoordinator } from "../../../src/coordinators/registry.js";
 import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { HoldlineError, UnreachableError } from "../../../src/locks/errors.js";
@@ -76,15 +77,16 @@ describe("a database's URL", () => {
     "sqlite://relative.db",
     "sqlite://host/path.db",
     "sqlite:/one/slash.db",
-    "sqlite:///directory/",
-    "sqlite:///a.db?mode=ro",
-    "sqlite:///a.db#x",
-    "sqlite:///broken%.db",
-    "sqlite:///nul%00.db",
+    "sqlite:///no/such/directory/",
+    "sqlite:///no/such/a.db?mode=ro",
+    "sqlite:///no/such/a.db#x",
+    "sqlite:///no/such/broken%.db",
+    "sqlite:///no/such/nul%00.db",
   ])("%s is refused before anything is touched", async (url) => {
-    const error: unknown = await openSqlite(url, TEST_OPTIONS).catch((refused: unknown) => refused);
+    // By the registry, through which alone a URL comes here.
+    const error: unknown = await openCoordinator(url, TEST_OPTIONS).catch((refused: unknown) => refused);
     expect(error).toBeInstanceOf(HoldlineError);
-    expect(error).toMatchObject({ code: "configuration", hint: expect.stringContaining("sqlite:///") as unknown });
+    expect(error).toMatchObject({ code: "configuration", message: expect.stringContaining("sqlite:///") as unknown });
   });
 });
 
