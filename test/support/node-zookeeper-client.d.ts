@@ -4,9 +4,16 @@ declare module "node-zookeeper-client" {
 
   type Callback<T> = (error: Error | null, result: T) => void;
 
+  export interface Acl {
+    readonly permission: number;
+    readonly id: { readonly scheme: string; readonly id: string };
+  }
+
   export interface Client extends EventEmitter {
     connect(): void;
     close(): void;
+    addAuthInfo(scheme: string, auth: Buffer): void;
+    getACL(path: string, callback: Callback<readonly Acl[]>): void;
     getSessionId(): Buffer;
     create(path: string, data: Buffer, callback: Callback<string>): void;
     create(path: string, data: Buffer, mode: number, callback: Callback<string>): void;

@@ -1,7 +1,7 @@
 // A plain ZooKeeper client for tests: to look at what Holdline has stored and to put there what others might. It knows
 // nothing of Holdline.
 import { once } from "node:events";
-import zookeeper, { type Client } from "node-zookeeper-client";
+import zookeeper, { type Acl, type Client } from "node-zookeeper-client";
 import { noteClosed, noteOpen } from "./leaks.js";
 import { within } from "./wait.js";
 import type { ServerAddress } from "./zookeeper-server.js";
@@ -22,12 +22,18 @@ export interface PlainClient {
   /** Sorted; empty where there is no such node. */
   children(path: string): Promise<readonly string[]>;
   remove(path: string): Promise<void>;
+  /** Who may do what with a node: `digest ops:… 31`, in the server's own words. */
+  acl(path: string): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-/** Connects to a server; resolves when there is a session. */
-export async function openPlainClient(server: ServerAddress): Promise<PlainClient> {
+/**
+ * Connects to a server; resolves when there is a session.
+ * @param credentials `user:password` for the digest scheme
+ */
+export async function openPlainClient(server: ServerAddress, credentials: string | null = null): Promise<PlainClient> {
   const client = zookeeper.createClient(`${server.host}:${server.port}`, { sessionTimeout: 10_000, spinDelay: 50 });
+  if (credentials !== null) client.addAuthInfo("digest", Buffer.from(credentials));
   const connected = once(client, "connected");
   client.connect();
   await within(connected, `a plain client's connection to ${server.host}:${server.port}`);
@@ -46,6 +52,7 @@ export async function openPlainClient(server: ServerAddress): Promise<PlainClien
       return stat ? (await call<string[]>((callback) => client.getChildren(path, callback))).sort() : [];
     },
     remove: async (path) => void (await call((callback) => client.remove(path, callback))),
+    acl: async (path) => (await call<readonly Acl[]>((callback) => client.getACL(path, callback))).map(({ id, permission }) => `${id.scheme} ${id.id} ${permission}`),
     close: () => closeClient(client),
   };
 }

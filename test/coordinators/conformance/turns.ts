@@ -177,6 +177,18 @@ export function describeTurns(stage: Stage): void {
       expect(tokens).toHaveLength(7);
     });
 
+    test("so has every next one in the same session, though none of them had to wait", async () => {
+      const coordinator = await stage.open();
+      const tokens: number[] = [];
+      for (let index = 0; index < 4; index += 1) {
+        const turn = await takeTurn(coordinator, draftFor("a"), { signal: new AbortController().signal });
+        if (turn.outcome !== "granted") throw new Error("not granted");
+        tokens.push(turn.fencingToken);
+        await coordinator.withdraw(turn.joined.standings);
+      }
+      expect(tokens).toEqual([...new Set(tokens)].sort((one, other) => one - other));
+    });
+
     test("a wait that is aborted leaves the line, and those behind move on", async () => {
       const [one, other, third] = (await sessions(3)) as [Coordinator, Coordinator, Coordinator];
       const holder = await takeDurably(one, "a");

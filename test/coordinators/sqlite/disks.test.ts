@@ -53,11 +53,8 @@ describe("a file that this user may not write", () => {
 
   test("a write-ahead log that another user has left", async () => {
     const failure = await refusedToNobody((path) => {
-      // As a root's holdline that was killed leaves it. What is there is in use, and must not be written to.
-      for (const name of [`${path}-wal`, `${path}-shm`]) {
-        if (!existsSync(name)) writeFileSync(name, "");
-        chmodSync(name, isRoot ? 0o600 : 0);
-      }
+      // As a root's holdline that was killed leaves it.
+      for (const name of [`${path}-wal`, `${path}-shm`]) writeFileSync(name, "", { mode: isRoot ? 0o600 : 0 });
     });
     expect(failure["message"]).toMatch(/cannot be opened|read-only|permission denied/);
   });

@@ -1,4 +1,5 @@
 // SQLite files for tests: a store of a test's own, contenders on it, and hands in its tables.
+import { copyFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,7 +69,7 @@ export async function freshPath(): Promise<string> {
   return join(await freshDirectory(), "holdline.db");
 }
 
-/** A database with a claim in it, closed. */
+/** A database with a history and a claim on "kept" in it, which no process has open. */
 export async function usedDatabase(): Promise<string> {
   const path = await freshPath();
   const coordinator = await openFor(path);
@@ -80,7 +81,10 @@ export async function usedDatabase(): Promise<string> {
   await coordinator.close();
   // Everything into the main file, where the tests below do their harm.
   meddle(path, (db) => db.pragma("wal_checkpoint(TRUNCATE)"));
-  return path;
+  // A connection is really closed when the garbage collector comes: only a copy is free of those of this process.
+  const copy = await freshPath();
+  copyFileSync(path, copy);
+  return copy;
 }
 
 /** Does something to a database behind Holdline's back. */

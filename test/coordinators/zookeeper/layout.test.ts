@@ -2,11 +2,23 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { claimPrefix, decodeName, encodeName, orderClaims, orderRecords, parseClaimName, segmentsAmong } from "../../../src/coordinators/zookeeper/layout.js";
+import {
+  claimPrefix,
+  decodeName,
+  encodeName,
+  orderClaims,
+  orderRecords,
+  parseClaimName,
+  segmentsAmong,
+} from "../../../src/coordinators/zookeeper/layout.js";
 import { lockNameProblem } from "../../../src/locks/names.js";
 
 const names = fc
-  .oneof(fc.string({ unit: "grapheme" }), fc.string(), fc.constantFrom("lock-0000000001", "_c_x-lock-0000000001", "_h_0000000001", "a/b", "%41", "x__lock__0000000001"))
+  .oneof(
+    fc.string({ unit: "grapheme" }),
+    fc.string(),
+    fc.constantFrom("lock-0000000001", "_c_x-lock-0000000001", "_h_0000000001", "a/b", "%41", "x__lock__0000000001"),
+  )
   .filter((name) => lockNameProblem(name) === null);
 
 describe("a lock's name as a path", () => {
@@ -49,7 +61,12 @@ describe("a claim's node name", () => {
 
   test("of foreign recipes is an exclusive claim; Curator's readers share", () => {
     const uuid = randomUUID();
-    for (const name of [`_c_${uuid}-lock-0000000001`, "lock-0000000001", `${uuid.replaceAll("-", "")}__lock__0000000001`, `_c_${uuid}-__WRIT__0000000001`]) {
+    for (const name of [
+      `_c_${uuid}-lock-0000000001`,
+      "lock-0000000001",
+      `${uuid.replaceAll("-", "")}__lock__0000000001`,
+      `_c_${uuid}-__WRIT__0000000001`,
+    ]) {
       expect(parseClaimName(name), name).toMatchObject({ id: null, key: null, slots: 1, sequence: 1 });
     }
     const readers = [`_c_${uuid}-__READ__0000000001`, `_c_${randomUUID()}-__READ__0000000002`].map(parseClaimName);

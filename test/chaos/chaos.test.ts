@@ -1,0 +1,50 @@
+// Chaos as a test: two minutes of it, and a verdict that is known to see what it is to see.
+import { describe, expect, test } from "vitest";
+import { canStartServers } from "../support/zookeeper-server.js";
+import { campaign } from "./campaign.js";
+import { LOCKS } from "./fleet.js";
+import type { ChaosLock } from "./verdict.js";
+import { judgeHistory, judgeLock, parseLog } from "./verdict.js";
+
+const MINUTES = 2;
+
+test("two minutes of a nemesis violate nothing", { timeout: 420_000 }, async ({ skip }) => {
+  if (!(await canStartServers())) skip("an ensemble needs a local installation of ZooKeeper");
+  const report = await campaign({ minutes: MINUTES, nodes: 12 });
+  expect(report.violations, `the evidence is in ${report.evidence}`).toEqual([]);
+  expect(report.actionsRun).toBeGreaterThan(20);
+});
+
+describe("the verdict", () => {
+  const [mutex, slots, racks, exec] = LOCKS as readonly [ChaosLock, ChaosLock, ChaosLock, ChaosLock];
+  const log = (...lines: readonly string[]) => parseLog(lines.join("\n"));
+
+  test("is that all is well when it is", () => {
+    expect(judgeLock(mutex, log("start mutex a 1 10", "end mutex a 1 10", "start mutex b 2 11", "end mutex b 2 11"))).toEqual([]);
+    expect(judgeLock(slots, log("start slots a 1 10", "start slots b 2 11", "start slots c 3 12"))).toEqual([]);
+    expect(judgeLock(racks, log("start racks r0 1 10", "start racks r2 2 11", "end racks r0 1 10"))).toEqual([]);
+    // Adopted: what ran under the claim was ended without a word.
+    expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex a 1 12", "end mutex a 1 12"))).toEqual([]);
+  });
+
+  test("sees two at once, a fourth in three slots, and two racks", () => {
+    expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex b 2 11"))).toHaveLength(1);
+    expect(judgeLock(slots, log("start slots a 1 1", "start slots b 2 2", "start slots c 3 3", "start slots d 4 4"))).toHaveLength(1);
+    expect(judgeLock(racks, log("start racks r0 1 10", "start racks r1 2 11"))).toHaveLength(1);
+    expect(judgeLock(exec, log("overlap exec a 1 10"))).toHaveLength(1);
+  });
+
+  test("sees a token that does not grow", () => {
+    expect(judgeLock(mutex, log("start mutex a 1 10", "end mutex a 1 10", "start mutex b 2 9"))).toHaveLength(1);
+    expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex a 1 10"))).toHaveLength(1);
+  });
+
+  test("sees a claim whose end nobody knows, and one that ended twice", () => {
+    const owner = { node: "a", principal: "p", action: "work", process: null };
+    const record = { lock: "mutex", claim: "1", owner, event: "released" as const, by: "p", reason: null, claimedAt: 0, endedAt: 1, data: null };
+    const lines = log("start mutex a 1 10", "end mutex a 1 10");
+    expect(judgeHistory(LOCKS, lines, [record])).toEqual([]);
+    expect(judgeHistory(LOCKS, lines, [])).toHaveLength(1);
+    expect(judgeHistory(LOCKS, lines, [record, record])).toHaveLength(1);
+  });
+});

@@ -1,0 +1,25 @@
+// `npm run chaos -- --minutes N [--nodes N]`: a chaos campaign with its report. Exits 1 when anything was violated.
+import { parseArgs } from "node:util";
+import { campaign } from "./campaign.js";
+
+const { values } = parseArgs({ options: { minutes: { type: "string", default: "1" }, nodes: { type: "string", default: "12" } } });
+const minutes = Number(values.minutes);
+const nodes = Number(values.nodes);
+if (!(minutes > 0) || !Number.isSafeInteger(nodes) || nodes < 4) {
+  process.stderr.write("usage: npm run chaos -- [--minutes N] [--nodes N, at least 4]\n");
+  process.exit(64);
+}
+const report = await campaign({ minutes, nodes });
+const row = (name: string, value: string | number): string => `${name.padEnd(24)} ${value}\n`;
+const counts = (of: Readonly<Record<string, number>>): string => Object.entries(of).map(([name, count]) => `${name} ${count}`).join(", ");
+process.stdout.write(
+  row("minutes", report.minutes) +
+    row("faults injected", counts(report.faults)) +
+    row("actions run", report.actionsRun) +
+    row("exit codes", counts(report.exitCodes)) +
+    row("longest time stuck", `${report.longestStuckMs} ms`) +
+    row("violations", report.violations.length),
+);
+for (const violation of report.violations) process.stdout.write(`  ${violation}\n`);
+if (report.evidence !== null) process.stdout.write(row("evidence", report.evidence));
+process.exit(report.violations.length === 0 ? 0 : 1);

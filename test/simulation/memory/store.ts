@@ -1,0 +1,304 @@
+// The in-memory store: queues, sessions, liveness entries and history, as a server has them. Every method is one
+// transaction. It knows nothing of messages on the way; link.ts carries those, and coordinator.ts is the client.
+import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
+import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
+import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
+
+/** An entry of a queue. `record` is `null` for garbage. */
+export interface StoredEntry {
+  readonly lock: string;
+  readonly ref: string;
+  readonly id: string;
+  /** The session that an ephemeral entry belongs to; `null` for a durable one. */
+  session: string | null;
+  record: ClaimRecord | null;
+  /** The transaction that wrote it last: never the same twice, so that an unchanged revision is an unchanged entry. */
+  revision: number;
+  since: number;
+  fencingToken: number | null;
+}
+
+/** Who is told of each transaction, after it, with the name of the client that asked for it. */
+export interface StoreObserver {
+  joined(entries: readonly StoredEntry[], by: string): void;
+  settled(entries: readonly StoredEntry[], by: string): void;
+  adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void;
+  updated(entries: readonly StoredEntry[], by: string): void;
+  /** @param ending `null` for an ephemeral entry that was withdrawn or has ended with its session */
+  left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void;
+}
+
+/** What wakes a waiter: one of the entries `refs` has left. */
+export interface Watch {
+  readonly lock: string;
+  readonly refs: readonly string[];
+  wake(gone: readonly string[]): void;
+}
+
+/** The session named by a request is no longer there. */
+export class SessionExpired extends Error {}
+
+const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };
+
+export class MemoryStore {
+  /** Counts transactions, as ZooKeeper's zxid does: revisions and fencing tokens are taken from it. */
+  transactions = 0;
+  /** Who asks; set by whoever carries a request. */
+  actor = "";
+  observer: StoreObserver | null = null;
+  readonly #now: () => number;
+  readonly #locks = new Map<string, StoredEntry[]>();
+  readonly #sessions = new Map<string, () => void>();
+  /** Claim to session. */
+  readonly #liveness = new Map<string, string>();
+  readonly #history: (HistoryRecord | { readonly lock: string; readonly garbage: true })[] = [];
+  readonly #watches = new Set<Watch>();
+
+  /** @param now milliseconds since 1970 */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return Math.floor(this.#now());
+  }
+
+  /** @param onExpired told when the session ends otherwise than by `closeSession` */
+  openSession(onExpired: () => void): string {
+    this.transactions += 1;
+    const id = `s${this.transactions}`;
+    this.#sessions.set(id, onExpired);
+    return id;
+  }
+
+  hasSession(id: string): boolean {
+    return this.#sessions.has(id);
+  }
+
+  closeSession(id: string): void {
+    if (!this.#sessions.delete(id)) return;
+    for (const [claim, session] of this.#liveness) if (session === id) this.#liveness.delete(claim);
+    for (const queue of [...this.#locks.values()]) this.#remove(queue.filter(({ session }) => session === id), null);
+  }
+
+  expireSession(id: string): void {
+    const onExpired = this.#sessions.get(id);
+    if (onExpired === undefined) return;
+    this.closeSession(id);
+    onExpired();
+  }
+
+  join(session: string, draft: Draft): Standing[] {
+    if (!this.hasSession(session)) throw new SessionExpired();
+    const found = draft.locks.map((lock) => this.#queue(lock).find((entry) => entry.id === draft.id && entry.session === session));
+    if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry));
+    for (const lock of draft.locks) {
+      // What an earlier session left is dead, and must not stand in the new one's way.
+      this.#remove(this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null), null);
+    }
+    this.transactions += 1;
+    const { owner, key, slots, reason, data } = draft;
+    const record: ClaimRecord = { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+    const entries = draft.locks.map((lock) => this.#append(lock, draft.id, session, record));
+    this.observer?.joined(entries, this.actor);
+    return entries.map((entry) => this.#standingOf(entry));
+  }
+
+  standing(entry: Entry): Standing {
+    const found = this.#find(entry);
+    if (found === undefined) throw new ClaimLostError(`the claim was taken out of the queue of ${entry.lock}`);
+    return this.#standingOf(found);
+  }
+
+  /** Those of `refs` that have left; where there are none, `watch` is set. */
+  departed(watch: Watch): readonly string[] {
+    const queue = this.#queue(watch.lock);
+    const gone = watch.refs.filter((ref) => !queue.some((entry) => entry.ref === ref));
+    if (gone.length === 0) this.#watches.add(watch);
+    return gone;
+  }
+
+  unwatch(watch: Watch): void {
+    this.#watches.delete(watch);
+  }
+
+  settle(session: string, draft: Draft, places: readonly Entry[], record: ClaimRecord): Settled {
+    const entries = places.map((place) => this.#find(place));
+    if (entries.every((entry) => entry !== undefined && entry.session === null && entry.id === draft.id)) {
+      return settledOf(entries as StoredEntry[]);
+    }
+    if (!this.hasSession(session)) throw new SessionLostError("the claim went with its session");
+    if (entries.some((entry) => entry === undefined)) throw new ClaimLostError("the claim was taken out of the queue");
+    const own = entries as StoredEntry[];
+    this.transactions += 1;
+    for (const entry of own) this.#write(entry, { session: null, record, fencingToken: this.transactions, since: this.now() });
+    this.#liveness.set(draft.id, session);
+    this.observer?.settled(own, this.actor);
+    return settledOf(own);
+  }
+
+  adopt(session: string, id: string, read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
+    const entries = this.#asRead(read);
+    if (typeof entries === "string") return entries;
+    if (!this.hasSession(session)) throw new SessionExpired();
+    const before = entries.map((entry) => ({ ...entry }));
+    this.transactions += 1;
+    for (const entry of entries) this.#write(entry, { record, fencingToken: this.transactions });
+    this.#liveness.set(id, session);
+    this.observer?.adopted(entries, before, this.actor);
+    return settledOf(entries);
+  }
+
+  update(read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
+    const entries = this.#asRead(read);
+    if (typeof entries === "string") return entries;
+    this.transactions += 1;
+    for (const entry of entries) this.#write(entry, { record });
+    this.observer?.updated(entries, this.actor);
+    return settledOf(entries);
+  }
+
+  leave(id: string, read: readonly Entry[], ending: Ending, historyKeep: number): WriteOutcome {
+    const entries = this.#asRead(read);
+    if (typeof entries === "string") return entries;
+    this.#remove(entries, ending);
+    for (const { lock, record, since } of entries) {
+      const { owner, data } = record ?? { owner: NOBODY, data: null };
+      this.#history.unshift({ ...ending, lock, claim: id, owner, data, claimedAt: since, endedAt: this.now() });
+      this.#trim(lock, historyKeep);
+    }
+    if (![...this.#locks.values()].some((queue) => queue.some((entry) => entry.id === id))) this.#liveness.delete(id);
+    return "done";
+  }
+
+  /** Puts a liveness entry back where the claim is still the one that was settled or adopted with `token`. */
+  revive(session: string, id: string, places: readonly Entry[], token: number): void {
+    if (!this.hasSession(session)) throw new SessionExpired();
+    const owned = places.every((place) => this.#find(place)?.fencingToken === token);
+    if (owned) this.#liveness.set(id, session);
+  }
+
+  withdraw(places: readonly Entry[]): void {
+    const entries = places.map((place) => this.#find(place)).filter((entry) => entry !== undefined && entry.session !== null);
+    this.#remove(entries as StoredEntry[], null);
+  }
+
+  /** Takes out what a join that nobody waits for has left. */
+  withdrawDraft(draft: Draft): void {
+    for (const lock of draft.locks) this.#remove(this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null), null);
+  }
+
+  queue(lock: string, first: number): readonly Claim[] {
+    return this.#queue(lock)
+      .slice(0, first)
+      .map((entry) => this.#claimOf(entry));
+  }
+
+  list(): readonly string[] {
+    return [...this.#locks.keys()].sort();
+  }
+
+  history(lock: string | null, limit: number): readonly HistoryRecord[] {
+    const own = this.#history.filter((record) => lock === null || record.lock === lock);
+    return own.filter((record): record is HistoryRecord => !("garbage" in record)).slice(0, limit);
+  }
+
+  /** Every entry of every queue, as it is stored. */
+  entries(): StoredEntry[] {
+    return [...this.#locks.values()].flat();
+  }
+
+  /** A queue as it is stored. */
+  stored(lock: string): readonly StoredEntry[] {
+    return this.#queue(lock);
+  }
+
+  isLive(claim: string): boolean {
+    return this.#liveness.has(claim);
+  }
+
+  plantGarbage(lock: string): void {
+    this.transactions += 1;
+    this.#append(lock, `garbage-${this.transactions}`, "nobody's", null);
+  }
+
+  plantGarbageHistory(lock: string): void {
+    this.#history.unshift({ lock, garbage: true });
+  }
+
+  #queue(lock: string): readonly StoredEntry[] {
+    return this.#locks.get(lock) ?? [];
+  }
+
+  #append(lock: string, id: string, session: string, record: ClaimRecord | null): StoredEntry {
+    const queue = this.#locks.get(lock) ?? [];
+    const ref = `${lock}:${this.transactions}`;
+    const entry = { lock, ref, id, session, record, revision: this.transactions, since: this.now(), fencingToken: null };
+    queue.push(entry);
+    this.#locks.set(lock, queue);
+    return entry;
+  }
+
+  #write(entry: StoredEntry, changes: Partial<StoredEntry>): void {
+    Object.assign(entry, changes, { revision: this.transactions });
+  }
+
+  #remove(entries: readonly StoredEntry[], ending: Ending | null): void {
+    if (entries.length === 0) return;
+    this.transactions += 1;
+    for (const { lock, ref } of entries) {
+      const queue = this.#queue(lock).filter((entry) => entry.ref !== ref);
+      if (queue.length === 0) this.#locks.delete(lock);
+      else this.#locks.set(lock, queue);
+    }
+    this.observer?.left(entries, ending, this.actor);
+    for (const watch of [...this.#watches]) {
+      const gone = entries.filter(({ lock, ref }) => lock === watch.lock && watch.refs.includes(ref)).map(({ ref }) => ref);
+      if (gone.length === 0) continue;
+      this.#watches.delete(watch);
+      watch.wake(gone);
+    }
+  }
+
+  #trim(lock: string, keep: number): void {
+    const own = this.#history.filter((record) => record.lock === lock && !("garbage" in record));
+    for (const record of own.slice(keep)) this.#history.splice(this.#history.indexOf(record), 1);
+  }
+
+  #find({ lock, ref }: { readonly lock: string; readonly ref: string }): StoredEntry | undefined {
+    return this.#queue(lock).find((entry) => entry.ref === ref);
+  }
+
+  #asRead(read: readonly Entry[]): StoredEntry[] | "gone" | "changed" {
+    const entries = read.map((entry) => this.#find(entry));
+    if (entries.some((entry) => entry === undefined)) return "gone";
+    const isAsRead = entries.every((entry, index) => entry?.revision === read[index]?.revision && entry?.session === null);
+    return isAsRead ? (entries as StoredEntry[]) : "changed";
+  }
+
+  #standingOf({ lock, ref, revision }: StoredEntry): Standing {
+    const ahead = [];
+    for (const entry of this.#queue(lock)) {
+      if (entry.ref === ref) break;
+      ahead.push({ ref: entry.ref, key: entry.record?.key ?? null, slots: entry.record?.slots ?? 1 });
+    }
+    return { lock, ref, revision, ahead };
+  }
+
+  #claimOf(entry: StoredEntry): Claim {
+    const { lock, ref, id, session, revision, since, fencingToken } = entry;
+    const durable = session === null;
+    const record = entry.record ?? UNREADABLE;
+    return { ...record, lock, ref, id, revision, since, durable, alive: !durable || this.#liveness.has(id), fencingToken };
+  }
+}
+
+/** What is said of an entry that cannot be read: an exclusive claim of somebody else. */
+const UNREADABLE: ClaimRecord = { owner: NOBODY, key: null, slots: 1, made: null, expiresAt: null, reason: null, data: null, failure: null };
+
+function settledOf(entries: readonly StoredEntry[]): Settled {
+  return {
+    entries: entries.map(({ lock, ref, revision }) => ({ lock, ref, revision })),
+    fencingToken: Math.max(...entries.map(({ fencingToken }) => fencingToken ?? 0)),
+  };
+}
