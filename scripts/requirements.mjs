@@ -1,12 +1,21 @@
-// What the tests need of the machine beside npm's packages: a ZooKeeper and `ps`. Which ZooKeeper the tests then take is
-// test/support/zookeeper-install.ts's choice; here it is only seen to that there is one.
+// What the tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it can
+// be had: foreign clients of ZooKeeper's locks. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
+// choice; here it is only seen to that there is one.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { root } from "./packages.mjs";
 
 /** Debian's packages, and Ubuntu's: `zookeeper` alone would also do with a Java that cannot run it. */
 const ZOOKEEPER_PACKAGES = ["zookeeper", "default-jre-headless"];
 const PS_PACKAGE = "procps";
+
+/** Without these the tests with foreign clients are skipped, with a word: they are no reason to fail. */
+const KAZOO_PACKAGE = "python3-kazoo";
+/** Curator, what it logs with, and the compiler that its program in source form needs. */
+const CURATOR_PACKAGES = ["libcurator-recipes-java", "libslf4j-java", "default-jdk-headless"];
+/** There after they could not be had, so that not every run waits for apt-get to fail again; `npm ci` removes it. */
+const WITHOUT_FOREIGN = join(root, "node_modules/.cache/holdline-test/without-foreign-clients");
 
 /**
  * Sees to it that there are a ZooKeeper and `ps`; whoever names a ZooKeeper of their own gets nothing installed. Throws with
@@ -20,6 +29,24 @@ export function ensureRequirements() {
 
   if (!hasProgram("ps")) throw new Error(`"ps" is needed and not there; on Debian and Ubuntu: apt-get install ${PS_PACKAGE}`);
   if (!hasZooKeeper() && !hasDocker()) throw new Error(WITHOUT_ZOOKEEPER);
+  installForeignClients();
+}
+
+/** By themselves, so that a package which this system does not have is no harm to those that are needed. */
+function installForeignClients() {
+  const missing = missingForeignClients();
+  if (missing.length === 0 || process.env.HOLDLINE_TEST_ZOOKEEPER || !canUseApt() || existsSync(WITHOUT_FOREIGN)) return;
+  install(missing);
+  if (missingForeignClients().length === 0) return;
+  mkdirSync(dirname(WITHOUT_FOREIGN), { recursive: true });
+  writeFileSync(WITHOUT_FOREIGN, "");
+}
+
+function missingForeignClients() {
+  const missing = [];
+  if (!existsSync("/usr/lib/python3/dist-packages/kazoo")) missing.push(KAZOO_PACKAGE);
+  if (!existsSync("/usr/share/java/curator-recipes.jar") || !hasProgram("javac")) missing.push(...CURATOR_PACKAGES);
+  return missing;
 }
 
 const WITHOUT_ZOOKEEPER = `the tests need a real ZooKeeper, and there is none. Do one of these and start them again:

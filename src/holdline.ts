@@ -33,7 +33,7 @@ export interface LockOptions {
   readonly key?: string | null;
   /** How many claims may be held at once: by default 1 without a key, no limit with one. */
   readonly slots?: number;
-  /** How long to wait for the turn, in milliseconds; for ever by default. */
+  /** How long to wait for the turn, in milliseconds; for ever by default. 0: do not wait. */
   readonly timeoutMs?: number;
   /** Ends the wait; the claim is withdrawn, and the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -105,7 +105,8 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   const node = options.node ?? hostname();
   const owner: Owner = { node, principal: options.principal ?? `${userInfo().username}@${node}`, action: null, process: processes.self };
   return {
-    withLock: (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
+    // Async, so that a wrong name rejects as everything else does.
+    withLock: async (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
     async locks() {
       const names = await coordinator.list();
       const queues = await Promise.all(names.map((name) => coordinator.queue(name)));
@@ -138,17 +139,22 @@ async function withLock<T>(coordinator: Coordinator, draft: Draft, options: Lock
 async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutMs, signal }: LockOptions) {
   const late = new AbortController();
   const over = new AbortController();
-  if (timeoutMs !== undefined) {
+  const tooLate = (): TimedOutError => new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
+  if (timeoutMs !== undefined && timeoutMs > 0) {
     createClock()
       .sleep(timeoutMs, over.signal)
       .then(
-        () => late.abort(new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`)),
+        () => late.abort(tooLate()),
         () => undefined, // The turn came first.
       );
   }
   try {
-    const turn = await takeTurn(coordinator, draft, { signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]) });
-    if (turn.outcome === "left") throw new HoldlineError("bug", "the claim left the line unasked");
+    const turn = await takeTurn(coordinator, draft, {
+      signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]),
+      // Without any time to wait there is still time to ask: a free lock is had.
+      ...(timeoutMs === 0 ? { look: () => Promise.resolve("leave" as const) } : {}),
+    });
+    if (turn.outcome === "left") throw tooLate();
     return turn;
   } finally {
     over.abort();

@@ -1,8 +1,8 @@
 // Bad input as users meet it: one clear line, the right exit code, and nothing touched.
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
 import { freshDirectory } from "../support/roots.js";
 import { within } from "../support/wait.js";
@@ -10,12 +10,16 @@ import { type Ended, PROGRAM, startCli } from "./fleet.js";
 
 failOnLeaks();
 
+// To root every file is readable.
+const UNPRIVILEGED = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+const canRunUnprivileged = spawnSync(process.execPath, [PROGRAM, "--version"], UNPRIVILEGED).status === 0;
+
 const GOOD = "actions:\n  restart-nginx: { command: [touch, ran] }\n";
 
 describe("a configuration that is wrong: 78", () => {
-  test.each<[what: string, text: string, words: RegExp, hint?: RegExp]>([
-    ["an unknown key", `acquier: { timeout: 30 s }\n${GOOD}`, /:1: acquier: .*unknown.*did you mean acquire\?/i],
-    ["an unknown key of an action", "actions:\n  a:\n    comand: [true]\n", /:3: actions\.a\.comand: .*unknown.*did you mean command\?/i],
+  test.each<[what: string, text: string, words: RegExp]>([
+    ["an unknown key", `acquier: { timeout: 30 s }\n${GOOD}`, /:1: acquier: is an unknown key; did you mean "acquire"\?/],
+    ["an unknown key of an action", "actions:\n  a:\n    command: [touch, ran]\n    timout: 5 s\n", /:4: actions\.a\.timout: is an unknown key; did you mean "timeout"\?/],
     ["an empty command", "actions:\n  a: { command: [] }\n", /:2: actions\.a\.command: must not be empty; right would be such as \[systemctl/],
     ["a command that names no program", 'actions:\n  a: { command: [""] }\n', /:2: actions\.a\.command: must begin with the name of a program/],
     ["an empty shell text", 'actions:\n  a: { shell: " " }\n', /:2: actions\.a\.shell: must not be empty/],
@@ -27,7 +31,7 @@ describe("a configuration that is wrong: 78", () => {
     ["a duration that is no number", `release_timeout: soon\n${GOOD}`, /:1: release_timeout: .*a number of seconds/],
     ["a lock name of 300 bytes", `actions:\n  a: { command: [touch, ran], lock: ${"x".repeat(300)} }\n`, /actions\.a\.lock: .*300 bytes, and 255 is the most/],
     ['a lock name with ".."', "actions:\n  a: { command: [touch, ran], lock: a/../b }\n", /actions\.a\.lock: .*"\.\."/],
-    ["a coordinator URL with a typo in its scheme", `coordinator: zookeper://zk1:2181/x\n${GOOD}`, /:1: coordinator: has the unknown scheme "zookeper:\/\/"; did you mean zookeeper\?/],
+    ["a coordinator URL with a typo in its scheme", `coordinator: zookeper://zk1:2181/x\n${GOOD}`, /:1: coordinator: has the unknown scheme "zookeper:\/\/"; did you mean "zookeeper"\?/],
     ["a coordinator URL with a port that is none", `coordinator: zookeeper://zk1:218l/x\n${GOOD}`, /:1: coordinator: has the server "zk1:218l"/],
     ["a coordinator URL that is none", `coordinator: zk1:2181\n${GOOD}`, /:1: coordinator: must be a URL such as zookeeper:/],
     ["a wrong type", `skip_coordination: perhaps\n${GOOD}`, /:1: skip_coordination: /],
@@ -37,7 +41,7 @@ describe("a configuration that is wrong: 78", () => {
   ])("%s", async (_what, text, words) => {
     const place = await openPlace();
     writeFileSync(place.config, text);
-    for (const args of [["run"], ["check"], ["locks"], ["exec", "x", "--", "touch", "ran"]]) {
+    for (const args of [["run"], ["exec", "x", "--", "touch", "ran"]]) {
       place.untouched(await place.run("-c", place.config, ...args), { code: 78, words });
     }
     const json = await place.run("-c", place.config, "run", "--json");
@@ -65,21 +69,23 @@ describe("a configuration that is wrong: 78", () => {
 
   test("a file that is not there, when it was named", async () => {
     const place = await openPlace();
-    place.untouched(await place.run("-c", "elsewhere.yaml", "run"), { code: 78, words: /elsewhere\.yaml.*does not exist/ });
+    place.untouched(await place.run("-c", "elsewhere.yaml", "run"), { code: 78, words: /elsewhere\.yaml: there is no such file/ });
   });
 
-  test.skipIf(!mayBecomeNobody())("a file that is not readable", async () => {
+  test.skipIf(!canRunUnprivileged)("a file that is not readable", async () => {
     const place = await openPlace();
     writeFileSync(place.config, GOOD);
     chmodSync(place.config, 0o000);
-    const argv = [PROGRAM, "-c", place.config, "run"];
-    place.untouched(await place.run(...(process.getuid?.() === 0 ? asNobody(argv) : argv.slice(1))), { code: 78, words: /holdline\.yaml.*not readable|holdline\.yaml.*may not be read/ });
+    chmodSync(dirname(place.config), 0o755);
+    const env = { PATH: process.env["PATH"], HOLDLINE_STATE_DIR: join(dirname(place.config), "state") };
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, "-c", place.config, "run"], { ...UNPRIVILEGED, env, encoding: "utf8" });
+    place.untouched({ code: status, signal: null, stdout, stderr }, { code: 78, words: /holdline\.yaml: cannot be read/ });
   });
 
   test.each([
     ["a typo in a variable's name", { HOLDLINE_COORDINATR: "zookeeper://zk1/x" }, /^holdline: HOLDLINE_COORDINATR: is an unknown variable; did you mean HOLDLINE_COORDINATOR\?/],
     ["a variable with a bad duration", { HOLDLINE_ACQUIRE_TIMEOUT: "soon" }, /^holdline: HOLDLINE_ACQUIRE_TIMEOUT: /],
-    ["a variable with a bad URL", { HOLDLINE_COORDINATOR: "zk1:2181" }, /^holdline: HOLDLINE_COORDINATOR: must be a URL/],
+    ["a variable with a bad URL", { HOLDLINE_COORDINATOR: "zk1:2181" }, /^holdline: HOLDLINE_COORDINATOR: .*must be a URL/],
   ])("%s", async (_what, env, words) => {
     const place = await openPlace(env);
     writeFileSync(place.config, GOOD);
@@ -88,7 +94,7 @@ describe("a configuration that is wrong: 78", () => {
 
   test("--coordinator with a typo", async () => {
     const place = await openPlace();
-    place.untouched(await place.run("--coordinator", "sqllite:///tmp/x.db", "locks"), { code: 78, words: /^holdline: --coordinator: has the unknown scheme "sqllite:\/\/"; did you mean sqlite\?/ });
+    place.untouched(await place.run("--coordinator", "sqllite:///tmp/x.db", "locks"), { code: 78, words: /^holdline: --coordinator: has the unknown scheme "sqllite:\/\/"; did you mean "sqlite"\?/ });
   });
 });
 
@@ -97,7 +103,7 @@ describe("a command line that is wrong: 64", () => {
     ["no command", [], /^holdline: no command was given/, /holdline --help/],
     ["an unknown command", ["rnu"], /^holdline: unknown command 'rnu'/, /Did you mean run\?/],
     ["an unknown option", ["run", "--jsno"], /^holdline: unknown option '--jsno'/, /Did you mean --json\?/],
-    ["an action that does not exist", ["run", "restart-ngnix"], /^holdline: unknown action "restart-ngnix"/, /did you mean restart-nginx\?/i],
+    ["an action that does not exist", ["run", "restart-ngnix"], /^holdline: unknown action "restart-ngnix"/, /did you mean "restart-nginx"\?/],
     ["one among others", ["run", "restart-nginx", "reload"], /^holdline: unknown action "reload"/],
     ["a lock name of 300 bytes", ["exec", "x".repeat(300), "--", "touch", "ran"], /^holdline: the lock name "x{60}…" has 300 bytes, and 255 is the most/],
     ["a lock name of 300 bytes in few letters", ["locks", "ä".repeat(150)], /has 300 bytes/],
@@ -125,10 +131,7 @@ async function openPlace(env: Readonly<Record<string, string>> = {}) {
   const home = join(directory, "home");
   mkdirSync(home);
   const config = join(directory, "holdline.yaml");
-  const around = { HOME: home, XDG_STATE_HOME: join(home, "state"), XDG_CONFIG_HOME: join(home, "config"), ...env };
-  // Root has its own place, which must not be made by a run that failed; a run that was right may have made it before.
-  const root = "/var/lib/holdline";
-  const was = existsSync(root) ? readdirSync(root).sort() : null;
+  const around = { HOME: home, XDG_CONFIG_HOME: join(home, "config"), HOLDLINE_STATE_DIR: join(directory, "state"), ...env };
   return {
     config,
     run: (...args: readonly string[]) => within(startCli(args, directory, around).ended, `holdline ${args.join(" ")}`),
@@ -143,8 +146,6 @@ async function openPlace(env: Readonly<Record<string, string>> = {}) {
       expect(ended.stderr, "a stack trace").not.toMatch(/^\s+at .*[:(]/m);
       expect(readdirSync(directory).filter((name) => name !== "holdline.yaml")).toEqual(["home"]);
       expect(readdirSync(home)).toEqual([]);
-      expect(existsSync(root) ? readdirSync(root).sort() : null).toEqual(was);
     },
   };
 }
-

@@ -52,7 +52,10 @@ export async function openPlainClient(server: ServerAddress, credentials: string
       return stat ? (await call<string[]>((callback) => client.getChildren(path, callback))).sort() : [];
     },
     remove: async (path) => void (await call((callback) => client.remove(path, callback))),
-    acl: async (path) => (await call<readonly Acl[]>((callback) => client.getACL(path, callback))).map(({ id, permission }) => `${id.scheme} ${id.id} ${permission}`),
+    acl: async (path) =>
+      (await call<readonly Acl[]>((callback) => client.getACL(path, callback))).map(
+        ({ id, permission }) => `${id.scheme} ${id.id} ${permission}`,
+      ),
     close: () => closeClient(client),
   };
 }

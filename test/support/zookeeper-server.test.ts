@@ -35,7 +35,7 @@ test.skipIf(!canStart)("a frozen server keeps its connections and answers nothin
   const ensemble = await startEnsemble();
   onTestFinished(() => ensemble.close());
   const [server] = ensemble.servers as readonly [ZooKeeperServer];
-  server.freeze();
+  await server.freeze();
   await expect(fourLetter(server, "ruok")).rejects.toThrow(/did not answer/);
   server.thaw();
   await until(async () => (await fourLetter(server, "ruok")) === "imok", "the thawed server to answer");

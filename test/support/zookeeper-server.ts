@@ -3,10 +3,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, openSync, closeSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
+import { freePorts } from "./ports.js";
 import { findLocalInstall, type LocalInstall, missingZooKeeper, withoutOrphans } from "./zookeeper-install.js";
 import { until } from "./wait.js";
 
@@ -25,8 +26,8 @@ export interface ZooKeeperServer extends ServerAddress {
   stop(): Promise<void>;
   /** SIGKILL; resolves when the process is gone. Its data stay. */
   kill(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing answers. */
-  freeze(): void;
+  /** SIGSTOP: connections stay open and nothing answers. Resolves when the whole process has stopped. */
+  freeze(): Promise<void>;
   /** SIGCONT. */
   thaw(): void;
   /** Starts it again on the same port with the same data, after `stop` or `kill`, and waits until it serves. */
@@ -147,20 +148,6 @@ async function start(servers: readonly LocalServer[]): Promise<void> {
   }
 }
 
-/** Ports that were free a moment ago, held together so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const listeners = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const listener = createServer().listen(0, "127.0.0.1");
-      await once(listener, "listening");
-      return listener;
-    }),
-  );
-  const ports = listeners.map((listener) => (listener.address() as { port: number }).port);
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
-  return ports;
-}
-
 //   stopped → (launch) running ⇄ frozen → (stop, kill) stopped → (close) removed
 class LocalServer implements ZooKeeperServer {
   readonly host = "127.0.0.1";
@@ -255,8 +242,15 @@ class LocalServer implements ZooKeeperServer {
     await this.#end("SIGKILL");
   }
 
-  freeze(): void {
-    this.#child?.kill("SIGSTOP");
+  async freeze(): Promise<void> {
+    const { pid } = this;
+    if (pid === null) return;
+    process.kill(pid, "SIGSTOP");
+    // Its threads stop one by one.
+    const states = async () =>
+      Promise.all((await readdir(`/proc/${pid}/task`)).map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")));
+    if (process.platform === "linux")
+      await until(async () => (await states()).every((stat) => / [Tt] /.test(stat)), "all threads to stop");
   }
 
   thaw(): void {

@@ -1,7 +1,7 @@
 // Databases that this user may not write, and disks that are read-only or full. These need another user, or a file
 // system of the test's own, and so a process of its own.
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../support/leaks.js";

@@ -1,16 +1,6 @@
 // Database files that cannot be used, and what happens to a file in use: a clear error with the path, what is wrong and
 // what to do, and never a lost claim.
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import Libsql from "libsql";
 import { describe, expect, test } from "vitest";

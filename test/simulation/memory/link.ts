@@ -99,7 +99,9 @@ export class Link {
   }
 
   freeze(): void {
-    if (this.#condition === "open") this.#become("frozen");
+    if (this.#condition !== "open") return;
+    this.#generation += 1;
+    this.#become("frozen");
   }
 
   /** Ends `refuse` and `freeze`. */
@@ -155,9 +157,8 @@ export class Link {
     if (message === undefined || this.#condition === "frozen") return;
     const generation = this.#generation;
     this.#carry(direction, message.request, () => {
-      // It was frozen meanwhile, and is carried anew when that is over; or it was lost, or is on its way twice since.
-      if (message.isOver || generation !== this.#generation || this.#condition === "frozen") return;
-      if (this.#lines[direction][0] !== message) return;
+      // It was lost, or is carried anew since the connection was frozen.
+      if (message.isOver || generation !== this.#generation) return;
       this.#lines[direction].shift();
       message.isOver = true;
       message.arrive();
