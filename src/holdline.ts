@@ -11,7 +11,9 @@ import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
 import { HoldlineError } from "./locks/errors.js";
 import { parseLockName } from "./locks/names.js";
 import { defaultSlots, isHeld } from "./locks/rule.js";
+import { link } from "./locks/signals.js";
 import { takeTurn } from "./locks/turn.js";
+import { watchClaim } from "./locks/watch.js";
 
 export interface HoldlineOptions {
   /** What others see as the owner's node; by default this machine's host name. */
@@ -71,7 +73,8 @@ export interface Holdline {
    * Waits for its turn, does `work` while it holds the lock, and lets go. The claim is ephemeral: it ends with this process.
    * @returns what `work` gives
    * @throws TimedOutError when the turn did not come within `timeoutMs`
-   * @throws SessionLostError when the claim was lost before `work` was done
+   * @throws SessionLostError when the session was lost before `work` was done
+   * @throws ClaimLostError when somebody took the claim away before `work` was done
    * @throws UnreachableError when the store cannot be reached
    */
   withLock<T>(name: string, options: LockOptions, work: (claim: HeldClaim) => Promise<T>): Promise<T>;
@@ -126,18 +129,21 @@ function draftOf(name: string, { key = null, slots, reason, data }: LockOptions,
 async function withLock<T>(coordinator: Coordinator, draft: Draft, options: LockOptions, work: (claim: HeldClaim) => Promise<T>): Promise<T> {
   const lock = draft.locks[0] as string;
   const turn = await takeTurnInTime(coordinator, draft, options);
-  const { session, standings } = turn.joined;
+  const { standings } = turn.joined;
+  const watch = watchClaim(coordinator, turn.joined);
   try {
-    const result = await work({ id: draft.id, lock, fencingToken: turn.fencingToken, lost: session.lost });
-    session.lost.throwIfAborted();
+    const result = await work({ id: draft.id, lock, fencingToken: turn.fencingToken, lost: watch.lost });
+    watch.lost.throwIfAborted();
     return result;
   } finally {
+    watch.close();
     await coordinator.withdraw(standings);
   }
 }
 
 async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutMs, signal }: LockOptions) {
   const late = new AbortController();
+  const ended = link(late.signal, signal);
   const over = new AbortController();
   const tooLate = (): TimedOutError => new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
   if (timeoutMs !== undefined && timeoutMs > 0) {
@@ -150,7 +156,7 @@ async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutM
   }
   try {
     const turn = await takeTurn(coordinator, draft, {
-      signal: signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]),
+      signal: ended.signal,
       // Without any time to wait there is still time to ask: a free lock is had.
       ...(timeoutMs === 0 ? { look: () => Promise.resolve("leave" as const) } : {}),
     });
@@ -158,6 +164,7 @@ async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutM
     return turn;
   } finally {
     over.abort();
+    ended.unlink();
   }
 }
 

@@ -1,5 +1,6 @@
 // Runs commands, each as the leader of a process group of its own, behind a gate: a command does nothing at all before
 // its group is known to whoever must be able to end it. However it ends, the end is a value.
+import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
 import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
@@ -36,15 +37,16 @@ const CALLED_OFF = "it was called off before it started";
 const clock = createClock();
 
 async function run(options: CommandsOptions, spec: CommandSpec, control: Control): Promise<CommandEnd> {
-  if (isAborted(control.signal)) return neverStarted(CALLED_OFF);
+  if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted(CALLED_OFF);
   const gated = await openGated(options, spec);
   if ("problem" in gated) return neverStarted(gated.problem);
 
   // From the very first, so that a signal which comes while the gate is closed ends the gate.
   const unsubscribe = control.relayed?.subscribe((signal) => pass(options.log, gated.leader, signal));
+  const watch = spec.endsWithAgent === true ? watchAgent(gated.leader.pid) : null;
   try {
     await control.onGroup(gated.leader);
-    if (isAborted(control.signal)) {
+    if (isAborted(control.signal) || isAborted(control.calledOff)) {
       await gated.shut();
       return neverStarted(CALLED_OFF);
     }
@@ -54,7 +56,21 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
     throw error;
   } finally {
     unsubscribe?.();
+    watch?.close();
   }
+}
+
+// The gate's counterpart for commands that must not outlive this process: it waits for a line that comes when all is over.
+// Where the pipe ends without one, this process is gone, whatever ended it, and so is the claim: the group is killed.
+const WATCH = 'read -r holdline_over <&3 || kill -KILL -- "-$1"';
+
+function watchAgent(group: number): { close(): void } {
+  const child = spawn("/bin/sh", ["-c", WATCH, GATE_NAME, String(group)], { detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"] });
+  // Without a watch the command runs as it would without this process's death: nothing is lost but the last precaution.
+  child.on("error", () => undefined);
+  const pipe = child.stdio[3] as unknown as Writable;
+  pipe.on("error", () => undefined);
+  return { close: () => void pipe.end("\n") };
 }
 
 /** A command that waits behind its gate. */

@@ -2,9 +2,10 @@
 // a declared action does, and goes through guard.ts.
 import { createHash, randomUUID } from "node:crypto";
 import { basename } from "node:path";
-import type { Draft, Session } from "../locks/coordinator.js";
+import type { Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
-import { SessionLostError } from "../locks/errors.js";
+import { messageOf } from "../locks/errors.js";
+import { watchClaim } from "../locks/watch.js";
 import type { AcquireSettings, GuardedAction } from "./action.js";
 import type { GuardContext } from "./guard.js";
 import { runGuarded } from "./guard.js";
@@ -59,6 +60,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     isLeftover: () => false,
     stop: stop.signal,
   });
+  if (line.outcome === "taken-out") return { outcome: "timed-out", message: line.message };
   if (line.outcome !== "granted") {
     const { ahead, behind } = line as Extract<typeof line, { outcome: "timed-out" }>;
     const about = behind === null ? "" : `; ${describeBehind(behind)}`;
@@ -66,6 +68,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     return { outcome: "timed-out", message: `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
   }
   const { session, standings } = line.joined;
+  const watch = watchClaim(coordinator, line.joined);
   try {
     const env = {
       HOLDLINE_ACTION: owner.action,
@@ -76,22 +79,22 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     };
     const end = await machine.commands.run(
       // The session may end on the server when its grace is over: by then nothing of the command may be left.
-      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: session.graceMs, output: "inherit" },
-      { onGroup: () => undefined, signal: session.lost, relayed: stop },
+      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: session.graceMs, output: "inherit", endsWithAgent: true },
+      { onGroup: () => undefined, signal: watch.lost, relayed: stop, calledOff: stop.signal },
     );
-    return endOf(end, session, lock);
+    if (!watch.lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
+    return endOf(end, watch.lost, lock);
   } finally {
+    watch.close();
     await coordinator.withdraw(standings);
   }
 }
 
-function endOf(end: CommandEnd, session: Session, lock: string): ExecEnd {
-  if (end.startProblem !== null) return { outcome: "not-started", message: end.startProblem };
-  if (session.lost.aborted) {
-    const { reason } = session.lost as { reason: unknown };
-    const why = reason instanceof SessionLostError ? reason.message : "the session was lost";
-    return { outcome: "claim-lost", message: `the claim on ${lock} was lost while the command ran, which was ended: ${why}` };
+function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
+  if (lost.aborted) {
+    return { outcome: "claim-lost", message: `the claim on ${lock} was lost while the command ran, which was ended: ${messageOf(lost.reason)}` };
   }
+  if (end.startProblem !== null) return { outcome: "not-started", message: end.startProblem };
   return { outcome: "ended", exitCode: end.exitCode, signal: end.signal, message: "" };
 }
 

@@ -10,6 +10,8 @@ import type { StopRequests } from "./stop.js";
 /** How an action ended: a value, whatever happened. */
 export interface ActionEnd {
   readonly succeeded: boolean;
+  /** Has the command done anything at all? False when it could not be started, or was called off before. */
+  readonly began: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** What failed, in words; empty after success. */
@@ -37,6 +39,7 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
   const end = await commands.run(specOf(action, context, action.argv, action.timeoutMs, "relay"), {
     onGroup: (leader) => context.onGroup("running", leader),
     relayed: context.stop,
+    calledOff: context.stop.signal,
   });
   const message = problemOf(end, action.timeoutMs);
   if (message !== null) return failure(end, message, clock.now() - started);
@@ -50,7 +53,7 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
   const { clock, commands } = context.machine;
   const check = action.verify;
   const started = clock.now();
-  if (check === null) return { succeeded: true, exitCode: 0, signal: null, message: "", output: "", ranMs: 0 };
+  if (check === null) return { succeeded: true, began: true, exitCode: 0, signal: null, message: "", output: "", ranMs: 0 };
   context.progress.step(`checking ${action.name}`, { action: action.name });
   let lastWhole: CommandEnd | null = null;
   for (let tries = 1; ; tries += 1) {
@@ -94,9 +97,9 @@ export function problemOf(end: CommandEnd, timeoutMs: number | null): string | n
 }
 
 function success(end: CommandEnd, ranMs: number): ActionEnd {
-  return { succeeded: true, exitCode: end.exitCode, signal: null, message: "", output: end.tail, ranMs };
+  return { succeeded: true, began: true, exitCode: end.exitCode, signal: null, message: "", output: end.tail, ranMs };
 }
 
 function failure(end: CommandEnd, message: string, ranMs: number): ActionEnd {
-  return { succeeded: false, exitCode: end.exitCode, signal: end.signal, message, output: end.tail, ranMs };
+  return { succeeded: false, began: end.startProblem === null, exitCode: end.exitCode, signal: end.signal, message, output: end.tail, ranMs };
 }

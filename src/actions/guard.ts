@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import type { BootMoment, Claim, ClaimRecord, Owner } from "../locks/claim.js";
 import type { Coordinator, Draft, Ending, EndEvent, Log } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
-import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
+import { bestEffort, ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { ActionEnd, ExecutionContext } from "./execution.js";
 import { execute, verify } from "./execution.js";
@@ -17,7 +17,7 @@ import type { LineOutcome } from "./line.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { Machine, RunEntry } from "./machine.js";
 import type { Progress } from "./progress.js";
-import { adoptLeftover, findLeftovers, isLeftover, isOwnerGone, restartedSince } from "./recovery.js";
+import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, restartedSince } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
 import type { StopRequests } from "./stop.js";
 
@@ -74,7 +74,7 @@ class GuardedRun {
       return await this.#guarded(await this.#context.coordinator(), when);
     } catch (error) {
       // From the moment at which the action begins, a store that does not answer is dealt with where it happens.
-      if (error instanceof UnreachableError) return this.#notRun("unreachable", messageOf(error));
+      if (error instanceof UnreachableError) return this.#notRun("unreachable", messageOf(error), when);
       throw error;
     }
   }
@@ -93,7 +93,16 @@ class GuardedRun {
       const [leftover, ...others] = await findLeftovers(this.#action, node, coordinator, this.#machine, stop.signal);
       if (leftover !== undefined) {
         // One stands for all: the others' runs are over as well, and one lock is enough to keep.
-        for (const other of others) await coordinator.leave(other.id, [other], this.#ending("recovered", `recovered with ${leftover.id}`));
+        const ending = this.#ending("recovered", `recovered with ${leftover.id}`);
+        for (const other of others) await endLeftover(this.#action, other, this.#owner, ending, coordinator, this.#machine);
+        if (leftover.lock !== this.#action.lock) {
+          // The configuration names another lock since: what was left under the old one is owed under the new.
+          const moved = this.#ending("recovered", `the action's lock is ${this.#action.lock} now`);
+          await endLeftover(this.#action, leftover, this.#owner, moved, coordinator, this.#machine);
+          journal.addAttempt(this.#action.name, leftover.made ?? this.#machine.processes.moment());
+          journal.removeRun(this.#action.name, leftover.id);
+          continue;
+        }
         const recovered = await this.#recover(coordinator, leftover);
         if (recovered !== null) return recovered;
         continue;
@@ -105,10 +114,13 @@ class GuardedRun {
       const draft = this.#draft();
       const line = await this.#wait(coordinator, draft);
       if (line.outcome === "leftover") continue;
-      if (line.outcome === "timed-out") return this.#notRun("timed-out", this.#timeoutMessage(line));
-      if (attempts !== null && (await this.#restartedSince(attempts.first))) {
+      if (line.outcome === "timed-out") return this.#notRun("timed-out", this.#timeoutMessage(line), when);
+      if (line.outcome === "taken-out") return this.#notRun("timed-out", line.message, when);
+      // Another resume of this node may have done meanwhile what was left.
+      const isDone = when === "if-left" && journal.attempts(this.#action.name) === null;
+      if (isDone || (attempts !== null && (await this.#restartedSince(attempts.first)))) {
         await coordinator.withdraw(line.joined.standings);
-        return this.#neededNoMore();
+        return isDone ? null : this.#neededNoMore();
       }
       const result = await this.#settleAndRun(coordinator, draft, line);
       if (result !== null) return result;
@@ -145,11 +157,16 @@ class GuardedRun {
     try {
       settled = await coordinator.settle(draft, line.joined, record);
     } catch (error) {
-      if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) throw error;
+      if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) {
+        // The session may live on: nobody is to wait behind a run that is over.
+        await coordinator.withdraw(line.joined.standings);
+        throw error;
+      }
       this.#context.progress.step(`the claim was lost before the action began, joining again: ${error.message}`, { lock: this.#action.lock });
       return null;
     }
-    const hold = this.#take(new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator)));
+    const hold = new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator));
+    this.#hold = hold;
     if (!this.#context.stop.signal.aborted) return this.#runUnder(hold, "released");
     await hold.release(this.#ending("released", "interrupted before the action began"));
     throw this.#context.stop.signal.reason;
@@ -170,11 +187,12 @@ class GuardedRun {
     }
 
     progress.step(leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed", told);
-    const { key, slots, made, reason } = leftover;
-    const record: ClaimRecord = { owner: this.#owner, key, slots, made, reason, data: this.#action.data, expiresAt: null, failure: null };
-    const settled = await adoptLeftover(this.#action, leftover, record, coordinator, this.#machine);
-    if (settled === null) return null;
-    const hold = this.#take(new Hold(leftover.id, leftover.lock, settled, record, this.#holdOptions(coordinator)));
+    const { made } = leftover;
+    const adopted = await adoptLeftover(this.#action, leftover, this.#owner, coordinator, this.#machine);
+    if (adopted === null) return null;
+    const hold = new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator));
+    this.#hold = hold;
+    this.#context.stop.signal.throwIfAborted();
     if (made !== null && (await this.#restartedSince(made))) {
       // Restarted is not yet healthy: where the action has a check, that decides whether the lock may go.
       const checked = await verify(this.#action, this.#executionUnder(hold));
@@ -185,10 +203,22 @@ class GuardedRun {
   }
 
   async #runUnder(hold: Hold, event: EndEvent): Promise<Result> {
-    const { machine, progress } = this.#context;
-    const end = await execute(this.#action, this.#executionUnder(hold));
+    const { machine, progress, stop } = this.#context;
+    let end: ActionEnd;
+    try {
+      end = await execute(this.#action, this.#executionUnder(hold));
+    } catch (error) {
+      // Such as a journal that cannot be written: the command has not begun. A claim of one's own is let go, a leftover stays one.
+      if (event === "released") await hold.release(this.#ending(event, "the action could not be begun"));
+      throw error;
+    }
+    if (!end.began && stop.signal.aborted) {
+      if (event === "released") await hold.release(this.#ending(event, "interrupted before the action began"));
+      throw stop.signal.reason;
+    }
     if (end.succeeded) {
-      this.#remember(hold, "succeeded", null);
+      // It matters only when the release fails: a journal that cannot be written must not keep the lock.
+      await bestEffort(this.#context.log, "the journal does not know of the success", () => this.#remember(hold, "succeeded", null));
       return this.#letGo(hold, event, "ran", "", end);
     }
     progress.step(`${this.#action.name} failed: ${end.message}`, { action: this.#action.name, exitCode: end.exitCode, signal: end.signal });
@@ -220,10 +250,12 @@ class GuardedRun {
   }
 
   /** The action was not begun: the next run, or a resume, tries again. */
-  #notRun(outcome: "timed-out" | "unreachable", message: string): Result {
+  #notRun(outcome: "timed-out" | "unreachable", message: string, when: "anyway" | "if-left"): Result {
     const { journal, processes, clock } = this.#machine;
     this.#waitedMs = clock.now() - this.#startedAt;
-    const { count } = journal.addAttempt(this.#action.name, processes.moment());
+    // A resume that finds the store away has not been asked for the action: only what is pending stays so.
+    const isAskedFor = when === "anyway" || journal.attempts(this.#action.name) !== null;
+    const count = isAskedFor ? journal.addAttempt(this.#action.name, processes.moment()).count : 1;
     const often = count === 1 ? "" : `; this was attempt ${count}`;
     return this.#result(outcome, `${message}${often}`, null);
   }
@@ -236,11 +268,6 @@ class GuardedRun {
 
   #restartedSince(moment: BootMoment): Promise<boolean> {
     return restartedSince(this.#action, moment, this.#machine.processes);
-  }
-
-  #take(hold: Hold): Hold {
-    this.#hold = hold;
-    return hold;
   }
 
   #holdOptions(coordinator: Coordinator): { coordinator: Coordinator; clock: Machine["clock"]; releaseTimeoutMs: number } {
@@ -269,7 +296,11 @@ class GuardedRun {
       HOLDLINE_FENCING_TOKEN: String(hold.fencingToken),
       HOLDLINE_NODE: this.#context.node,
     };
-    return this.#execution(env, (phase, leader) => this.#remember(hold, phase, leader));
+    return this.#execution(env, (phase, leader) => {
+      if (phase === "running") return this.#remember(hold, phase, leader);
+      // The action has run: a check may not fail for the journal's sake.
+      void bestEffort(this.#context.log, "the journal does not know of the check", () => this.#remember(hold, phase, leader));
+    });
   }
 
   #execution(env: ExecutionContext["env"], onGroup: ExecutionContext["onGroup"]): ExecutionContext {

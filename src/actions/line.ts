@@ -4,8 +4,9 @@ import type { Claim } from "../locks/claim.js";
 import { conditionOf } from "../locks/claim.js";
 import type { Coordinator, Draft, Standing } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
-import { UnreachableError } from "../locks/errors.js";
+import { ClaimLostError, UnreachableError } from "../locks/errors.js";
 import { isHeld } from "../locks/rule.js";
+import { link } from "../locks/signals.js";
 import type { Turn } from "../locks/turn.js";
 import { takeTurn } from "../locks/turn.js";
 import type { AcquireSettings } from "./action.js";
@@ -23,6 +24,8 @@ const RAREST_LOOK_MS = 10_000;
 export type LineOutcome =
   | Extract<Turn, { readonly outcome: "granted" }>
   | { readonly outcome: "timed-out"; readonly ahead: number; readonly behind: Behind | null }
+  /** Somebody took the claim out of the queue while it waited. */
+  | { readonly outcome: "taken-out"; readonly message: string }
   /** A claim of one's own was found in the queue that has to be dealt with first. */
   | { readonly outcome: "leftover" };
 
@@ -41,6 +44,7 @@ export interface LineOptions {
 export async function waitInLine(coordinator: Coordinator, draft: Draft, options: LineOptions): Promise<LineOutcome> {
   const { clock, acquire, progress, stop } = options;
   const late = new AbortController();
+  const ended = link(stop, late.signal);
   const over = new AbortController();
   let ahead = 0;
   let behind: Behind | null = null;
@@ -53,17 +57,16 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   }
   try {
     const turn = await takeTurn(coordinator, draft, {
-      signal: AbortSignal.any([stop, late.signal]),
+      signal: ended.signal,
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
       pause: (claimsAhead, signal) => clock.sleep(Math.min(acquire.sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS), signal),
       look: async (standings) => {
         const [{ lock, ahead: places }] = standings.filter((standing) => standing.ahead.length > 0) as [Standing];
         ahead = places.length;
         try {
-          const ended = AbortSignal.any([stop, late.signal]);
-          const claims = await coordinator.queue(lock, ended, CLAIMS_IN_A_LOOK);
+          const claims = await coordinator.queue(lock, ended.signal, CLAIMS_IN_A_LOOK);
           leftover = claims.some((claim, position) => isHeld(claims, position) && options.isLeftover(claim));
-          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone, ended);
+          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone, ended.signal);
         } catch (error) {
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
@@ -76,10 +79,12 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
     if (turn.outcome === "granted") return turn;
     return leftover ? { outcome: "leftover" } : { outcome: "timed-out", ahead, behind };
   } catch (error) {
+    if (error instanceof ClaimLostError) return { outcome: "taken-out", message: error.message };
     if (error === TOO_LATE) return { outcome: "timed-out", ahead, behind };
     throw error;
   } finally {
     over.abort();
+    ended.unlink();
   }
 }
 

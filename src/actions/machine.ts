@@ -56,6 +56,8 @@ export interface CommandSpec {
   readonly killAfterMs: number;
   /** `relay`: what it prints is passed on at once and its last 4 KiB kept. `inherit`: it has this process's own standard streams. `keep`: only the last 4 KiB are kept. */
   readonly output: "relay" | "inherit" | "keep";
+  /** When this process dies without a word, the group is killed. By default it goes on, and is found by the journal. */
+  readonly endsWithAgent?: boolean;
 }
 
 /** How a command ended: a value, whatever happened. */
@@ -78,12 +80,14 @@ export interface Commands {
    *   command starts only once this has returned, and never when the process dies or this throws before that
    * @param signal aborted: the group is ended (SIGTERM, `killAfterMs`, SIGKILL) and the call resolves then
    * @param relayed signals to pass on to the group, as they come
+   * @param calledOff aborted before the command begins: it never does
    */
   run(
     spec: CommandSpec,
     control: {
       readonly onGroup: (leader: ProcessIdentity) => void | Promise<void>;
       readonly signal?: AbortSignal;
+      readonly calledOff?: AbortSignal;
       readonly relayed?: { subscribe(listener: (signal: NodeJS.Signals) => void): () => void };
     },
   ): Promise<CommandEnd>;

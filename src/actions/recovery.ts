@@ -1,7 +1,7 @@
 // What earlier runs of an action left behind on this node, and what is to be done about it before the action may start.
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
-import type { Claim, ClaimRecord } from "../locks/claim.js";
-import type { Coordinator, Settled } from "../locks/coordinator.js";
+import type { Claim, ClaimRecord, Owner } from "../locks/claim.js";
+import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { isHeld } from "../locks/rule.js";
 import type { GuardedAction } from "./action.js";
 import type { Journal, Processes } from "./machine.js";
@@ -51,7 +51,10 @@ export async function findLeftovers(
   signal: AbortSignal,
 ): Promise<readonly Claim[]> {
   const { processes, journal } = machine;
-  const holders = await readHolders(coordinator, action.lock, signal);
+  const holders: Claim[] = [];
+  // The journal knows where claims were made: the configuration may name another lock since.
+  const locks = new Set([action.lock, ...journal.runs(action.name).map((entry) => entry.lock)]);
+  for (const lock of locks) holders.push(...(await readHolders(coordinator, lock, signal)));
   for (const entry of journal.runs(action.name)) {
     if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
     if (entry.group !== null) await processes.endGroup(entry.group, action.killAfterMs);
@@ -60,25 +63,47 @@ export async function findLeftovers(
   return holders.filter((claim) => isLeftover(claim, node, action.name, processes));
 }
 
+/** A claim that was taken over, and what is written there now. */
+export interface Adopted {
+  readonly settled: Settled;
+  readonly record: ClaimRecord;
+}
+
 /**
  * Takes over a leftover in place, and ends the command that it may have left running.
- * @param record what is to be written: the new owner's
  * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
  */
 export async function adoptLeftover(
   action: GuardedAction,
-  claim: Claim,
-  record: ClaimRecord,
+  { key, slots, made, reason, ...claim }: Claim,
+  owner: Owner,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
-): Promise<Settled | null> {
+): Promise<Adopted | null> {
   const { processes, journal } = machine;
+  const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
   // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
-  return settled;
+  return { settled, record };
+}
+
+/**
+ * Ends a leftover for which another one stands. It is adopted first: its command may still run, and until that has ended
+ * nobody else may have its place.
+ */
+export async function endLeftover(
+  action: GuardedAction,
+  claim: Claim,
+  owner: Owner,
+  ending: Ending,
+  coordinator: Coordinator,
+  machine: { readonly processes: Processes; readonly journal: Journal },
+): Promise<void> {
+  const adopted = await adoptLeftover(action, claim, owner, coordinator, machine);
+  if (adopted !== null) await coordinator.leave(claim.id, adopted.settled.entries, ending);
 }
 
 /** Has the action's process been restarted since `moment`? Never, for an action that names no process. */

@@ -34,8 +34,8 @@ export function openIo(process: ProcessStreams): Io {
 
 function sinkOf(stream: NodeJS.WriteStream): Sink {
   let readerGone = false;
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  // A full disk or a dead terminal is as good as a reader that went away: what an agent does must not depend on it.
+  stream.on("error", () => {
     readerGone = true;
   });
   return {

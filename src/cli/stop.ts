@@ -8,7 +8,11 @@ export interface SignalSource {
   off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+// A dropped terminal ends a run as an operator's word does.
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
+// Stopped, an agent could not end its command when its session is lost: Ctrl-Z does nothing.
+const IGNORED = "SIGTSTP";
 
 /** Listens until it is closed. */
 export function openStopRequests(source: SignalSource): StopRequests & { close(): void } {
@@ -18,7 +22,9 @@ export function openStopRequests(source: SignalSource): StopRequests & { close()
     controller.abort(new InterruptedError(signal));
     for (const listener of [...listeners]) listener(signal);
   };
+  const onIgnored = () => undefined;
   for (const signal of SIGNALS) source.on(signal, onSignal);
+  source.on(IGNORED, onIgnored);
   return {
     signal: controller.signal,
     subscribe(listener) {
@@ -27,6 +33,7 @@ export function openStopRequests(source: SignalSource): StopRequests & { close()
     },
     close() {
       for (const signal of SIGNALS) source.off(signal, onSignal);
+      source.off(IGNORED, onIgnored);
     },
   };
 }

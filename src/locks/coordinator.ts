@@ -117,6 +117,7 @@ export interface Coordinator {
    * Waits until at least one of the entries `refs` in the queue of `lock` has left, confirmed by the store, and gives
    * those that have. A claim that settles does not leave.
    * @throws SessionLostError when the session in which `joined` was made is lost meanwhile
+   * @throws ClaimLostError when `joined`'s own entry is not there any more: what departs then is nobody's turn
    */
   departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]>;
 

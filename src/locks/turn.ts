@@ -7,6 +7,7 @@
 import { ClaimLostError, SessionLostError } from "./errors.js";
 import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
 import { blockers } from "./rule.js";
+import { link } from "./signals.js";
 
 /** How a wait ended. A wait that is aborted rejects with the signal's reason, after its claim has been withdrawn. */
 export type Turn =
@@ -87,13 +88,14 @@ async function departedOrPaused(
 ): Promise<readonly string[]> {
   if (options.pause === undefined) return coordinator.departed(joined, standing.lock, refs, options.signal);
   const wake = new AbortController();
-  const signal = AbortSignal.any([options.signal, wake.signal]);
+  const { signal, unlink } = link(options.signal, wake.signal);
   const departure = coordinator.departed(joined, standing.lock, refs, signal);
   const pause = options.pause(standing.ahead.length, signal).then(() => [] as const);
   try {
     return await Promise.race([departure, pause]);
   } finally {
     wake.abort();
+    unlink();
     await Promise.allSettled([departure, pause]);
   }
 }

@@ -108,7 +108,7 @@ async function killed(server: ZooKeeperServer): Promise<void> {
 }
 
 async function frozen(server: ZooKeeperServer): Promise<void> {
-  server.freeze();
+  await server.freeze();
   await pause(500 + Math.random() * 7_000);
   server.thaw();
 }

@@ -23,7 +23,10 @@ test("everything that is created belongs to the credentials of the URL alone", a
   const nodes = await walk(client, root);
   // Claims that hold and that wait, a liveness entry, the history and the clock.
   for (const part of [/\/locks\/restart\/_c_.*-lock-/, /\/alive\/./, /\/history\/restart/, /\/history\/backup\/_h_/, /\/clock$/]) {
-    expect(nodes.some((path) => part.test(path)), `${part} among ${nodes.join(", ")}`).toBe(true);
+    expect(
+      nodes.some((path) => part.test(path)),
+      `${part} among ${nodes.join(", ")}`,
+    ).toBe(true);
   }
   const digest = createHash("sha1").update(`${USER}:${PASSWORD}`).digest("base64");
   for (const path of nodes) expect(await client.acl(path), path).toEqual([`digest ${USER}:${digest} 31`]);
@@ -94,7 +97,8 @@ describe("the password is seen nowhere", () => {
     const node = fleet.node("web-01", { restart: { shell, data: { ticket: 1 } } });
     const agent = node.start("-v", "run", "restart", "--json");
     await fleet.untilLine("start web-01");
-    for (const file of ["cmdline", "comm", "environ", "status"]) nothingIn(readFileSync(`/proc/${agent.pid}/${file}`, "utf8"), `/proc/PID/${file}`);
+    for (const file of ["cmdline", "comm", "environ", "status"])
+      nothingIn(readFileSync(`/proc/${agent.pid}/${file}`, "utf8"), `/proc/PID/${file}`);
     nothingIn(readFileSync(dump, "utf8"), "the command's environment and arguments");
     nothingIn(JSON.stringify(await fleet.queue("restart")), "the running claim");
     go.give();
@@ -126,7 +130,10 @@ describe("the password is seen nowhere", () => {
   test.skipIf(noTerminal !== null)("not in what is shown on a terminal", async () => {
     const { fleet } = await openGuardedFleet();
     const node = fleet.node("web-01", { hello: { command: ["true"] } });
-    for (const args of [["-v", "run"], ["-v", "check"]]) {
+    for (const args of [
+      ["-v", "run"],
+      ["-v", "check"],
+    ]) {
       const terminal = startOnTerminal(["-c", node.config, ...args], node.directory);
       expect(await terminal.ended).toBe(0);
       nothingIn(terminal.shown(), args.join(" "));
@@ -139,7 +146,11 @@ describe("the password is seen nowhere", () => {
     await proxy.welcome("refuse");
     const coordinator = withCredentials(`zookeeper://${proxy.address}/x`, `${USER}:${PASSWORD}`);
     const node = fleet.node("web-01", { hello: { command: ["true"] } }, { coordinator, settings: { connect_timeout: "0.3 s" } });
-    for (const args of [["-v", "locks", "--json"], ["-v", "run", "--json"], ["-v", "exec", "x", "--json", "--", "true"]]) {
+    for (const args of [
+      ["-v", "locks", "--json"],
+      ["-v", "run", "--json"],
+      ["-v", "exec", "x", "--json", "--", "true"],
+    ]) {
       const { code, stdout, stderr } = await node.run(...args);
       expect(code, args.join(" ")).toBe(69);
       nothingIn(stdout + stderr, args.join(" "));
@@ -154,7 +165,10 @@ describe("the password is seen nowhere", () => {
   ])("not when the URL is wrong: %s", async (_what, coordinator) => {
     const fleet = await openFleet("zookeeper");
     const node = fleet.node("web-01", {}, { coordinator });
-    for (const args of [["-v", "locks"], ["-v", "check", "--json"]]) {
+    for (const args of [
+      ["-v", "locks"],
+      ["-v", "check", "--json"],
+    ]) {
       const { code, stdout, stderr } = await node.run(...args);
       expect(code, stderr).toBe(78);
       nothingIn(stdout + stderr, args.join(" "));
@@ -193,7 +207,7 @@ async function busy(fleet: Fleet) {
   await fleet.untilQueue("restart", 2);
   await until(() => agents[1]?.stderr().includes("in line for") === true, "the second to wait");
   return {
-    async end() {
+    end: async () => {
       go.give();
       for (const agent of agents) expect((await agent.ended).code, agent.stderr()).toBe(0);
     },

@@ -75,7 +75,13 @@ describe.each(STORES)("on %s", (kind) => {
     expect(claim).toMatchObject({ durable: false, key: null, slots: 1, data: { ticket: "OPS-1", hosts: ["a", "b"] } });
     expect(claim.owner).toMatchObject({ node: "web-01", principal: "ops@web-01", action: "exec sh", process: { pid: agent.pid } });
     const env = readFileSync(out, "utf8").split("\n");
-    for (const line of ["GREETING=hi there", "HOLDLINE_ACTION=exec sh", "HOLDLINE_LOCK=backup", `HOLDLINE_CLAIM=${claim.id}`, "HOLDLINE_NODE=web-01"]) {
+    for (const line of [
+      "GREETING=hi there",
+      "HOLDLINE_ACTION=exec sh",
+      "HOLDLINE_LOCK=backup",
+      `HOLDLINE_CLAIM=${claim.id}`,
+      "HOLDLINE_NODE=web-01",
+    ]) {
       expect(env).toContain(line);
     }
     expect(Number(env.find((line) => line.startsWith("HOLDLINE_FENCING_TOKEN="))?.split("=")[1])).toBeGreaterThan(0);
@@ -89,7 +95,10 @@ describe.each(STORES)("on %s", (kind) => {
     const token = async (...more: string[]) =>
       Number((await node.run("exec", "backup", ...more, "--", "sh", "-c", "echo $HOLDLINE_FENCING_TOKEN")).stdout);
     const tokens = [await token(), await token("--durable"), await token(), await token("--durable")];
-    expect(tokens.every((value) => Number.isSafeInteger(value) && value > 0), String(tokens)).toBe(true);
+    expect(
+      tokens.every((value) => Number.isSafeInteger(value) && value > 0),
+      String(tokens),
+    ).toBe(true);
     expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b));
   });
 
@@ -102,7 +111,9 @@ describe.each(STORES)("on %s", (kind) => {
     expect(lastLine(stderr)).toMatch(/^holdline: not waiting, 1st in line for backup; web-01: exec sh for /);
     const json = await other.run("--json", "exec", "backup", "--timeout", "0", "--", "echo", "ran");
     expect(json.code).toBe(75);
-    expect(JSON.parse(json.stdout)).toEqual({ error: { code: "timed-out", message: expect.stringContaining("web-01: exec sh") as string, hint: null } });
+    expect(JSON.parse(json.stdout)).toEqual({
+      error: { code: "timed-out", message: expect.stringContaining("web-01: exec sh") as string, hint: null },
+    });
     expect(await fleet.queue("backup")).toHaveLength(1);
     go.give();
     expect((await agent.ended).code).toBe(0);
@@ -111,7 +122,9 @@ describe.each(STORES)("on %s", (kind) => {
   test("--timeout ends the wait, and the place in line with it", async () => {
     const fleet = await openFleet(kind);
     const { go, agent } = await holding(fleet, "web-01");
-    const { code, stdout, stderr } = await fleet.node("web-02", {}).run("exec", "backup", "--timeout", "0.3 s", "--", "echo", "ran");
+    const { code, stdout, stderr } = await fleet
+      .node("web-02", {})
+      .run("exec", "backup", "--timeout", "0.3 s", "--", "echo", "ran");
     expect([code, stdout]).toEqual([75, ""]);
     expect(lastLine(stderr)).toMatch(/gave up after 0\.\d+ s, 1st in line for backup; web-01: exec sh for /);
     expect(await fleet.queue("backup")).toHaveLength(1);
@@ -224,7 +237,11 @@ describe.each(STORES)("on %s", (kind) => {
       const fleet = await openFleet(kind);
       const go = fleet.signalFile();
       const pidFile = `${fleet.directory}/pid`;
-      const command = ["sh", "-c", `echo $$ > '${pidFile}'; echo run >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done`];
+      const command = [
+        "sh",
+        "-c",
+        `echo $$ > '${pidFile}'; echo run >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done`,
+      ];
       const node = fleet.node("web-01", {});
       const agent = node.start("exec", "backup", "--durable", "--", ...command);
       await fleet.untilLine("run");
@@ -263,15 +280,18 @@ describe("a coordinator that cannot be reached", () => {
     expect(stderr).toMatch(/^holdline: /);
   });
 
-  test.each(["refuse", "ignore"] as const)("on zookeeper, connections: %s: 69 when the connect timeout is over, nothing runs", async (welcome) => {
-    const fleet = await openFleet("zookeeper");
-    const proxy = await openProxy();
-    await proxy.welcome(welcome);
-    const node = fleet.node("web-01", {}, { coordinator: fleet.urlThrough(proxy), settings: { connect_timeout: "0.5 s" } });
-    const { code, stdout, stderr } = await node.run("exec", "backup", "--", "echo", "ran");
-    expect([code, stdout]).toEqual([69, ""]);
-    expect(stderr).toMatch(/^holdline: no ZooKeeper server answered within 500 ms/);
-  });
+  test.each(["refuse", "ignore"] as const)(
+    "on zookeeper, connections: %s: 69 when the connect timeout is over, nothing runs",
+    async (welcome) => {
+      const fleet = await openFleet("zookeeper");
+      const proxy = await openProxy();
+      await proxy.welcome(welcome);
+      const node = fleet.node("web-01", {}, { coordinator: fleet.urlThrough(proxy), settings: { connect_timeout: "0.5 s" } });
+      const { code, stdout, stderr } = await node.run("exec", "backup", "--", "echo", "ran");
+      expect([code, stdout]).toEqual([69, ""]);
+      expect(stderr).toMatch(/^holdline: no ZooKeeper server answered within 500 ms/);
+    },
+  );
 });
 
 describe("on zookeeper, when the session is lost while the command runs", () => {
@@ -320,7 +340,9 @@ describe("on zookeeper, when the session is lost while the command runs", () => 
 async function holding(fleet: Fleet, name: string) {
   const go = fleet.signalFile();
   const pidFile = `${fleet.directory}/${name}.pid`;
-  const agent = fleet.node(name, {}).start("exec", "backup", "--", "sh", "-c", `echo $$ > '${pidFile}'; ${fleet.waitingShell(go.path)}`);
+  const agent = fleet
+    .node(name, {})
+    .start("exec", "backup", "--", "sh", "-c", `echo $$ > '${pidFile}'; ${fleet.waitingShell(go.path)}`);
   await fleet.untilLine(`start ${name}`);
   return { go, agent, command: Number(readFileSync(pidFile, "utf8")) };
 }

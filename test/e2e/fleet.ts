@@ -73,6 +73,8 @@ export interface NodeOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** What its processes read on their standard input; nothing by default. */
   readonly input?: string;
+  /** Another build of the program. */
+  readonly program?: string;
 }
 
 export class Fleet {
@@ -106,12 +108,13 @@ export class Fleet {
         state_dir: join(directory, "state"),
         session_timeout: "4 s",
         connect_timeout: "10 s",
-        acquire: { sleep_time: "50 ms", timeout: "60 s", ...(acquire) },
+        acquire: { sleep_time: "50 ms", timeout: "60 s", ...acquire },
         ...settings,
         actions,
       }),
     );
-    const start = (...args: readonly string[]): Cli => startCli(["-c", config, ...args], directory, options.env ?? {}, options.input);
+    const start = (...args: readonly string[]): Cli =>
+      startCli(["-c", config, ...args], directory, options.env ?? {}, options.input, options.program);
     return {
       name,
       directory,
@@ -206,9 +209,15 @@ export async function openProxy(): Promise<FaultProxy> {
 }
 
 /** Starts the built program. It ends with the test, whatever happens. */
-export function startCli(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, input?: string): Cli {
+export function startCli(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  input?: string,
+  program = PROGRAM,
+): Cli {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  const child = spawn(process.execPath, [program, ...args], {
     cwd,
     env: { ...clean, ...env },
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],

@@ -17,7 +17,12 @@ describe.each(STORES)("on %s", (kind) => {
     const { url } = await openFleet(kind);
     const { status, stdout, stderr } = spawnSync(process.execPath, [EXAMPLE, url], { encoding: "utf8", timeout: 50_000 });
     expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout.split("\n")).toEqual(["holding nightly/report", "nightly/report: 1 holding, 0 waiting", "the report has 42 rows", ""]);
+    expect(stdout.split("\n")).toEqual([
+      "holding nightly/report",
+      "nightly/report: 1 holding, 0 waiting",
+      "the report has 42 rows",
+      "",
+    ]);
   });
 
   test("withLock gives what the work gives, and lets go", async () => {
@@ -53,7 +58,7 @@ describe.each(STORES)("on %s", (kind) => {
       holders -= 1;
       return call;
     };
-    const calls = Array.from({ length: 12 }, (_, call) => [one, other][call % 2]?.withLock("deploy", {}, work(call)));
+    const calls = Array.from({ length: 12 }, (_, call) => (call % 2 === 0 ? one : other).withLock("deploy", {}, work(call)));
     expect(await Promise.all(calls)).toEqual(Array.from({ length: 12 }, (_, call) => call));
     expect(order.sort((a, b) => a - b)).toHaveLength(12);
     expect(await one.locks()).toEqual([]);
@@ -109,7 +114,10 @@ describe.each(STORES)("on %s", (kind) => {
     const [one, other] = [await open(url), await open(url)];
     const held = await hold(one, "deploy");
     const never = () => Promise.reject(new Error("the work ran"));
-    const error: unknown = await within(other.withLock("deploy", { timeoutMs }, never).catch((reason: unknown) => reason), "the wait to end");
+    const error: unknown = await within(
+      other.withLock("deploy", { timeoutMs }, never).catch((reason: unknown) => reason),
+      "the wait to end",
+    );
     expect(error).toBeInstanceOf(TimedOutError);
     expect(error).toMatchObject({ message: `the lock deploy was not free within ${timeoutMs} ms` });
     expect((await one.locks())[0]).toMatchObject({ holders: [{ id: held.claim.id }], waiting: [] });
@@ -169,7 +177,9 @@ test("on zookeeper, claim.lost is aborted before another can hold the lock, and 
   const one = await open(fleet.urlThrough(proxy), { sessionTimeoutMs: 6_000 });
   const other = await open(fleet.url);
   const held = await hold(one, "deploy");
-  const next = other.withLock("deploy", {}, ({ fencingToken }) => Promise.resolve({ lostBefore: held.claim.lost.aborted, fencingToken }));
+  const next = other.withLock("deploy", {}, ({ fencingToken }) =>
+    Promise.resolve({ lostBefore: held.claim.lost.aborted, fencingToken }),
+  );
   await until(async () => (await other.locks())[0]?.waiting.length === 1, "the other to wait");
   expect(held.claim.lost.aborted).toBe(false);
   proxy.freeze();
@@ -180,7 +190,12 @@ test("on zookeeper, claim.lost is aborted before another can hold the lock, and 
   await expect(held.letGo()).rejects.toBeInstanceOf(SessionLostError);
   // It goes on in a new session.
   proxy.thaw();
-  expect(await within(one.withLock("deploy", {}, () => Promise.resolve("again")), "a new turn")).toBe("again");
+  expect(
+    await within(
+      one.withLock("deploy", {}, () => Promise.resolve("again")),
+      "a new turn",
+    ),
+  ).toBe("again");
 });
 
 test.each([

@@ -28,7 +28,8 @@ describe.each(STORES)("on %s", (kind) => {
       expect(headings.split(/ +/)).toEqual(["LOCK", "PLACE", "NODE", "WHAT", "SINCE", "BY", "STATE"]);
       const offsets = [...headings.matchAll(/\S+/g)].map(({ index }) => index);
       const cells = rows.map((row) => offsets.map((offset, column) => row.slice(offset, offsets[column + 1]).trimEnd()));
-      for (const row of rows) for (const offset of offsets.slice(1)) expect(row[offset - 1], `before column ${offset} of ${row}`).toBe(" ");
+      for (const row of rows)
+        for (const offset of offsets.slice(1)) expect(row[offset - 1], `before column ${offset} of ${row}`).toBe(" ");
       const ago = expect.stringMatching(/^just now$| ago$/) as string;
       expect(cells).toEqual([
         ["backup", "held", "web-06", "exec sh [rack-1]", ago, "ops@web-06", "running, its agent lives"],
@@ -59,7 +60,17 @@ describe.each(STORES)("on %s", (kind) => {
       const time = expect.stringMatching(ISO_TIME) as string;
       const token = expect.any(Number) as number;
       const pid = expect.any(Number) as number;
-      const common = { id, durable: true, key: null, slots: 1, since: time, expiresAt: null, reason: null, data: null, failure: null };
+      const common = {
+        id,
+        durable: true,
+        key: null,
+        slots: 1,
+        since: time,
+        expiresAt: null,
+        reason: null,
+        data: null,
+        failure: null,
+      };
       const waiting = { ...common, state: "waiting", condition: "waiting", durable: false, fencingToken: null };
       const owner = (node: string, action: string) => ({ node, principal: `ops@${node}`, action, pid });
       expect(JSON.parse(stdout)).toEqual({
@@ -111,25 +122,32 @@ describe.each(STORES)("on %s", (kind) => {
       await end();
     });
 
-    test.skipIf(noTerminal !== null)(`on a terminal a failure is red and a stale claim yellow, but not with NO_COLOR${skipped}`, async () => {
-      const { fleet, end } = await busyFleet(kind);
-      const { config, directory } = fleet.node("admin", {});
-      const coloured = startOnTerminal(["-c", config, "locks"], directory);
-      expect(await coloured.ended).toBe(0);
-      expect(coloured.shown()).toMatch(/\u001b\[31mFAILED on web-07 .*: exit code 3\u001b\[0m/);
-      expect(coloured.shown()).toContain("\u001b[33mSTALE: its agent is gone\u001b[0m");
-      expect(coloured.shown()).not.toContain("\u001b[31mboom");
-      const plain = startOnTerminal(["-c", config, "locks"], directory, { NO_COLOR: "1" });
-      expect(await plain.ended).toBe(0);
-      expect(plain.shown()).toContain("STALE: its agent is gone");
-      expect(plain.shown()).not.toContain(ESCAPE);
-      await end();
-    });
+    test.skipIf(noTerminal !== null)(
+      `on a terminal a failure is red and a stale claim yellow, but not with NO_COLOR${skipped}`,
+      async () => {
+        const { fleet, end } = await busyFleet(kind);
+        const { config, directory } = fleet.node("admin", {});
+        const coloured = startOnTerminal(["-c", config, "locks"], directory);
+        expect(await coloured.ended).toBe(0);
+        expect(coloured.shown().replaceAll(ESCAPE, "<esc>")).toMatch(/<esc>\[31mFAILED on web-07 .*: exit code 3<esc>\[0m/);
+        expect(coloured.shown()).toContain("\u001b[33mSTALE: its agent is gone\u001b[0m");
+        expect(coloured.shown()).not.toContain("\u001b[31mboom");
+        const plain = startOnTerminal(["-c", config, "locks"], directory, { NO_COLOR: "1" });
+        expect(await plain.ended).toBe(0);
+        expect(plain.shown()).toContain("STALE: its agent is gone");
+        expect(plain.shown()).not.toContain(ESCAPE);
+        await end();
+      },
+    );
 
     test("with nobody there: 1 for one lock, 0 for all", async () => {
       const fleet = await openFleet(kind);
       const node = fleet.node("admin", {});
-      expect(await node.run("locks", "restart/nginx")).toMatchObject({ code: 1, stdout: "nobody holds or waits for restart/nginx\n", stderr: "" });
+      expect(await node.run("locks", "restart/nginx")).toMatchObject({
+        code: 1,
+        stdout: "nobody holds or waits for restart/nginx\n",
+        stderr: "",
+      });
       expect(await node.run("locks", "restart/nginx", "--json")).toMatchObject({ code: 1, stdout: '{"locks":[]}\n', stderr: "" });
       expect(await node.run("locks")).toMatchObject({ code: 0, stdout: "nobody holds or waits for any lock\n" });
       expect(await node.run("locks", "--json")).toMatchObject({ code: 0, stdout: '{"locks":[]}\n' });
@@ -143,20 +161,35 @@ describe.each(STORES)("on %s", (kind) => {
       const next = fleet.node("web-08", { restart: { shell: `echo next >> '${fleet.log}'` } }).start("run", "restart");
       await fleet.untilQueue("restart", 2);
       const admin = fleet.node("admin", {});
-      for (const args of [["clear", "restart"], ["clear", "restart", "--reason", " "]]) {
-        expect(await admin.run(...args)).toMatchObject({ code: 64, stdout: "", stderr: expect.stringContaining("--reason") as string });
+      for (const args of [
+        ["clear", "restart"],
+        ["clear", "restart", "--reason", " "],
+      ]) {
+        expect(await admin.run(...args)).toMatchObject({
+          code: 64,
+          stdout: "",
+          stderr: expect.stringContaining("--reason") as string,
+        });
       }
       expect((await fleet.queue("restart"))[0]?.id).toBe(failed.result.claim);
       const { code, stdout } = await admin.run("clear", "restart", "--reason", "web-07 is out of service");
       expect(code).toBe(0);
-      expect(stdout).toMatch(/^cleared the claim on restart: web-07: restart by ops@web-07, since .*, FAILED on web-07 .*: exit code 1 \(claim /);
+      expect(stdout).toMatch(
+        /^cleared the claim on restart: web-07: restart by ops@web-07, since .*, FAILED on web-07 .*: exit code 1 \(claim /,
+      );
       expect(stdout).toContain("the history says: web-07 is out of service");
       expect((await next.ended).code).toBe(0);
       expect(fleet.lines()).toEqual(["next"]);
       const history = await (await fleet.coordinator()).history("restart", 5);
       expect(history).toMatchObject([
         { event: "released", owner: { node: "web-08" } },
-        { event: "cleared", claim: failed.result.claim, by: "ops@admin", reason: "web-07 is out of service", owner: { node: "web-07" } },
+        {
+          event: "cleared",
+          claim: failed.result.claim,
+          by: "ops@admin",
+          reason: "web-07 is out of service",
+          owner: { node: "web-07" },
+        },
       ]);
     });
 
@@ -172,49 +205,58 @@ describe.each(STORES)("on %s", (kind) => {
     test.each([
       ["succeeds", "true", 0, "ran"],
       ["fails", "exit 3", 4, "failed"],
-    ])("refuses a running owner; forced, the owner finishes and %s, and leaves the next holder alone", async (_what, then, ownCode, outcome) => {
-      const fleet = await openFleet(kind);
-      const [first, second] = [fleet.signalFile(), fleet.signalFile()];
-      const node = fleet.node("web-01", { restart: { shell: `${fleet.waitingShell(first.path)}; ${then}` } });
-      const owner = node.start("run", "restart", "--json");
-      await fleet.untilLine("start web-01");
-      const next = fleet.node("web-02", { restart: { shell: fleet.waitingShell(second.path) } }).start("run", "restart");
-      const [running] = (await fleet.untilQueue("restart", 2)) as [Claim, Claim];
-      const admin = fleet.node("admin", {});
-      const refused = await admin.run("clear", "restart", "--reason", "too slow", "--json");
-      expect(refused.code).toBe(77);
-      expect(JSON.parse(refused.stdout)).toMatchObject({
-        error: {
-          code: "not-allowed",
-          message: expect.stringMatching(/^the claim's owner is running \(web-01: restart by ops@web-01/) as string,
-          hint: expect.stringContaining("--force") as string,
-        },
-      });
-      expect((await fleet.queue("restart"))[0]).toEqual(running);
+    ])(
+      "refuses a running owner; forced, the owner finishes and %s, and leaves the next holder alone",
+      async (_what, then, ownCode, outcome) => {
+        const fleet = await openFleet(kind);
+        const [first, second] = [fleet.signalFile(), fleet.signalFile()];
+        const node = fleet.node("web-01", { restart: { shell: `${fleet.waitingShell(first.path)}; ${then}` } });
+        const owner = node.start("run", "restart", "--json");
+        await fleet.untilLine("start web-01");
+        const next = fleet.node("web-02", { restart: { shell: fleet.waitingShell(second.path) } }).start("run", "restart");
+        const [running] = (await fleet.untilQueue("restart", 2)) as [Claim, Claim];
+        const admin = fleet.node("admin", {});
+        const refused = await admin.run("clear", "restart", "--reason", "too slow", "--json");
+        expect(refused.code).toBe(77);
+        expect(JSON.parse(refused.stdout)).toMatchObject({
+          error: {
+            code: "not-allowed",
+            message: expect.stringMatching(/^the claim's owner is running \(web-01: restart by ops@web-01/) as string,
+            hint: expect.stringContaining("--force") as string,
+          },
+        });
+        expect((await fleet.queue("restart"))[0]).toEqual(running);
 
-      const forced = await admin.run("clear", "restart", "--reason", "too slow", "--force");
-      expect(forced.code).toBe(0);
-      expect(forced.stdout).toContain("its owner is still running");
-      await fleet.untilLine("start web-02");
-      const [held] = (await fleet.queue("restart")) as [Claim];
-      expect(held.owner.node).toBe("web-02");
-      first.give();
-      const ended = await owner.ended;
-      expect(ended.code).toBe(ownCode);
-      expect(JSON.parse(ended.stdout)).toMatchObject({
-        results: [{ outcome, claim: running.id, message: expect.stringContaining("the claim was cleared by ops@admin: too slow") as string }],
-      });
-      expect(await fleet.queue("restart")).toEqual([held]);
-      expect(node.journal("restart")).toEqual({});
-      second.give();
-      expect((await next.ended).code).toBe(0);
-      expect(fleet.lines()).toEqual(["start web-01", "start web-02", "end web-01", "end web-02"]);
-      const history = await (await fleet.coordinator()).history("restart", 5);
-      expect(history.map(({ event, claim }) => [event, claim])).toEqual([
-        ["released", held.id],
-        ["cleared", running.id],
-      ]);
-    });
+        const forced = await admin.run("clear", "restart", "--reason", "too slow", "--force");
+        expect(forced.code).toBe(0);
+        expect(forced.stdout).toContain("its owner is still running");
+        await fleet.untilLine("start web-02");
+        const [held] = (await fleet.queue("restart")) as [Claim];
+        expect(held.owner.node).toBe("web-02");
+        first.give();
+        const ended = await owner.ended;
+        expect(ended.code).toBe(ownCode);
+        expect(JSON.parse(ended.stdout)).toMatchObject({
+          results: [
+            {
+              outcome,
+              claim: running.id,
+              message: expect.stringContaining("the claim was cleared by ops@admin: too slow") as string,
+            },
+          ],
+        });
+        expect(await fleet.queue("restart")).toEqual([held]);
+        expect(node.journal("restart")).toEqual({});
+        second.give();
+        expect((await next.ended).code).toBe(0);
+        expect(fleet.lines()).toEqual(["start web-01", "start web-02", "end web-01", "end web-02"]);
+        const history = await (await fleet.coordinator()).history("restart", 5);
+        expect(history.map(({ event, claim }) => [event, claim])).toEqual([
+          ["released", held.id],
+          ["cleared", running.id],
+        ]);
+      },
+    );
 
     test("asks which of several claims is meant", async () => {
       const fleet = await openFleet(kind);
@@ -240,7 +282,10 @@ describe.each(STORES)("on %s", (kind) => {
       expect(free).toMatchObject({ code: 1, stderr: "holdline: there is nothing to clear: nobody holds or waits for restart\n" });
       await fleet.node("web-01", { restart: { command: ["false"] } }).runAction("restart");
       const unknown = await admin.run("clear", "restart", "--reason", "x", "--claim", "no-such-id");
-      expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no claim no-such-id on restart") as string });
+      expect(unknown).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("there is no claim no-such-id on restart") as string,
+      });
       expect(await fleet.queue("restart")).toHaveLength(1);
     });
 
@@ -272,7 +317,9 @@ describe.each(STORES)("on %s", (kind) => {
       const admin = fleet.node("admin", {});
       const all = await admin.run("history", "--json");
       expect(all.code).toBe(0);
-      const { history } = JSON.parse(all.stdout) as { history: { lock: string; claim: string; claimedAt: string; endedAt: string }[] };
+      const { history } = JSON.parse(all.stdout) as {
+        history: { lock: string; claim: string; claimedAt: string; endedAt: string }[];
+      };
       expect(history.map(({ lock }) => lock)).toEqual(["one", "bad", "two", "one"]);
       const time = expect.stringMatching(ISO_TIME) as string;
       const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", claimedAt: time, endedAt: time };
@@ -283,7 +330,8 @@ describe.each(STORES)("on %s", (kind) => {
       ]);
       for (const { claimedAt, endedAt } of history) expect(Date.parse(claimedAt)).toBeLessThanOrEqual(Date.parse(endedAt));
 
-      const parsed = async (...args: string[]) => (JSON.parse((await admin.run("history", "--json", ...args)).stdout) as typeof all & { history: unknown[] }).history;
+      const parsed = async (...args: string[]) =>
+        (JSON.parse((await admin.run("history", "--json", ...args)).stdout) as typeof all & { history: unknown[] }).history;
       expect(await parsed("--limit", "2")).toEqual(history.slice(0, 2));
       expect(await parsed("one")).toEqual([history[0], history[3]]);
       expect(await parsed("one", "--limit", "1")).toEqual([history[0]]);
@@ -376,7 +424,9 @@ async function leaveStale(fleet: Fleet, name: string, action: string): Promise<v
 async function busyFleet(kind: StoreKind) {
   const fleet = await openFleet(kind);
   const go = fleet.signalFile();
-  const failing = { restart: { lock: "restart/nginx", shell: "printf '\\033[31mboom\\033[0m\\n'; exit 3", data: { ticket: "OPS-1" } } };
+  const failing = {
+    restart: { lock: "restart/nginx", shell: "printf '\\033[31mboom\\033[0m\\n'; exit 3", data: { ticket: "OPS-1" } },
+  };
   await fleet.node("web-07", failing).runAction("restart");
   await leaveStale(fleet, "web-05", "deploy");
   const backup = fleet.node("web-06", {}).start("exec", "backup", "--key", "rack-1", "--", "sh", "-c", fleet.waitingShell(go.path));
@@ -391,7 +441,7 @@ async function busyFleet(kind: StoreKind) {
   return {
     fleet,
     agents: { backup, waiters },
-    async end() {
+    end: async () => {
       go.give();
       expect((await backup.ended).code).toBe(0);
       for (const waiter of waiters) waiter.kill("SIGTERM");

@@ -80,7 +80,10 @@ describe.each(STORES)("on %s", (kind) => {
       const service = await startService();
       const { stale } = await leaveStale(fleet, actions);
       await service.end();
-      expect((await fleet.node("web-01", actions()).runAction("restart")).result).toMatchObject({ outcome: "ran", claim: stale.id });
+      expect((await fleet.node("web-01", actions()).runAction("restart")).result).toMatchObject({
+        outcome: "ran",
+        claim: stale.id,
+      });
     });
 
     test("in mode serialize nobody looks at processes: the action runs", async () => {
@@ -267,7 +270,7 @@ describe.each(STORES)("on %s", (kind) => {
 
 interface Service {
   readonly pid: number;
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
 }
 
 const services: Service[] = [];
@@ -289,10 +292,15 @@ async function openServiceFleet(kind: StoreKind) {
     name,
     /** The action `restart`, which writes "ran", with changes. */
     actions: (changes: Readonly<Record<string, unknown>> = {}) => ({
-      restart: { mode: "serialize_process", process: { command_string: `^${name}$` }, shell: `echo ran >> '${fleet.log}'`, ...changes },
+      restart: {
+        mode: "serialize_process",
+        process: { command_string: `^${name}$` },
+        shell: `echo ran >> '${fleet.log}'`,
+        ...changes,
+      },
     }),
     /** Starts it; after the moment at which a claim was made, if one is given, by the clock that start times have. */
-    async startService(after?: { readonly made: { readonly ticks: number | null } | null }): Promise<Service> {
+    startService: async (after?: { readonly made: { readonly ticks: number | null } | null }): Promise<Service> => {
       const ticks = after?.made?.ticks ?? null;
       if (ticks !== null) await until(() => (ticksNow() ?? 0) > ticks, "the next tick of the clock");
       const child = spawn(program, ["4711"], { stdio: "ignore" });

@@ -21,7 +21,9 @@ export interface Terminal {
 
 /** Starts the built program on a terminal. Both its outputs are shown there. */
 export function startOnTerminal(args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Terminal {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_") && name !== "NO_COLOR" && name !== "FORCE_COLOR");
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("HOLDLINE_") && name !== "NO_COLOR" && name !== "FORCE_COLOR",
+  );
   const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const child: ChildProcessWithoutNullStreams = spawn("script", ["-qec", `exec ${command}`, "/dev/null"], {
     cwd,

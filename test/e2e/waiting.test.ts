@@ -32,13 +32,19 @@ describe.each(STORES)("on %s", (kind) => {
     ]);
     first.give();
     await fleet.untilLine("start web-02");
-    await until(() => waitingLines(last).some(({ place, behind }) => place === 1 && behind?.node === "web-02"), "the third to have moved up");
+    await until(
+      () => waitingLines(last).some(({ place, behind }) => place === 1 && behind?.node === "web-02"),
+      "the third to have moved up",
+    );
     second.give();
     for (const agent of [holder, next, last]) expect((await agent.ended).code, agent.stderr()).toBe(0);
     const places = waitingLines(last).map(({ place }) => place);
     expect([...new Set(places)], "the line moves one way").toEqual([2, 1]);
     const said = waitingLines(last).map(({ place, behind }) => `${place} ${behind?.node}`);
-    expect(said.filter((words, index) => words === said[index - 1]), "said twice in a row").toEqual([]);
+    expect(
+      said.filter((words, index) => words === said[index - 1]),
+      "said twice in a row",
+    ).toEqual([]);
   });
 
   test.each(["SIGINT", "SIGTERM"] as const)("%s while waiting leaves the queue at once, and nothing else", async (signal) => {
@@ -68,19 +74,22 @@ describe.each(STORES)("on %s", (kind) => {
     expect(node.journal("restart")).toEqual({});
   });
 
-  test.each(["SIGINT", "SIGTERM"] as const)("%s while the action runs is passed on, and the failure keeps the lock", async (signal) => {
-    const fleet = await openFleet(kind);
-    const shell = `echo start >> '${fleet.log}'; exec sleep 1000`;
-    const node = fleet.node("web-01", { restart: { shell }, other: { shell: `echo other >> '${fleet.log}'` } });
-    const agent = node.start("run", "restart", "other", "--json");
-    await fleet.untilLine("start");
-    agent.kill(signal);
-    const { code, stdout } = await within(agent.ended, "the agent to end");
-    expect(code).toBe(4);
-    expect(JSON.parse(stdout)).toMatchObject({ results: [{ action: "restart", outcome: "failed", signal, exitCode: null }] });
-    expect(await fleet.queue("restart")).toMatchObject([{ durable: true, failure: { signal, message: `killed by ${signal}` } }]);
-    expect(fleet.lines(), "no other action is begun").toEqual(["start"]);
-  });
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s while the action runs is passed on, and the failure keeps the lock",
+    async (signal) => {
+      const fleet = await openFleet(kind);
+      const shell = `echo start >> '${fleet.log}'; exec sleep 1000`;
+      const node = fleet.node("web-01", { restart: { shell }, other: { shell: `echo other >> '${fleet.log}'` } });
+      const agent = node.start("run", "restart", "other", "--json");
+      await fleet.untilLine("start");
+      agent.kill(signal);
+      const { code, stdout } = await within(agent.ended, "the agent to end");
+      expect(code).toBe(4);
+      expect(JSON.parse(stdout)).toMatchObject({ results: [{ action: "restart", outcome: "failed", signal, exitCode: null }] });
+      expect(await fleet.queue("restart")).toMatchObject([{ durable: true, failure: { signal, message: `killed by ${signal}` } }]);
+      expect(fleet.lines(), "no other action is begun").toEqual(["start"]);
+    },
+  );
 
   test("a command that ends well on SIGTERM has succeeded", async () => {
     const fleet = await openFleet(kind);
@@ -100,7 +109,9 @@ describe.each(STORES)("on %s", (kind) => {
     await fleet.untilLine("check");
     agent.kill("SIGTERM");
     expect((await within(agent.ended, "the agent to end")).code).toBe(4);
-    expect(await fleet.queue("restart")).toMatchObject([{ durable: true, failure: { message: expect.stringContaining("the check failed") as string } }]);
+    expect(await fleet.queue("restart")).toMatchObject([
+      { durable: true, failure: { message: expect.stringContaining("the check failed") as string } },
+    ]);
   });
 
   test("a wait that was too long is journalled, and resume tries again", async () => {
@@ -132,15 +143,15 @@ describe.each(STORES)("on %s", (kind) => {
     await fleet.untilLine("start web-01");
     const node = nodeOf(fleet, "web-02", go.path);
     const terminal = startOnTerminal(["-c", node.config, "run", "restart"], node.directory);
-    const frame = /\r\u001b\[2K1st in line for restart, behind web-01: restart for [\d.]+ s/g;
-    await until(() => (terminal.shown().match(frame) ?? []).length >= 5, "the line to be rewritten");
-    expect(terminal.shown().replace(frame, ""), "nothing but the live line").toBe("");
+    const frame = /\r<esc>\[2K1st in line for restart, behind web-01: restart for [\d.]+ s/g;
+    await until(() => (legible(terminal.shown()).match(frame) ?? []).length >= 5, "the line to be rewritten");
+    expect(legible(terminal.shown()).replace(frame, ""), "nothing but the live line").toBe("");
     go.give();
     expect(await terminal.ended).toBe(0);
     expect((await holder.ended).code).toBe(0);
-    const after = terminal.shown().split("in line for").at(-1) as string;
-    expect(after).toContain("\r\u001b[2K");
-    expect(visible(after)).toMatch(/holdline: running restart\r\n(.*\r\n)*restart: ran in /);
+    const after = legible(terminal.shown()).split("1st in line for").at(-1) as string;
+    expect(after).toContain("\r<esc>[2K");
+    expect(after.replace(/<esc>\[[\d;]*[A-Za-z]/g, "")).toMatch(/holdline: running restart\r\n(.*\r\n)*restart: ran in /);
   });
 
   test.skipIf(noTerminal !== null)(`Ctrl-C while waiting leaves the queue and a clean line${reason()}`, async () => {
@@ -153,7 +164,9 @@ describe.each(STORES)("on %s", (kind) => {
     await until(() => terminal.shown().includes("1st in line"), "the line to be shown");
     terminal.type("\x03");
     expect(await within(terminal.ended, "the waiter to end")).toBe(130);
-    expect(terminal.shown()).toMatch(/\r\u001b\[2K(\u001b\[31m)?holdline: interrupted by SIGINT; nothing was run(\u001b\[0m)?\r\n$/);
+    expect(legible(terminal.shown())).toMatch(
+      /\r<esc>\[2K(<esc>\[31m)?holdline: interrupted by SIGINT; nothing was run(<esc>\[0m)?\r\n$/,
+    );
     expect(await fleet.queue("restart")).toHaveLength(1);
     go.give();
     expect((await holder.ended).code).toBe(0);
@@ -167,7 +180,9 @@ describe("on zookeeper, through a faulty network", () => {
     const go = fleet.signalFile();
     const holder = nodeOf(fleet, "web-01", go.path).start("run", "restart");
     await fleet.untilLine("start web-01");
-    const waiter = fleet.node("web-02", actionsOf(fleet, go.path), { coordinator: fleet.urlThrough(proxy) }).start("run", "restart");
+    const waiter = fleet
+      .node("web-02", actionsOf(fleet, go.path), { coordinator: fleet.urlThrough(proxy) })
+      .start("run", "restart");
     await until(() => waitingLines(waiter).length > 0, "the waiter to say where it stands");
     const before = proxy.count(Opcode.getChildren2);
     await until(() => proxy.count(Opcode.getChildren2) >= before + 10, "ten more looks");
@@ -224,7 +239,9 @@ async function threeInLine(settings: Readonly<Record<string, unknown>> = {}) {
   const go = fleet.signalFile();
   const agents = [nodeOf(fleet, "web-01", go.path).start("run", "restart")];
   await fleet.untilLine("start web-01");
-  agents.push(fleet.node("web-02", actionsOf(fleet, go.path), { coordinator: fleet.urlThrough(proxy), settings }).start("run", "restart"));
+  agents.push(
+    fleet.node("web-02", actionsOf(fleet, go.path), { coordinator: fleet.urlThrough(proxy), settings }).start("run", "restart"),
+  );
   await fleet.untilQueue("restart", 2);
   agents.push(nodeOf(fleet, "web-03", go.path).start("run", "restart"));
   const queue: readonly Claim[] = await fleet.untilQueue("restart", 3);
@@ -247,13 +264,15 @@ interface WaitingLine {
 /** The lines of an agent's log that say where it stands in line. */
 function waitingLines(agent: Cli): WaitingLine[] {
   const whole = agent.stderr().split("\n").slice(0, -1);
-  return whole.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as WaitingLine).filter(({ place }) => place !== undefined);
+  return whole
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as WaitingLine)
+    .filter(({ place }) => place !== undefined);
 }
 
-/** Text without what moves the cursor and colours it. */
-function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex -- that is what it is about
-  return text.replace(/\u001b\[[\d;]*[A-Za-z]/g, "");
+/** Text with its escape characters to be read. */
+function legible(text: string): string {
+  return text.replaceAll("\u001b", "<esc>");
 }
 
 function reason(): string {

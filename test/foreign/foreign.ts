@@ -69,7 +69,7 @@ export class ForeignProgram {
   /** Every name takes so many turns on a path, each with two lines in the log; resolves when all have had theirs. */
   async takeTurns(path: string, log: string, count: number, names: readonly string[]): Promise<void> {
     this.#tell(["turns", path, log, `${count}`, ...names]);
-    await this.#heard("done");
+    await this.#heard("done", 100_000);
   }
 
   /** Joins the line; `held` resolves when it has the lock. */
@@ -98,10 +98,10 @@ export class ForeignProgram {
     this.#child.stdin?.write(`${words.join(" ")}\n`);
   }
 
-  async #heard(line: string): Promise<void> {
+  async #heard(line: string, deadlineMs = 55_000): Promise<void> {
     await until(() => this.#said.includes(line) || this.#isClosed || this.#failures().length > 0, {
       what: `the foreign program to say "${line}"`,
-      deadlineMs: 55_000,
+      deadlineMs,
     });
     if (this.#said.includes(line)) return;
     throw new Error(`the foreign program did not say "${line}": ${this.#failures().join("; ")}\n${this.#complaints}`);

@@ -10,14 +10,31 @@ export default class SummaryReporter implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const line = summaryOf(modules, unhandled.length);
-    if (this.#watching) console.log(line);
+    const counts = countsOf(modules, unhandled.length);
+    if (this.#watching) {
+      console.log(summaryOf(counts));
+      return;
+    }
     // At the exit everything else, such as the end of the servers, has had its say.
-    else process.once("exit", () => process.stdout.write(`${line}\n`));
+    process.once("exit", (code) => {
+      // A setup that fails leaves no trace in the tests, but the run has failed.
+      const failed = counts.failed === 0 && code !== 0 ? 1 : counts.failed;
+      process.stdout.write(`${summaryOf({ ...counts, failed })}\n`);
+    });
   }
 }
 
-function summaryOf(modules: readonly TestModule[], unhandledErrors: number): string {
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+function summaryOf({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}`;
+}
+
+function countsOf(modules: readonly TestModule[], unhandledErrors: number): Counts {
   const counts = { passed: 0, failed: unhandledErrors, skipped: 0 };
   for (const module of modules) {
     let failedTests = 0;
@@ -30,6 +47,5 @@ function summaryOf(modules: readonly TestModule[], unhandledErrors: number): str
     // A file that does not load, or whose hooks fail, has no failed test, but the run has failed.
     counts.failed += failedTests === 0 && module.state() === "failed" ? 1 : failedTests;
   }
-  const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
-  return `${counts.passed} passed, ${counts.failed} failed${skipped}`;
+  return counts;
 }

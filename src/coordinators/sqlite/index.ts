@@ -15,6 +15,7 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
+import { link } from "../../locks/signals.js";
 import { type ClaimRow, findClaim, findDeparted, findRow, findUnchanged, readQueue, slotsColumn, standingOf } from "./claims.js";
 import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
@@ -98,22 +99,27 @@ class SqliteCoordinator implements Coordinator {
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as SqliteSession;
-    const ended = signal === undefined ? session.lost : AbortSignal.any([session.lost, signal]);
+    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
+    const { signal: ended, unlink } = link(session.lost, signal);
     // Before the first look: what is announced after it is not missed.
     const changes = this.#membership.watch();
     try {
       for (;;) {
         const [gone, isSessionThere] = await this.#membership.look({ lock, refs }, ended, (sql) => {
-          return [findDeparted(sql, lock, refs), hasSession(sql, session.id)] as const;
+          return [findDeparted(sql, lock, own === undefined ? refs : [...refs, own.ref]), hasSession(sql, session.id)] as const;
         });
         if (!isSessionThere) session.lose("the session was removed from the database");
         ended.throwIfAborted();
+        if (own !== undefined && gone.includes(own.ref)) {
+          throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${own.ref}` });
+        }
         if (gone.length > 0) return gone;
         await changes.next(this.#options.pollMs, ended);
         ended.throwIfAborted();
       }
     } finally {
       changes.close();
+      unlink();
     }
   }
 

@@ -8,7 +8,7 @@ import { RECORD_PREFIX } from "./layout.js";
 import { decodeClaim, encodeClaim, encodeEnded } from "./records.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { ensure, readClock, removeIfThere, trimHistory } from "./upkeep.js";
+import { ensure, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
 import type { Stat, Step, Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./wire.js";
 
@@ -77,21 +77,25 @@ export class Holdings {
 
   async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord): Promise<Stat[]> {
     const data = encodeClaim({ record, fencingToken: null });
-    const steps = paths.flatMap((path) => [op.remove(path), op.create(path, data, MODE.PERSISTENT)]);
+    const steps = paths.flatMap((path) => [
+      op.remove(path, UNSETTLED),
+      op.create(path, EMPTY, MODE.PERSISTENT),
+      op.setData(path, data, UNSETTLED),
+    ]);
     const alive = op.create(this.#layout.aliveOf(id), EMPTY, MODE.EPHEMERAL);
     // Sent back to back: what the server made of it comes with the same round trip.
     const [done, ...stats] = await Promise.allSettled([wire.transaction([...steps, alive]), ...paths.map((path) => wire.exists(path))]);
     if (done.status === "rejected") {
       const failed = done.reason instanceof WireError ? done.reason : null;
+      const present = stats.map((stat) => (stat.status === "fulfilled" ? stat.value : null));
+      // Settled already, by an earlier call.
+      if (failed?.operation != null && present.every(isSettled)) return present as Stat[];
       if (failed?.operation === steps.length) {
-        // Settled already, by an earlier call; or the liveness entry is the leftover of one that failed.
-        const present = stats.map((stat) => (stat.status === "fulfilled" ? stat.value : null));
-        if (present.every((stat) => stat !== null && stat.ephemeralOwner === null)) return present as Stat[];
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
         return this.#commitSettle(wire, id, paths, record);
       }
-      if (failed?.zk === ZK.noNode) throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
+      if (failed?.zk === ZK.noNode || failed?.zk === ZK.badVersion) throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
       throw done.reason;
     }
     return stats.map((stat) => {
@@ -108,11 +112,19 @@ export class Holdings {
   async #findSettled(session: ZkSession, home: ZkSession, paths: readonly string[]): Promise<Stat[] | null> {
     await readClock(session.wire, this.#layout);
     const stats = await Promise.all(paths.map((path) => session.wire.exists(path)));
-    if (stats.every((stat) => stat !== null && stat.ephemeralOwner === null)) return stats as Stat[];
+    if (stats.every(isSettled)) return stats as Stat[];
     if (session === home) return null;
     // A transaction that is still under way fails once what it would delete is gone.
-    for (const path of paths) await removeIfThere(session.wire, path);
+    for (const path of paths) await removeUnsettled(session.wire, path);
     throw home.lost.reason instanceof SessionLostError ? home.lost.reason : new SessionLostError("the session was lost before the claim was settled");
+  }
+
+  /** Removes what a settle that failed may have left: nothing has been done under it, and nobody else has taken it up. */
+  async undoSettle(wire: Wire, entries: readonly Entry[]): Promise<void> {
+    for (const path of entries.map((entry) => this.#pathOf(entry))) {
+      await removeUnsettled(wire, path);
+      if (isSettled(await wire.exists(path))) await removeIfThere(wire, path, SETTLED);
+    }
   }
 
   async adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
@@ -141,6 +153,7 @@ export class Holdings {
     const written = await this.#sessions.retry(signal, async ({ wire }): Promise<Stat[] | "gone" | "changed"> => {
       attempts += 1;
       if (attempts > 1) {
+        await readClock(wire, this.#layout);
         const found = await this.#findWritten(wire, entries, data);
         if (found !== "unwritten") return found;
       }
@@ -153,7 +166,7 @@ export class Holdings {
           await ensure(wire, this.#layout.alive);
           continue;
         }
-        if (typeof outcome === "string") return outcome;
+        if (outcome === "gone" || outcome === "changed") return this.#ofAll(wire, entries, outcome);
         const found = await this.#findWritten(wire, entries, data);
         return found === "unwritten" ? "changed" : found;
       }
@@ -207,7 +220,7 @@ export class Holdings {
         for (const folder of folders) await ensure(wire, folder);
         continue;
       }
-      if (typeof outcome === "string") return outcome;
+      if (outcome === "gone" || outcome === "changed") return this.#ofAll(wire, entries, outcome);
       const paths = outcome.slice(-records.length) as string[];
       const { historyKeep, log } = this.#options;
       paths.forEach((path, index) => void trimHistory(wire, folders[index] as string, path, historyKeep, log));
@@ -248,7 +261,19 @@ export class Holdings {
     }
   }
 
+  /** A claim on several locks is gone when all of its entries are. */
+  async #ofAll(wire: Wire, entries: readonly Entry[], outcome: "gone" | "changed"): Promise<"gone" | "changed"> {
+    if (outcome === "changed" || entries.length === 1) return outcome;
+    const stats = await Promise.all(entries.map((entry) => wire.exists(this.#pathOf(entry))));
+    return stats.every((stat) => stat === null) ? "gone" : "changed";
+  }
+
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
+}
+
+/** Is it as settling leaves it: durable, and written by nobody since? */
+function isSettled(stat: Stat | null): boolean {
+  return stat !== null && stat.ephemeralOwner === null && stat.version === SETTLED;
 }

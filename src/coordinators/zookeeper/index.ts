@@ -14,6 +14,7 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort, ClaimLostError } from "../../locks/errors.js";
+import { link } from "../../locks/signals.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
 import { claimPrefix, createLayout, hashKey, orderClaims, parseClaimName } from "./layout.js";
@@ -21,7 +22,7 @@ import { encodeClaim } from "./records.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss, Sessions } from "./session.js";
 import { listLocks, readHistory, readQueue } from "./tree.js";
-import { ensure, readClock, removeIfThere } from "./upkeep.js";
+import { ensure, readClock, removeUnsettled } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./wire.js";
@@ -72,30 +73,38 @@ class ZooKeeperCoordinator implements Coordinator {
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
     if (draft.key !== null) this.#keys.set(hashKey(draft.key), draft.key);
     let sentIn: ZkSession | null = null;
+    let entering: Promise<unknown> = Promise.resolve();
+    const enter = async (session: ZkSession): Promise<Joined> => {
+      const found = sentIn === null ? null : await this.#findJoined(session, draft);
+      sentIn = session;
+      const standings = found ?? (await this.#enter(session, draft));
+      const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
+      return { session, standings: isDouble ? ((await this.#findJoined(session, draft)) ?? standings) : standings };
+    };
     try {
-      const joined = await this.#sessions.retry(signal, async (session) => {
-        const found = sentIn === null ? null : await this.#findJoined(session, draft);
-        sentIn = session;
-        const standings = found ?? (await this.#enter(session, draft));
-        const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
-        return { session, standings: isDouble ? ((await this.#findJoined(session, draft)) ?? standings) : standings };
+      const joined = await this.#sessions.retry(signal, (session) => {
+        const attempt = enter(session);
+        entering = attempt;
+        return attempt;
       });
-      for (const { ref } of joined.standings) this.#homes.set(ref, joined.session);
+      for (const { ref } of joined.standings) this.#homes.set(ref, joined.session as ZkSession);
       if (signal?.aborted !== true) return joined;
       await this.withdraw(joined.standings);
       throw signal.reason;
     } catch (error) {
-      if (sentIn !== null) this.#removeTraces(sentIn, draft);
+      if (sentIn !== null) this.#removeTraces(sentIn, draft, entering);
       throw error;
     }
   }
 
   /** A join that failed may have left entries in a session that lives on: they must not stand in anyone's way. */
-  #removeTraces(session: ZkSession, draft: Draft): void {
+  #removeTraces(session: ZkSession, draft: Draft, entering: Promise<unknown>): void {
     this.#cleanUp(session, async ({ wire }) => {
+      // Nobody waits for it any more, but it goes on: what it makes is removed after it has made it.
+      await Promise.allSettled([entering]);
       for (const folder of draft.locks.map((lock) => this.#layout.lock(lock))) {
         const own = orderClaims((await wire.getChildren(folder)) ?? []).filter(({ id }) => id === draft.id);
-        for (const { ref } of own) await removeIfThere(wire, `${folder}/${ref}`);
+        for (const { ref } of own) await removeUnsettled(wire, `${folder}/${ref}`);
       }
     });
   }
@@ -152,7 +161,7 @@ class ZooKeeperCoordinator implements Coordinator {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
         if (own === null && stat?.ephemeralOwner === session.id) own = this.#standingAmong(children, { lock, ref, revision: stat.version });
-        else await removeIfThere(session.wire, `${folder}/${ref}`);
+        else await removeUnsettled(session.wire, `${folder}/${ref}`);
       }
       if (own !== null) standings.push(own);
     }
@@ -168,19 +177,27 @@ class ZooKeeperCoordinator implements Coordinator {
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as ZkSession;
     const paths = refs.map((ref) => `${this.#layout.lock(lock)}/${ref}`);
+    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
     for (;;) {
       const woken = new AbortController();
       const wake = (): void => woken.abort();
+      const { signal: wakened, unlink } = link(woken.signal, session.lost, signal);
       try {
         // A claim that settles is deleted and made again in one transaction: only what is not there any more has left.
-        const stats = await session.persist(signal, (wire) => Promise.all(paths.map((path) => wire.exists(path, wake))));
+        const looks = (wire: Wire) => [
+          ...paths.map((path) => wire.exists(path, wake, () => !wakened.aborted)),
+          ...(own === undefined ? [] : [wire.exists(this.#pathOf(own))]),
+        ];
+        const stats = await session.persist(signal, (wire) => Promise.all(looks(wire)));
         const gone = refs.filter((_, index) => stats[index] === null);
+        if (own !== undefined && stats.at(-1) === null) throw takenOut(own);
         if (gone.length > 0) return gone;
         // Events may have been lost with a connection: after a reconnect everything is looked at again.
         const { connections } = session;
-        const wakened = AbortSignal.any([woken.signal, session.lost, ...(signal === undefined ? [] : [signal])]);
         while (!wakened.aborted && session.connections === connections) await session.change(wakened);
       } finally {
+        woken.abort();
+        unlink();
         for (const path of paths) session.wire.unwatch(path, wake);
       }
     }
@@ -190,11 +207,11 @@ class ZooKeeperCoordinator implements Coordinator {
     const homes = entries.map(({ ref }) => this.#homes.get(ref));
     for (const { ref } of entries) this.#homes.delete(ref);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
-      await Promise.all(entries.map((entry) => removeIfThere(wire, this.#pathOf(entry))));
+      await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#pathOf(entry))));
     };
     const [home] = homes;
     if (this.#closing !== null || home?.lost.aborted === true) return;
-    if (home === undefined) return this.#sessions.retry(undefined, ({ wire }) => this.#removeEphemeral(wire, entries));
+    if (home === undefined) return this.#sessions.retry(undefined, removeAll);
     const removal = removeAll(home).catch((error: unknown) => {
       if (!isLoss(error)) throw fromWire(error);
       this.#cleanUp(home, removeAll);
@@ -210,18 +227,19 @@ class ZooKeeperCoordinator implements Coordinator {
     }
   }
 
-  /** Somebody else's entries: what has become durable meanwhile stays. */
-  async #removeEphemeral(wire: Wire, entries: readonly Entry[]): Promise<void> {
-    for (const path of entries.map((entry) => this.#pathOf(entry))) {
-      const stat = await wire.exists(path);
-      if (stat !== null && stat.ephemeralOwner !== null) await removeIfThere(wire, path);
-    }
-  }
-
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
-    const settled = await this.#holdings.settle(draft, joined.standings, joined.session as ZkSession, record, signal);
-    for (const { ref } of joined.standings) this.#homes.delete(ref);
-    return settled;
+    const home = joined.session as ZkSession;
+    // Before anything is sent the claim only waits, and keeps its place.
+    signal?.throwIfAborted();
+    try {
+      return await this.#holdings.settle(draft, joined.standings, home, record, signal);
+    } catch (error) {
+      // Whatever has become of it: the caller will not act under it, and nobody must wait behind it.
+      this.#cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.standings));
+      throw error;
+    } finally {
+      for (const { ref } of joined.standings) this.#homes.delete(ref);
+    }
   }
 
   adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
@@ -265,7 +283,7 @@ class ZooKeeperCoordinator implements Coordinator {
   #standingAmong(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
     const claims = orderClaims(children ?? []);
     const own = claims.findIndex((claim) => claim.ref === ref);
-    if (own < 0) throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
+    if (own < 0) throw takenOut({ lock, ref });
     const ahead = claims.slice(0, own).map((place) => ({ ...place, key: this.#keyOf(place.key) }));
     return { lock, ref, revision, ahead };
   }
@@ -274,6 +292,10 @@ class ZooKeeperCoordinator implements Coordinator {
   #keyOf(hash: string | null): string | null {
     return hash === null ? null : (this.#keys.get(hash) ?? `\0${hash}`);
   }
+}
+
+function takenOut({ lock, ref }: Pick<Entry, "lock" | "ref">): ClaimLostError {
+  return new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
 }
 
 function recordOf(draft: Draft): ClaimRecord {

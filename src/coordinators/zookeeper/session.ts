@@ -7,6 +7,7 @@
 import type { Log, Session } from "../../locks/coordinator.js";
 import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
+import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";
 import { WireError, Wire, ZK } from "./wire.js";
 
@@ -32,14 +33,15 @@ export class ZkSession implements Session {
   readonly #servers: number;
   readonly #lost = new AbortController();
   readonly #listeners = new Set<() => void>();
-  readonly #watchdog: NodeJS.Timeout;
+  #watchdog: NodeJS.Timeout;
   #everConnected = false;
   /** Set when the server refuses the credentials: there is no use in another session. */
   refused: HoldlineError | null = null;
   /** Grows with every connection: tells a waiter that events may have passed it by. */
   connections = 0;
 
-  constructor(address: ZooKeeperAddress, options: SessionOptions) {
+  /** @param onConnected called at every connection, the first and those after a break */
+  constructor(address: ZooKeeperAddress, options: SessionOptions, onConnected: (session: ZkSession) => void) {
     this.#options = options;
     this.#servers = address.servers.length;
     this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, {
@@ -47,7 +49,11 @@ export class ZkSession implements Session {
         this.#everConnected = true;
         this.connections += 1;
         options.log.debug({ session: this.id }, "connected to ZooKeeper");
+        // The server has the last word on the timeout, and all deadlines go by that.
+        clearInterval(this.#watchdog);
+        this.#watchdog = this.#startWatchdog(this.wire.sessionTimeoutMs);
         this.#tell();
+        onConnected(this);
       },
       disconnected: () => {
         if (!this.#lost.signal.aborted) options.log.debug({ session: this.id, problem: this.wire.problem }, "not connected to ZooKeeper");
@@ -59,8 +65,7 @@ export class ZkSession implements Session {
         this.#end("ZooKeeper refused the credentials");
       },
     });
-    // A fixed beat is simpler than a timer for each of four deadlines, and late by no more than a beat.
-    this.#watchdog = setInterval(() => this.#watch(), Math.max(5, options.sessionTimeoutMs / LOOKS_PER_TIMEOUT));
+    this.#watchdog = this.#startWatchdog(options.sessionTimeoutMs);
     this.wire.connect();
   }
 
@@ -88,13 +93,18 @@ export class ZkSession implements Session {
   async connected(signal?: AbortSignal): Promise<void> {
     if (this.wire.isConnected && !this.#lost.signal.aborted) return;
     const deadline = AbortSignal.timeout(this.#options.connectTimeoutMs);
-    for (;;) {
-      signal?.throwIfAborted();
-      if (this.refused !== null) throw this.refused;
-      if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
-      if (this.wire.isConnected) return;
-      if (deadline.aborted) throw this.#unreachable();
-      await this.change(signal === undefined ? deadline : AbortSignal.any([deadline, signal]));
+    const ended = link(deadline, signal);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        if (this.refused !== null) throw this.refused;
+        if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
+        if (this.wire.isConnected) return;
+        if (deadline.aborted) throw this.#unreachable();
+        await this.change(ended.signal);
+      }
+    } finally {
+      ended.unlink();
     }
   }
 
@@ -114,15 +124,19 @@ export class ZkSession implements Session {
 
   /** Does something that is safe to do twice, however long the connection is away, as long as the session lives. */
   async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
-    const ended = signal === undefined ? this.lost : AbortSignal.any([this.lost, signal]);
-    for (;;) {
-      while (!this.wire.isConnected && !ended.aborted) await this.change(ended);
-      ended.throwIfAborted();
-      try {
-        return await unlessAborted(ended, attempt(this.wire));
-      } catch (error) {
-        if (!isLoss(error)) throw fromWire(error);
+    const { signal: ended, unlink } = link(this.lost, signal);
+    try {
+      for (;;) {
+        while (!this.wire.isConnected && !ended.aborted) await this.change(ended);
+        ended.throwIfAborted();
+        try {
+          return await unlessAborted(ended, attempt(this.wire));
+        } catch (error) {
+          if (!isLoss(error)) throw fromWire(error);
+        }
       }
+    } finally {
+      unlink();
     }
   }
 
@@ -135,6 +149,11 @@ export class ZkSession implements Session {
     clearInterval(this.#watchdog);
     await this.wire.close();
     this.#end("the session was closed");
+  }
+
+  /** A fixed beat is simpler than a timer for each of four deadlines, and late by no more than a beat. */
+  #startWatchdog(timeoutMs: number): NodeJS.Timeout {
+    return setInterval(() => this.#watch(), Math.max(5, timeoutMs / LOOKS_PER_TIMEOUT));
   }
 
   #watch(): void {
@@ -180,15 +199,15 @@ export class ZkSession implements Session {
 export class Sessions {
   readonly #address: ZooKeeperAddress;
   readonly #options: SessionOptions;
-  readonly #onNext: (session: ZkSession) => void;
+  readonly #onConnected: (session: ZkSession) => void;
   #current: ZkSession;
   #closed = false;
 
-  /** @param onNext called with every session after the first as soon as it is opened; it is not connected yet */
-  constructor(address: ZooKeeperAddress, options: SessionOptions, onNext: (session: ZkSession) => void) {
+  /** @param onConnected called at every connection of every session */
+  constructor(address: ZooKeeperAddress, options: SessionOptions, onConnected: (session: ZkSession) => void) {
     this.#address = address;
     this.#options = options;
-    this.#onNext = onNext;
+    this.#onConnected = onConnected;
     this.#current = this.#open();
   }
 
@@ -234,11 +253,10 @@ export class Sessions {
   }
 
   #open(): ZkSession {
-    const session = new ZkSession(this.#address, this.#options);
+    const session = new ZkSession(this.#address, this.#options, this.#onConnected);
     session.lost.addEventListener("abort", () => {
       if (this.#closed || session.refused !== null) return;
       this.#current = this.#open();
-      this.#onNext(this.#current);
     });
     return session;
   }

@@ -9,6 +9,11 @@ import { MODE, WireError, ZK } from "./wire.js";
 
 const EMPTY = Buffer.alloc(0);
 
+/** The version of a claim's znode until it is settled. Settling writes to the new znode once more, so that what was read of the old is never true of it. */
+export const UNSETTLED = 0;
+/** The version with which it is settled. */
+export const SETTLED = 1;
+
 /** Creates a persistent znode and those above it, as far as they are missing. */
 export async function ensure(wire: Wire, path: string): Promise<void> {
   try {
@@ -23,13 +28,21 @@ export async function ensure(wire: Wire, path: string): Promise<void> {
   }
 }
 
-/** Deletes a znode whatever its version; it may be gone already. */
-export async function removeIfThere(wire: Wire, path: string): Promise<void> {
+/**
+ * Deletes a znode; it may be gone already.
+ * @param version only if it still has this one; by default whatever it has
+ */
+export async function removeIfThere(wire: Wire, path: string, version?: number): Promise<void> {
   try {
-    await wire.remove(path);
+    await wire.remove(path, version);
   } catch (error) {
-    if (!(error instanceof WireError) || error.zk !== ZK.noNode) throw error;
+    if (!(error instanceof WireError) || (error.zk !== ZK.noNode && error.zk !== ZK.badVersion)) throw error;
   }
+}
+
+/** Deletes a claim that has not been settled; one that has, meanwhile, stays. */
+export function removeUnsettled(wire: Wire, path: string): Promise<void> {
+  return removeIfThere(wire, path, UNSETTLED);
 }
 
 /** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */

@@ -81,6 +81,9 @@ export const MODE = { PERSISTENT, EPHEMERAL, PERSISTENT_SEQUENTIAL, EPHEMERAL_SE
 // long enough that a fleet does not hammer an ensemble that is starting.
 const SPIN_DELAY_MS = 300;
 
+// Well above what a server sends at the most (its own limit is 1 MiB for a znode): a greater length is no length.
+const LONGEST_FRAME = 256 * 1_048_576;
+
 // How long a graceful close waits for the server's word before it just hangs up: the session then ends by its timeout.
 const CLOSE_PATIENCE_MS = 1_000;
 
@@ -212,11 +215,12 @@ export class Wire {
   /**
    * A znode's status; `null` when there is none.
    * @param watcher called once when the znode is deleted, replaced or written; not registered when it is not there
+   * @param isWanted asked when the answer comes: a watcher that nobody wants any more is not registered either
    */
-  async exists(path: string, watcher?: () => void): Promise<Stat | null> {
+  async exists(path: string, watcher?: () => void, isWanted = (): boolean => true): Promise<Stat | null> {
     const payload = Object.assign(new jute.protocol.ExistsRequest(), { path, watch: watcher !== undefined });
     const reply = await this.#sendOrNull(OP_CODES.EXISTS, payload, () => {
-      if (watcher !== undefined) this.#manager.registerDataWatcher(path, watcher);
+      if (watcher !== undefined && isWanted()) this.#manager.registerDataWatcher(path, watcher);
     });
     return reply === null ? null : statOf(reply);
   }
@@ -329,8 +333,11 @@ export class Wire {
       let rest = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
       this.#rest = null;
       const socket = manager.socket;
-      while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
-        const end = 4 + rest.readInt32BE(0);
+      while (rest.length >= 4) {
+        const length = rest.readInt32BE(0);
+        if (length < 0 || length > LONGEST_FRAME) return this.drop("what answers there does not speak ZooKeeper's protocol");
+        if (rest.length < 4 + length) break;
+        const end = 4 + length;
         this.#onFrame(rest.subarray(0, end));
         if (manager.socket !== socket || socket?.destroyed === true) return;
         rest = rest.subarray(end);

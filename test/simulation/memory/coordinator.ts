@@ -108,12 +108,18 @@ export class MemoryCoordinator implements Coordinator {
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as MemorySession;
+    const own = joined.standings.find((standing) => standing.lock === lock);
     for (;;) {
       let wake: (gone: readonly string[]) => void = () => undefined;
       const told = new Promise<readonly string[]>((resolve) => (wake = resolve));
       const watch: Watch = { lock, refs, wake: (gone) => this.#link.tell(request("left", null), () => wake(gone)) };
       try {
-        const gone = await this.#ask(request("watch", null), () => this.#store.departed(watch), signal, session);
+        const look = (): readonly string[] => {
+          // Whoever is out of the line itself waits for nothing.
+          if (own !== undefined) this.#store.standing(own);
+          return this.#store.departed(watch);
+        };
+        const gone = await this.#ask(request("watch", null), look, signal, session);
         if (gone.length > 0) return gone;
         // An event may have been lost with the connection: then everything is looked at again.
         const news = await this.#asks.untilReconnected(told, signal, session);

@@ -1,0 +1,33 @@
+// Watching over an ephemeral claim in hand: whatever depends on it has one signal to go by.
+import type { Coordinator, Joined } from "./coordinator.js";
+import { ClaimLostError } from "./errors.js";
+import { link } from "./signals.js";
+
+/** A watch over a claim. */
+export interface ClaimWatch {
+  /** Aborted when the session counts as lost, or when the claim is no longer in its queues: somebody took it away. */
+  readonly lost: AbortSignal;
+  /** Ends the watch, not the claim. */
+  close(): void;
+}
+
+/** Watches a claim that has been granted, until it is closed. */
+export function watchClaim(coordinator: Coordinator, joined: Joined): ClaimWatch {
+  const taken = new AbortController();
+  const closed = new AbortController();
+  const { signal: lost, unlink } = link(joined.session.lost, taken.signal);
+  for (const { lock, ref } of joined.standings) {
+    coordinator.departed(joined, lock, [ref], closed.signal).then(
+      () => taken.abort(new ClaimLostError(`the claim on ${lock} was taken away while it was held`)),
+      // Closed; or the session was lost, which its own signal tells.
+      () => undefined,
+    );
+  }
+  return {
+    lost,
+    close() {
+      closed.abort();
+      unlink();
+    },
+  };
+}

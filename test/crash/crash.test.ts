@@ -1,0 +1,321 @@
+// Every point at which a run can be killed: the real program kills itself there with SIGKILL, and what DESIGN's table says
+// of it is checked: the queue, what another node sees, what the next run on this node does, and that the action ran as
+// often as it may and never twice at once. The points are those of a run that was left alone, and stand in points/: a new
+// step on the path changes that list. After a change that is meant: npx vitest run test/crash -u
+import { randomUUID } from "node:crypto";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createProcesses } from "../../src/actions/processes.js";
+import { isOwnerGone } from "../../src/actions/recovery.js";
+import { type Claim, conditionOf } from "../../src/locks/claim.js";
+import type { Draft } from "../../src/locks/coordinator.js";
+import { takeTurn } from "../../src/locks/turn.js";
+import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
+import { failOnLeaks } from "../support/leaks.js";
+import { until } from "../support/wait.js";
+import { killPoints, progressAt } from "./points.js";
+import { buildCrashProgram, type CrashProgram } from "./program.js";
+
+failOnLeaks();
+
+const LOCK = "restart";
+
+// The test's cores are few: more at a time wait for each other, fewer for sessions that have to expire.
+const CASES_AT_A_TIME = 5;
+
+const COMMAND_RUNS = "commands.run:during#1";
+const CHECKS_RUN = ["commands.run:during#2", "commands.run:during#3"] as const;
+
+interface Scenario {
+  readonly name: string;
+  /** The points between which the run is killed; those outside are another scenario's. `""`: to the end. */
+  readonly between: readonly [string, string];
+  /** How the command ends; 0 by default. The next run's always ends well. */
+  readonly exitCode?: number;
+  readonly action?: Readonly<Record<string, unknown>>;
+  /** An earlier run was killed while its command ran. */
+  readonly afterKill?: true;
+  /** Since then the process that the action restarts has restarted. */
+  readonly restarted?: true;
+  /** Somebody else holds the lock at first. */
+  readonly behindAnother?: "waits" | "gives up";
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "a fresh run", between: ["machine.open:before#1", ""] },
+  {
+    name: "a run that waits in line",
+    between: ["coordinator.join:before#1", "coordinator.settle:before#1"],
+    behindAnother: "waits",
+  },
+  {
+    name: "a run that gives up waiting",
+    between: ["coordinator.withdraw:before#1", ""],
+    behindAnother: "gives up",
+    action: { acquire: { timeout: 0 } },
+  },
+  { name: "a failed action", between: ["coordinator.now:before#1", ""], exitCode: 3 },
+  { name: "a check that succeeds at last", between: ["commands.run:before#2", "coordinator.leave:before#1"] },
+  { name: "the adoption of a stale claim", between: ["coordinator.queue:before#1", ""], afterKill: true },
+  {
+    name: "a claim whose process has restarted",
+    between: ["coordinator.adopt:before#1", ""],
+    afterKill: true,
+    restarted: true,
+  },
+];
+
+let program: CrashProgram;
+beforeAll(async () => {
+  program = await buildCrashProgram();
+});
+afterAll(() => program.remove());
+
+describe.each(STORES)("on %s", (kind) => {
+  test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, async (scenario) => {
+    const record = await recordPoints(await openFleet(kind), scenario);
+    await expect(`${record.join("\n")}\n`).toMatchFileSnapshot(`points/${scenario.name.replaceAll(" ", "-")}.txt`);
+    const points = killPoints(record, ...scenario.between);
+    const fleets = await Promise.all(points.map(() => openFleet(kind)));
+    await inTurn(points, async (point, index) => {
+      try {
+        await checkCrash(fleets[index] as Fleet, scenario, record, point);
+      } catch (error) {
+        throw new Error(`killed at ${point}`, { cause: error });
+      }
+    });
+    console.log(`${kind}: ${scenario.name}: killed at ${points.length} points`);
+  });
+});
+
+test("a run reaches the world only through the calls that have points", () => {
+  for (const file of ["actions/guard", "actions/line", "actions/hold", "actions/recovery", "actions/execution", "locks/turn"]) {
+    const source = readFileSync(join(import.meta.dirname, `../../src/${file}.ts`), "utf8");
+    // Ids are drawn, not waited for.
+    const others = [...source.matchAll(/(?:from|import\() *"(node:[^"]*)"/g)]
+      .map(([, name]) => name)
+      .filter((name) => name !== "node:crypto");
+    expect(others, file).toEqual([]);
+    expect(source, file).not.toMatch(/\bimport\(/);
+  }
+});
+
+/** What a run that is left alone comes by. */
+async function recordPoints(fleet: Fleet, scenario: Scenario): Promise<string[]> {
+  const file = `${fleet.directory}/points`;
+  const world = await prepare(fleet, scenario);
+  await world.run({ HOLDLINE_TEST_POINTS: file });
+  await world.close();
+  return readFileSync(file, "utf8").trim().split("\n");
+}
+
+async function checkCrash(fleet: Fleet, scenario: Scenario, record: readonly string[], point: string): Promise<void> {
+  const world = await prepare(fleet, scenario);
+  try {
+    const before = scenario.afterKill === true;
+    const { signal, stderr } = await world.run({ HOLDLINE_TEST_CRASH: point });
+    expect(signal, stderr).toBe("SIGKILL");
+    const progress = progressAt(record, point);
+    const claim = (await fleet.queue(LOCK)).find(({ durable }) => durable);
+    const wasSettled = before || progress.settled;
+    expectOneOf(
+      claim !== undefined,
+      wasSettled !== false && progress.left !== true,
+      wasSettled === "maybe" || progress.left === "maybe",
+    );
+    const starts = (before ? 1 : 0) + (progress.began ? 1 : 0);
+    expect(countOf(fleet, "start"), "how often the action has begun").toBe(starts);
+
+    // What another node sees, and whether it is kept out.
+    if (claim === undefined) {
+      await goThrough(fleet);
+    } else {
+      const condition = conditionOf(claim, true, isOwnerGone(claim, createProcesses()));
+      expectOneOf(condition === "failed", progress.failed !== false, progress.failed === "maybe");
+      expect(["failed", "stale"]).toContain(condition);
+      expect(await lookAsAnother(fleet)).toEqual([claim.id]);
+    }
+
+    // What the next run on this node does.
+    const { code, result, stderr: said } = await world.next.runAction("restart");
+    expect(code, said).toBe(0);
+    const expected =
+      claim === undefined ? "ran" : progress.succeeded ? "already-done" : scenario.restarted === true ? "already-restarted" : "ran";
+    expect(result.outcome).toBe(expected);
+    if (claim !== undefined) expect(result.claim, "the claim of the next run").toBe(claim.id);
+    expect(countOf(fleet, "start"), "how often the action has begun").toBe(starts + (expected === "ran" ? 1 : 0));
+    expect(fleet.lines().filter((line) => line === "overlap" || line === "survived")).toEqual([]);
+    expect(await fleet.queue(LOCK)).toEqual([]);
+    expect(world.next.journal("restart")).toEqual({});
+    const ended = (await (await fleet.coordinator()).history(LOCK, 10)).map((ending) => ending.claim);
+    expect(new Set(ended).size, "one record for each claim").toBe(ended.length);
+    const wasReleased = claim === undefined && (before || progress.settled !== false) && progress.left !== false;
+    expect(ended).toHaveLength(claim === undefined ? 1 + (wasReleased ? 1 : 0) : 1);
+  } finally {
+    await world.close();
+  }
+}
+
+/** Where an outcome is open, either will do. */
+function expectOneOf(actual: boolean, expected: boolean, isOpen: boolean): void {
+  if (!isOpen) expect(actual).toBe(expected);
+}
+
+interface World {
+  /** Runs the action with crash points, as far as it comes. */
+  run(env: Readonly<Record<string, string>>): Promise<Ended>;
+  /** The node afterwards: no crash points, and an action that succeeds. */
+  readonly next: Node;
+  close(): Promise<void>;
+}
+
+async function prepare(fleet: Fleet, scenario: Scenario): Promise<World> {
+  const nodeWith = (env: Readonly<Record<string, string>>, exitCode: number): Node =>
+    fleet.node(
+      "web-01",
+      { restart: actionOf(fleet, scenario, exitCode) },
+      {
+        program: program.path,
+        env,
+        // One look is enough: what wakes the waiter is the other's leaving. The session of one that is to die is short, so
+        // that it goes soon; the others' are not to be lost on a busy machine.
+        settings: {
+          session_timeout: env["HOLDLINE_TEST_CRASH"] === undefined ? "10 s" : "2 s",
+          acquire: { sleep_time: "60 s", timeout: "60 s" },
+        },
+      },
+    );
+  const closers: (() => Promise<unknown>)[] = [];
+  if (scenario.afterKill === true) {
+    const { signal } = await nodeWith({ HOLDLINE_TEST_CRASH: COMMAND_RUNS }, 0).start("run", "restart").ended;
+    expect(signal).toBe("SIGKILL");
+    if (scenario.restarted === true) closers.push(await startDaemon(fleet));
+  }
+  const letGo = scenario.behindAnother === undefined ? null : await holdAsAnother(fleet);
+  return {
+    get next() {
+      return nodeWith({}, 0);
+    },
+    async run(env) {
+      const points = `${fleet.directory}/points`;
+      const agent = nodeWith({ HOLDLINE_TEST_POINTS: points, ...env }, scenario.exitCode ?? 0).start("run", "restart");
+      if (scenario.behindAnother === "waits") {
+        // After its look nothing happens any more before the other leaves.
+        const hasLooked = () => readFileSync(points, "utf8").includes("coordinator.now:after#1\n");
+        await Promise.race([agent.ended, until(hasLooked, { what: "the waiter to have looked", deadlineMs: 50_000 })]);
+        await letGo?.();
+      }
+      const ended = await agent.ended;
+      if (scenario.behindAnother === "gives up") await letGo?.();
+      return ended;
+    },
+    async close() {
+      for (const close of closers) await close();
+    },
+  };
+}
+
+function actionOf(fleet: Fleet, scenario: Scenario, exitCode: number): Readonly<Record<string, unknown>> {
+  const busy = `${fleet.directory}/busy`;
+  const healthy = `${fleet.directory}/healthy`;
+  // The agent is its parent: the shell has become what was the gate. What outlives the agent says so if it is let.
+  const dieAt = (point: string) =>
+    `if [ "$HOLDLINE_TEST_CRASH" = '${point}' ]; then kill -KILL $PPID; sleep 20; echo survived >> '${fleet.log}'; fi`;
+  const shell = [
+    `if [ -e '${busy}' ] && grep -qs '^State:.[RSDTt]' "/proc/$(cat '${busy}')/status"; then echo overlap >> '${fleet.log}'; fi`,
+    `echo $$ > '${busy}'`,
+    `echo start >> '${fleet.log}'`,
+    dieAt(COMMAND_RUNS),
+    `rm '${busy}'`,
+    `echo end >> '${fleet.log}'`,
+    `exit ${exitCode}`,
+  ].join("\n");
+  // Not healthy at the first look, so that there is a second.
+  const [atFirst, atLast] = CHECKS_RUN.map(dieAt);
+  const check = `if [ -e '${healthy}' ]; then ${atLast}; exit 0; fi; ${atFirst}; echo > '${healthy}'; exit 1`;
+  const restarts = { mode: "serialize_process", process: { command_string: daemonOf(fleet), full_cmd: true } };
+  const verify = scenario.name.startsWith("a check")
+    ? { verify: { command: ["sh", "-c", check], interval: "20 ms", timeout: "30 s" } }
+    : {};
+  return { shell, lock: LOCK, ...verify, ...(scenario.restarted === true ? restarts : {}), ...scenario.action };
+}
+
+/** What the command line of a process has that the action restarts: of this case's alone, since several run at a time. */
+function daemonOf(fleet: Fleet): string {
+  return `daemon-of-${basename(fleet.directory)}`;
+}
+
+/** A process such as the action restarts, which started after the claim was made. */
+async function startDaemon(fleet: Fleet): Promise<() => Promise<unknown>> {
+  const [claim] = (await fleet.queue(LOCK)) as [Claim];
+  const processes = createProcesses();
+  // Starts are told apart by the kernel's ticks.
+  await until(() => Number(processes.moment().ticks) > Number(claim.made?.ticks), "the next tick");
+  const daemon: ChildProcess = spawn("sh", ["-c", "read holdline; exit", daemonOf(fleet)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const ended = once(daemon, "exit");
+  await once(daemon, "spawn");
+  return () => {
+    daemon.stdin?.end();
+    return ended;
+  };
+}
+
+function draftOf(node: string): Draft {
+  return {
+    id: randomUUID(),
+    locks: [LOCK],
+    key: null,
+    slots: 1,
+    owner: { node, principal: "test", action: null, process: null },
+    reason: null,
+    data: null,
+  };
+}
+
+async function holdAsAnother(fleet: Fleet): Promise<() => Promise<void>> {
+  const coordinator = await fleet.coordinator();
+  const turn = await takeTurn(coordinator, draftOf("web-02"), { signal: AbortSignal.timeout(20_000) });
+  if (turn.outcome !== "granted") throw new Error("the lock was not free");
+  return () => coordinator.withdraw(turn.joined.standings);
+}
+
+/** Another node's turn comes, once what was ephemeral has gone with its session. */
+async function goThrough(fleet: Fleet): Promise<void> {
+  const letGo = await holdAsAnother(fleet);
+  await letGo();
+}
+
+/** Another node joins, sees whom it waits for, and leaves. */
+async function lookAsAnother(fleet: Fleet): Promise<readonly string[]> {
+  const coordinator = await fleet.coordinator();
+  let ahead: readonly Claim[] = [];
+  const turn = await takeTurn(coordinator, draftOf("web-02"), {
+    signal: AbortSignal.timeout(20_000),
+    look: async () => {
+      ahead = (await coordinator.queue(LOCK)).filter(({ owner }) => owner.node !== "web-02");
+      return "leave";
+    },
+  });
+  expect(turn.outcome).toBe("left");
+  return ahead.map(({ id }) => id);
+}
+
+function countOf(fleet: Fleet, line: string): number {
+  return fleet.lines().filter((written) => written === line).length;
+}
+
+/** A few at a time; the first that fails is the failure, after those under way have ended. */
+async function inTurn<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+  const waiting = [...items.entries()];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await work(next[1], next[0]);
+  };
+  const ends = await Promise.allSettled(Array.from({ length: CASES_AT_A_TIME }, worker));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,172 @@
+// One process of a simulated node: what it was started for, its connection to the store, and its death. A dead process
+// does nothing more: what it has parked is dropped, and its machine answers nothing.
+import { execute } from "../../src/actions/exec.js";
+import { type GuardContext, resumeGuarded, runGuarded } from "../../src/actions/guard.js";
+import { InterruptedError } from "../../src/actions/stop.js";
+import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
+import { UnreachableError } from "../../src/locks/errors.js";
+import { createMachine } from "./machine.js";
+import { type MemoryCoordinator, openMemory } from "./memory/coordinator.js";
+import { Link } from "./memory/link.js";
+import type { SimulatedNode } from "./node.js";
+import type { Job } from "./scenario.js";
+import { describeJob } from "./scenario.js";
+import { holdSeveral } from "./several.js";
+import type { World } from "./world.js";
+
+/** Thrown into a process that is killed in the middle of a write: nothing that comes of it has any effect. */
+export class AgentKilled extends Error {}
+
+/** What became of a job, as its caller is told. */
+export interface JobEnd {
+  readonly outcome: string;
+  readonly message: string;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const SESSION_TIMEOUT_MS = 10_000;
+const RELEASE_TIMEOUT_MS = 20_000;
+
+const silent = (): void => undefined;
+const SILENT_LOG = { debug: silent, info: silent, warn: silent, error: silent };
+
+export class Agent {
+  readonly identity: ProcessIdentity;
+  readonly link: Link;
+  isAlive = true;
+  /** When the service was started that it has seen last. */
+  seenService: BootMoment | null = null;
+  /** Has its journal told it of an attempt that came to nothing? */
+  hasSeenAttempts = false;
+  coordinator: MemoryCoordinator | null = null;
+  readonly #world: World;
+  readonly #stop = new AbortController();
+  readonly #relays = new Set<(signal: NodeJS.Signals) => void>();
+
+  constructor(
+    world: World,
+    readonly node: SimulatedNode,
+    readonly name: string,
+    readonly job: Job,
+  ) {
+    this.#world = world;
+    this.identity = node.newProcess();
+    node.agents.add(this);
+    const { scheduler } = world;
+    // Messages are not the process's own: those that it has sent may still arrive when it is dead.
+    this.link = new Link(name, world.store, (direction, { operation, claim }, arrive) => {
+      const about = scheduler.trace === null ? "" : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
+      scheduler.park("message", `${name} `, about, arrive);
+    });
+  }
+
+  /** Parks something of this process's own. */
+  park(what: string, go: () => void): void {
+    if (this.isAlive) this.#world.scheduler.park("local", this.name, what, go);
+  }
+
+  pause(what: string): Promise<void> {
+    return new Promise((resolve) => this.park(what, resolve));
+  }
+
+  after(ms: number, what: string, fire: () => void): () => void {
+    return this.isAlive ? this.#world.scheduler.after(ms, this.name, what, fire) : silent;
+  }
+
+  /** Starts it. What it does from now on is the scheduler's to order. */
+  start(): void {
+    this.#world.scheduler.say(this.name, `starts: ${describeJob(this.job)}`);
+    void this.#live();
+  }
+
+  /** SIGKILL. @param delivers do its requests that are on their way still arrive? */
+  kill(delivers: boolean): void {
+    if (!this.isAlive) return;
+    this.#die();
+    if (this.coordinator === null) this.link.close(delivers);
+    else this.coordinator.die(delivers);
+    // A command whose gate is still closed never begins.
+    for (const group of this.node.groups) if (group.agent === this && group.state === "gated") group.die("SIGKILL");
+  }
+
+  /** SIGTERM, as a user or a service manager sends it. */
+  interrupt(): void {
+    if (!this.#stop.signal.aborted) this.#stop.abort(new InterruptedError("SIGTERM"));
+    for (const relay of [...this.#relays]) relay("SIGTERM");
+  }
+
+  async #live(): Promise<void> {
+    const { checks } = this.#world;
+    let end: JobEnd;
+    try {
+      end = await this.#work();
+    } catch (error) {
+      if (!this.isAlive) return;
+      if (error instanceof InterruptedError) end = { outcome: "interrupted", message: error.message };
+      else if (error instanceof UnreachableError) end = { outcome: "unreachable", message: error.message };
+      else return checks.fail(`${this.name} fails with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    }
+    if (!this.isAlive) return;
+    this.#world.scheduler.say(this.name, `is done: ${end.outcome}${end.message === "" ? "" : ` (${end.message})`}`);
+    checks.jobEnded(this, end);
+    if (checks.ephemeralOf(this).length > 0) await this.#demandNothingLeft();
+    if (!this.isAlive) return;
+    await this.coordinator?.close();
+    this.#die();
+  }
+
+  /** What it has still sent to take its claims out of their queues has to arrive first. */
+  async #demandNothingLeft(): Promise<void> {
+    const { checks } = this.#world;
+    try {
+      await this.coordinator?.now();
+    } catch {
+      return; // The store does not answer: what is left ends with the session.
+    }
+    if (!this.isAlive) return;
+    for (const { id, lock } of checks.ephemeralOf(this)) checks.fail(`${this.name} is done and has left ${checks.nameOf(id)} on ${lock}`);
+  }
+
+  async #work(): Promise<JobEnd> {
+    const { job, node } = this;
+    const machine = createMachine(this.#world, this);
+    const context: GuardContext = {
+      node: node.name,
+      principal: this.name,
+      releaseTimeoutMs: RELEASE_TIMEOUT_MS,
+      machine,
+      progress: { waiting: silent, step: silent },
+      log: SILENT_LOG,
+      stop: {
+        signal: this.#stop.signal,
+        subscribe: (relay) => {
+          this.#relays.add(relay);
+          return () => this.#relays.delete(relay);
+        },
+      },
+      coordinator: () => this.#open(),
+    };
+    if (job.kind === "exec") return execute(job.spec, context);
+    if (job.kind === "several") return holdSeveral(job, context);
+    const result = job.kind === "run" ? await runGuarded(job.action, context) : await resumeGuarded(job.action, context);
+    return result ?? { outcome: "nothing to do", message: "" };
+  }
+
+  async #open(): Promise<MemoryCoordinator> {
+    const { scheduler, store } = this.#world;
+    this.coordinator ??= await openMemory(store, this.link, {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      historyKeep: Number.POSITIVE_INFINITY,
+      after: (ms, run) => this.after(ms, "", run),
+      storeAfter: (ms, run) => scheduler.after(ms, "store", "", run),
+    });
+    return this.coordinator;
+  }
+
+  #die(): void {
+    this.isAlive = false;
+    this.node.agents.delete(this);
+    this.#world.scheduler.drop(this.name);
+  }
+}

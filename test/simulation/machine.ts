@@ -1,0 +1,174 @@
+// The machine as one simulated process sees it: the same interface that src/actions has of the real one. Journal writes
+// are where the process may be killed before or after; all else is parked at the scheduler.
+import type { CommandEnd, Commands, CommandSpec, Journal, Machine, Processes, RunEntry } from "../../src/actions/machine.js";
+import type { ProcessIdentity } from "../../src/locks/claim.js";
+import type { Agent } from "./agent.js";
+import { AgentKilled } from "./agent.js";
+import { drawNature, Group } from "./node.js";
+import type { World } from "./world.js";
+
+export function createMachine(world: World, agent: Agent): Machine {
+  const clock = {
+    now: () => world.scheduler.now,
+    sleep: (ms: number, signal?: AbortSignal) => sleep(world, agent, ms, signal),
+  };
+  return { clock, processes: processesOf(world, agent), commands: commandsOf(world, agent), journal: journalOf(world, agent) };
+}
+
+function sleep(world: World, agent: Agent, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason);
+    const callOff = agent.after(ms, "", () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    const onAbort = (): void => {
+      callOff();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function processesOf(world: World, agent: Agent): Processes {
+  const { node, identity } = agent;
+  const isAlive = (other: ProcessIdentity): boolean | null => {
+    if (other.bootId !== node.bootId) return null;
+    if ([...node.agents].some(({ identity: one }) => one.pid === other.pid)) return true;
+    return node.groupOf(other)?.isAtWork ?? false;
+  };
+  return {
+    self: identity,
+    moment: () => node.moment(),
+    isAlive,
+    matching: async () => {
+      await agent.pause("lists processes");
+      agent.seenService = node.service;
+      return [{ pid: 77, started: node.service }];
+    },
+    endGroup: async (leader, killAfterMs) => {
+      const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
+      if (group === undefined || group.isGone) return;
+      world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
+      node.end(group, killAfterMs);
+      await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
+    },
+  };
+}
+
+function commandsOf(world: World, agent: Agent): Commands {
+  return {
+    run: async (spec, control) => {
+      if (control.signal?.aborted === true) return neverStarted();
+      await agent.pause("");
+      const group = groupFor(world, agent, spec);
+      agent.node.groups.push(group);
+      const unsubscribe = control.relayed?.subscribe(() => agent.node.end(group, Number.POSITIVE_INFINITY));
+      try {
+        await control.onGroup(group.leader);
+        if (isAborted(control.signal)) {
+          group.die("SIGKILL");
+          return neverStarted();
+        }
+        return await supervise(world, agent, group, spec, control.signal);
+      } catch (error) {
+        group.die("SIGKILL");
+        throw error;
+      } finally {
+        unsubscribe?.();
+      }
+    },
+  };
+}
+
+function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
+  const kind = spec.argv[0] === "check" ? "check" : "main";
+  const claim = spec.env["HOLDLINE_CLAIM"] ?? "";
+  const locks = (spec.env["HOLDLINE_LOCK"] ?? "").split(" ");
+  return new Group(agent.node.newProcess(), agent, kind, claim, Number(spec.env["HOLDLINE_FENCING_TOKEN"]), locks);
+}
+
+function supervise(world: World, agent: Agent, group: Group, spec: CommandSpec, signal: AbortSignal | undefined): Promise<CommandEnd> {
+  const { node } = agent;
+  const { scheduler, choices } = world;
+  return new Promise((resolve) => {
+    const begunAt = scheduler.now;
+    let timedOut = false;
+    let isEnding = false;
+    const end = (): void => {
+      isEnding = true;
+      node.end(group, spec.killAfterMs);
+    };
+    signal?.addEventListener("abort", end, { once: true });
+    const callOff = spec.timeoutMs === null ? () => undefined : agent.after(spec.timeoutMs, "the command's time is over", () => {
+      timedOut = true;
+      end();
+    });
+    group.onLeaderExit = () => {
+      callOff();
+      signal?.removeEventListener("abort", end);
+      const report = (): void =>
+        agent.park("learns that its command has ended", () => {
+          const { exitCode, signal: killedBy } = group;
+          group.hasReported = true;
+          if (exitCode === 0 && !timedOut && killedBy === null) world.checks.commandSucceeded(group);
+          resolve({ exitCode, signal: killedBy, timedOut, startProblem: null, tail: "", ranMs: scheduler.now - begunAt });
+        });
+      // The leader may be gone before the rest of its group.
+      if (isEnding) group.whenGone(report);
+      else report();
+    };
+    const nature = drawNature(choices, group.kind, spec.timeoutMs !== null, world.troublePercent);
+    node.begin(group, nature);
+    scheduler.say(agent.name, `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`);
+    world.checks.commandStarted(group);
+  });
+}
+
+// As a function, so that it is looked at anew after an await.
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+function neverStarted(): CommandEnd {
+  return { exitCode: null, signal: null, timedOut: false, startProblem: "it was called off before it started", tail: "", ranMs: 0 };
+}
+
+function journalOf(world: World, agent: Agent): Journal {
+  const { runs, attempts } = agent.node;
+  /** A write to the disk, before or after which the process may be killed. */
+  const write = (what: string, effect: () => void): void => {
+    if (!agent.isAlive) throw new AgentKilled();
+    const dies = world.mayFault() && world.choices.percent(2);
+    const isDone = dies && world.choices.percent(50);
+    if (!dies || isDone) effect();
+    if (!dies) return world.scheduler.say(agent.name, `journal: ${what}`);
+    world.noteFault(agent.name, `is killed ${isDone ? "after" : "before"} it has noted: ${what}`);
+    agent.kill(true);
+    throw new AgentKilled();
+  };
+  return {
+    attempts: (action) => {
+      if (attempts.has(action)) agent.hasSeenAttempts = true;
+      return attempts.get(action) ?? null;
+    },
+    addAttempt(action, moment) {
+      const { first, count } = attempts.get(action) ?? { first: moment, count: 0 };
+      write(`an attempt at ${action}`, () => attempts.set(action, { first, count: count + 1 }));
+      return { first, count: count + 1 };
+    },
+    clearAttempts: (action) => {
+      if (attempts.has(action)) write(`no attempts at ${action}`, () => attempts.delete(action));
+    },
+    runs: (action) => [...(runs.get(action)?.values() ?? [])],
+    saveRun: (entry: RunEntry) =>
+      write(`${world.checks.nameOf(entry.claim)} is ${entry.phase}`, () => {
+        const ofAction = runs.get(entry.action) ?? new Map<string, RunEntry>();
+        runs.set(entry.action, ofAction.set(entry.claim, entry));
+      }),
+    removeRun: (action, claim) => {
+      if (runs.get(action)?.has(claim) === true) write(`${world.checks.nameOf(claim)} is over`, () => runs.get(action)?.delete(claim));
+    },
+    actions: () => [...runs.keys()],
+  };
+}

@@ -1,0 +1,55 @@
+// Builds the simulation over code that was changed on purpose, and sees how long it takes to notice.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import type { Mutation } from "./mutations.js";
+import type * as run from "./run.js";
+
+export interface Verdict {
+  readonly mutation: Mutation;
+  /** The first seed that noticed it; `null` when none did. */
+  readonly seed: number | null;
+  readonly violation: string | null;
+}
+
+/** Runs seeds over a mutated copy of the code until one fails. */
+export async function judge(root: string, mutation: Mutation, mostSeeds: number): Promise<Verdict> {
+  const { simulateSeed } = await load(root, mutation);
+  for (let seed = 1; seed <= mostSeeds; seed += 1) {
+    const { violation } = await simulateSeed(seed);
+    if (violation !== null) return { mutation, seed, violation };
+    if (seed % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { mutation, seed: null, violation: null };
+}
+
+let loaded = 0;
+
+async function load(root: string, { file, text, replacement }: Mutation): Promise<typeof run> {
+  const path = join(root, file);
+  const source = await readFile(path, "utf8");
+  const parts = source.split(text);
+  if (parts.length !== 2) throw new Error(`${file} has the text of a mutation ${parts.length - 1} times: ${text}`);
+  const { outputFiles } = await build({
+    entryPoints: [join(root, "test/simulation/run.ts")],
+    bundle: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    packages: "external",
+    logLevel: "error",
+    plugins: [
+      {
+        name: "mutation",
+        setup: ({ onLoad }) => onLoad({ filter: /\.ts$/ }, ({ path: read }) => (read === path ? { contents: parts.join(replacement), loader: "ts" } : undefined)),
+      },
+    ],
+  });
+  const folder = join(root, "node_modules/.cache/holdline-simulation");
+  await mkdir(folder, { recursive: true });
+  const target = join(folder, `mutant-${process.pid}-${(loaded += 1)}.mjs`);
+  await writeFile(target, (outputFiles[0] as { text: string }).text);
+  return (await import(pathToFileURL(target).href)) as typeof run;
+}

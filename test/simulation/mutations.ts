@@ -1,0 +1,221 @@
+// Small changes of the real code, each a mistake that someone could make, which the simulation must notice. `text` occurs
+// exactly once in its file.
+
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+}
+
+const GUARD = "src/actions/guard.ts";
+const RECOVERY = "src/actions/recovery.ts";
+const TURN = "src/locks/turn.ts";
+const RULE = "src/locks/rule.ts";
+const STORE = "test/simulation/memory/store.ts";
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "the claim is not settled at all",
+    file: GUARD,
+    text: "settled = await coordinator.settle(draft, line.joined, record);",
+    replacement: "settled = { entries: line.joined.standings, fencingToken: line.fencingToken };",
+  },
+  {
+    name: "the command starts before the settle is confirmed",
+    file: GUARD,
+    text: "settled = await coordinator.settle(draft, line.joined, record);",
+    replacement: `coordinator.settle(draft, line.joined, record).catch(() => undefined);
+      settled = { entries: line.joined.standings, fencingToken: line.fencingToken };`,
+  },
+  {
+    name: "a run that ends because the store is away leaves its claim in line",
+    file: GUARD,
+    text: "await coordinator.withdraw(line.joined.standings);\n        throw error;",
+    replacement: "throw error;",
+  },
+  {
+    name: "success is never noted in the journal",
+    file: GUARD,
+    text: 'this.#remember(hold, "succeeded", null);',
+    replacement: "",
+  },
+  {
+    name: "success is noted after the release instead of before it",
+    file: GUARD,
+    text: 'this.#remember(hold, "succeeded", null);\n      return this.#letGo(hold, event, "ran", "", end);',
+    replacement: `const result = await this.#letGo(hold, event, "ran", "", end);
+      if (result.outcome === "unreachable") this.#remember(hold, "succeeded", null);
+      return result;`,
+  },
+  {
+    name: "what succeeded before is run again",
+    file: GUARD,
+    text: 'entry.claim === leftover.id && entry.phase === "succeeded"',
+    replacement: 'entry.claim === leftover.id && entry.phase === "failed"',
+  },
+  {
+    name: "on_failure: hold is taken for release",
+    file: GUARD,
+    text: 'if (this.#action.onFailure === "release")',
+    replacement: 'if (this.#action.onFailure === "hold")',
+  },
+  {
+    name: "resume runs what nobody has left",
+    file: GUARD,
+    text: 'if (when === "if-left" && attempts === null) return null;',
+    replacement: "",
+  },
+  {
+    name: "a finished run stays in the journal",
+    file: GUARD,
+    text: "this.#machine.journal.removeRun(this.#action.name, claim);",
+    replacement: "",
+  },
+  {
+    name: "further leftovers are released while their commands may run",
+    file: GUARD,
+    text: "await endLeftover(this.#action, other, this.#owner, ending, coordinator, this.#machine);",
+    replacement: "await coordinator.leave(other.id, [other], ending);",
+  },
+  {
+    name: "an adopter keeps the former holder's fencing token",
+    file: GUARD,
+    text: "new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record,",
+    replacement: "new Hold(leftover.id, leftover.lock, { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 }, adopted.record,",
+  },
+  {
+    name: "claims of other nodes are taken for leftovers",
+    file: RECOVERY,
+    text: "owner.node !== node || owner.action !== action",
+    replacement: "owner.action !== action",
+  },
+  {
+    name: "claims of other actions are taken for leftovers",
+    file: RECOVERY,
+    text: "owner.node !== node || owner.action !== action",
+    replacement: "owner.node !== node",
+  },
+  {
+    name: "an owner whose session has ended is taken for dead although it lives",
+    file: RECOVERY,
+    text: "return lives === null ? !claim.alive : !lives;",
+    replacement: "return !claim.alive;",
+  },
+  {
+    name: "a claim that another was faster to adopt counts as adopted",
+    file: RECOVERY,
+    text: 'if (settled === "gone" || settled === "changed") return null;',
+    replacement: 'if (typeof settled === "string") return { settled: { entries: [claim], fencingToken: claim.fencingToken ?? 0 }, record };',
+  },
+  {
+    name: "the orphaned command of an adopted claim goes on",
+    file: RECOVERY,
+    text: "if (entry?.group != null && processes.isAlive(entry.agent) !== true)",
+    replacement: "if (entry === null)",
+  },
+  {
+    name: "runs of living processes are cleared out of the journal",
+    file: RECOVERY,
+    text: "processes.isAlive(entry.agent) === true || holders",
+    replacement: "holders",
+  },
+  {
+    name: "nobody asks whether the process has restarted",
+    file: RECOVERY,
+    text: "return hasRestarted(moment, await processes.matching(action.process));",
+    replacement: "return hasRestarted(moment, []);",
+  },
+  {
+    name: "exec ignores the loss of its session",
+    file: "src/actions/exec.ts",
+    text: "signal: session.lost, relayed: stop",
+    replacement: "relayed: stop",
+  },
+  {
+    name: "exec keeps its claim when its command has ended",
+    file: "src/actions/exec.ts",
+    text: "await coordinator.withdraw(standings);",
+    replacement: "",
+  },
+  {
+    name: "a claim that someone else has taken over counts as one's own",
+    file: "src/actions/hold.ts",
+    text: "now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId",
+    replacement: "now.pid === 0",
+  },
+  {
+    name: "a release that failed is not tried again",
+    file: "src/actions/hold.ts",
+    text: "if (deadline.signal.aborted) return",
+    replacement: "return",
+  },
+  {
+    name: "a waiter whose session was lost does not join again",
+    file: TURN,
+    text: "options.onRejoin?.();\n        continue;",
+    replacement: "throw error;",
+  },
+  {
+    name: "a wait that times out leaves its claim in line",
+    file: TURN,
+    text: "if (!(error instanceof ClaimLostError) && !joined.session.lost.aborted) await coordinator.withdraw(joined.standings);",
+    replacement: "",
+  },
+  {
+    name: "the first to leave makes the next one the holder",
+    file: TURN,
+    text: "const ahead = standing.ahead.filter((place) => !gone.includes(place.ref));",
+    replacement: "const ahead = gone.length > 0 ? [] : standing.ahead;",
+  },
+  {
+    name: "only the first of several locks is waited for",
+    file: TURN,
+    text: "const blocked = obstacles.findIndex((refs) => refs.length > 0);",
+    replacement: "const blocked = obstacles.findIndex((refs, index) => index === 0 && refs.length > 0);",
+  },
+  {
+    name: "keys are not compared",
+    file: RULE,
+    text: "if (other.key !== claim.key) return false;",
+    replacement: "",
+  },
+  {
+    name: "one more than the slots may hold",
+    file: RULE,
+    text: "return position < slots;",
+    replacement: "return position <= slots;",
+  },
+  {
+    name: "the slots of those ahead do not count",
+    file: RULE,
+    text: "if (other.slots < slots) slots = other.slots;",
+    replacement: "",
+  },
+  {
+    name: "a claim that blocks alone is overlooked",
+    file: RULE,
+    text: "return [ahead];",
+    replacement: "return [];",
+  },
+  {
+    name: "in the store: settling gives up the place in line",
+    file: STORE,
+    text: "this.#liveness.set(draft.id, session);\n    this.observer?.settled",
+    replacement: `for (const entry of own) this.#locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
+    this.#liveness.set(draft.id, session);
+    this.observer?.settled`,
+  },
+  {
+    name: "in the store: a write does not ask whether the entry is as it was read",
+    file: STORE,
+    text: "entry?.revision === read[index]?.revision && entry?.session === null",
+    replacement: "entry?.session === null",
+  },
+  {
+    name: "in the store: a failed claim counts as free",
+    file: STORE,
+    text: "if (entry.ref === ref) break;",
+    replacement: "if (entry.ref === ref) break;\n      if (entry.record?.failure != null) continue;",
+  },
+];

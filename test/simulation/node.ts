@@ -1,0 +1,177 @@
+// A node of the simulated fleet: its boots, its clock, its disk, and the process groups and the service that run on it.
+// What a process of it may ask of all that is machine.ts's.
+import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
+import type { Attempts, RunEntry } from "../../src/actions/machine.js";
+import type { Agent } from "./agent.js";
+import type { Choices } from "./choices.js";
+import type { Scheduler } from "./scheduler.js";
+
+/** How a command will behave; drawn when it begins. */
+export interface Nature {
+  readonly exitCode: number;
+  /** `null`: it hangs. */
+  readonly lastsMs: number | null;
+  /** Does it end at SIGTERM? */
+  readonly obeys: boolean;
+  /** Has it forked something that outlives it? */
+  readonly forks: boolean;
+}
+
+/** A process group that runs a command, from its gate to its end. */
+export class Group {
+  state: "gated" | "running" | "left behind" | "gone" = "gated";
+  /** A rule about it cannot be broken any more: its claim was taken away as the design allows. */
+  isExcused = false;
+  /** Its process knows that the command has ended: what it has left behind is a daemon, and nobody's matter. */
+  hasReported = false;
+  exitCode: number | null = null;
+  signal: string | null = null;
+  nature: Nature = { exitCode: 0, lastsMs: 0, obeys: true, forks: false };
+  onLeaderExit: () => void = () => undefined;
+  readonly #onGone: (() => void)[] = [];
+
+  constructor(
+    readonly leader: ProcessIdentity,
+    readonly agent: Agent,
+    readonly kind: "main" | "check",
+    readonly claim: string,
+    readonly fencingToken: number,
+    readonly locks: readonly string[],
+  ) {}
+
+  /** Is its command, or what that has forked behind its agent's back, still at work? */
+  get isAtWork(): boolean {
+    return this.state === "running" || (this.state === "left behind" && !this.hasReported && !this.agent.isAlive);
+  }
+
+  get isGone(): boolean {
+    return this.state === "gone";
+  }
+
+  whenGone(tell: () => void): void {
+    if (this.isGone) tell();
+    else this.#onGone.push(tell);
+  }
+
+  leaderExits(exitCode: number | null, signal: string | null, leavesBehind: boolean): void {
+    if (this.state !== "running") return;
+    this.exitCode = exitCode;
+    this.signal = signal;
+    this.state = leavesBehind ? "left behind" : "gone";
+    this.onLeaderExit();
+    if (this.isGone) this.#tellGone();
+  }
+
+  /** Nothing of it is left. */
+  die(signal: string | null): void {
+    if (this.state === "gone") return;
+    const wasRunning = this.state === "running";
+    this.state = "gone";
+    if (wasRunning) {
+      this.signal = signal;
+      this.onLeaderExit();
+    }
+    this.#tellGone();
+  }
+
+  #tellGone(): void {
+    for (const tell of this.#onGone.splice(0)) tell();
+  }
+}
+
+/** Programs need a moment to heed SIGTERM. */
+const HEEDS_WITHIN_MS = 50;
+
+export class SimulatedNode {
+  readonly name: string;
+  /** Its agents, as far as they live. */
+  readonly agents = new Set<Agent>();
+  readonly groups: Group[] = [];
+  /** What is on its disk, and survives everything: runs by action and claim, and attempts by action. */
+  readonly runs = new Map<string, Map<string, RunEntry>>();
+  readonly attempts = new Map<string, Attempts>();
+  service: BootMoment;
+  wallOffsetMs = 0;
+  readonly #scheduler: Scheduler;
+  #boots = 1;
+  #bootedAt: number;
+  #processes = 0;
+
+  constructor(index: number, scheduler: Scheduler) {
+    this.name = `n${index + 1}`;
+    this.#scheduler = scheduler;
+    // Up for some days, so that "since boot" is not a small number.
+    this.#bootedAt = -500_000_000;
+    this.service = { ...this.moment(), ticks: 100 };
+  }
+
+  get bootId(): string {
+    return `${this.name}-boot-${this.#boots}`;
+  }
+
+  moment(): BootMoment {
+    const ticks = Math.floor((this.#scheduler.now - this.#bootedAt) / 10);
+    return { bootId: this.bootId, ticks, wallMs: 1_700_000_000_000 + this.#scheduler.now + this.wallOffsetMs };
+  }
+
+  /** The identity of a new process. */
+  newProcess(): ProcessIdentity {
+    this.#processes += 1;
+    return { bootId: this.bootId, pidNamespace: "pid", pid: 1_000 + this.#processes, startTicks: this.moment().ticks };
+  }
+
+  restartService(): void {
+    this.service = this.moment();
+  }
+
+  reboot(): void {
+    for (const group of this.groups) group.die("SIGKILL");
+    this.#scheduler.drop(this.name);
+    this.#boots += 1;
+    this.#bootedAt = this.#scheduler.now;
+    this.restartService();
+  }
+
+  groupOf({ bootId, pid }: ProcessIdentity): Group | undefined {
+    return this.groups.find(({ leader }) => leader.bootId === bootId && leader.pid === pid);
+  }
+
+  /** Opens a group's gate: its command begins, and behaves by its nature. */
+  begin(group: Group, nature: Nature): void {
+    group.nature = nature;
+    group.state = "running";
+    const { lastsMs } = nature;
+    if (lastsMs === null) return;
+    this.#scheduler.after(lastsMs, this.name, "", () => {
+      if (group.state !== "running") return;
+      // What it was for has been done by the time that it says so.
+      if (group.kind === "main" && nature.exitCode === 0) this.restartService();
+      this.#scheduler.say(this.name, `the ${group.kind === "main" ? "command" : "check"} of ${group.agent.name} ends with exit code ${nature.exitCode}`);
+      group.leaderExits(nature.exitCode, null, nature.forks);
+    });
+  }
+
+  /** SIGTERM, and SIGKILL to what does not heed it in time. */
+  end(group: Group, killAfterMs: number): void {
+    if (group.state === "gated") return group.die("SIGKILL");
+    const heeds = group.nature.obeys;
+    if (!heeds && !Number.isFinite(killAfterMs)) return;
+    this.#scheduler.after(heeds ? Math.min(HEEDS_WITHIN_MS, killAfterMs) : killAfterMs, this.name, "", () => {
+      if (!group.isGone) this.#scheduler.say(this.name, `the group of ${group.agent.name} is ended by ${heeds ? "SIGTERM" : "SIGKILL"}`);
+      group.die(heeds ? "SIGTERM" : "SIGKILL");
+    });
+  }
+}
+
+/** How a command is going to behave; nothing out of the order where there is to be no trouble. */
+export function drawNature(choices: Choices, kind: Group["kind"], mayHang: boolean, troublePercent: number): Nature {
+  const lastsMs = kind === "check" ? choices.pick([50, 700]) : choices.pick([100, 2_000, 6_000, 15_000]);
+  const sound: Nature = { exitCode: 0, lastsMs, obeys: true, forks: false };
+  if (troublePercent === 0 || !choices.percent(troublePercent)) return sound;
+  const obeys = choices.percent(50);
+  const trouble = choices.pick(["fails", "hangs", "forks", "stubborn"] as const);
+  if (trouble === "fails") return { ...sound, exitCode: 1, obeys };
+  if (trouble === "hangs" && mayHang) return { ...sound, lastsMs: null, obeys };
+  if (trouble === "forks") return { ...sound, forks: true, obeys };
+  return { ...sound, obeys: false };
+}

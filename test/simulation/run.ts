@@ -1,0 +1,62 @@
+// One simulated run, from its first step to the day when nothing is left to do; and finding a failure among seeds.
+import { Choices } from "./choices.js";
+import { perhapsFault } from "./faults.js";
+import { drawScenario, type Scenario } from "./scenario.js";
+import { Scheduler, settled } from "./scheduler.js";
+import { World } from "./world.js";
+
+export interface Outcome {
+  /** What was wrong, or `null`. */
+  readonly violation: string | null;
+  readonly steps: number;
+  readonly virtualMs: number;
+  /** All that was chosen: the same run again. */
+  readonly tape: readonly number[];
+  readonly scenario: Scenario;
+  readonly trace: readonly string[];
+}
+
+// A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes.
+const MOST_STEPS = 30_000;
+const LONGEST_MS = 7_200_000;
+// Faults come early or not at all: from then on the fleet is to come to its end.
+const FAULTS_UNTIL_MS = 150_000;
+const FAULTS_UNTIL_STEP = 1_500;
+
+export async function simulate(choices: Choices, traced = false): Promise<Outcome> {
+  // Most errors of a run are outcomes: where they were made is of interest only to whoever reads the trace.
+  Error.stackTraceLimit = traced ? 10 : 0;
+  const scenario = drawScenario(choices);
+  const scheduler = new Scheduler(choices, traced);
+  const world = new World(scheduler, choices, scenario);
+  const { checks } = world;
+  const lastStart = Math.max(0, ...scenario.tasks.map(({ startsAt }) => startsAt));
+  for (;;) {
+    await settled();
+    world.settled();
+    if (checks.violation !== null) break;
+    const isOver = !world.mayFault() || scheduler.now > FAULTS_UNTIL_MS || scheduler.count > FAULTS_UNTIL_STEP;
+    const hasEnded = !world.hasLiving && world.agents.size >= scenario.tasks.length;
+    if (scheduler.now >= lastStart && (isOver || hasEnded)) world.calm();
+    else perhapsFault(world);
+    if (scheduler.step()) {
+      if (scheduler.count < MOST_STEPS && scheduler.now < LONGEST_MS) continue;
+      const waiting = world.living.map(({ name }) => name).join(", ");
+      checks.fail(`it does not come to an end: after ${scheduler.count} steps and ${scheduler.now} ms there are ${waiting === "" ? "claims left" : waiting}`);
+      continue;
+    }
+    if (!world.isCalm) {
+      world.calm();
+      continue;
+    }
+    for (const { name } of world.living) checks.fail(`${name} is stuck: nothing will ever wake it`);
+    checks.atTheEnd();
+    break;
+  }
+  const { violation } = checks;
+  return { violation, steps: scheduler.count, virtualMs: scheduler.now, tape: choices.drawn, scenario, trace: scheduler.trace ?? [] };
+}
+
+export function simulateSeed(seed: number, traced = false): Promise<Outcome> {
+  return simulate(Choices.ofSeed(seed), traced);
+}

@@ -1,0 +1,63 @@
+// One claim on several locks, taken, settled and let go of through the seam, as a caller of the library does it that takes
+// a host and all that it depends on: src/actions has no action with more than one lock.
+import { randomUUID } from "node:crypto";
+import type { GuardContext } from "../../src/actions/guard.js";
+import type { CommandSpec } from "../../src/actions/machine.js";
+import type { ClaimRecord } from "../../src/locks/claim.js";
+import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
+import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
+import { takeTurn } from "../../src/locks/turn.js";
+import type { JobEnd } from "./agent.js";
+import type { Job } from "./scenario.js";
+
+type SeveralJob = Extract<Job, { kind: "several" }>;
+
+export async function holdSeveral(job: SeveralJob, context: GuardContext): Promise<JobEnd> {
+  const { machine, stop, node, principal } = context;
+  const coordinator = await context.coordinator();
+  for (;;) {
+    const owner = { node, principal, action: null, process: machine.processes.self };
+    const draft: Draft = { id: randomUUID(), locks: job.locks, key: job.key, slots: job.slots, owner, reason: null, data: null };
+    const turn = await takeTurn(coordinator, draft, { signal: stop.signal });
+    if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
+    const { standings, session } = turn.joined;
+    if (!job.durable) {
+      try {
+        const spec = specOf(draft, turn.fencingToken, session.graceMs);
+        await machine.commands.run(spec, { onGroup: () => undefined, signal: session.lost, relayed: stop });
+      } finally {
+        await coordinator.withdraw(standings);
+      }
+      return { outcome: session.lost.aborted ? "claim-lost" : "ended", message: "" };
+    }
+    const { key, slots, reason, data } = draft;
+    const record: ClaimRecord = { owner, key, slots, reason, data, made: machine.processes.moment(), expiresAt: null, failure: null };
+    let settled: Settled;
+    try {
+      settled = await coordinator.settle(draft, turn.joined, record);
+    } catch (error) {
+      if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;
+      throw error;
+    }
+    await machine.commands.run(specOf(draft, settled.fencingToken, 3_000), { onGroup: () => undefined, relayed: stop });
+    return { outcome: await release(coordinator, draft, settled, context), message: "" };
+  }
+}
+
+async function release(coordinator: Coordinator, draft: Draft, settled: Settled, context: GuardContext): Promise<string> {
+  for (;;) {
+    try {
+      const ending = { event: "released", by: context.principal, reason: null } as const;
+      const outcome = await coordinator.leave(draft.id, settled.entries, ending);
+      return outcome === "done" ? "ended" : `claim ${outcome}`;
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      await context.machine.clock.sleep(1_000);
+    }
+  }
+}
+
+function specOf(draft: Draft, fencingToken: number, killAfterMs: number): CommandSpec {
+  const env = { HOLDLINE_CLAIM: draft.id, HOLDLINE_LOCK: draft.locks.join(" "), HOLDLINE_FENCING_TOKEN: String(fencingToken) };
+  return { argv: ["several"], cwd: null, env, timeoutMs: null, killAfterMs, output: "keep" };
+}

@@ -1,0 +1,171 @@
+// A simulated fleet: the store, the nodes and their processes, the faults that come over them, and at the end the people
+// who put in order what a fault has left. One run of it is run.ts's.
+import type { Job, Scenario } from "./scenario.js";
+import { Agent } from "./agent.js";
+import { ADMIN, Checks } from "./checks.js";
+import type { Choices } from "./choices.js";
+import { MemoryStore, type StoredEntry } from "./memory/store.js";
+import { SimulatedNode } from "./node.js";
+import type { Scheduler } from "./scheduler.js";
+import type { GuardedAction } from "../../src/actions/action.js";
+
+const EPOCH = 1_700_000_000_000;
+
+export class World {
+  readonly store: MemoryStore;
+  readonly checks: Checks;
+  readonly nodes: readonly SimulatedNode[];
+  /** Every process that there ever was, by its name. */
+  readonly agents = new Map<string, Agent>();
+  /** Are faults over, and all that was broken whole again? */
+  isCalm = false;
+  isStoreFrozen = false;
+  readonly #cleared = new Set<string>();
+  #faultsLeft: number;
+  #settling: (() => void)[] = [];
+
+  constructor(
+    readonly scheduler: Scheduler,
+    readonly choices: Choices,
+    readonly scenario: Scenario,
+  ) {
+    this.store = new MemoryStore(() => EPOCH + scheduler.now);
+    this.checks = new Checks(this);
+    this.store.observer = this.checks;
+    this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler));
+    this.#faultsLeft = scenario.faults;
+    for (const { node, startsAt, job } of scenario.tasks) {
+      scheduler.after(startsAt, "fleet", "", () => this.launch(this.nodes[node] as SimulatedNode, job));
+    }
+  }
+
+  get living(): readonly Agent[] {
+    return this.nodes.flatMap(({ agents }) => [...agents]);
+  }
+
+  get hasLiving(): boolean {
+    return this.nodes.some(({ agents }) => agents.size > 0);
+  }
+
+  get troublePercent(): number {
+    return this.isCalm ? 0 : this.scenario.troublePercent;
+  }
+
+  launch(node: SimulatedNode, job: Job): void {
+    const agent = new Agent(this, node, `${node.name}.${this.agents.size + 1}`, job);
+    this.agents.set(agent.name, agent);
+    if (this.isStoreFrozen) agent.link.freeze();
+    agent.start();
+  }
+
+  mayFault(): boolean {
+    return !this.isCalm && this.#faultsLeft > 0;
+  }
+
+  noteFault(whom: string, what: string): void {
+    this.#faultsLeft -= 1;
+    this.scheduler.say(whom, `⚡ ${what}`);
+  }
+
+  /** Calls back when all that goes on by itself has come to rest. */
+  whenSettled(tell: () => void): void {
+    this.#settling.push(tell);
+  }
+
+  settled(): void {
+    for (const tell of this.#settling.splice(0)) tell();
+  }
+
+  wasCleared(claim: string, lock: string): boolean {
+    return this.#cleared.has(`${claim} ${lock}`);
+  }
+
+  /** An admin ends a claim in all its locks, whatever it is. */
+  clear(claim: string): void {
+    const entries = this.store.entries().filter(({ id, session }) => id === claim && session === null);
+    for (const { lock } of entries) this.#cleared.add(`${claim} ${lock}`);
+    const before = this.store.actor;
+    this.store.actor = ADMIN;
+    this.store.leave(claim, entries, { event: "cleared", by: ADMIN, reason: "in the way" }, Number.POSITIVE_INFINITY);
+    this.store.actor = before;
+  }
+
+  /** Durable claims whose process is gone, or whose action has failed. */
+  leftovers(): readonly StoredEntry[] {
+    return this.store.entries().filter(({ session, record }) => {
+      if (session !== null || record === null) return false;
+      return record.failure !== null || !this.living.some(({ identity }) => identity.pid === record.owner.process?.pid && identity.bootId === record.owner.process.bootId);
+    });
+  }
+
+  /** The end of all faults: whatever is broken is mended, and from now on everything must come to its end. */
+  calm(): void {
+    if (this.isCalm) return;
+    this.isCalm = true;
+    this.isStoreFrozen = false;
+    this.scheduler.say("fleet", "no more faults from here on");
+    for (const { link } of this.agents.values()) link.serve();
+    this.#tidy();
+  }
+
+  /** What people and timers do about what was left: run the action again, clear what has no action. */
+  #tidy(): void {
+    for (const entry of this.leftovers()) {
+      const node = this.nodes.find(({ name }) => name === entry.record?.owner.node) as SimulatedNode;
+      const job = this.#jobFor(entry, node);
+      if (job === null) this.clear(entry.id);
+      else if (![...node.agents].some((agent) => nameOf(agent.job) === nameOf(job))) this.launch(node, job);
+    }
+    for (const node of this.nodes) {
+      for (const [action, runs] of node.runs) {
+        const known = this.#actions(node).find(({ name }) => name === action);
+        const isTended = [...node.agents].some((agent) => nameOf(agent.job) === action);
+        if (runs.size > 0 && known !== undefined && !isTended) this.launch(node, { kind: "resume", action: known });
+        else if (known === undefined) for (const { lock } of runs.values()) this.#retryExec(node, lock);
+      }
+    }
+    if (this.scheduler.now > TIDY_FOR_MS) return;
+    this.scheduler.after(TIDY_EVERY_MS, "fleet", "", () => {
+      if (this.living.length > 0 || this.store.entries().length > 0 || this.#isNoted()) this.#tidy();
+    });
+  }
+
+  #isNoted(): boolean {
+    return this.nodes.some(({ runs }) => [...runs.values()].some((ofAction) => ofAction.size > 0));
+  }
+
+  #jobFor({ record, lock }: StoredEntry, node: SimulatedNode): Job | null {
+    const name = record?.owner.action ?? null;
+    if (name === null) return null;
+    const action = this.#actions(node).find((one) => one.name === name);
+    if (action !== undefined) return { kind: "run", action: { ...action, acquire: PATIENT } };
+    return this.#execOf(node, lock);
+  }
+
+  #retryExec(node: SimulatedNode, lock: string): void {
+    const job = this.#execOf(node, lock);
+    if (job !== null && ![...node.agents].some((agent) => nameOf(agent.job) === nameOf(job))) this.launch(node, job);
+  }
+
+  #execOf(node: SimulatedNode, lock: string): Job | null {
+    const isIt = (job: Job): boolean => job.kind === "exec" && job.spec.durable && job.spec.lock === lock;
+    const task = this.scenario.tasks.find(({ node: index, job }) => this.nodes[index] === node && isIt(job));
+    return task?.job.kind === "exec" ? { kind: "exec", spec: { ...task.job.spec, acquire: PATIENT } } : null;
+  }
+
+  #actions(node: SimulatedNode): readonly GuardedAction[] {
+    return this.scenario.tasks.flatMap(({ node: index, job }) =>
+      this.nodes[index] === node && (job.kind === "run" || job.kind === "resume") ? [job.action] : [],
+    );
+  }
+}
+
+const PATIENT = { sleepTimeMs: 8_000, timeoutMs: null };
+const TIDY_EVERY_MS = 30_000;
+// Long after whatever can be tended has been.
+const TIDY_FOR_MS = 3_600_000;
+
+function nameOf(job: Job): string | null {
+  if (job.kind === "run" || job.kind === "resume") return job.action.name;
+  return job.kind === "exec" && job.spec.durable ? `exec ${job.spec.lock}` : null;
+}
