@@ -15,7 +15,11 @@ const LAYERS = [
   { layer: "coordinators/zookeeper", may: ["locks"], packages: ["node-zookeeper-client"] },
   { layer: "coordinators/sqlite", may: ["locks"], packages: ["libsql"] },
   { layer: "actions", may: ["locks"], packages: ["execa", "ps-list", "re2js"] },
-  { layer: "config", may: ["locks", "actions/action", "actions/machine", "coordinators/urls"], packages: ["convict", "re2js", "yaml"] },
+  {
+    layer: "config",
+    may: ["locks", "actions/action", "actions/machine", "coordinators/urls"],
+    packages: ["convict", "re2js", "yaml"],
+  },
   { layer: "server", may: ["locks", "actions", "config"], packages: [] },
   { layer: "cli", may: ["locks", "actions", "config", "server", "version"], packages: ["commander", "pino", "yaml"] },
 ];

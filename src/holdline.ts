@@ -106,14 +106,21 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   });
   const processes = createProcesses();
   const node = options.node ?? hostname();
-  const owner: Owner = { node, principal: options.principal ?? `${userInfo().username}@${node}`, action: null, process: processes.self };
+  const owner: Owner = {
+    node,
+    principal: options.principal ?? `${userInfo().username}@${node}`,
+    action: null,
+    process: processes.self,
+  };
   return {
     // Async, so that a wrong name rejects as everything else does.
     withLock: async (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
     async locks() {
       const names = await coordinator.list();
       const queues = await Promise.all(names.map((name) => coordinator.queue(name)));
-      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, (claim) => isOwnerGone(claim, processes))]));
+      return queues.flatMap((queue, index) =>
+        queue.length === 0 ? [] : [viewOf(names[index] as string, queue, (claim) => isOwnerGone(claim, processes))],
+      );
     },
     close: () => coordinator.close(),
   };
@@ -126,7 +133,12 @@ function draftOf(name: string, { key = null, slots, reason, data }: LockOptions,
   return { id: randomUUID(), locks: [lock], key, slots: allowed, owner, reason: reason ?? null, data: data ?? null };
 }
 
-async function withLock<T>(coordinator: Coordinator, draft: Draft, options: LockOptions, work: (claim: HeldClaim) => Promise<T>): Promise<T> {
+async function withLock<T>(
+  coordinator: Coordinator,
+  draft: Draft,
+  options: LockOptions,
+  work: (claim: HeldClaim) => Promise<T>,
+): Promise<T> {
   const lock = draft.locks[0] as string;
   const turn = await takeTurnInTime(coordinator, draft, options);
   const { standings } = turn.joined;
@@ -145,7 +157,8 @@ async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutM
   const late = new AbortController();
   const ended = link(late.signal, signal);
   const over = new AbortController();
-  const tooLate = (): TimedOutError => new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
+  const tooLate = (): TimedOutError =>
+    new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
   if (timeoutMs !== undefined && timeoutMs > 0) {
     createClock()
       .sleep(timeoutMs, over.signal)
@@ -173,5 +186,9 @@ function viewOf(lock: string, queue: readonly Claim[], ownerGone: (claim: Claim)
     const held = isHeld(queue, position);
     return { ...claim, state: held ? "held" : "waiting", condition: conditionOf(claim, held, ownerGone(claim)) };
   });
-  return { lock, holders: views.filter(({ state }) => state === "held"), waiting: views.filter(({ state }) => state === "waiting") };
+  return {
+    lock,
+    holders: views.filter(({ state }) => state === "held"),
+    waiting: views.filter(({ state }) => state === "waiting"),
+  };
 }

@@ -1,6 +1,6 @@
 // The only wiring: settings to coordinator, machine and guarded runs. Whatever it opens pushes its closer, and all are
 // closed last first.
-import type { GuardContext } from "./actions/guard.js";
+import type { GuardContext } from "./actions/context.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
@@ -99,7 +99,8 @@ async function openAgent(json: boolean): Promise<Agent> {
       }
       const declared = new Set(context.settings.actions.map(({ name }) => name));
       for (const name of guard.machine.journal.actions()) {
-        if (!declared.has(name)) context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
+        if (!declared.has(name))
+          context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
       }
       return results;
     },

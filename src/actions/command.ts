@@ -62,10 +62,13 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
 
 // The gate's counterpart for commands that must not outlive this process: it waits for a line that comes when all is over.
 // Where the pipe ends without one, this process is gone, whatever ended it, and so is the claim: the group is killed.
-const WATCH = 'read -r holdline_over <&3 || kill -KILL -- "-$1"';
+const WATCH = 'read -r holdline_over <&3 || kill -s KILL -- "-$1"';
 
 function watchAgent(group: number): { close(): void } {
-  const child = spawn("/bin/sh", ["-c", WATCH, GATE_NAME, String(group)], { detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"] });
+  const child = spawn("/bin/sh", ["-c", WATCH, GATE_NAME, String(group)], {
+    detached: true,
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+  });
   // Without a watch the command runs as it would without this process's death: nothing is lost but the last precaution.
   child.on("error", () => undefined);
   const pipe = child.stdio[3] as unknown as Writable;

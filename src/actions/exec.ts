@@ -7,7 +7,7 @@ import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { watchClaim } from "../locks/watch.js";
 import type { AcquireSettings, GuardedAction } from "./action.js";
-import type { GuardContext } from "./guard.js";
+import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { CommandEnd } from "./machine.js";
@@ -92,7 +92,10 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
 
 function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
   if (lost.aborted) {
-    return { outcome: "claim-lost", message: `the claim on ${lock} was lost while the command ran, which was ended: ${messageOf(lost.reason)}` };
+    return {
+      outcome: "claim-lost",
+      message: `the claim on ${lock} was lost while the command ran, which was ended: ${messageOf(lost.reason)}`,
+    };
   }
   if (end.startProblem !== null) return { outcome: "not-started", message: end.startProblem };
   return { outcome: "ended", exitCode: end.exitCode, signal: end.signal, message: "" };

@@ -28,7 +28,7 @@ export interface ExecutionContext {
   /** What the command sees in its environment beside the action's own `env`. */
   readonly env: Readonly<Record<string, string>>;
   /** Called before each command can do anything, with the leader of its process group. */
-  readonly onGroup: (phase: "running" | "verifying", leader: ProcessIdentity) => void;
+  readonly onGroup: (phase: "running" | "verifying", leader: ProcessIdentity) => void | Promise<void>;
 }
 
 /** Runs the command, then the check until it succeeds or its time is over. */
@@ -101,5 +101,13 @@ function success(end: CommandEnd, ranMs: number): ActionEnd {
 }
 
 function failure(end: CommandEnd, message: string, ranMs: number): ActionEnd {
-  return { succeeded: false, began: end.startProblem === null, exitCode: end.exitCode, signal: end.signal, message, output: end.tail, ranMs };
+  return {
+    succeeded: false,
+    began: end.startProblem === null,
+    exitCode: end.exitCode,
+    signal: end.signal,
+    message,
+    output: end.tail,
+    ranMs,
+  };
 }

@@ -1,37 +1,26 @@
-// One guarded run: wait in line, settle, run the action, check it, and let go, or keep the lock where it failed. Owns the
-// order of these steps and what each outcome means for the claim; the journal is written before what it must remember.
+// One guarded run: look for leftovers, wait in line, settle, and hand over to held-run.ts, which runs the action. Owns the
+// order of these steps, and what becomes of a run that never comes to its action.
 //
 //   looking → waiting → granted → settled → running → succeeded → released
 //      │          └ timed out: journalled        └ failed: kept (toxic), or released where the action says so
 //      └ leftover of one's own: adopted → settled, or released without running
 import { randomUUID } from "node:crypto";
 import type { BootMoment, Claim, ClaimRecord, Owner } from "../locks/claim.js";
-import type { Coordinator, Draft, Ending, EndEvent, Log } from "../locks/coordinator.js";
+import type { Coordinator, Draft, EndEvent, Ending } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
-import { bestEffort, ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
+import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
-import type { ActionEnd, ExecutionContext } from "./execution.js";
-import { execute, verify } from "./execution.js";
+import type { GuardContext } from "./context.js";
+import type { ActionEnd } from "./execution.js";
+import { execute } from "./execution.js";
+import type { Conclusion } from "./held-run.js";
+import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
 import type { LineOutcome } from "./line.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
-import type { Machine, RunEntry } from "./machine.js";
-import type { Progress } from "./progress.js";
+import type { Machine } from "./machine.js";
 import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, restartedSince } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
-import type { StopRequests } from "./stop.js";
-
-export interface GuardContext {
-  readonly node: string;
-  readonly principal: string;
-  readonly releaseTimeoutMs: number;
-  readonly machine: Machine;
-  readonly progress: Progress;
-  readonly log: Log;
-  readonly stop: StopRequests;
-  /** @throws UnreachableError within the connect timeout */
-  readonly coordinator: () => Promise<Coordinator>;
-}
 
 /**
  * Runs an action under its lock, after dealing with what an earlier run of it left on this node.
@@ -65,7 +54,12 @@ class GuardedRun {
     this.#action = action;
     this.#context = context;
     this.#machine = context.machine;
-    this.#owner = { node: context.node, principal: context.principal, action: action.name, process: context.machine.processes.self };
+    this.#owner = {
+      node: context.node,
+      principal: context.principal,
+      action: action.name,
+      process: context.machine.processes.self,
+    };
     this.#startedAt = context.machine.clock.now();
   }
 
@@ -80,8 +74,9 @@ class GuardedRun {
   }
 
   async runAlone(): Promise<Result> {
-    const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: this.#context.node };
-    const end = await execute(this.#action, this.#execution(env, () => undefined));
+    const { machine, progress, stop, node } = this.#context;
+    const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
+    const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
     return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 
@@ -151,7 +146,11 @@ class GuardedRun {
   }
 
   /** `null` when the claim was lost before the action began: there is a new line to join. */
-  async #settleAndRun(coordinator: Coordinator, draft: Draft, line: Extract<LineOutcome, { outcome: "granted" }>): Promise<Result | null> {
+  async #settleAndRun(
+    coordinator: Coordinator,
+    draft: Draft,
+    line: Extract<LineOutcome, { outcome: "granted" }>,
+  ): Promise<Result | null> {
     const record: ClaimRecord = { ...withoutLocks(draft), made: this.#machine.processes.moment(), expiresAt: null, failure: null };
     let settled;
     try {
@@ -162,14 +161,13 @@ class GuardedRun {
         await coordinator.withdraw(line.joined.standings);
         throw error;
       }
-      this.#context.progress.step(`the claim was lost before the action began, joining again: ${error.message}`, { lock: this.#action.lock });
+      this.#context.progress.step(`the claim was lost before the action began, joining again: ${error.message}`, {
+        lock: this.#action.lock,
+      });
       return null;
     }
-    const hold = new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator));
-    this.#hold = hold;
-    if (!this.#context.stop.signal.aborted) return this.#runUnder(hold, "released");
-    await hold.release(this.#ending("released", "interrupted before the action began"));
-    throw this.#context.stop.signal.reason;
+    const held = this.#take(new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator)));
+    return this.#conclude(await held.run("released"));
   }
 
   /** Deals with a claim that an earlier run left. `null` when someone else was faster. */
@@ -180,67 +178,39 @@ class GuardedRun {
     const told = { action: name, lock: leftover.lock, claim: leftover.id };
     if (journal.runs(name).some((entry) => entry.claim === leftover.id && entry.phase === "succeeded")) {
       progress.step("an earlier run had succeeded and could not release its claim: releasing it", told);
-      const left = await coordinator.leave(leftover.id, [leftover], this.#ending("recovered", "the journal says that the action had succeeded"));
+      const left = await coordinator.leave(
+        leftover.id,
+        [leftover],
+        this.#ending("recovered", "the journal says that the action had succeeded"),
+      );
       if (left === "changed") return null;
-      this.#forget(leftover.id);
-      return { ...this.#result("already-done", "an earlier run had succeeded; its claim is released now", null), claim: leftover.id };
+      journal.removeRun(name, leftover.id);
+      journal.clearAttempts(name);
+      return {
+        ...this.#result("already-done", "an earlier run had succeeded; its claim is released now", null),
+        claim: leftover.id,
+      };
     }
 
-    progress.step(leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed", told);
+    progress.step(
+      leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed",
+      told,
+    );
     const { made } = leftover;
     const adopted = await adoptLeftover(this.#action, leftover, this.#owner, coordinator, this.#machine);
     if (adopted === null) return null;
-    const hold = new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator));
-    this.#hold = hold;
+    const held = this.#take(new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator)));
     this.#context.stop.signal.throwIfAborted();
     if (made !== null && (await this.#restartedSince(made))) {
       // Restarted is not yet healthy: where the action has a check, that decides whether the lock may go.
-      const checked = await verify(this.#action, this.#executionUnder(hold));
-      if (checked.succeeded) return this.#letGo(hold, "recovered", "already-restarted", "the process had restarted since the claim was made", null);
+      const checked = await held.check();
+      if (checked.succeeded) {
+        const why = "the process had restarted since the claim was made";
+        return this.#conclude(await held.letGo("recovered", "already-restarted", why, null));
+      }
       progress.step(`the process has restarted but is not healthy, running the action again: ${checked.message}`, told);
     }
-    return this.#runUnder(hold, "recovered");
-  }
-
-  async #runUnder(hold: Hold, event: EndEvent): Promise<Result> {
-    const { machine, progress, stop } = this.#context;
-    let end: ActionEnd;
-    try {
-      end = await execute(this.#action, this.#executionUnder(hold));
-    } catch (error) {
-      // Such as a journal that cannot be written: the command has not begun. A claim of one's own is let go, a leftover stays one.
-      if (event === "released") await hold.release(this.#ending(event, "the action could not be begun"));
-      throw error;
-    }
-    if (!end.began && stop.signal.aborted) {
-      if (event === "released") await hold.release(this.#ending(event, "interrupted before the action began"));
-      throw stop.signal.reason;
-    }
-    if (end.succeeded) {
-      // It matters only when the release fails: a journal that cannot be written must not keep the lock.
-      await bestEffort(this.#context.log, "the journal does not know of the success", () => this.#remember(hold, "succeeded", null));
-      return this.#letGo(hold, event, "ran", "", end);
-    }
-    progress.step(`${this.#action.name} failed: ${end.message}`, { action: this.#action.name, exitCode: end.exitCode, signal: end.signal });
-    if (this.#action.onFailure === "release") return this.#letGo(hold, "failed", "failed", end.message, end);
-    const { exitCode, signal, message, output } = end;
-    const kept = await hold.fail({ exitCode, signal, message, output }, machine.processes.moment());
-    this.#forget(hold.id);
-    const about = kept.outcome === "done" ? `the lock ${hold.lock} is kept` : kept.why;
-    return this.#result("failed", `${end.message}; ${about}`, end);
-  }
-
-  async #letGo(hold: Hold, event: EndEvent, outcome: Outcome, message: string, end: ActionEnd | null): Promise<Result> {
-    const left = await hold.release(this.#ending(event, message === "" ? null : message));
-    if (left.outcome === "unreachable" && outcome !== "failed") {
-      // The journal remembers the success: the next run, or a resume, releases.
-      return this.#result("unreachable", `${this.#action.name} is done but the lock could not be released: ${left.why}`, end);
-    }
-    this.#forget(hold.id);
-    if (left.outcome === "done") return this.#result(outcome, message, end);
-    const about = `${message === "" ? "" : `${message}; `}${left.why}`;
-    this.#context.progress.step(about, { claim: hold.id });
-    return this.#result(outcome, about, end);
+    return this.#conclude(await held.run("recovered"));
   }
 
   /** Earlier attempts timed out, and the process has been restarted since by someone else. */
@@ -278,34 +248,13 @@ class GuardedRun {
     return { event, by: this.#context.principal, reason };
   }
 
-  #remember(hold: Hold, phase: RunEntry["phase"], group: RunEntry["group"]): void {
-    const { journal, processes } = this.#machine;
-    journal.saveRun({ claim: hold.id, lock: hold.lock, action: this.#action.name, agent: processes.self, phase, group });
+  #take(hold: Hold): HeldRun {
+    this.#hold = hold;
+    return new HeldRun(this.#action, this.#context, hold);
   }
 
-  #forget(claim: string): void {
-    this.#machine.journal.removeRun(this.#action.name, claim);
-    this.#machine.journal.clearAttempts(this.#action.name);
-  }
-
-  #executionUnder(hold: Hold): ExecutionContext {
-    const env = {
-      HOLDLINE_ACTION: this.#action.name,
-      HOLDLINE_LOCK: hold.lock,
-      HOLDLINE_CLAIM: hold.id,
-      HOLDLINE_FENCING_TOKEN: String(hold.fencingToken),
-      HOLDLINE_NODE: this.#context.node,
-    };
-    return this.#execution(env, (phase, leader) => {
-      if (phase === "running") return this.#remember(hold, phase, leader);
-      // The action has run: a check may not fail for the journal's sake.
-      void bestEffort(this.#context.log, "the journal does not know of the check", () => this.#remember(hold, phase, leader));
-    });
-  }
-
-  #execution(env: ExecutionContext["env"], onGroup: ExecutionContext["onGroup"]): ExecutionContext {
-    const { progress, stop } = this.#context;
-    return { machine: this.#machine, progress, stop, env, onGroup };
+  #conclude({ outcome, message, end }: Conclusion): Result {
+    return this.#result(outcome, message, end);
   }
 
   #result(outcome: Outcome, message: string, end: ActionEnd | null): Result {
@@ -325,6 +274,12 @@ class GuardedRun {
   }
 }
 
-function withoutLocks({ owner, key, slots, reason, data }: Draft): Pick<ClaimRecord, "owner" | "key" | "slots" | "reason" | "data"> {
+function withoutLocks({
+  owner,
+  key,
+  slots,
+  reason,
+  data,
+}: Draft): Pick<ClaimRecord, "owner" | "key" | "slots" | "reason" | "data"> {
   return { owner, key, slots, reason, data };
 }

@@ -22,7 +22,8 @@ export interface JsonLogOptions {
 export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
   const least = level === "silent" ? LEVELS.length : LEVELS.indexOf(level);
   // Lines that came before pino did, in their order, each with the time at which it was said.
-  const early: (string | { readonly level: Level; readonly details: object; readonly message: string; readonly time: number })[] = [];
+  const early: (string | { readonly level: Level; readonly details: object; readonly message: string; readonly time: number })[] =
+    [];
   let pino: Log | null = null;
   let loading: Promise<void> | null = null;
   let saidAt: number | null = null;

@@ -19,7 +19,9 @@ export const COORDINATOR_SCHEMES = Object.keys(SCHEMES) as readonly (keyof typeo
 /** What is wrong with a coordinator's URL and what would be right, in words that follow its key, or `null`. */
 export function coordinatorUrlProblem(url: string): string | null {
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(url);
-  const examples = Object.values(SCHEMES).map((scheme) => scheme.example).join(" or ");
+  const examples = Object.values(SCHEMES)
+    .map((scheme) => scheme.example)
+    .join(" or ");
   if (parts === null) return `must be a URL such as ${examples}`;
   const name = parts[1] as string;
   const known = COORDINATOR_SCHEMES.find((scheme) => scheme === name);

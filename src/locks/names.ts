@@ -12,7 +12,7 @@ export function lockNameProblem(name: unknown): string | null {
   const bytes = Buffer.byteLength(name);
   if (bytes > LONGEST_NAME_BYTES) return `has ${bytes} bytes, and ${LONGEST_NAME_BYTES} is the most`;
   const segments = name.split("/");
-  if (segments.some((segment) => segment === "")) return "must not begin or end with \"/\" or have two in a row";
+  if (segments.some((segment) => segment === "")) return 'must not begin or end with "/" or have two in a row';
   if (segments.some((segment) => segment === "." || segment === "..")) return 'must not have "." or ".." between slashes';
   return null;
 }

@@ -43,7 +43,10 @@ export async function campaign(options: { readonly minutes: number; readonly nod
     await nemesis.rage(over);
     fleet.finish();
     const late = new AbortController();
-    const finished = await Promise.race([living.then(() => true), pause(FINISH_MS, false, { signal: late.signal }).catch(() => false)]);
+    const finished = await Promise.race([
+      living.then(() => true),
+      pause(FINISH_MS, false, { signal: late.signal }).catch(() => false),
+    ]);
     late.abort();
     if (!finished) violations.push(`the fleet did not finish within ${FINISH_MS} ms after the nemesis had stopped`);
     violations.push(...(await judgeStore(ensemble.address, fleet, finished)));
@@ -77,7 +80,8 @@ async function judgeStore(address: string, fleet: ChaosFleet, finished: boolean)
     const violations: string[] = [];
     for (const lock of finished ? await coordinator.list() : []) {
       const claims = await coordinator.queue(lock);
-      for (const { id, owner, durable } of claims) violations.push(`${lock}: ${durable ? "durable" : "ephemeral"} claim ${id} of ${owner.node} is left`);
+      for (const { id, owner, durable } of claims)
+        violations.push(`${lock}: ${durable ? "durable" : "ephemeral"} claim ${id} of ${owner.node} is left`);
     }
     if (finished) violations.push(...judgeHistory(LOCKS, parseLog(fleet.lines()), await coordinator.history(null, 1_000_000)));
     return violations;

@@ -29,7 +29,9 @@ describe("the verdict", () => {
 
   test("sees two at once, a fourth in three slots, and two racks", () => {
     expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex b 2 11"))).toHaveLength(1);
-    expect(judgeLock(slots, log("start slots a 1 1", "start slots b 2 2", "start slots c 3 3", "start slots d 4 4"))).toHaveLength(1);
+    expect(judgeLock(slots, log("start slots a 1 1", "start slots b 2 2", "start slots c 3 3", "start slots d 4 4"))).toHaveLength(
+      1,
+    );
     expect(judgeLock(racks, log("start racks r0 1 10", "start racks r1 2 11"))).toHaveLength(1);
     expect(judgeLock(exec, log("overlap exec a 1 10"))).toHaveLength(1);
   });
@@ -41,7 +43,17 @@ describe("the verdict", () => {
 
   test("sees a claim whose end nobody knows, and one that ended twice", () => {
     const owner = { node: "a", principal: "p", action: "work", process: null };
-    const record = { lock: "mutex", claim: "1", owner, event: "released" as const, by: "p", reason: null, claimedAt: 0, endedAt: 1, data: null };
+    const record = {
+      lock: "mutex",
+      claim: "1",
+      owner,
+      event: "released" as const,
+      by: "p",
+      reason: null,
+      claimedAt: 0,
+      endedAt: 1,
+      data: null,
+    };
     const lines = log("start mutex a 1 10", "end mutex a 1 10");
     expect(judgeHistory(LOCKS, lines, [record])).toEqual([]);
     expect(judgeHistory(LOCKS, lines, [])).toHaveLength(1);

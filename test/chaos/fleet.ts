@@ -132,7 +132,10 @@ class ChaosNode {
   }
 
   async start(args: readonly string[]) {
-    const agent = spawn(process.execPath, [PROGRAM, "-c", this.#config, ...args], { cwd: this.#directory, stdio: ["ignore", "ignore", "pipe"] });
+    const agent = spawn(process.execPath, [PROGRAM, "-c", this.#config, ...args], {
+      cwd: this.#directory,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     this.agent = agent;
     let stderr = "";
     agent.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-8_000)));
@@ -149,14 +152,15 @@ class ChaosNode {
  * is one write to a file opened for appending. On a mutex it also looks whether the one before it is still alive.
  */
 function actionShell(lock: ChaosLock, log: string, directory: string): string {
-  const say = (what: string): string => `echo "${what} ${lock.name} $HOLDLINE_NODE $HOLDLINE_CLAIM $HOLDLINE_FENCING_TOKEN" >> '${log}'`;
+  const say = (what: string): string =>
+    `echo "${what} ${lock.name} $HOLDLINE_NODE $HOLDLINE_CLAIM $HOLDLINE_FENCING_TOKEN" >> '${log}'`;
   const mark = `${directory}/alive-${lock.name}`;
   const look = `p=$(cat '${mark}' 2>/dev/null) && grep -qs '^State:.[^ZX]' /proc/$p/status && ${say("overlap")}; echo $$ > '${mark}'`;
   const exclusive = lock.slots === 1;
   return [
     exclusive ? look : ":",
     say("start"),
-    'r=$(od -An -N1 -tu1 /dev/urandom); sleep 0.$((r % 4))',
+    "r=$(od -An -N1 -tu1 /dev/urandom); sleep 0.$((r % 4))",
     say("end"),
     exclusive ? `rm -f '${mark}'` : ":",
     `[ $((r % 10)) -ne 0 ] || exit ${FAILED_COMMAND}`,

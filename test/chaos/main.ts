@@ -11,7 +11,10 @@ if (!(minutes > 0) || !Number.isSafeInteger(nodes) || nodes < 4) {
 }
 const report = await campaign({ minutes, nodes });
 const row = (name: string, value: string | number): string => `${name.padEnd(24)} ${value}\n`;
-const counts = (of: Readonly<Record<string, number>>): string => Object.entries(of).map(([name, count]) => `${name} ${count}`).join(", ");
+const counts = (of: Readonly<Record<string, number>>): string =>
+  Object.entries(of)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
 process.stdout.write(
   row("minutes", report.minutes) +
     row("faults injected", counts(report.faults)) +

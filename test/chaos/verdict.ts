@@ -42,8 +42,10 @@ export function judgeLock(lock: ChaosLock, lines: readonly Line[]): string[] {
     if (line.what === "end") running.delete(line.claim);
     if (line.what !== "start") continue;
     // With one slot and no key the holders follow each other, and so do their tokens.
-    if (lock.slots === 1 && line.token < latest) violations.push(`${lock.name}: ${line.node} started with the token ${line.token} after ${latest}`);
-    if (line.token <= (tokens.get(line.claim) ?? -1)) violations.push(`${lock.name}: the claim ${line.claim} was started twice with the token ${line.token}`);
+    if (lock.slots === 1 && line.token < latest)
+      violations.push(`${lock.name}: ${line.node} started with the token ${line.token} after ${latest}`);
+    if (line.token <= (tokens.get(line.claim) ?? -1))
+      violations.push(`${lock.name}: the claim ${line.claim} was started twice with the token ${line.token}`);
     tokens.set(line.claim, line.token);
     latest = Math.max(latest, line.token);
     // The same claim again: it was adopted, and what ran under it was ended before.
@@ -68,7 +70,8 @@ export function judgeHistory(locks: readonly ChaosLock[], lines: readonly Line[]
   for (const [which, count] of records) if (count !== 1) violations.push(`the history tells ${count} times of the end of ${which}`);
   for (const lock of locks.filter(({ ephemeral }) => !ephemeral)) {
     const claims = new Set(lines.filter((line) => line.lock === lock.name && line.what === "start").map(({ claim }) => claim));
-    for (const claim of claims) if (!records.has(`${lock.name} ${claim}`)) violations.push(`${lock.name}: nobody knows how the claim ${claim} ended`);
+    for (const claim of claims)
+      if (!records.has(`${lock.name} ${claim}`)) violations.push(`${lock.name}: nobody knows how the claim ${claim} ended`);
   }
   return violations;
 }

@@ -178,6 +178,29 @@ describe.each(STORES)("on %s", (kind) => {
       expect(await (await fleet.coordinator()).history("backup", 5)).toEqual([]);
     });
 
+    test("takes its command along when exec is killed", async () => {
+      const fleet = await openFleet(kind);
+      const { agent, command } = await holding(fleet, "web-01");
+      agent.kill("SIGKILL");
+      await agent.ended;
+      await until(() => !isRunning(command), "the command to end");
+      await fleet.untilQueue("backup", 0);
+    });
+
+    test("that an admin takes away ends its command: 74", async () => {
+      const fleet = await openFleet(kind);
+      const { agent, command } = await holding(fleet, "web-01");
+      const [claim] = (await fleet.queue("backup")) as [Claim];
+      const cleared = await fleet
+        .node("admin", {})
+        .run("clear", "backup", "--claim", claim.id, "--reason", "wrong host", "--force");
+      expect(cleared.code).toBe(0);
+      const { code, stderr } = await within(agent.ended, "exec to end");
+      expect(code).toBe(74);
+      expect(stderr).toMatch(/taken away while it was held/);
+      expect(isRunning(command)).toBe(false);
+    });
+
     test("vanishes when exec is killed", async () => {
       const fleet = await openFleet(kind);
       const { agent, command } = await holding(fleet, "web-01");

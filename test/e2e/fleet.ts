@@ -129,7 +129,9 @@ export class Fleet {
       journal(action) {
         const place = join(directory, "state", "journal", name, action);
         try {
-          return Object.fromEntries(readdirSync(place).map((file) => [file, readFileSync(join(place, file), "utf8")]));
+          // With a leading dot they are files that are just being made.
+          const files = readdirSync(place).filter((file) => !file.startsWith("."));
+          return Object.fromEntries(files.map((file) => [file, readFileSync(join(place, file), "utf8")]));
         } catch {
           return {};
         }

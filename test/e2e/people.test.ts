@@ -297,9 +297,9 @@ describe.each(STORES)("on %s", (kind) => {
       const admin = fleet.node("admin", {});
       expect((await admin.run("clear", "restart", "--claim", waiting.id, "--reason", "not now")).code).toBe(77);
       expect((await admin.run("clear", "restart", "--claim", waiting.id, "--reason", "not now", "--force")).code).toBe(0);
-      const { code, stderr } = await waiter.ended;
-      expect(code).toBe(74);
-      expect(stderr).toMatch(/holdline: the claim was taken out of the queue of restart/);
+      const { code, stdout } = await waiter.ended;
+      expect(code).toBe(75);
+      expect(stdout).toMatch(/the claim was taken out of the queue of restart/);
       expect(fleet.lines()).toEqual([]);
       expect((await fleet.queue("restart")).map(({ id }) => id)).toEqual([failed.id]);
     });

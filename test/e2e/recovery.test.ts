@@ -4,15 +4,15 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import Database from "libsql";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Claim, Owner } from "../../src/locks/claim.js";
 import { takeTurn } from "../../src/locks/turn.js";
-import { openFaultProxy, type FaultProxy } from "../support/fault-proxy.js";
+import type { FaultProxy } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import { Opcode } from "../support/zookeeper-frames.js";
 import type { Cli, Fleet, Node } from "./fleet.js";
-import { isRunning, openFleet, STORES } from "./fleet.js";
+import { isRunning, openFleet, openProxy, STORES } from "./fleet.js";
 
 failOnLeaks();
 
@@ -78,6 +78,22 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await fleet.queue("restart")).toEqual([]);
   });
 
+  test("with several slots, what was left in each is ended before others may have its place", async () => {
+    const fleet = await openFleet(kind);
+    const pidFile = `${fleet.directory}/pids`;
+    const shell = `echo $$ >> '${pidFile}'; echo "start" >> '${fleet.log}'; sleep 1000`;
+    const node = fleet.node("web-01", { restart: { shell, slots: 2 } });
+    const agents = [node.start("run", "restart"), node.start("run", "restart")];
+    await until(() => fleet.lines().length === 2, "both to run");
+    for (const agent of agents) agent.kill("SIGKILL");
+    await Promise.all(agents.map(({ ended }) => ended));
+    const again = fleet.node("web-01", { restart: { command: ["true"], slots: 2 } });
+    expect((await again.runAction("restart")).code).toBe(0);
+    for (const pid of readFileSync(pidFile, "utf8").split("\n").filter(Boolean))
+      expect(isRunning(Number(pid)), `orphan ${pid}`).toBe(false);
+    expect(await fleet.queue("restart")).toEqual([]);
+  });
+
   test("a second run on the same node waits while the first lives, and never takes its claim", async () => {
     const fleet = await openFleet(kind);
     const go = fleet.signalFile();
@@ -117,12 +133,17 @@ describe.each(STORES)("on %s", (kind) => {
   test("an agent that is killed after its action succeeded: the next run releases and runs nothing", async () => {
     const fleet = await openFleet(kind);
     const { node, agent, undo } = await stuckBeforeLeaving(fleet);
-    await until(() => Object.values(node.journal("restart")).some((text) => text.includes('"succeeded"')), "the journal to know of the success");
+    await until(
+      () => Object.values(node.journal("restart")).some((text) => text.includes('"succeeded"')),
+      "the journal to know of the success",
+    );
     agent.kill("SIGKILL");
     await agent.ended;
     await undo();
     expect(await fleet.queue("restart")).toHaveLength(1);
-    const { code, result } = await fleet.node("web-01", { restart: { shell: `echo again >> '${fleet.log}'` } }).runAction("restart");
+    const { code, result } = await fleet
+      .node("web-01", { restart: { shell: `echo again >> '${fleet.log}'` } })
+      .runAction("restart");
     expect(code).toBe(0);
     expect(result).toMatchObject({ outcome: "already-done" });
     expect(fleet.lines()).toEqual(["ran"]);
@@ -157,16 +178,47 @@ describe.each(STORES)("on %s", (kind) => {
       expect(await fleet.queue("restart")).toEqual(before);
     });
 
+    test("does not take an outage for a wish: what was not asked for is not run when the store is back", async () => {
+      const fleet = await openFleet(kind);
+      const nowhere = kind === "zookeeper" ? "zookeeper://127.0.0.1:1/x" : `sqlite:///dev/null/holdline.db`;
+      const actions = { reboot: { shell: `echo rebooting >> '${fleet.log}'` } };
+      const cutOff = fleet.node("web-01", actions, { coordinator: nowhere, settings: { connect_timeout: "0.3 s" } });
+      expect((await cutOff.run("resume", "--json")).code).toBe(69);
+      expect(JSON.parse((await fleet.node("web-01", actions).run("resume", "--json")).stdout)).toEqual({ results: [] });
+      expect(fleet.lines()).toEqual([]);
+    });
+
+    test("an action whose lock was renamed: what was left under the old lock is finished under the new", async () => {
+      const fleet = await openFleet(kind);
+      const { orphan } = await killedWhileRunning(fleet, {});
+      const renamed = fleet.node("web-01", { restart: { lock: "new", shell: `echo again >> '${fleet.log}'` } });
+      const { results } = JSON.parse((await renamed.run("resume", "--json")).stdout) as {
+        results: { lock: string; outcome: string }[];
+      };
+      expect(results).toMatchObject([{ lock: "new", outcome: "ran" }]);
+      expect(isRunning(orphan)).toBe(false);
+      expect(fleet.lines()).toEqual(["start web-01", "again"]);
+      expect(await (await fleet.coordinator()).list()).toEqual([]);
+    });
+
     test("finishes an attempt that timed out, a stale claim and a failed one, and nothing else", async () => {
       const fleet = await openFleet(kind);
       const { orphan } = await killedWhileRunning(fleet, {});
       const say = (word: string) => ({ shell: `echo ${word} >> '${fleet.log}'` });
       await fleet.node("web-02", { late: { command: ["false"] } }).runAction("late");
-      const broken = fleet.node("web-01", { failed: { command: ["false"] }, late: { ...say("late"), acquire: { timeout: "0.2 s" } } });
+      const broken = fleet.node("web-01", {
+        failed: { command: ["false"] },
+        late: { ...say("late"), acquire: { timeout: "0.2 s" } },
+      });
       expect((await broken.run("run")).code).toBe(4);
       expect((await fleet.node("web-02", { late: { command: ["true"] } }).runAction("late")).code).toBe(0);
 
-      const mended = fleet.node("web-01", { restart: say("restart"), failed: say("failed"), late: say("late"), other: say("other") });
+      const mended = fleet.node("web-01", {
+        restart: say("restart"),
+        failed: say("failed"),
+        late: say("late"),
+        other: say("other"),
+      });
       const { code, stdout } = await mended.run("resume", "--json");
       expect(code).toBe(0);
       const { results } = JSON.parse(stdout) as { results: { action: string; outcome: string }[] };
@@ -184,7 +236,11 @@ describe.each(STORES)("on %s", (kind) => {
   test("a store that cannot be reached ends with 69 within the connect timeout, and the attempt is journalled", async () => {
     const fleet = await openFleet(kind);
     const nowhere = kind === "zookeeper" ? "zookeeper://127.0.0.1:1/x" : `sqlite:///dev/null/holdline.db`;
-    const node = fleet.node("web-01", { restart: { command: ["true"] } }, { coordinator: nowhere, settings: { connect_timeout: "0.5 s" } });
+    const node = fleet.node(
+      "web-01",
+      { restart: { command: ["true"] } },
+      { coordinator: nowhere, settings: { connect_timeout: "0.5 s" } },
+    );
     const { code, result } = await node.runAction("restart");
     expect(code).toBe(69);
     expect(result).toMatchObject({ outcome: "unreachable", claim: null });
@@ -251,20 +307,60 @@ describe("on zookeeper, through a faulty network", () => {
     await proxy.welcome("refuse");
     await proxy.cut();
     // Until the session has ended on the server, and its liveness with it.
-    await until(async () => (await fleet.queue("restart"))[0]?.alive === false, { what: "the session to end", deadlineMs: EXPIRY_MS });
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === false, {
+      what: "the session to end",
+      deadlineMs: EXPIRY_MS,
+    });
     await proxy.welcome("serve");
-    await until(async () => (await fleet.queue("restart"))[0]?.alive === true, { what: "its liveness to come back", deadlineMs: EXPIRY_MS });
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === true, {
+      what: "its liveness to come back",
+      deadlineMs: EXPIRY_MS,
+    });
     go.give();
     expect((await agent.ended).code).toBe(0);
     expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
     expect(await fleet.queue("restart")).toEqual([]);
   });
 
+  test("its liveness comes back however long the store was away", async () => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const go = fleet.signalFile();
+    const agent = behind(proxy, fleet, { restart: { shell: fleet.waitingShell(go.path) } }, { connect_timeout: "0.5 s" }).start(
+      "run",
+      "restart",
+      "-v",
+    );
+    await fleet.untilLine("start web-01");
+    await proxy.welcome("refuse");
+    await proxy.cut();
+    // Long enough for the first session to end and for the next one to be given up: each takes its time.
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === false, {
+      what: "the session to end",
+      deadlineMs: EXPIRY_MS,
+    });
+    const attempts = (): number => agent.stderr().split("not connected to ZooKeeper").length;
+    const before = attempts();
+    await until(() => attempts() > before + 15, { what: "many more attempts to connect", deadlineMs: 30_000 });
+    await proxy.welcome("serve");
+    await until(async () => (await fleet.queue("restart"))[0]?.alive === true, {
+      what: "its liveness to come back",
+      deadlineMs: EXPIRY_MS,
+    });
+    go.give();
+    expect((await agent.ended).code).toBe(0);
+  });
+
   test("an action that succeeded and could not be released: 69, and a resume releases", async () => {
     const fleet = await openFleet("zookeeper");
     const proxy = await openProxy();
     const go = fleet.signalFile();
-    const node = behind(proxy, fleet, { restart: { shell: fleet.waitingShell(go.path) } }, { release_timeout: "0.5 s", connect_timeout: "1 s" });
+    const node = behind(
+      proxy,
+      fleet,
+      { restart: { shell: fleet.waitingShell(go.path) } },
+      { release_timeout: "0.5 s", connect_timeout: "1 s" },
+    );
     const agent = node.start("run", "restart", "--json");
     await fleet.untilLine("start web-01");
     await proxy.welcome("refuse");
@@ -281,12 +377,13 @@ describe("on zookeeper, through a faulty network", () => {
   });
 });
 
-async function openProxy(): Promise<FaultProxy> {
-  return openFaultProxy(inject("zookeeper"));
-}
-
 /** A node whose connections go through a proxy. */
-function behind(proxy: FaultProxy, fleet: Fleet, actions: Readonly<Record<string, unknown>>, settings: Readonly<Record<string, unknown>> = {}): Node {
+function behind(
+  proxy: FaultProxy,
+  fleet: Fleet,
+  actions: Readonly<Record<string, unknown>>,
+  settings: Readonly<Record<string, unknown>> = {},
+): Node {
   const root = new URL(fleet.url.replace("zookeeper:", "http:")).pathname;
   return fleet.node("web-01", actions, { coordinator: `zookeeper://${proxy.address}${root}`, settings });
 }
@@ -305,7 +402,10 @@ async function killedWhileRunning(fleet: Fleet, extra: object): Promise<{ node: 
 }
 
 async function untilGone(fleet: Fleet, lock: string): Promise<void> {
-  await until(async () => (await fleet.queue(lock))[0]?.alive === false, { what: "the agent to be seen as gone", deadlineMs: EXPIRY_MS });
+  await until(async () => (await fleet.queue(lock))[0]?.alive === false, {
+    what: "the agent to be seen as gone",
+    deadlineMs: EXPIRY_MS,
+  });
 }
 
 /** An agent on web-01 whose action has succeeded, and whose leave is under way and cannot come through until `undo`. */

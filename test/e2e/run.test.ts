@@ -14,11 +14,23 @@ describe.each(STORES)("on %s", (kind) => {
     const fleet = await openFleet(kind);
     const out = `${fleet.directory}/env`;
     const node = fleet.node("web-01", {
-      hello: { shell: `env > '${out}'; echo out; echo err >&2`, lock: "restart/nginx", env: { GREETING: "hi there" }, data: { ticket: "OPS-1" } },
+      hello: {
+        shell: `env > '${out}'; echo out; echo err >&2`,
+        lock: "restart/nginx",
+        env: { GREETING: "hi there" },
+        data: { ticket: "OPS-1" },
+      },
     });
     const { code, stderr, result } = await node.runAction("hello");
     expect(code).toBe(0);
-    expect(result).toMatchObject({ action: "hello", lock: "restart/nginx", outcome: "ran", coordinated: true, exitCode: 0, signal: null });
+    expect(result).toMatchObject({
+      action: "hello",
+      lock: "restart/nginx",
+      outcome: "ran",
+      coordinated: true,
+      exitCode: 0,
+      signal: null,
+    });
     expect(stderr).toContain("out\n");
     expect(stderr).toContain("err\n");
     const env = readFileSync(out, "utf8").split("\n");
@@ -50,7 +62,11 @@ describe.each(STORES)("on %s", (kind) => {
     expect(failed.code).toBe(4);
     expect(failed.result).toMatchObject({ outcome: "failed", exitCode: 3 });
     const [claim] = (await fleet.queue("restart")) as [Claim];
-    expect(claim).toMatchObject({ durable: true, id: failed.result.claim, failure: { exitCode: 3, signal: null, message: "exit code 3" } });
+    expect(claim).toMatchObject({
+      durable: true,
+      id: failed.result.claim,
+      failure: { exitCode: 3, signal: null, message: "exit code 3" },
+    });
     expect(claim.failure?.output.split("\n").sort()).toEqual(["", "broken", "so"]);
 
     const waited = await other.runAction("restart");
@@ -91,7 +107,10 @@ describe.each(STORES)("on %s", (kind) => {
     const fleet = await openFleet(kind);
     const healthy = fleet.signalFile();
     const check = (timeout: string) => ({ verify: { command: ["test", "-e", healthy.path], interval: "50 ms", timeout } });
-    const node = fleet.node("web-01", { ill: { command: ["true"], ...check("0.3 s") }, slow: { command: ["true"], ...check("30 s") } });
+    const node = fleet.node("web-01", {
+      ill: { command: ["true"], ...check("0.3 s") },
+      slow: { command: ["true"], ...check("30 s") },
+    });
     const ill = await node.runAction("ill");
     expect(ill.code).toBe(4);
     expect(ill.result.message).toContain("the check failed: exit code 1");

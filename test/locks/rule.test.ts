@@ -44,7 +44,8 @@ describe("for any queue", () => {
         const next = queue[held.length];
         if (next === undefined) return;
         const together = [...held, next];
-        const wouldFit = new Set(together.map(({ key }) => key)).size === 1 && together.every(({ slots }) => together.length <= slots);
+        const wouldFit =
+          new Set(together.map(({ key }) => key)).size === 1 && together.every(({ slots }) => together.length <= slots);
         expect(wouldFit).toBe(false);
       }),
       RUNS,
@@ -133,7 +134,8 @@ describe("what stands in a waiter's way", () => {
 describe("the one rule is", () => {
   const queueOf = (...claims: readonly (readonly [string | null, number?])[]): Contender[] =>
     claims.map(([key, slots]) => ({ key, slots: slots ?? defaultSlots(key) }));
-  const states = (queue: readonly Contender[]): string => queue.map((_, position) => (isHeld(queue, position) ? "H" : "w")).join("");
+  const states = (queue: readonly Contender[]): string =>
+    queue.map((_, position) => (isHeld(queue, position) ? "H" : "w")).join("");
 
   test("a mutex without key or slots", () => {
     expect(states(queueOf([null], [null], [null]))).toBe("Hww");

@@ -46,9 +46,12 @@ describe("a duration", () => {
     expect(parseDurationMs(value)).toBe(ms);
   });
 
-  test.each([-1, "-1 s", "1 fortnight", "s", "", "1 s 2", "1e3 s", NaN, Infinity, "200 years", null, undefined, {}, [], true])("%j is none", (value) => {
-    expect(parseDurationMs(value)).toBeNull();
-  });
+  test.each([-1, "-1 s", "1 fortnight", "s", "", "1 s 2", "1e3 s", NaN, Infinity, "200 years", null, undefined, {}, [], true])(
+    "%j is none",
+    (value) => {
+      expect(parseDurationMs(value)).toBeNull();
+    },
+  );
 
   test("is a number or null, whatever is given", () => {
     fc.assert(
@@ -80,15 +83,29 @@ describe("a claim's record", () => {
     startTicks: fc.option(fc.nat(), { nil: null }),
   });
   const record: fc.Arbitrary<ClaimRecord> = fc.record({
-    owner: fc.record({ node: fc.string(), principal: fc.string(), action: fc.option(fc.string(), { nil: null }), process: fc.option(identity, { nil: null }) }),
+    owner: fc.record({
+      node: fc.string(),
+      principal: fc.string(),
+      action: fc.option(fc.string(), { nil: null }),
+      process: fc.option(identity, { nil: null }),
+    }),
     key: fc.option(fc.string(), { nil: null }),
     slots: fc.oneof(fc.integer({ min: 1 }), fc.constant(Number.POSITIVE_INFINITY)),
-    made: fc.option(fc.record({ bootId: fc.option(fc.uuid(), { nil: null }), ticks: fc.option(fc.nat(), { nil: null }), wallMs: fc.nat() }), { nil: null }),
+    made: fc.option(
+      fc.record({ bootId: fc.option(fc.uuid(), { nil: null }), ticks: fc.option(fc.nat(), { nil: null }), wallMs: fc.nat() }),
+      { nil: null },
+    ),
     expiresAt: fc.option(fc.nat(), { nil: null }),
     reason: fc.option(fc.string(), { nil: null }),
     data: fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown),
     failure: fc.option(
-      fc.record({ exitCode: fc.option(fc.nat(255), { nil: null }), signal: fc.option(fc.string(), { nil: null }), message: fc.string(), output: fc.string(), at: fc.nat() }),
+      fc.record({
+        exitCode: fc.option(fc.nat(255), { nil: null }),
+        signal: fc.option(fc.string(), { nil: null }),
+        message: fc.string(),
+        output: fc.string(),
+        at: fc.nat(),
+      }),
       { nil: null },
     ),
   });
@@ -105,7 +122,9 @@ describe("a claim's record", () => {
   test("is a record or null, whatever bytes are there", () => {
     const damaged = record.chain((written) => {
       const text = encodeRecord(written);
-      return fc.tuple(fc.nat(text.length), fc.string({ maxLength: 4 })).map(([at, junk]) => text.slice(0, at) + junk + text.slice(at + 1));
+      return fc
+        .tuple(fc.nat(text.length), fc.string({ maxLength: 4 }))
+        .map(([at, junk]) => text.slice(0, at) + junk + text.slice(at + 1));
     });
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), damaged), (text) => {

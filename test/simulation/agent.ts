@@ -1,7 +1,8 @@
 // One process of a simulated node: what it was started for, its connection to the store, and its death. A dead process
 // does nothing more: what it has parked is dropped, and its machine answers nothing.
 import { execute } from "../../src/actions/exec.js";
-import { type GuardContext, resumeGuarded, runGuarded } from "../../src/actions/guard.js";
+import type { GuardContext } from "../../src/actions/context.js";
+import { resumeGuarded, runGuarded } from "../../src/actions/guard.js";
 import { InterruptedError } from "../../src/actions/stop.js";
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
 import { UnreachableError } from "../../src/locks/errors.js";
@@ -85,8 +86,10 @@ export class Agent {
     this.#die();
     if (this.coordinator === null) this.link.close(delivers);
     else this.coordinator.die(delivers);
-    // A command whose gate is still closed never begins.
-    for (const group of this.node.groups) if (group.agent === this && group.state === "gated") group.die("SIGKILL");
+    for (const group of this.node.groups) {
+      // A command whose gate is still closed never begins.
+      if (group.agent === this && (group.state === "gated" || group.endsWithAgent)) group.die("SIGKILL");
+    }
   }
 
   /** SIGTERM, as a user or a service manager sends it. */

@@ -121,8 +121,7 @@ export class Checks implements StoreObserver {
       for (const group of this.#atWork()) {
         if (group.claim !== entry.id) continue;
         const isForced = entry.session !== null && this.#forced.has(entry.session);
-        // Killed with an ephemeral claim in hand: what exec promises ends with its process.
-        if (isForced || ending?.event === "cleared" || (!isDurable && !group.agent.isAlive)) group.isExcused = true;
+        if (isForced || ending?.event === "cleared") group.isExcused = true;
         else this.fail(`${name} leaves ${entry.lock} while a command of ${group.agent.name} runs under it`);
       }
       const others = this.#world.store.stored(entry.lock);

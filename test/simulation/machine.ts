@@ -59,14 +59,16 @@ function processesOf(world: World, agent: Agent): Processes {
 function commandsOf(world: World, agent: Agent): Commands {
   return {
     run: async (spec, control) => {
-      if (control.signal?.aborted === true) return neverStarted();
+      if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted();
       await agent.pause("");
       const group = groupFor(world, agent, spec);
       agent.node.groups.push(group);
       const unsubscribe = control.relayed?.subscribe(() => agent.node.end(group, Number.POSITIVE_INFINITY));
       try {
         await control.onGroup(group.leader);
-        if (isAborted(control.signal)) {
+        // Whoever swallows that is dead all the same.
+        if (!agent.isAlive) throw new AgentKilled();
+        if (isAborted(control.signal) || isAborted(control.calledOff)) {
           group.die("SIGKILL");
           return neverStarted();
         }
@@ -85,7 +87,7 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
   const kind = spec.argv[0] === "check" ? "check" : "main";
   const claim = spec.env["HOLDLINE_CLAIM"] ?? "";
   const locks = (spec.env["HOLDLINE_LOCK"] ?? "").split(" ");
-  return new Group(agent.node.newProcess(), agent, kind, claim, Number(spec.env["HOLDLINE_FENCING_TOKEN"]), locks);
+  return new Group(agent.node.newProcess(), agent, kind, claim, Number(spec.env["HOLDLINE_FENCING_TOKEN"]), locks, spec.endsWithAgent === true);
 }
 
 function supervise(world: World, agent: Agent, group: Group, spec: CommandSpec, signal: AbortSignal | undefined): Promise<CommandEnd> {

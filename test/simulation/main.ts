@@ -8,7 +8,7 @@ import { MUTATIONS } from "./mutations.js";
 import { type Outcome, simulateSeed } from "./run.js";
 import { shrink } from "./shrink.js";
 
-const USAGE = `usage: npm run simulate -- [--seeds N] [--from SEED] | --seed SEED | --mutations`;
+const USAGE = `usage: npm run simulate -- [--seeds N] [--from SEED] | --seed SEED | --mutations | --mutation WORDS`;
 
 // Every mutation is noticed within some thousand seeds; one that is not by now is not noticed.
 const SEEDS_FOR_A_MUTATION = 60_000;
@@ -35,9 +35,12 @@ async function main(): Promise<number> {
       from: { type: "string", default: "1" },
       seed: { type: "string" },
       mutations: { type: "boolean", default: false },
+      // Words of its name: how the simulation sees that one.
+      mutation: { type: "string" },
     },
   });
   if (values.mutations) return judgeAll();
+  if (values.mutation !== undefined) return showMutation(values.mutation);
   const numbers = [values.seeds, values.from, values.seed ?? "1"].map(Number);
   if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) {
     console.error(USAGE);
@@ -113,21 +116,33 @@ async function replay(seed: number): Promise<number> {
   }
   console.log(`seed ${seed} fails after ${outcome.steps} steps: ${outcome.violation}`);
   const shrunk = await shrink(outcome);
-  console.log(describe(shrunk, seed));
+  console.log(`${describe(shrunk)}\nreplay it: npm run simulate -- --seed ${seed}`);
   return 1;
 }
 
-function describe({ trace, steps, violation }: Outcome, seed: number): string {
-  return `\nshrunk to ${steps} steps:\n\n${trace.join("\n")}\n\n${violation}\nreplay it: npm run simulate -- --seed ${seed}`;
+function describe({ trace, steps, violation }: Outcome): string {
+  return `\nshrunk to ${steps} steps:\n\n${trace.join("\n")}\n\n${violation}`;
+}
+
+async function showMutation(words: string): Promise<number> {
+  const mutation = MUTATIONS.find(({ name }) => name.includes(words));
+  if (mutation === undefined) {
+    console.error(`there is no mutation with the words ${JSON.stringify(words)}`);
+    return 64;
+  }
+  const { seed, outcome } = await judge(process.cwd(), mutation, SEEDS_FOR_A_MUTATION, true);
+  console.log(`${mutation.name}: ${seed === null ? "not noticed" : `noticed by seed ${seed}`}`);
+  if (outcome !== null) console.log(describe(outcome));
+  return outcome === null ? 1 : 0;
 }
 
 async function judgeAll(): Promise<number> {
   const width = Math.max(...MUTATIONS.map(({ name }) => name.length));
   let survivors = 0;
   for (const mutation of MUTATIONS) {
-    const { seed, violation } = await judge(process.cwd(), mutation, SEEDS_FOR_A_MUTATION);
+    const { seed, outcome } = await judge(process.cwd(), mutation, SEEDS_FOR_A_MUTATION);
     if (seed === null) survivors += 1;
-    console.log(`${mutation.name.padEnd(width)}  ${seed === null ? "SURVIVES" : `seed ${String(seed).padStart(5)}: ${violation?.split("\n")[0]}`}`);
+    console.log(`${mutation.name.padEnd(width)}  ${seed === null ? "SURVIVES" : `seed ${String(seed).padStart(5)}: ${outcome?.violation?.split("\n")[0]}`}`);
   }
   console.log(`${MUTATIONS.length - survivors} of ${MUTATIONS.length} mutations are noticed`);
   return survivors === 0 ? 0 : 1;

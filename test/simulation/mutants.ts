@@ -4,35 +4,41 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import type { Mutation } from "./mutations.js";
-import type * as run from "./run.js";
+import type { Outcome, simulateSeed } from "./run.js";
+import type { shrink } from "./shrink.js";
 
 export interface Verdict {
   readonly mutation: Mutation;
   /** The first seed that noticed it; `null` when none did. */
   readonly seed: number | null;
-  readonly violation: string | null;
+  /** What it noticed, as short as it can be had where that was asked for. */
+  readonly outcome: Outcome | null;
+}
+
+interface Simulation {
+  readonly simulateSeed: typeof simulateSeed;
+  readonly shrink: typeof shrink;
 }
 
 /** Runs seeds over a mutated copy of the code until one fails. */
-export async function judge(root: string, mutation: Mutation, mostSeeds: number): Promise<Verdict> {
-  const { simulateSeed } = await load(root, mutation);
+export async function judge(root: string, mutation: Mutation, mostSeeds: number, shrinks = false): Promise<Verdict> {
+  const simulation = await load(root, mutation);
   for (let seed = 1; seed <= mostSeeds; seed += 1) {
-    const { violation } = await simulateSeed(seed);
-    if (violation !== null) return { mutation, seed, violation };
-    if (seed % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    const outcome = await simulation.simulateSeed(seed);
+    if (outcome.violation !== null) return { mutation, seed, outcome: shrinks ? await simulation.shrink(outcome) : outcome };
   }
-  return { mutation, seed: null, violation: null };
+  return { mutation, seed: null, outcome: null };
 }
 
 let loaded = 0;
 
-async function load(root: string, { file, text, replacement }: Mutation): Promise<typeof run> {
+async function load(root: string, { file, text, replacement }: Mutation): Promise<Simulation> {
   const path = join(root, file);
   const source = await readFile(path, "utf8");
   const parts = source.split(text);
   if (parts.length !== 2) throw new Error(`${file} has the text of a mutation ${parts.length - 1} times: ${text}`);
   const { outputFiles } = await build({
-    entryPoints: [join(root, "test/simulation/run.ts")],
+    stdin: { contents: 'export * from "./run.js"; export * from "./shrink.js";', resolveDir: join(root, "test/simulation"), loader: "ts" },
     bundle: true,
     write: false,
     platform: "node",
@@ -51,5 +57,5 @@ async function load(root: string, { file, text, replacement }: Mutation): Promis
   await mkdir(folder, { recursive: true });
   const target = join(folder, `mutant-${process.pid}-${(loaded += 1)}.mjs`);
   await writeFile(target, (outputFiles[0] as { text: string }).text);
-  return (await import(pathToFileURL(target).href)) as typeof run;
+  return (await import(pathToFileURL(target).href)) as Simulation;
 }

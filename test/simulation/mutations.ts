@@ -9,6 +9,7 @@ export interface Mutation {
 }
 
 const GUARD = "src/actions/guard.ts";
+const HELD_RUN = "src/actions/held-run.ts";
 const RECOVERY = "src/actions/recovery.ts";
 const TURN = "src/locks/turn.ts";
 const RULE = "src/locks/rule.ts";
@@ -36,16 +37,16 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "success is never noted in the journal",
-    file: GUARD,
-    text: 'this.#remember(hold, "succeeded", null);',
+    file: HELD_RUN,
+    text: 'await this.#journal("succeeded", null);',
     replacement: "",
   },
   {
     name: "success is noted after the release instead of before it",
-    file: GUARD,
-    text: 'this.#remember(hold, "succeeded", null);\n      return this.#letGo(hold, event, "ran", "", end);',
-    replacement: `const result = await this.#letGo(hold, event, "ran", "", end);
-      if (result.outcome === "unreachable") this.#remember(hold, "succeeded", null);
+    file: HELD_RUN,
+    text: 'await this.#journal("succeeded", null);\n      return this.letGo(event, "ran", "", end);',
+    replacement: `const result = await this.letGo(event, "ran", "", end);
+      if (result.outcome === "unreachable") await this.#journal("succeeded", null);
       return result;`,
   },
   {
@@ -56,7 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "on_failure: hold is taken for release",
-    file: GUARD,
+    file: HELD_RUN,
     text: 'if (this.#action.onFailure === "release")',
     replacement: 'if (this.#action.onFailure === "hold")',
   },
@@ -68,8 +69,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a finished run stays in the journal",
-    file: GUARD,
-    text: "this.#machine.journal.removeRun(this.#action.name, claim);",
+    file: HELD_RUN,
+    text: "journal.removeRun(this.#action.name, this.#hold.id);",
     replacement: "",
   },
   {
@@ -129,7 +130,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "exec ignores the loss of its session",
     file: "src/actions/exec.ts",
-    text: "signal: session.lost, relayed: stop",
+    text: "signal: watch.lost, relayed: stop",
     replacement: "relayed: stop",
   },
   {

@@ -37,6 +37,8 @@ export class Group {
     readonly claim: string,
     readonly fencingToken: number,
     readonly locks: readonly string[],
+    /** When its process dies, so does it. */
+    readonly endsWithAgent: boolean,
   ) {}
 
   /** Is its command, or what that has forked behind its agent's back, still at work? */

@@ -1,12 +1,13 @@
 // One claim on several locks, taken, settled and let go of through the seam, as a caller of the library does it that takes
 // a host and all that it depends on: src/actions has no action with more than one lock.
 import { randomUUID } from "node:crypto";
-import type { GuardContext } from "../../src/actions/guard.js";
+import type { GuardContext } from "../../src/actions/context.js";
 import type { CommandSpec } from "../../src/actions/machine.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
 import { takeTurn } from "../../src/locks/turn.js";
+import { watchClaim } from "../../src/locks/watch.js";
 import type { JobEnd } from "./agent.js";
 import type { Job } from "./scenario.js";
 
@@ -20,15 +21,17 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
     const draft: Draft = { id: randomUUID(), locks: job.locks, key: job.key, slots: job.slots, owner, reason: null, data: null };
     const turn = await takeTurn(coordinator, draft, { signal: stop.signal });
     if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
-    const { standings, session } = turn.joined;
     if (!job.durable) {
+      const { standings, session } = turn.joined;
+      const watch = watchClaim(coordinator, turn.joined);
       try {
-        const spec = specOf(draft, turn.fencingToken, session.graceMs);
-        await machine.commands.run(spec, { onGroup: () => undefined, signal: session.lost, relayed: stop });
+        const spec = { ...specOf(draft, turn.fencingToken, session.graceMs), endsWithAgent: true };
+        await machine.commands.run(spec, { onGroup: () => undefined, signal: watch.lost, relayed: stop });
       } finally {
+        watch.close();
         await coordinator.withdraw(standings);
       }
-      return { outcome: session.lost.aborted ? "claim-lost" : "ended", message: "" };
+      return { outcome: watch.lost.aborted ? "claim-lost" : "ended", message: "" };
     }
     const { key, slots, reason, data } = draft;
     const record: ClaimRecord = { owner, key, slots, reason, data, made: machine.processes.moment(), expiresAt: null, failure: null };

@@ -111,7 +111,9 @@ class SqliteCoordinator implements Coordinator {
         if (!isSessionThere) session.lose("the session was removed from the database");
         ended.throwIfAborted();
         if (own !== undefined && gone.includes(own.ref)) {
-          throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${own.ref}` });
+          throw new ClaimLostError(`the claim was taken out of the queue of ${lock}`, {
+            hint: `someone removed the entry ${own.ref}`,
+          });
         }
         if (gone.length > 0) return gone;
         await changes.next(this.#options.pollMs, ended);

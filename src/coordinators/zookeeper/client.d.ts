@@ -1,4 +1,4 @@
-// Types of the parts of node-zookeeper-client that wire.ts builds on; the package ships none.
+// Types of the parts of node-zookeeper-client that are built on; the package ships none.
 declare module "node-zookeeper-client/lib/ConnectionManager.js" {
   import type { EventEmitter } from "node:events";
   import type { Socket } from "node:net";

@@ -9,8 +9,9 @@ import { decodeClaim, encodeClaim, encodeEnded } from "./records.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { foreignRecord, readHistory } from "./tree.js";
 import { ensure, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
-import type { Stat, Step, Wire } from "./wire.js";
-import { MODE, op, WireError, ZK } from "./wire.js";
+import type { Stat, Step } from "./protocol.js";
+import type { Wire } from "./wire.js";
+import { MODE, op, WireError, ZK } from "./protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -60,7 +61,13 @@ export class Holdings {
     await this.#putLiveness(session, id, holding);
   }
 
-  async settle(draft: Draft, entries: readonly Entry[], home: ZkSession, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  async settle(
+    draft: Draft,
+    entries: readonly Entry[],
+    home: ZkSession,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled> {
     const paths = entries.map((entry) => this.#pathOf(entry));
     let again = false;
     const stats = await this.#sessions.retry(signal, async (session) => {
@@ -84,7 +91,10 @@ export class Holdings {
     ]);
     const alive = op.create(this.#layout.aliveOf(id), EMPTY, MODE.EPHEMERAL);
     // Sent back to back: what the server made of it comes with the same round trip.
-    const [done, ...stats] = await Promise.allSettled([wire.transaction([...steps, alive]), ...paths.map((path) => wire.exists(path))]);
+    const [done, ...stats] = await Promise.allSettled([
+      wire.transaction([...steps, alive]),
+      ...paths.map((path) => wire.exists(path)),
+    ]);
     if (done.status === "rejected") {
       const failed = done.reason instanceof WireError ? done.reason : null;
       const present = stats.map((stat) => (stat.status === "fulfilled" ? stat.value : null));
@@ -95,7 +105,8 @@ export class Holdings {
         await ensure(wire, this.#layout.alive);
         return this.#commitSettle(wire, id, paths, record);
       }
-      if (failed?.zk === ZK.noNode || failed?.zk === ZK.badVersion) throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
+      if (failed?.zk === ZK.noNode || failed?.zk === ZK.badVersion)
+        throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
       throw done.reason;
     }
     return stats.map((stat) => {
@@ -116,7 +127,9 @@ export class Holdings {
     if (session === home) return null;
     // A transaction that is still under way fails once what it would delete is gone.
     for (const path of paths) await removeUnsettled(session.wire, path);
-    throw home.lost.reason instanceof SessionLostError ? home.lost.reason : new SessionLostError("the session was lost before the claim was settled");
+    throw home.lost.reason instanceof SessionLostError
+      ? home.lost.reason
+      : new SessionLostError("the session was lost before the claim was settled");
   }
 
   /** Removes what a settle that failed may have left: nothing has been done under it, and nobody else has taken it up. */
@@ -127,7 +140,12 @@ export class Holdings {
     }
   }
 
-  async adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  async adopt(
+    id: string,
+    entries: readonly Entry[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
     const data = encodeClaim({ record, fencingToken: null });
     return this.#write(id, entries, record, data, true, signal);
   }
@@ -185,7 +203,9 @@ export class Holdings {
     if (nodes.includes(null)) return "gone";
     const stats = nodes.map((node) => (node as { readonly stat: Stat }).stat);
     if (entries.every((entry, index) => (stats[index] as Stat).version === entry.revision)) return "unwritten";
-    const ours = entries.every((entry, index) => stats[index]?.version === entry.revision + 1 && nodes[index]?.data === data.toString());
+    const ours = entries.every(
+      (entry, index) => stats[index]?.version === entry.revision + 1 && nodes[index]?.data === data.toString(),
+    );
     return ours ? stats : "changed";
   }
 
@@ -250,7 +270,11 @@ export class Holdings {
    * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome;
    * what fails behind them is put right by the caller, which then tries again.
    */
-  async #commit(wire: Wire, steps: readonly Step[], guarded: number): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
+  async #commit(
+    wire: Wire,
+    steps: readonly Step[],
+    guarded: number,
+  ): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
     try {
       return (await wire.transaction(steps)).paths;
     } catch (error) {

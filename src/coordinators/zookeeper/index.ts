@@ -25,7 +25,7 @@ import { listLocks, readHistory, readQueue } from "./tree.js";
 import { ensure, readClock, removeUnsettled } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
 import type { Wire } from "./wire.js";
-import { MODE, op, WireError, ZK } from "./wire.js";
+import { MODE, op, WireError, ZK } from "./protocol.js";
 
 // Whoever leaves a line wants to go. A server that is silent for so long is not waited for: the removal goes on without
 // the caller, and should the process end before it is done, the entry ends with the session.
@@ -130,7 +130,9 @@ class ZooKeeperCoordinator implements Coordinator {
     const [alone] = folders.length === 1 ? folders : [];
     const entering =
       alone === undefined
-        ? wire.transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL))).then(({ paths }) => paths)
+        ? wire
+            .transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
+            .then(({ paths }) => paths)
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
     const listing = folders.map((folder) => wire.getChildren(folder));
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
@@ -138,7 +140,9 @@ class ZooKeeperCoordinator implements Coordinator {
       if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
       // The first claim on this lock: what a later settle and leave need is made with it.
       for (const lock of draft.locks) {
-        await Promise.all([this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)));
+        await Promise.all(
+          [this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)),
+        );
       }
       return this.#enter(session, draft);
     }
@@ -160,7 +164,8 @@ class ZooKeeperCoordinator implements Coordinator {
       for (const { ref, id } of orderClaims(children)) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
-        if (own === null && stat?.ephemeralOwner === session.id) own = this.#standingAmong(children, { lock, ref, revision: stat.version });
+        if (own === null && stat?.ephemeralOwner === session.id)
+          own = this.#standingAmong(children, { lock, ref, revision: stat.version });
         else await removeUnsettled(session.wire, `${folder}/${ref}`);
       }
       if (own !== null) standings.push(own);
@@ -169,7 +174,8 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
-    const read = async (wire: Wire): Promise<Standing> => this.#standingAmong(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
+    const read = async (wire: Wire): Promise<Standing> =>
+      this.#standingAmong(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
@@ -302,4 +308,3 @@ function recordOf(draft: Draft): ClaimRecord {
   const { owner, key, slots, reason, data } = draft;
   return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
 }
-

@@ -9,7 +9,8 @@ import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";
-import { WireError, Wire, ZK } from "./wire.js";
+import { WireError, ZK } from "./protocol.js";
+import { Wire } from "./wire.js";
 
 /** After this part of the session timeout without a word from the server the connection is dropped: pings go out after a third, so two had their chance. */
 const SILENT_AFTER = 2 / 3;
@@ -56,7 +57,8 @@ export class ZkSession implements Session {
         onConnected(this);
       },
       disconnected: () => {
-        if (!this.#lost.signal.aborted) options.log.debug({ session: this.id, problem: this.wire.problem }, "not connected to ZooKeeper");
+        if (!this.#lost.signal.aborted)
+          options.log.debug({ session: this.id, problem: this.wire.problem }, "not connected to ZooKeeper");
         this.#tell();
       },
       expired: () => this.#end("ZooKeeper has ended the session"),
@@ -242,7 +244,8 @@ export class Sessions {
       } catch (error) {
         signal?.throwIfAborted();
         if (!isLoss(error)) throw fromWire(error);
-        if (performance.now() >= deadline) throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
+        if (performance.now() >= deadline)
+          throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
       }
     }
   }

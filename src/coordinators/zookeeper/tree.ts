@@ -5,7 +5,8 @@ import type { HistoryRecord } from "../../locks/coordinator.js";
 import type { ClaimName, Layout } from "./layout.js";
 import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmentsAmong } from "./layout.js";
 import { decodeClaim, decodeEnded } from "./records.js";
-import type { Stat, Wire } from "./wire.js";
+import type { Stat } from "./protocol.js";
+import type { Wire } from "./wire.js";
 
 /** The `first` claims of a lock's queue in order. Entries that leave while it is read are left out. */
 export async function readQueue(wire: Wire, layout: Layout, lock: string, first: number): Promise<Claim[]> {
@@ -77,7 +78,13 @@ export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
  * @param lock `null` for all locks
  * @param keep how many count for each lock: there may be a few more until they are trimmed
  */
-export async function readHistory(wire: Wire, layout: Layout, lock: string | null, limit: number, keep: number): Promise<HistoryRecord[]> {
+export async function readHistory(
+  wire: Wire,
+  layout: Layout,
+  lock: string | null,
+  limit: number,
+  keep: number,
+): Promise<HistoryRecord[]> {
   const places: { readonly path: string; readonly lock: string; readonly names: readonly string[] }[] = [];
   const add = (path: string, name: string | null, children: readonly string[]): void => {
     const names = orderRecords(children).slice(0, Math.min(limit, keep));
@@ -103,8 +110,15 @@ export async function readHistory(wire: Wire, layout: Layout, lock: string | nul
 }
 
 /** Visits every znode below `base` that stands for a part of a lock's name. */
-async function walk(wire: Wire, base: string, path: string, visit: (path: string, children: readonly string[]) => void): Promise<void> {
+async function walk(
+  wire: Wire,
+  base: string,
+  path: string,
+  visit: (path: string, children: readonly string[]) => void,
+): Promise<void> {
   const children = (await wire.getChildren(path === "" ? base : `${base}/${path}`)) ?? [];
   if (path !== "") visit(path, children);
-  await Promise.all(segmentsAmong(children).map((segment) => walk(wire, base, path === "" ? segment : `${path}/${segment}`, visit)));
+  await Promise.all(
+    segmentsAmong(children).map((segment) => walk(wire, base, path === "" ? segment : `${path}/${segment}`, visit)),
+  );
 }

@@ -5,7 +5,7 @@ import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { orderRecords } from "./layout.js";
 import type { Wire } from "./wire.js";
-import { MODE, WireError, ZK } from "./wire.js";
+import { MODE, WireError, ZK } from "./protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 

@@ -108,7 +108,7 @@ export class MemoryCoordinator implements Coordinator {
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as MemorySession;
-    const own = joined.standings.find((standing) => standing.lock === lock);
+    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
     for (;;) {
       let wake: (gone: readonly string[]) => void = () => undefined;
       const told = new Promise<readonly string[]>((resolve) => (wake = resolve));

@@ -1,0 +1,17 @@
+// What every guarded run on this node is given: who it is, its machine, its store, and whom to tell.
+import type { Coordinator, Log } from "../locks/coordinator.js";
+import type { Machine } from "./machine.js";
+import type { Progress } from "./progress.js";
+import type { StopRequests } from "./stop.js";
+
+export interface GuardContext {
+  readonly node: string;
+  readonly principal: string;
+  readonly releaseTimeoutMs: number;
+  readonly machine: Machine;
+  readonly progress: Progress;
+  readonly log: Log;
+  readonly stop: StopRequests;
+  /** @throws UnreachableError within the connect timeout */
+  readonly coordinator: () => Promise<Coordinator>;
+}

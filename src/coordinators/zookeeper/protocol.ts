@@ -1,0 +1,75 @@
+// The words of ZooKeeper's protocol that Holdline uses: error codes, statuses, modes, the steps of a transaction.
+import type { Operation, Reply } from "node-zookeeper-client/lib/jute/index.js";
+import jute from "node-zookeeper-client/lib/jute/index.js";
+
+const { OP_CODES } = jute;
+
+/** ZooKeeper's error codes, as its protocol numbers them, that Holdline tells apart. */
+export const ZK = {
+  connectionLoss: -4,
+  noNode: -101,
+  noAuth: -102,
+  badVersion: -103,
+  nodeExists: -110,
+  sessionExpired: -112,
+  authFailed: -115,
+} as const;
+
+/** A server's refusal, or the loss of the connection before a reply. Never leaves this folder. */
+export class WireError extends Error {
+  override readonly name = "WireError";
+  constructor(
+    readonly zk: number,
+    /** In a transaction: the operation that failed, counted from 0. */
+    readonly operation: number | null = null,
+  ) {
+    super(`ZooKeeper error ${zk}${operation === null ? "" : ` in operation ${operation} of the transaction`}`);
+  }
+}
+
+/** A znode's status, in the server's figures. Times are milliseconds since 1970, by the server's clock. */
+export interface Stat {
+  readonly czxid: number;
+  readonly mzxid: number;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly version: number;
+  /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
+  readonly ephemeralOwner: string | null;
+}
+
+/** One step of a transaction; made by {@link op}. */
+export type Step = Operation;
+
+const PERSISTENT = 0;
+const EPHEMERAL = 1;
+const PERSISTENT_SEQUENTIAL = 2;
+const EPHEMERAL_SEQUENTIAL = 3;
+export const MODE = { PERSISTENT, EPHEMERAL, PERSISTENT_SEQUENTIAL, EPHEMERAL_SEQUENTIAL } as const;
+
+/** The steps of a transaction. Every step that names a version holds only if the znode still has it. */
+export const op = {
+  create: (path: string, data: Buffer, mode: number): Step => ({ type: OP_CODES.CREATE, path, data, mode }),
+  remove: (path: string, version = -1): Step => ({ type: OP_CODES.DELETE, path, version }),
+  check: (path: string, version: number): Step => ({ type: OP_CODES.CHECK, path, version }),
+  setData: (path: string, data: Buffer, version: number): Step => ({ type: OP_CODES.SET_DATA, path, data, version }),
+};
+
+/** The status that a reply carries. */
+export function statOf(reply: Reply): Stat {
+  const raw = (reply.payload as { readonly stat: Record<string, Buffer> & { readonly version: number } }).stat;
+  const owner = raw["ephemeralOwner"] as Buffer;
+  return {
+    czxid: numberOf(raw["czxid"] as Buffer),
+    mzxid: numberOf(raw["mzxid"] as Buffer),
+    ctime: numberOf(raw["ctime"] as Buffer),
+    mtime: numberOf(raw["mtime"] as Buffer),
+    version: raw.version,
+    ephemeralOwner: owner.every((byte) => byte === 0) ? null : owner.toString("hex"),
+  };
+}
+
+// Exact up to 2^53: a zxid's upper half counts leader elections, of which there would have to be two million.
+export function numberOf(long: Buffer): number {
+  return Number(long.readBigInt64BE(0));
+}
