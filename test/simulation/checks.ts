@@ -181,12 +181,24 @@ export class Checks implements StoreObserver {
     if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted) {
       this.fail(`${agent.name} says "${outcome}", but has started a command`);
     }
+    this.#demandNothingHeld(agent, outcome);
     if (outcome === "unreachable") return;
     const held = new Set(store.entries().map(({ id }) => id));
     for (const entry of agent.node.runs.get(job.action.name)?.values() ?? []) {
       if (entry.agent.pid === agent.identity.pid && !held.has(entry.claim)) {
         this.fail(`${agent.name} is done, and its journal still speaks of ${this.nameOf(entry.claim)}, which is gone`);
       }
+    }
+  }
+
+  /** Whoever says that nothing was done has nothing in hand, where the store was there to be told. */
+  #demandNothingHeld(agent: Agent, outcome: string): void {
+    if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen) return;
+    for (const entry of this.#world.store.entries()) {
+      const story = this.#stories.get(entry.id);
+      // What was adopted was left by somebody else, and stays left.
+      if (entry.session !== null || story === undefined || story.adopted !== null || !this.#isOwner(entry, agent.name)) continue;
+      this.fail(`${agent.name} says "${outcome}" and keeps ${story.name} on ${entry.lock}`);
     }
   }
 

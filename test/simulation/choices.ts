@@ -4,21 +4,22 @@
 export class Choices {
   /** The numbers that were drawn, each from 0 up to 2^32. */
   readonly drawn: number[] = [];
-  readonly #tape: readonly number[] | null;
-  #state: number;
+  readonly #tape: readonly number[];
+  /** `null`: zeros come after the tape. */
+  #state: number | null;
 
-  private constructor(seed: number, tape: readonly number[] | null) {
-    this.#state = seed >>> 0;
+  private constructor(seed: number | null, tape: readonly number[]) {
+    this.#state = seed;
     this.#tape = tape;
   }
 
   static ofSeed(seed: number): Choices {
-    // Neighbouring seeds are to have nothing in common.
-    return new Choices(Math.imul(seed ^ (seed >>> 16), 0x9e3779b1) ^ 0x5bd1e995, null);
+    return new Choices(scattered(seed), []);
   }
 
-  static ofTape(tape: readonly number[]): Choices {
-    return new Choices(0, tape);
+  /** @param seed what comes after the tape; zeros where none is given */
+  static ofTape(tape: readonly number[], seed: number | null = null): Choices {
+    return new Choices(seed === null ? null : scattered(seed), tape);
   }
 
   /** A whole number below `count`. */
@@ -36,17 +37,23 @@ export class Choices {
   }
 
   #next(): number {
-    const value = this.#tape === null ? this.#random() : (this.#tape[this.drawn.length] ?? 0);
+    const value = this.#tape[this.drawn.length] ?? this.#random();
     this.drawn.push(value);
     return value;
   }
 
   /** mulberry32, by Tommy Ettinger: fast, and good enough to order steps by. */
   #random(): number {
+    if (this.#state === null) return 0;
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
     mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return (mixed ^ (mixed >>> 14)) >>> 0;
   }
+}
+
+/** Neighbours are to have nothing in common. */
+function scattered(seed: number): number {
+  return (Math.imul(seed ^ (seed >>> 16), 0x9e3779b1) ^ 0x5bd1e995) >>> 0;
 }

@@ -12,6 +12,8 @@ export interface Outcome {
   readonly virtualMs: number;
   /** All that was chosen: the same run again. */
   readonly tape: readonly number[];
+  /** So many of them were for the scenario. */
+  readonly scenarioDraws: number;
   readonly scenario: Scenario;
   readonly trace: readonly string[];
 }
@@ -23,10 +25,13 @@ const LONGEST_MS = 7_200_000;
 const FAULTS_UNTIL_MS = 150_000;
 const FAULTS_UNTIL_STEP = 1_500;
 
-export async function simulate(choices: Choices, traced = false): Promise<Outcome> {
+/** @param without tasks of the scenario, by their place, that are left out */
+export async function simulate(choices: Choices, traced = false, without: readonly number[] = []): Promise<Outcome> {
   // Most errors of a run are outcomes: where they were made is of interest only to whoever reads the trace.
   Error.stackTraceLimit = traced ? 10 : 0;
-  const scenario = drawScenario(choices);
+  const drawn = drawScenario(choices);
+  const scenarioDraws = choices.drawn.length;
+  const scenario: Scenario = { ...drawn, tasks: drawn.tasks.filter((_, index) => !without.includes(index)) };
   const scheduler = new Scheduler(choices, traced);
   const world = new World(scheduler, choices, scenario);
   const { checks } = world;
@@ -54,7 +59,7 @@ export async function simulate(choices: Choices, traced = false): Promise<Outcom
     break;
   }
   const { violation } = checks;
-  return { violation, steps: scheduler.count, virtualMs: scheduler.now, tape: choices.drawn, scenario, trace: scheduler.trace ?? [] };
+  return { violation, steps: scheduler.count, virtualMs: scheduler.now, tape: choices.drawn, scenarioDraws, scenario, trace: scheduler.trace ?? [] };
 }
 
 export function simulateSeed(seed: number, traced = false): Promise<Outcome> {

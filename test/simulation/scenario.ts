@@ -48,8 +48,7 @@ export function drawScenario(choices: Choices): Scenario {
   const plans = Array.from({ length: 1 + choices.below(2) }, (_, index) => drawAction(choices, locks, index));
   const tasks: Task[] = [];
   for (let node = 0; node < nodes; node += 1) {
-    // None is the dullest, so that shrinking can take away whoever has no part in a failure.
-    const count = nodes > 6 ? 1 : choices.pick([0, 1, 1, 1, 1, 2, 2, 3, 3]);
+    const count = nodes > 6 ? 1 : 1 + choices.pick([0, 0, 1, 2]);
     for (let index = 0; index < count; index += 1) {
       tasks.push({ node, startsAt: choices.pick([0, 0, 0, 500, 4_000, 20_000]), job: drawJob(choices, node, locks, plans) });
     }

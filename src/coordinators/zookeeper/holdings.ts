@@ -8,7 +8,7 @@ import { RECORD_PREFIX } from "./layout.js";
 import { decodeClaim, encodeClaim, encodeEnded } from "./records.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { ensure, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
+import { ensure, isSettled, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
 import type { Stat, Step } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
@@ -295,9 +295,4 @@ export class Holdings {
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
-}
-
-/** Is it as settling leaves it: durable, and written by nobody since? */
-function isSettled(stat: Stat | null): boolean {
-  return stat !== null && stat.ephemeralOwner === null && stat.version === SETTLED;
 }

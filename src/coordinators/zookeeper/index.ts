@@ -13,14 +13,15 @@ import type {
   Standing,
   WriteOutcome,
 } from "../../locks/coordinator.js";
-import { bestEffort, ClaimLostError } from "../../locks/errors.js";
+import { bestEffort } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, createLayout, hashKey, orderClaims, parseClaimName } from "./layout.js";
-import { encodeClaim } from "./records.js";
+import { claimPrefix, createLayout, orderClaims, parseClaimName } from "./layout.js";
+import { encodeClaim, recordOfDraft } from "./records.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss, Sessions } from "./session.js";
+import { Standings, takenOut } from "./standings.js";
 import { listLocks, readHistory, readQueue } from "./tree.js";
 import { ensure, readClock, removeUnsettled } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
@@ -54,8 +55,7 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #holdings: Holdings;
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
-  /** The keys of drafts of ours, by their hashes. */
-  readonly #keys = new Map<string, string>();
+  readonly #standings = new Standings();
   #closing: Promise<void> | null = null;
 
   constructor(url: string, options: CoordinatorOptions) {
@@ -71,7 +71,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
-    if (draft.key !== null) this.#keys.set(hashKey(draft.key), draft.key);
+    this.#standings.know(draft.key);
     let sentIn: ZkSession | null = null;
     let entering: Promise<unknown> = Promise.resolve();
     const enter = async (session: ZkSession): Promise<Joined> => {
@@ -124,7 +124,7 @@ class ZooKeeperCoordinator implements Coordinator {
   /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
   async #enter(session: ZkSession, draft: Draft): Promise<Standing[]> {
     const { wire } = session;
-    const data = encodeClaim({ record: recordOf(draft), fencingToken: null });
+    const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
     const prefix = claimPrefix(draft.id, draft.key, draft.slots);
     const folders = draft.locks.map((lock) => this.#layout.lock(lock));
     const [alone] = folders.length === 1 ? folders : [];
@@ -150,7 +150,7 @@ class ZooKeeperCoordinator implements Coordinator {
       const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
       if (list.status === "rejected") throw list.reason;
       const path = entered.value[index] as string;
-      return this.#standingAmong(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
+      return this.#standings.among(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
     });
   }
 
@@ -165,7 +165,7 @@ class ZooKeeperCoordinator implements Coordinator {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
         if (own === null && stat?.ephemeralOwner === session.id)
-          own = this.#standingAmong(children, { lock, ref, revision: stat.version });
+          own = this.#standings.among(children, { lock, ref, revision: stat.version });
         else await removeUnsettled(session.wire, `${folder}/${ref}`);
       }
       if (own !== null) standings.push(own);
@@ -175,7 +175,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
     const read = async (wire: Wire): Promise<Standing> =>
-      this.#standingAmong(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
+      this.#standings.among(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
@@ -284,27 +284,4 @@ class ZooKeeperCoordinator implements Coordinator {
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
-
-  /** One's own place among a lock's children, as they were listed after it was taken. */
-  #standingAmong(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
-    const claims = orderClaims(children ?? []);
-    const own = claims.findIndex((claim) => claim.ref === ref);
-    if (own < 0) throw takenOut({ lock, ref });
-    const ahead = claims.slice(0, own).map((place) => ({ ...place, key: this.#keyOf(place.key) }));
-    return { lock, ref, revision, ahead };
-  }
-
-  /** Names carry hashes of keys. Those of one's own drafts are known; any other is a key that none of them has. */
-  #keyOf(hash: string | null): string | null {
-    return hash === null ? null : (this.#keys.get(hash) ?? `\0${hash}`);
-  }
-}
-
-function takenOut({ lock, ref }: Pick<Entry, "lock" | "ref">): ClaimLostError {
-  return new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
-}
-
-function recordOf(draft: Draft): ClaimRecord {
-  const { owner, key, slots, reason, data } = draft;
-  return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
 }

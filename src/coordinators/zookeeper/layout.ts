@@ -29,8 +29,8 @@ export function createLayout(root: string): Layout {
   };
 }
 
-// What ends the name of a claim: Curator's mutex and ours, kazoo's lock, and Curator's read/write lock.
-const CLAIM = /^(.*?)(lock-|__lock__|__READ__|__WRIT__)(-?\d{10})$/s;
+// What ends the name of a claim: Curator's mutex and ours, kazoo's locks, and Curator's read/write lock.
+const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
 const OURS = /^_c_([0-9a-f-]{36})-(?:([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-)$/;
 const RECORD = /^_h_(-?\d{10})$/;
 
@@ -61,13 +61,14 @@ export function parseClaimName(ref: string): ClaimName | null {
     const [, id = null, slots, key = null] = ours;
     return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots) };
   }
-  // A foreign contender is an exclusive claim, save that Curator's readers share with each other.
-  if (kind === "__READ__") return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY };
+  // A foreign contender is an exclusive claim, save that readers share with each other.
+  if (kind === "__READ__" || kind === "__rlock__")
+    return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY };
   return { ref, id: null, sequence, key: null, slots: 1 };
 }
 
-/** The key of Curator's readers: no hash of ours has its length. */
-export const FOREIGN_READERS = "curator-read";
+/** The key of foreign readers: no hash of ours has its length. */
+export const FOREIGN_READERS = "foreign readers";
 
 /** The claims among a lock's children, in the order of the queue. */
 export function orderClaims(children: readonly string[]): ClaimName[] {

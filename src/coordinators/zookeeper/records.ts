@@ -2,13 +2,18 @@
 // back from bytes that anyone may have written.
 import type { ClaimRecord } from "../../locks/claim.js";
 import { decodeRecord, encodeRecord, isObject } from "../../locks/claim.js";
-import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
+import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 
 /** A claim's data. The fencing token is the zxid of the write that made its holder; a later write must carry it along. */
 export interface ClaimData {
   readonly record: ClaimRecord;
   /** `null`: the token is the zxid of the write itself. */
   readonly fencingToken: number | null;
+}
+
+/** The record of a claim that waits. */
+export function recordOfDraft({ owner, key, slots, reason, data }: Draft): ClaimRecord {
+  return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
 }
 
 export function encodeClaim({ record, fencingToken }: ClaimData): Buffer {

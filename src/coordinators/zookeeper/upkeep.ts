@@ -4,6 +4,7 @@ import type { Log } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { orderRecords } from "./layout.js";
+import type { Stat } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, WireError, ZK } from "./protocol.js";
 
@@ -68,4 +69,9 @@ export async function trimHistory(wire: Wire, folder: string, written: string, k
     const names = orderRecords((await wire.getChildren(folder)) ?? []);
     await Promise.all(names.slice(keep).map((name) => removeIfThere(wire, `${folder}/${name}`)));
   });
+}
+
+/** Is it as settling leaves it: durable, and written by nobody since? */
+export function isSettled(stat: Stat | null): boolean {
+  return stat !== null && stat.ephemeralOwner === null && stat.version === SETTLED;
 }

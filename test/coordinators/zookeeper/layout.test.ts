@@ -69,7 +69,7 @@ describe("a claim's node name", () => {
     ]) {
       expect(parseClaimName(name), name).toMatchObject({ id: null, key: null, slots: 1, sequence: 1 });
     }
-    const readers = [`_c_${uuid}-__READ__0000000001`, `_c_${randomUUID()}-__READ__0000000002`].map(parseClaimName);
+    const readers = [`_c_${uuid}-__READ__0000000001`, `${randomUUID()}__rlock__0000000002`].map(parseClaimName);
     expect(readers[0]?.slots).toBe(Number.POSITIVE_INFINITY);
     expect(readers[0]?.key).toBe(readers[1]?.key);
     for (const name of ["nginx", "lock-1", "_h_0000000001", "lease-0000000001x", ""]) expect(parseClaimName(name), name).toBeNull();

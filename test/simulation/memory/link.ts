@@ -30,6 +30,8 @@ export class Link {
   readonly name: string;
   /** The last transaction that the client has heard of. */
   seen = 0;
+  /** Has it always been open? */
+  wasAlwaysOpen = true;
   /** Told when it opens, and when it stops being open. */
   onChange: (isOpen: boolean) => void = () => undefined;
   readonly #store: MemoryStore;
@@ -123,6 +125,7 @@ export class Link {
     if (this.#condition === "closed") return;
     const wasOpen = this.isOpen;
     this.#condition = condition;
+    if (!this.isOpen) this.wasAlwaysOpen = false;
     if (wasOpen !== this.isOpen) this.onChange(this.isOpen);
   }
 

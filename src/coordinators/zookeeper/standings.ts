@@ -1,0 +1,36 @@
+// Where a claim of ours stands among a lock's children, in the words of the seam: names carry only hashes of keys.
+import type { Entry, Standing } from "../../locks/coordinator.js";
+import { ClaimLostError } from "../../locks/errors.js";
+import { hashKey, orderClaims } from "./layout.js";
+
+export class Standings {
+  /** The keys of drafts of ours, by their hashes. */
+  readonly #keys = new Map<string, string>();
+
+  /** Notes a key, so that claims with the same one are known by it. */
+  know(key: string | null): void {
+    if (key !== null) this.#keys.set(hashKey(key), key);
+  }
+
+  /**
+   * One's own place among a lock's children, as they were listed after it was taken.
+   * @throws ClaimLostError when it is not among them
+   */
+  among(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
+    const claims = orderClaims(children ?? []);
+    const own = claims.findIndex((claim) => claim.ref === ref);
+    if (own < 0) throw takenOut({ lock, ref });
+    const ahead = claims.slice(0, own).map((place) => ({ ...place, key: this.#keyOf(place.key) }));
+    return { lock, ref, revision, ahead };
+  }
+
+  /** Those that are not known are keys that no draft of ours has. */
+  #keyOf(hash: string | null): string | null {
+    return hash === null ? null : (this.#keys.get(hash) ?? `\0${hash}`);
+  }
+}
+
+/** The error of a claim that is not in its queue although its session lives. */
+export function takenOut({ lock, ref }: Pick<Entry, "lock" | "ref">): ClaimLostError {
+  return new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
+}
