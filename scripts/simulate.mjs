@@ -1,22 +1,4 @@
-// `npm run simulate`: bundles test/simulation/main.ts, which takes the arguments, and runs it.
-import { spawn } from "node:child_process";
-import { join } from "node:path";
-import { ensurePackages, root } from "./packages.mjs";
+// `npm run simulate`: the deterministic simulation; test/simulation/main.ts takes the arguments.
+import { runSource } from "./run-source.mjs";
 
-ensurePackages();
-const { build } = await import("esbuild");
-// Below node_modules, where what is not bundled is found; a file of this process's own, because others may run as well.
-const program = join(root, `node_modules/.cache/holdline-simulation/main-${process.pid}.mjs`);
-await build({
-  absWorkingDir: root,
-  entryPoints: ["test/simulation/main.ts"],
-  outfile: program,
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  packages: "external",
-  logLevel: "warning",
-});
-const child = spawn(process.execPath, [program, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
-process.exitCode = await new Promise((resolve, reject) => child.once("error", reject).once("exit", (code) => resolve(code ?? 1)));
+await runSource("test/simulation/main.ts");

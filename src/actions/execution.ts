@@ -45,7 +45,8 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
   if (message !== null) return failure(end, message, clock.now() - started);
   if (action.verify === null) return success(end, clock.now() - started);
   const checked = await verify(action, context);
-  return { ...checked, ranMs: clock.now() - started };
+  // Whatever became of the check: the command has run.
+  return { ...checked, began: true, ranMs: clock.now() - started };
 }
 
 /** Runs only the check. Success at once where the action has none. */

@@ -43,9 +43,16 @@ export class HeldRun {
     try {
       stop.signal.throwIfAborted();
       end = await execute(this.#action, this.#execution());
-      if (!end.began) stop.signal.throwIfAborted();
+      if (!end.began && stop.signal.aborted) {
+        // Called off behind its gate: the journal has its group, which has done nothing.
+        this.#mayHaveBegun = false;
+        throw stop.signal.reason;
+      }
     } catch (error) {
-      if (event === "released" && !this.#mayHaveBegun) await this.#hold.release(this.#ending(event, "the action was not begun"));
+      if (event === "released" && !this.#mayHaveBegun) {
+        await this.#hold.release(this.#ending(event, "the action was not begun"));
+        await this.#forgetRun();
+      }
       throw error;
     }
     if (end.succeeded) {
@@ -121,15 +128,20 @@ export class HeldRun {
     journal.saveRun({ claim: id, lock, action: this.#action.name, agent: processes.self, phase, group });
   }
 
-  #forget(): Promise<void> {
+  async #forget(): Promise<void> {
+    const { journal } = this.#context.machine;
+    await this.#forgetRun();
+    await bestEffort(this.#context.log, "the journal could not be written: it still speaks of attempts", () =>
+      journal.clearAttempts(this.#action.name),
+    );
+  }
+
+  #forgetRun(): Promise<void> {
     const { journal } = this.#context.machine;
     return bestEffort(
       this.#context.log,
       "the journal could not be written: what it still says of this run is looked up in the store",
-      () => {
-        journal.removeRun(this.#action.name, this.#hold.id);
-        journal.clearAttempts(this.#action.name);
-      },
+      () => journal.removeRun(this.#action.name, this.#hold.id),
     );
   }
 }

@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { stringify } from "yaml";
 import type { ChaosLock } from "./verdict.js";
 
-const PROGRAM = resolve(import.meta.dirname, "../../dist/main.js");
+const PROGRAM = resolve("dist/main.js");
 
 /** The locks of a chaos run: a mutex, three slots, racks, and one for commands under ephemeral claims. */
 export const LOCKS: readonly ChaosLock[] = [

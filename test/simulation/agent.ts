@@ -56,7 +56,10 @@ export class Agent {
     const { scheduler } = world;
     // Messages are not the process's own: those that it has sent may still arrive when it is dead.
     this.link = new Link(name, world.store, (direction, { operation, claim }, arrive) => {
-      const about = scheduler.trace === null ? "" : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
+      const about =
+        scheduler.trace === null
+          ? ""
+          : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
       scheduler.park("message", `${name} `, about, arrive);
     });
   }
@@ -127,7 +130,8 @@ export class Agent {
       return; // The store does not answer: what is left ends with the session.
     }
     if (!this.isAlive) return;
-    for (const { id, lock } of checks.ephemeralOf(this)) checks.fail(`${this.name} is done and has left ${checks.nameOf(id)} on ${lock}`);
+    for (const { id, lock } of checks.ephemeralOf(this))
+      checks.fail(`${this.name} is done and has left ${checks.nameOf(id)} on ${lock}`);
   }
 
   async #work(): Promise<JobEnd> {

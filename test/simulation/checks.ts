@@ -54,7 +54,16 @@ export class Checks implements StoreObserver {
   nameOf(claim: string): string {
     let story = this.#stories.get(claim);
     if (story === undefined) {
-      story = { name: `c${this.#stories.size + 1}`, locks: [], key: null, slots: 1, entries: new Map(), isDurable: false, hasSucceeded: false, adopted: null };
+      story = {
+        name: `c${this.#stories.size + 1}`,
+        locks: [],
+        key: null,
+        slots: 1,
+        entries: new Map(),
+        isDurable: false,
+        hasSucceeded: false,
+        adopted: null,
+      };
       this.#stories.set(claim, story);
     }
     return story.name;
@@ -70,7 +79,16 @@ export class Checks implements StoreObserver {
     const name = this.nameOf(id);
     const places = new Map(entries.map((entry) => [entry.lock, entry]));
     const { key, slots } = record ?? { key: null, slots: 1 };
-    this.#stories.set(id, { name, locks: [...places.keys()], key, slots, entries: places, isDurable: false, hasSucceeded: false, adopted: null });
+    this.#stories.set(id, {
+      name,
+      locks: [...places.keys()],
+      key,
+      slots,
+      entries: places,
+      isDurable: false,
+      hasSucceeded: false,
+      adopted: null,
+    });
     this.#noteHeld(entries);
   }
 
@@ -87,7 +105,10 @@ export class Checks implements StoreObserver {
   adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
     for (const [index, entry] of entries.entries()) {
       const old = before[index] as StoredEntry;
-      this.#world.scheduler.say("store", `${by} has adopted ${this.nameOf(entry.id)} on ${entry.lock}, token ${entry.fencingToken}`);
+      this.#world.scheduler.say(
+        "store",
+        `${by} has adopted ${this.nameOf(entry.id)} on ${entry.lock}, token ${entry.fencingToken}`,
+      );
       this.#demandRecoverable(old, by, "adopts");
       if (!this.#isOwner(entry, by)) this.fail(`${by} adopts ${this.nameOf(entry.id)} for somebody else`);
       this.#noteToken(entry);
@@ -106,17 +127,22 @@ export class Checks implements StoreObserver {
   left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void {
     for (const entry of entries) {
       const name = this.nameOf(entry.id);
-      this.#world.scheduler.say("store", `${name} leaves ${entry.lock}: ${ending === null ? "withdrawn, or its session has ended" : `${ending.event} by ${by}`}`);
+      this.#world.scheduler.say(
+        "store",
+        `${name} leaves ${entry.lock}: ${ending === null ? "withdrawn, or its session has ended" : `${ending.event} by ${by}`}`,
+      );
       this.#heldSince.delete(entry.ref);
       const isDurable = entry.session === null;
-      if (isDurable !== (ending !== null)) this.fail(`${name} has ended on ${entry.lock} as only ${isDurable ? "an ephemeral" : "a durable"} claim may`);
+      if (isDurable !== (ending !== null))
+        this.fail(`${name} has ended on ${entry.lock} as only ${isDurable ? "an ephemeral" : "a durable"} claim may`);
       if (ending !== null) {
         const place = `${entry.id} ${entry.lock}`;
         this.#ended.set(place, (this.#ended.get(place) ?? 0) + 1);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");
         else if (ending.event !== "cleared" && !this.#isOwner(entry, by)) this.fail(`${by} ends ${name}, which is not its own`);
         else if (ending.event === "cleared" && by !== ADMIN) this.fail(`${by} clears ${name}`);
-        if (ending.event === "failed" && this.#keepsFailures(by)) this.fail(`${by} lets go of ${name} although its action has failed`);
+        if (ending.event === "failed" && this.#keepsFailures(by))
+          this.fail(`${by} lets go of ${name} although its action has failed`);
       }
       for (const group of this.#atWork()) {
         if (group.claim !== entry.id) continue;
@@ -135,7 +161,8 @@ export class Checks implements StoreObserver {
     const story = this.#stories.get(claim);
     if (story === undefined) return this.fail(`${who} starts without a claim`);
     this.#started.add(agent);
-    if (group.kind === "main" && story.hasSucceeded) this.fail(`${who} starts under ${story.name} although it had succeeded under it before`);
+    if (group.kind === "main" && story.hasSucceeded)
+      this.fail(`${who} starts under ${story.name} although it had succeeded under it before`);
     for (const other of this.#atWork()) {
       if (other.claim === claim) this.fail(`${who} starts under ${story.name} while the one of ${other.agent.name} runs under it`);
     }
@@ -144,7 +171,8 @@ export class Checks implements StoreObserver {
     if (!group.isExcused) for (const lock of story.locks) this.#demandRule(lock);
     if (story.isDurable && agent.job.kind !== "several") this.#demandJournal(group, who);
     if (group.kind === "main") this.#demandNeeded(group, story, who);
-    if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts) this.fail(`${who} starts to resume what nobody has left`);
+    if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
+      this.fail(`${who} starts to resume what nobody has left`);
   }
 
   /** A command has ended well, and its process hears of it. */
@@ -193,7 +221,7 @@ export class Checks implements StoreObserver {
 
   /** Whoever says that nothing was done has nothing in hand, where the store was there to be told. */
   #demandNothingHeld(agent: Agent, outcome: string): void {
-    if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen) return;
+    if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen || agent.link.isBusy) return;
     for (const entry of this.#world.store.entries()) {
       const story = this.#stories.get(entry.id);
       // What was adopted was left by somebody else, and stays left.
@@ -213,7 +241,9 @@ export class Checks implements StoreObserver {
     for (const place of new Set([...recorded.keys(), ...this.#ended.keys()])) {
       if (recorded.get(place) !== 1 || this.#ended.get(place) !== 1) {
         const [claim, lock] = place.split(" ") as [string, string];
-        this.fail(`${this.nameOf(claim)} has ended ${this.#ended.get(place) ?? 0} times on ${lock}, and is recorded ${recorded.get(place) ?? 0} times`);
+        this.fail(
+          `${this.nameOf(claim)} has ended ${this.#ended.get(place) ?? 0} times on ${lock}, and is recorded ${recorded.get(place) ?? 0} times`,
+        );
       }
     }
     for (const node of nodes) {
@@ -247,7 +277,8 @@ export class Checks implements StoreObserver {
     const token = group.fencingToken;
     const isEphemeralJob = this.#isEphemeral(group.agent);
     if (!isEphemeralJob && entry.session !== null) this.fail(`${who} starts under ${story.name}, which is not settled`);
-    if (!isEphemeralJob && entry.fencingToken !== token) this.fail(`${who} starts with token ${token}, and ${story.name} has ${entry.fencingToken}`);
+    if (!isEphemeralJob && entry.fencingToken !== token)
+      this.fail(`${who} starts with token ${token}, and ${story.name} has ${entry.fencingToken}`);
     if (!this.#isOwner(entry, group.agent.name)) this.fail(`${who} starts under ${story.name}, which is not its own`);
     const since = this.#heldSince.get(entry.ref) ?? Number.POSITIVE_INFINITY;
     if (token < since) this.fail(`${who} starts with token ${token}, older than its turn on ${lock} (${since})`);
@@ -266,8 +297,10 @@ export class Checks implements StoreObserver {
     }
     const stories = [...running.values()];
     const names = stories.map(({ name }) => name).join(" and ");
-    if (new Set(stories.map(({ key }) => key)).size > 1) this.fail(`commands run at once under ${names}, which have different keys on ${lock}`);
-    if (stories.some(({ slots }) => slots < stories.length)) this.fail(`commands run at once under ${names}, more than the slots of ${lock} allow`);
+    if (new Set(stories.map(({ key }) => key)).size > 1)
+      this.fail(`commands run at once under ${names}, which have different keys on ${lock}`);
+    if (stories.some(({ slots }) => slots < stories.length))
+      this.fail(`commands run at once under ${names}, more than the slots of ${lock} allow`);
   }
 
   #demandJournal(group: Group, who: string): void {
@@ -284,7 +317,8 @@ export class Checks implements StoreObserver {
     if (job.action.mode !== "serialize_process" || job.action.verify !== null) return;
     // Another command of this node may have restarted it since this process has looked.
     const service = agent.seenService ?? agent.node.service;
-    if (service.bootId !== made.bootId || (service.ticks ?? 0) > (made.ticks ?? 0)) this.fail(`${who} starts although the service has restarted since ${story.name} was made`);
+    if (service.bootId !== made.bootId || (service.ticks ?? 0) > (made.ticks ?? 0))
+      this.fail(`${who} starts although the service has restarted since ${story.name} was made`);
   }
 
   #demandRecoverable(entry: StoredEntry, by: string, does: string): void {
@@ -294,7 +328,9 @@ export class Checks implements StoreObserver {
     if (agent === undefined || owner === null) return this.fail(`${by} ${does} ${name}`);
     if (owner.process?.pid === agent.identity.pid && owner.process.bootId === agent.identity.bootId) return;
     const { job } = agent;
-    const isSame = owner.node === agent.node.name && (job.kind === "run" || job.kind === "resume" ? owner.action === job.action.name : job.kind === "exec");
+    const isSame =
+      owner.node === agent.node.name &&
+      (job.kind === "run" || job.kind === "resume" ? owner.action === job.action.name : job.kind === "exec");
     if (!isSame) this.fail(`${by} ${does} ${name}, which is of another node or action`);
     if (failure === null && this.#lives(owner.process)) this.fail(`${by} ${does} ${name}, whose owner lives`);
   }
@@ -305,7 +341,9 @@ export class Checks implements StoreObserver {
   }
 
   #lives(process: ProcessIdentity | null): boolean {
-    return this.#world.nodes.some((node) => [...node.agents].some(({ identity }) => identity.pid === process?.pid && identity.bootId === process.bootId));
+    return this.#world.nodes.some((node) =>
+      [...node.agents].some(({ identity }) => identity.pid === process?.pid && identity.bootId === process.bootId),
+    );
   }
 
   #isOwner(entry: StoredEntry, by: string): boolean {
@@ -316,7 +354,8 @@ export class Checks implements StoreObserver {
 
   #noteToken({ id, lock, fencingToken }: StoredEntry): void {
     const last = this.#lastToken.get(lock) ?? 0;
-    if (fencingToken === null || fencingToken <= last) this.fail(`${this.nameOf(id)} gets token ${fencingToken} on ${lock}, after ${last}`);
+    if (fencingToken === null || fencingToken <= last)
+      this.fail(`${this.nameOf(id)} gets token ${fencingToken} on ${lock}, after ${last}`);
     else this.#lastToken.set(lock, fencingToken);
   }
 

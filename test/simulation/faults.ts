@@ -16,34 +16,49 @@ export function perhapsFault(world: World): void {
 
 /** A connection breaks: a request is lost before it takes effect, or a reply after it. */
 function cut(world: World): boolean {
-  return withAgent(world, ({ link }) => link.isBusy, (agent) => {
-    world.noteFault(agent.name, "its connection is cut");
-    agent.link.cut();
-  });
+  return withAgent(
+    world,
+    ({ link }) => link.isBusy,
+    (agent) => {
+      world.noteFault(agent.name, "its connection is cut");
+      agent.link.cut();
+    },
+  );
 }
 
 function kill(world: World): boolean {
-  return withAgent(world, () => true, (agent) => {
-    const delivers = world.choices.percent(50);
-    world.noteFault(agent.name, `is killed${agent.link.isBusy ? `; what it has sent ${delivers ? "still arrives" : "is lost"}` : ""}`);
-    agent.kill(delivers);
-  });
+  return withAgent(
+    world,
+    () => true,
+    (agent) => {
+      const delivers = world.choices.percent(50);
+      world.noteFault(
+        agent.name,
+        `is killed${agent.link.isBusy ? `; what it has sent ${delivers ? "still arrives" : "is lost"}` : ""}`,
+      );
+      agent.kill(delivers);
+    },
+  );
 }
 
 /** Long enough for a session to survive it, to be lost and not ended, or to be ended. */
 const OUTAGES_MS = [2_000, 9_000, 12_000, 40_000] as const;
 
 function partition(world: World): boolean {
-  return withAgent(world, ({ link }) => link.isOpen, (agent) => {
-    const lastsMs = world.choices.pick(OUTAGES_MS);
-    const isSilent = world.choices.percent(50);
-    world.noteFault(agent.name, `cannot reach the store for ${lastsMs} ms${isSilent ? ", and is not told" : ""}`);
-    if (isSilent) agent.link.freeze();
-    else agent.link.refuse();
-    world.scheduler.after(lastsMs, "store", "", () => {
-      if (!world.isStoreFrozen) agent.link.serve();
-    });
-  });
+  return withAgent(
+    world,
+    ({ link }) => link.isOpen,
+    (agent) => {
+      const lastsMs = world.choices.pick(OUTAGES_MS);
+      const isSilent = world.choices.percent(50);
+      world.noteFault(agent.name, `cannot reach the store for ${lastsMs} ms${isSilent ? ", and is not told" : ""}`);
+      if (isSilent) agent.link.freeze();
+      else agent.link.refuse();
+      world.scheduler.after(lastsMs, "store", "", () => {
+        if (!world.isStoreFrozen) agent.link.serve();
+      });
+    },
+  );
 }
 
 function freezeStore(world: World): boolean {
@@ -60,12 +75,16 @@ function freezeStore(world: World): boolean {
 }
 
 function expire(world: World): boolean {
-  return withAgent(world, ({ coordinator }) => coordinator?.session != null, (agent) => {
-    const id = agent.coordinator?.session?.id as string;
-    world.noteFault(agent.name, "its session is ended by the store");
-    world.checks.sessionForced(id);
-    world.store.expireSession(id);
-  });
+  return withAgent(
+    world,
+    ({ coordinator }) => coordinator?.session != null,
+    (agent) => {
+      const id = agent.coordinator?.session?.id as string;
+      world.noteFault(agent.name, "its session is ended by the store");
+      world.checks.sessionForced(id);
+      world.store.expireSession(id);
+    },
+  );
 }
 
 function reboot(world: World): boolean {
@@ -89,10 +108,14 @@ function clear(world: World): boolean {
 }
 
 function interrupt(world: World): boolean {
-  return withAgent(world, () => true, (agent) => {
-    world.noteFault(agent.name, "is asked to end by SIGTERM");
-    agent.interrupt();
-  });
+  return withAgent(
+    world,
+    () => true,
+    (agent) => {
+      world.noteFault(agent.name, "is asked to end by SIGTERM");
+      agent.interrupt();
+    },
+  );
 }
 
 function jump(world: World): boolean {

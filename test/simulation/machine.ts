@@ -87,10 +87,24 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
   const kind = spec.argv[0] === "check" ? "check" : "main";
   const claim = spec.env["HOLDLINE_CLAIM"] ?? "";
   const locks = (spec.env["HOLDLINE_LOCK"] ?? "").split(" ");
-  return new Group(agent.node.newProcess(), agent, kind, claim, Number(spec.env["HOLDLINE_FENCING_TOKEN"]), locks, spec.endsWithAgent === true);
+  return new Group(
+    agent.node.newProcess(),
+    agent,
+    kind,
+    claim,
+    Number(spec.env["HOLDLINE_FENCING_TOKEN"]),
+    locks,
+    spec.endsWithAgent === true,
+  );
 }
 
-function supervise(world: World, agent: Agent, group: Group, spec: CommandSpec, signal: AbortSignal | undefined): Promise<CommandEnd> {
+function supervise(
+  world: World,
+  agent: Agent,
+  group: Group,
+  spec: CommandSpec,
+  signal: AbortSignal | undefined,
+): Promise<CommandEnd> {
   const { node } = agent;
   const { scheduler, choices } = world;
   return new Promise((resolve) => {
@@ -102,10 +116,13 @@ function supervise(world: World, agent: Agent, group: Group, spec: CommandSpec, 
       node.end(group, spec.killAfterMs);
     };
     signal?.addEventListener("abort", end, { once: true });
-    const callOff = spec.timeoutMs === null ? () => undefined : agent.after(spec.timeoutMs, "the command's time is over", () => {
-      timedOut = true;
-      end();
-    });
+    const callOff =
+      spec.timeoutMs === null
+        ? () => undefined
+        : agent.after(spec.timeoutMs, "the command's time is over", () => {
+            timedOut = true;
+            end();
+          });
     group.onLeaderExit = () => {
       callOff();
       signal?.removeEventListener("abort", end);
@@ -122,7 +139,10 @@ function supervise(world: World, agent: Agent, group: Group, spec: CommandSpec, 
     };
     const nature = drawNature(choices, group.kind, spec.timeoutMs !== null, world.troublePercent);
     node.begin(group, nature);
-    scheduler.say(agent.name, `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`);
+    scheduler.say(
+      agent.name,
+      `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`,
+    );
     world.checks.commandStarted(group);
   });
 }
@@ -169,7 +189,8 @@ function journalOf(world: World, agent: Agent): Journal {
         runs.set(entry.action, ofAction.set(entry.claim, entry));
       }),
     removeRun: (action, claim) => {
-      if (runs.get(action)?.has(claim) === true) write(`${world.checks.nameOf(claim)} is over`, () => runs.get(action)?.delete(claim));
+      if (runs.get(action)?.has(claim) === true)
+        write(`${world.checks.nameOf(claim)} is over`, () => runs.get(action)?.delete(claim));
     },
     actions: () => [...runs.keys()],
   };

@@ -142,7 +142,9 @@ async function judgeAll(): Promise<number> {
   for (const mutation of MUTATIONS) {
     const { seed, outcome } = await judge(process.cwd(), mutation, SEEDS_FOR_A_MUTATION);
     if (seed === null) survivors += 1;
-    console.log(`${mutation.name.padEnd(width)}  ${seed === null ? "SURVIVES" : `seed ${String(seed).padStart(5)}: ${outcome?.violation?.split("\n")[0]}`}`);
+    console.log(
+      `${mutation.name.padEnd(width)}  ${seed === null ? "SURVIVES" : `seed ${String(seed).padStart(5)}: ${outcome?.violation?.split("\n")[0]}`}`,
+    );
   }
   console.log(`${MUTATIONS.length - survivors} of ${MUTATIONS.length} mutations are noticed`);
   return survivors === 0 ? 0 : 1;

@@ -38,7 +38,11 @@ async function load(root: string, { file, text, replacement }: Mutation): Promis
   const parts = source.split(text);
   if (parts.length !== 2) throw new Error(`${file} has the text of a mutation ${parts.length - 1} times: ${text}`);
   const { outputFiles } = await build({
-    stdin: { contents: 'export * from "./run.js"; export * from "./shrink.js";', resolveDir: join(root, "test/simulation"), loader: "ts" },
+    stdin: {
+      contents: 'export * from "./run.js"; export * from "./shrink.js";',
+      resolveDir: join(root, "test/simulation"),
+      loader: "ts",
+    },
     bundle: true,
     write: false,
     platform: "node",
@@ -49,7 +53,10 @@ async function load(root: string, { file, text, replacement }: Mutation): Promis
     plugins: [
       {
         name: "mutation",
-        setup: ({ onLoad }) => onLoad({ filter: /\.ts$/ }, ({ path: read }) => (read === path ? { contents: parts.join(replacement), loader: "ts" } : undefined)),
+        setup: ({ onLoad }) =>
+          onLoad({ filter: /\.ts$/ }, ({ path: read }) =>
+            read === path ? { contents: parts.join(replacement), loader: "ts" } : undefined,
+          ),
       },
     ],
   });

@@ -83,7 +83,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "an adopter keeps the former holder's fencing token",
     file: GUARD,
     text: "new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record,",
-    replacement: "new Hold(leftover.id, leftover.lock, { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 }, adopted.record,",
+    replacement:
+      "new Hold(leftover.id, leftover.lock, { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 }, adopted.record,",
   },
   {
     name: "claims of other nodes are taken for leftovers",
@@ -107,7 +108,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a claim that another was faster to adopt counts as adopted",
     file: RECOVERY,
     text: 'if (settled === "gone" || settled === "changed") return null;',
-    replacement: 'if (typeof settled === "string") return { settled: { entries: [claim], fencingToken: claim.fencingToken ?? 0 }, record };',
+    replacement:
+      'if (typeof settled === "string") return { settled: { entries: [claim], fencingToken: claim.fencingToken ?? 0 }, record };',
   },
   {
     name: "the orphaned command of an adopted claim goes on",

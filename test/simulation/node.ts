@@ -148,7 +148,10 @@ export class SimulatedNode {
       if (group.state !== "running") return;
       // What it was for has been done by the time that it says so.
       if (group.kind === "main" && nature.exitCode === 0) this.restartService();
-      this.#scheduler.say(this.name, `the ${group.kind === "main" ? "command" : "check"} of ${group.agent.name} ends with exit code ${nature.exitCode}`);
+      this.#scheduler.say(
+        this.name,
+        `the ${group.kind === "main" ? "command" : "check"} of ${group.agent.name} ends with exit code ${nature.exitCode}`,
+      );
       group.leaderExits(nature.exitCode, null, nature.forks);
     });
   }
@@ -159,7 +162,8 @@ export class SimulatedNode {
     const heeds = group.nature.obeys;
     if (!heeds && !Number.isFinite(killAfterMs)) return;
     this.#scheduler.after(heeds ? Math.min(HEEDS_WITHIN_MS, killAfterMs) : killAfterMs, this.name, "", () => {
-      if (!group.isGone) this.#scheduler.say(this.name, `the group of ${group.agent.name} is ended by ${heeds ? "SIGTERM" : "SIGKILL"}`);
+      if (!group.isGone)
+        this.#scheduler.say(this.name, `the group of ${group.agent.name} is ended by ${heeds ? "SIGTERM" : "SIGKILL"}`);
       group.die(heeds ? "SIGTERM" : "SIGKILL");
     });
   }

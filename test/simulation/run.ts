@@ -47,7 +47,9 @@ export async function simulate(choices: Choices, traced = false, without: readon
     if (scheduler.step()) {
       if (scheduler.count < MOST_STEPS && scheduler.now < LONGEST_MS) continue;
       const waiting = world.living.map(({ name }) => name).join(", ");
-      checks.fail(`it does not come to an end: after ${scheduler.count} steps and ${scheduler.now} ms there are ${waiting === "" ? "claims left" : waiting}`);
+      checks.fail(
+        `it does not come to an end: after ${scheduler.count} steps and ${scheduler.now} ms there are ${waiting === "" ? "claims left" : waiting}`,
+      );
       continue;
     }
     if (!world.isCalm) {
@@ -59,7 +61,15 @@ export async function simulate(choices: Choices, traced = false, without: readon
     break;
   }
   const { violation } = checks;
-  return { violation, steps: scheduler.count, virtualMs: scheduler.now, tape: choices.drawn, scenarioDraws, scenario, trace: scheduler.trace ?? [] };
+  return {
+    violation,
+    steps: scheduler.count,
+    virtualMs: scheduler.now,
+    tape: choices.drawn,
+    scenarioDraws,
+    scenario,
+    trace: scheduler.trace ?? [],
+  };
 }
 
 export function simulateSeed(seed: number, traced = false): Promise<Outcome> {

@@ -9,7 +9,13 @@ export type Job =
   | { readonly kind: "run" | "resume"; readonly action: GuardedAction }
   | { readonly kind: "exec"; readonly spec: ExecSpec }
   /** One claim on several locks, as a caller of the library takes it. */
-  | { readonly kind: "several"; readonly locks: readonly string[]; readonly durable: boolean; readonly key: string | null; readonly slots: number };
+  | {
+      readonly kind: "several";
+      readonly locks: readonly string[];
+      readonly durable: boolean;
+      readonly key: string | null;
+      readonly slots: number;
+    };
 
 export interface Task {
   readonly node: number;

@@ -34,7 +34,16 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       return { outcome: watch.lost.aborted ? "claim-lost" : "ended", message: "" };
     }
     const { key, slots, reason, data } = draft;
-    const record: ClaimRecord = { owner, key, slots, reason, data, made: machine.processes.moment(), expiresAt: null, failure: null };
+    const record: ClaimRecord = {
+      owner,
+      key,
+      slots,
+      reason,
+      data,
+      made: machine.processes.moment(),
+      expiresAt: null,
+      failure: null,
+    };
     let settled: Settled;
     try {
       settled = await coordinator.settle(draft, turn.joined, record);

@@ -4,9 +4,9 @@ import { Choices } from "./choices.js";
 import { type Outcome, simulate } from "./run.js";
 
 // Each is a run of about a millisecond.
-const MOST_RUNS = 6_000;
+const MOST_RUNS = 10_000;
 // Without one of its processes a run takes another course: so many are tried before that process counts as needed.
-const TRIES_WITHOUT = 150;
+const TRIES_WITHOUT = 1_000;
 
 /** The shortest run that was found to go wrong in the same way, with its trace. */
 export async function shrink(failed: Outcome): Promise<Outcome> {
@@ -35,13 +35,14 @@ class Shrinking {
       const without = [...this.#without, task];
       let found = await this.#attempt(Choices.ofTape(this.#best.tape), without, true);
       const scenario = this.#best.tape.slice(0, this.#best.scenarioDraws);
-      for (let seed = 1; !found && seed <= TRIES_WITHOUT; seed += 1) found = await this.#attempt(Choices.ofTape(scenario, seed), without, true);
+      for (let seed = 1; !found && seed <= TRIES_WITHOUT; seed += 1)
+        found = await this.#attempt(Choices.ofTape(scenario, seed), without, true);
     }
   }
 
   /** Takes choices away, and has zeros for others. */
   async dull(): Promise<void> {
-    for (let before = Infinity; costOf(this.#best) < before && this.#runs < MOST_RUNS; ) {
+    for (let before = Infinity; costOf(this.#best) < before && this.#runs < MOST_RUNS;) {
       before = costOf(this.#best);
       for (let length = 1 << Math.floor(Math.log2(this.#best.tape.length)); length >= 1; length >>= 1) {
         for (let from = this.#best.tape.length - length; from >= 0; from -= length) {

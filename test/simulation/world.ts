@@ -94,7 +94,12 @@ export class World {
   leftovers(): readonly StoredEntry[] {
     return this.store.entries().filter(({ session, record }) => {
       if (session !== null || record === null) return false;
-      return record.failure !== null || !this.living.some(({ identity }) => identity.pid === record.owner.process?.pid && identity.bootId === record.owner.process.bootId);
+      return (
+        record.failure !== null ||
+        !this.living.some(
+          ({ identity }) => identity.pid === record.owner.process?.pid && identity.bootId === record.owner.process.bootId,
+        )
+      );
     });
   }
 

@@ -139,7 +139,12 @@ export class MemoryCoordinator implements Coordinator {
     return settled;
   }
 
-  async adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  async adopt(
+    id: string,
+    entries: readonly Entry[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
     let done: Settled | null = null;
     for (;;) {
       const session = await this.#current(signal);
@@ -285,7 +290,8 @@ export class MemoryCoordinator implements Coordinator {
   async #renew(): Promise<MemorySession> {
     const { sessionTimeoutMs } = this.#options;
     let id: string | null = null;
-    const open = (): string => (id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id))));
+    const open = (): string =>
+      (id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id))));
     const opened = await this.#ask(request("open", null), open);
     const session = new MemorySession(opened, this.#link, sessionTimeoutMs, (ms, silent) =>
       this.#asks.whenSilentFor(ms, () => this.#ended(silent, "the store has not answered for too long")),

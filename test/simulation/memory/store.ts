@@ -78,7 +78,11 @@ export class MemoryStore {
   closeSession(id: string): void {
     if (!this.#sessions.delete(id)) return;
     for (const [claim, session] of this.#liveness) if (session === id) this.#liveness.delete(claim);
-    for (const queue of [...this.#locks.values()]) this.#remove(queue.filter(({ session }) => session === id), null);
+    for (const queue of [...this.#locks.values()])
+      this.#remove(
+        queue.filter(({ session }) => session === id),
+        null,
+      );
   }
 
   expireSession(id: string): void {
@@ -94,7 +98,10 @@ export class MemoryStore {
     if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry));
     for (const lock of draft.locks) {
       // What an earlier session left is dead, and must not stand in the new one's way.
-      this.#remove(this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null), null);
+      this.#remove(
+        this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null),
+        null,
+      );
     }
     this.transactions += 1;
     const { owner, key, slots, reason, data } = draft;
@@ -185,7 +192,11 @@ export class MemoryStore {
 
   /** Takes out what a join that nobody waits for has left. */
   withdrawDraft(draft: Draft): void {
-    for (const lock of draft.locks) this.#remove(this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null), null);
+    for (const lock of draft.locks)
+      this.#remove(
+        this.#queue(lock).filter((entry) => entry.id === draft.id && entry.session !== null),
+        null,
+      );
   }
 
   queue(lock: string, first: number): readonly Claim[] {
@@ -294,7 +305,16 @@ export class MemoryStore {
 }
 
 /** What is said of an entry that cannot be read: an exclusive claim of somebody else. */
-const UNREADABLE: ClaimRecord = { owner: NOBODY, key: null, slots: 1, made: null, expiresAt: null, reason: null, data: null, failure: null };
+const UNREADABLE: ClaimRecord = {
+  owner: NOBODY,
+  key: null,
+  slots: 1,
+  made: null,
+  expiresAt: null,
+  reason: null,
+  data: null,
+  failure: null,
+};
 
 function settledOf(entries: readonly StoredEntry[]): Settled {
   return {

@@ -5,7 +5,15 @@ import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Coordinator, CoordinatorOptions, Draft } from "../../../src/locks/coordinator.js";
 import { UnreachableError } from "../../../src/locks/errors.js";
 import { takeTurn } from "../../../src/locks/turn.js";
-import { draftFor, type Faults, type HeldBack, type Member, RELEASED, TEST_OPTIONS, type TestStore } from "../../coordinators/conformance/store.js";
+import {
+  draftFor,
+  type Faults,
+  type HeldBack,
+  type Member,
+  RELEASED,
+  TEST_OPTIONS,
+  type TestStore,
+} from "../../coordinators/conformance/store.js";
 import type { Contender, ContenderEvent, ContenderTask } from "../../support/contenders.js";
 import { until } from "../../support/wait.js";
 import { type MemoryCoordinator, openMemory } from "./coordinator.js";

@@ -1,0 +1,8 @@
+// `npm run chaos`: a fleet and a nemesis on a real ensemble; test/chaos/main.ts takes the arguments.
+import { ensureBuilt } from "./build.mjs";
+import { ensureRequirements } from "./requirements.mjs";
+import { runSource } from "./run-source.mjs";
+
+await ensureBuilt();
+ensureRequirements();
+await runSource("test/chaos/main.ts");
