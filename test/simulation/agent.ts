@@ -6,6 +6,7 @@ import { resumeGuarded, runGuarded } from "../../src/actions/guard.js";
 import { InterruptedError } from "../../src/actions/stop.js";
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
 import { UnreachableError } from "../../src/locks/errors.js";
+import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
 import { type MemoryCoordinator, openMemory } from "./memory/coordinator.js";
 import { Link } from "./memory/link.js";
@@ -114,8 +115,8 @@ export class Agent {
     }
     if (!this.isAlive) return;
     this.#world.scheduler.say(this.name, `is done: ${end.outcome}${end.message === "" ? "" : ` (${end.message})`}`);
-    checks.jobEnded(this, end);
-    if (checks.ephemeralOf(this).length > 0) await this.#demandNothingLeft();
+    checkJob(this.#world, this, end);
+    if (ephemeralOf(this.#world, this).length > 0) await this.#demandNothingLeft();
     if (!this.isAlive) return;
     await this.coordinator?.close();
     this.#die();
@@ -130,7 +131,7 @@ export class Agent {
       return; // The store does not answer: what is left ends with the session.
     }
     if (!this.isAlive) return;
-    for (const { id, lock } of checks.ephemeralOf(this))
+    for (const { id, lock } of ephemeralOf(this.#world, this))
       checks.fail(`${this.name} is done and has left ${checks.nameOf(id)} on ${lock}`);
   }
 

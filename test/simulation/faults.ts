@@ -81,7 +81,7 @@ function expire(world: World): boolean {
     (agent) => {
       const id = agent.coordinator?.session?.id as string;
       world.noteFault(agent.name, "its session is ended by the store");
-      world.checks.sessionForced(id);
+      world.checks.stories.force(id);
       world.store.expireSession(id);
     },
   );

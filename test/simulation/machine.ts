@@ -130,7 +130,7 @@ function supervise(
         agent.park("learns that its command has ended", () => {
           const { exitCode, signal: killedBy } = group;
           group.hasReported = true;
-          if (exitCode === 0 && !timedOut && killedBy === null) world.checks.commandSucceeded(group);
+          if (exitCode === 0 && !timedOut && killedBy === null) world.checks.commands.succeeded(group);
           resolve({ exitCode, signal: killedBy, timedOut, startProblem: null, tail: "", ranMs: scheduler.now - begunAt });
         });
       // The leader may be gone before the rest of its group.
@@ -143,7 +143,7 @@ function supervise(
       agent.name,
       `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`,
     );
-    world.checks.commandStarted(group);
+    world.checks.commands.started(group);
   });
 }
 

@@ -53,8 +53,8 @@ async function load(root: string, { file, text, replacement }: Mutation): Promis
     plugins: [
       {
         name: "mutation",
-        setup: ({ onLoad }) =>
-          onLoad({ filter: /\.ts$/ }, ({ path: read }) =>
+        setup: (bundler) =>
+          bundler.onLoad({ filter: /\.ts$/ }, ({ path: read }) =>
             read === path ? { contents: parts.join(replacement), loader: "ts" } : undefined,
           ),
       },

@@ -70,8 +70,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a finished run stays in the journal",
     file: HELD_RUN,
-    text: "journal.removeRun(this.#action.name, this.#hold.id);",
-    replacement: "",
+    text: "() => journal.removeRun(this.#action.name, this.#hold.id),",
+    replacement: "() => undefined,",
   },
   {
     name: "further leftovers are released while their commands may run",

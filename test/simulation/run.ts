@@ -1,5 +1,6 @@
 // One simulated run, from its first step to the day when nothing is left to do; and finding a failure among seeds.
 import { Choices } from "./choices.js";
+import { checkEnd } from "./end-checks.js";
 import { perhapsFault } from "./faults.js";
 import { drawScenario, type Scenario } from "./scenario.js";
 import { Scheduler, settled } from "./scheduler.js";
@@ -57,7 +58,7 @@ export async function simulate(choices: Choices, traced = false, without: readon
       continue;
     }
     for (const { name } of world.living) checks.fail(`${name} is stuck: nothing will ever wake it`);
-    checks.atTheEnd();
+    checkEnd(world, checks.ended);
     break;
   }
   const { violation } = checks;

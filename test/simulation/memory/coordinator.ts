@@ -13,25 +13,13 @@ import type {
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
-import { Asks } from "./asks.js";
-import type { Link, Request } from "./link.js";
-import { type After, MemorySession, Silences } from "./session.js";
+import type { Link } from "./link.js";
+import type { MemorySession } from "./session.js";
+import { request, Sessions, type SessionsOptions } from "./sessions.js";
 import { type MemoryStore, SessionExpired, type Watch } from "./store.js";
 
-export interface MemoryOptions {
-  readonly connectTimeoutMs: number;
-  readonly sessionTimeoutMs: number;
+export interface MemoryOptions extends SessionsOptions {
   readonly historyKeep: number;
-  /** The client's own timers, which end with it. */
-  readonly after: After;
-  /** The store's timers. */
-  readonly storeAfter: After;
-}
-
-/** A claim in this process's hand, whose liveness is put back with each new session. */
-interface Holding {
-  readonly entries: readonly Entry[];
-  readonly fencingToken: number;
 }
 
 /**
@@ -48,44 +36,38 @@ export class MemoryCoordinator implements Coordinator {
   readonly #store: MemoryStore;
   readonly #link: Link;
   readonly #options: MemoryOptions;
-  readonly #asks: Asks;
-  readonly #silences: Silences;
-  readonly #holdings = new Map<string, Holding>();
+  readonly #sessions: Sessions;
+  /** The session of each ephemeral entry, by its ref. */
   readonly #homes = new Map<string, MemorySession>();
-  #session: MemorySession | null = null;
-  #renewal: Promise<MemorySession> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(store: MemoryStore, link: Link, options: MemoryOptions) {
     this.#store = store;
     this.#link = link;
     this.#options = options;
-    this.#asks = new Asks(link, options.connectTimeoutMs, options.after);
-    this.#silences = new Silences(store, options.sessionTimeoutMs, options.storeAfter);
-    link.onChange = (isOpen) => this.#onLink(isOpen);
+    this.#sessions = new Sessions(store, link, options);
   }
 
   /** The session that there is now, for whoever wants to end it. */
   get session(): MemorySession | null {
-    return this.#session;
+    return this.#sessions.session;
   }
 
   /** Its process is killed. @param delivers do requests that are on their way still arrive? */
   die(delivers: boolean): void {
-    this.#link.close(delivers);
-    if (this.#session !== null) this.#silences.begin(this.#session.id);
+    this.#sessions.die(delivers);
   }
 
   async connected(): Promise<void> {
-    await this.#current();
+    await this.#sessions.current();
   }
 
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
     let sent = false;
     try {
       for (;;) {
-        const session = await this.#current(signal);
-        const asked = this.#ask(request("join", draft.id), () => this.#store.join(session.id, draft), signal, session);
+        const session = await this.#sessions.current(signal);
+        const asked = this.#sessions.ask(request("join", draft.id), () => this.#store.join(session.id, draft), signal, session);
         sent = true;
         try {
           const standings = await asked;
@@ -97,13 +79,13 @@ export class MemoryCoordinator implements Coordinator {
       }
     } catch (error) {
       // It may have taken effect, in a session that lives on: then it must not stand in anyone's way.
-      if (sent) this.#background(request("withdraw", draft.id), () => this.#store.withdrawDraft(draft));
+      if (sent) this.#sessions.background(request("withdraw", draft.id), () => this.#store.withdrawDraft(draft));
       throw error;
     }
   }
 
   standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
-    return this.#ask(request("standing", null), () => this.#store.standing(entry), signal, this.#homes.get(entry.ref));
+    return this.#sessions.ask(request("standing", null), () => this.#store.standing(entry), signal, this.#homes.get(entry.ref));
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
@@ -119,10 +101,10 @@ export class MemoryCoordinator implements Coordinator {
           if (own !== undefined) this.#store.standing(own);
           return this.#store.departed(watch);
         };
-        const gone = await this.#ask(request("watch", null), look, signal, session);
+        const gone = await this.#sessions.ask(request("watch", null), look, signal, session);
         if (gone.length > 0) return gone;
         // An event may have been lost with the connection: then everything is looked at again.
-        const news = await this.#asks.untilReconnected(told, signal, session);
+        const news = await this.#sessions.asks.untilReconnected(told, signal, session);
         if (news !== null) return news;
       } finally {
         this.#store.unwatch(watch);
@@ -134,8 +116,8 @@ export class MemoryCoordinator implements Coordinator {
     const session = joined.session as MemorySession;
     // Not bound to the session: whether it was settled before that ended is for the store to say.
     const settle = (): Settled => this.#store.settle(session.id, draft, joined.standings, record);
-    const settled = await this.#ask(request("settle", draft.id), settle, signal);
-    this.#take(draft.id, settled, session);
+    const settled = await this.#sessions.ask(request("settle", draft.id), settle, signal);
+    this.#sessions.take(draft.id, settled, session);
     return settled;
   }
 
@@ -147,7 +129,7 @@ export class MemoryCoordinator implements Coordinator {
   ): Promise<Settled | "gone" | "changed"> {
     let done: Settled | null = null;
     for (;;) {
-      const session = await this.#current(signal);
+      const session = await this.#sessions.current(signal);
       const adopt = (): Settled | "gone" | "changed" => {
         if (done !== null) return this.#lookUp(done);
         const outcome = this.#store.adopt(session.id, id, entries, record);
@@ -155,12 +137,12 @@ export class MemoryCoordinator implements Coordinator {
         return outcome;
       };
       try {
-        const outcome = await this.#ask(request("adopt", id), adopt, signal);
-        if (typeof outcome !== "string") this.#take(id, outcome, session);
+        const outcome = await this.#sessions.ask(request("adopt", id), adopt, signal);
+        if (typeof outcome !== "string") this.#sessions.take(id, outcome, session);
         return outcome;
       } catch (error) {
         if (!(error instanceof SessionExpired)) throw error;
-        this.#ended(session, "the store has ended the session");
+        this.#sessions.ended(session, "the store has ended the session");
       }
     }
   }
@@ -173,7 +155,7 @@ export class MemoryCoordinator implements Coordinator {
       if (typeof outcome !== "string") done = outcome;
       return outcome;
     };
-    return this.#ask(request("update", id), update, signal);
+    return this.#sessions.ask(request("update", id), update, signal);
   }
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
@@ -181,11 +163,11 @@ export class MemoryCoordinator implements Coordinator {
     for (const { ref } of entries) this.#homes.delete(ref);
     if (this.#closing !== null || home?.lost.aborted === true) return;
     try {
-      await this.#ask(request("withdraw", null), () => this.#store.withdraw(entries), undefined, home);
+      await this.#sessions.ask(request("withdraw", null), () => this.#store.withdraw(entries), undefined, home);
     } catch {
       // Nothing is left behind: what could not be taken out ends with the session.
-      const session = home ?? this.#session;
-      if (session !== null) this.#giveUp(session, "a claim could not be withdrawn");
+      const session = home ?? this.session;
+      if (session !== null) this.#sessions.giveUp(session, "a claim could not be withdrawn");
     }
   }
 
@@ -197,68 +179,30 @@ export class MemoryCoordinator implements Coordinator {
       done = outcome === "done";
       return outcome;
     };
-    const outcome = await this.#ask(request("leave", id), leave, signal);
-    if (outcome !== "changed") this.#holdings.delete(id);
+    const outcome = await this.#sessions.ask(request("leave", id), leave, signal);
+    if (outcome !== "changed") this.#sessions.drop(id);
     return outcome;
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
-    return this.#ask(request("queue", null), () => this.#store.queue(lock, first), signal);
+    return this.#sessions.ask(request("queue", null), () => this.#store.queue(lock, first), signal);
   }
 
   list(signal?: AbortSignal): Promise<readonly string[]> {
-    return this.#ask(request("list", null), () => this.#store.list(), signal);
+    return this.#sessions.ask(request("list", null), () => this.#store.list(), signal);
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#ask(request("history", null), () => this.#store.history(lock, limit), signal);
+    return this.#sessions.ask(request("history", null), () => this.#store.history(lock, limit), signal);
   }
 
   now(signal?: AbortSignal): Promise<number> {
-    return this.#ask(request("now", null), () => this.#store.now(), signal);
+    return this.#sessions.ask(request("now", null), () => this.#store.now(), signal);
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#sessions.close();
     return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    const session = this.#session;
-    try {
-      if (session !== null) await this.#ask(request("close", null), () => this.#store.closeSession(session.id));
-    } catch {
-      // It ends by its timeout.
-      if (session !== null) this.#silences.begin(session.id);
-    }
-    if (session !== null) {
-      session.end("the session was closed");
-      this.#asks.onSessionEnd(session);
-    }
-    this.#asks.close();
-    this.#link.close(false);
-  }
-
-  #ask<T>(asked: Request, effect: () => T, signal?: AbortSignal, session?: MemorySession): Promise<T> {
-    // A session that has ended at the store is not to be told from one that never was: the request says whose it is.
-    const checked = (): T => {
-      if (session !== undefined && !this.#store.hasSession(session.id)) throw new SessionExpired();
-      return effect();
-    };
-    const asking = this.#asks.ask(asked, checked, signal, session);
-    if (session === undefined) return asking;
-    return asking.catch((error: unknown) => {
-      if (!(error instanceof SessionExpired)) throw error;
-      this.#ended(session, "the store has ended the session");
-      throw session.lost.reason;
-    });
-  }
-
-  /** Something that nobody waits for. */
-  #background(asked: Request, effect: () => void): void {
-    const session = this.#session;
-    if (session === null || session.lost.aborted) return;
-    this.#ask(asked, effect, undefined, session).catch(() => this.#giveUp(session, "a claim could not be withdrawn"));
   }
 
   /** After a lost reply: is the claim still as this very request has written it? */
@@ -267,72 +211,4 @@ export class MemoryCoordinator implements Coordinator {
     if (found.some((entry) => entry === undefined)) return "gone";
     return found.every((entry, index) => entry?.revision === written.entries[index]?.revision) ? written : "changed";
   }
-
-  #take(id: string, { entries, fencingToken }: Settled, session: MemorySession): void {
-    this.#holdings.set(id, { entries, fencingToken });
-    if (this.#session !== null && this.#session !== session) this.#revive(this.#session, id);
-  }
-
-  #revive(session: MemorySession, id: string): void {
-    const { entries, fencingToken } = this.#holdings.get(id) as Holding;
-    const revive = (): void => this.#store.revive(session.id, id, entries, fencingToken);
-    // Where it fails the session has ended, and the next one brings it back.
-    this.#ask(request("revive", id), revive, undefined, session).catch(() => undefined);
-  }
-
-  /** The session that lives; a new one where the last has ended. */
-  #current(signal?: AbortSignal): Promise<MemorySession> {
-    if (this.#session !== null && !this.#session.lost.aborted) return Promise.resolve(this.#session);
-    this.#renewal ??= this.#renew().finally(() => (this.#renewal = null));
-    return this.#asks.unlessAborted(this.#renewal, signal);
-  }
-
-  async #renew(): Promise<MemorySession> {
-    const { sessionTimeoutMs } = this.#options;
-    let id: string | null = null;
-    const open = (): string =>
-      (id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id))));
-    const opened = await this.#ask(request("open", null), open);
-    const session = new MemorySession(opened, this.#link, sessionTimeoutMs, (ms, silent) =>
-      this.#asks.whenSilentFor(ms, () => this.#ended(silent, "the store has not answered for too long")),
-    );
-    this.#session = session;
-    for (const claim of this.#holdings.keys()) this.#revive(session, claim);
-    return session;
-  }
-
-  #onExpired(id: string | null): void {
-    if (this.#session !== null && this.#session.id === id) this.#ended(this.#session, "the store has ended the session");
-  }
-
-  #onLink(isOpen: boolean): void {
-    const session = this.#session;
-    if (session !== null && !isOpen) this.#silences.begin(session.id);
-    if (session !== null && isOpen && !session.lost.aborted) this.#silences.end(session.id);
-    this.#asks.onLink(isOpen);
-    if (session === null || !isOpen || this.#closing !== null) return;
-    if (session.lost.aborted) this.#renewInBackground();
-    // It may have ended meanwhile, and what the store said of it was lost.
-    else this.#ask(request("ping", null), () => undefined, undefined, session).catch(() => undefined);
-  }
-
-  /** Regards the session as lost; the store hears no more of it. */
-  #giveUp(session: MemorySession, reason: string): void {
-    this.#silences.begin(session.id);
-    this.#ended(session, reason);
-  }
-
-  #ended(session: MemorySession, reason: string): void {
-    session.end(reason);
-    this.#asks.onSessionEnd(session);
-    if (session === this.#session && this.#link.isOpen && this.#closing === null) this.#renewInBackground();
-  }
-
-  #renewInBackground(): void {
-    this.#current().catch(() => undefined); // Whoever asks next tries again.
-  }
-}
-
-function request(operation: string, claim: string | null): Request {
-  return { operation, claim };
 }

@@ -72,7 +72,7 @@ export class Link {
           const outcome = effect();
           deliver = () => resolve(outcome);
         } catch (error) {
-          deliver = () => reject(error as Error);
+          deliver = () => reject(error);
         }
         this.#store.actor = before;
         this.#reply(request, deliver, () => reject(new LinkLost()));

@@ -2,31 +2,8 @@
 // transaction. It knows nothing of messages on the way; link.ts carries those, and coordinator.ts is the client.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
+import type { StoredEntry, StoreObserver } from "./entry.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-
-/** An entry of a queue. `record` is `null` for garbage. */
-export interface StoredEntry {
-  readonly lock: string;
-  readonly ref: string;
-  readonly id: string;
-  /** The session that an ephemeral entry belongs to; `null` for a durable one. */
-  session: string | null;
-  record: ClaimRecord | null;
-  /** The transaction that wrote it last: never the same twice, so that an unchanged revision is an unchanged entry. */
-  revision: number;
-  since: number;
-  fencingToken: number | null;
-}
-
-/** Who is told of each transaction, after it, with the name of the client that asked for it. */
-export interface StoreObserver {
-  joined(entries: readonly StoredEntry[], by: string): void;
-  settled(entries: readonly StoredEntry[], by: string): void;
-  adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void;
-  updated(entries: readonly StoredEntry[], by: string): void;
-  /** @param ending `null` for an ephemeral entry that was withdrawn or has ended with its session */
-  left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void;
-}
 
 /** What wakes a waiter: one of the entries `refs` has left. */
 export interface Watch {

@@ -1,0 +1,132 @@
+// What must be true of the commands of a simulated fleet: whose claim they run under, whom they run beside, and that each
+// runs only when it must.
+import type { Agent } from "./agent.js";
+import type { Group } from "./node.js";
+import type { Stories, Story } from "./stories.js";
+import type { World } from "./world.js";
+
+export class CommandChecks {
+  readonly #world: World;
+  readonly #stories: Stories;
+  readonly #fail: (what: string) => void;
+  /** Commands at work, and those that were lately. */
+  #groups: Group[] = [];
+  readonly #succeeded = new Map<Agent, Group[]>();
+  readonly #started = new Set<Agent>();
+
+  constructor(world: World, stories: Stories, fail: (what: string) => void) {
+    this.#world = world;
+    this.#stories = stories;
+    this.#fail = fail;
+  }
+
+  /** Has that process started any? */
+  hasStarted(agent: Agent): boolean {
+    return this.#started.has(agent);
+  }
+
+  /** Those of that process that have ended well. */
+  successesOf(agent: Agent): readonly Group[] {
+    return this.#succeeded.get(agent) ?? [];
+  }
+
+  started(group: Group): void {
+    const { agent, claim } = group;
+    const who = `the ${group.kind === "main" ? "command" : "check"} of ${agent.name}`;
+    const story = this.#stories.of(claim);
+    if (story === undefined) return this.#fail(`${who} starts without a claim`);
+    this.#started.add(agent);
+    if (group.kind === "main" && story.hasSucceeded)
+      this.#fail(`${who} starts under ${story.name} although it had succeeded under it before`);
+    for (const other of this.atWork()) {
+      if (other.claim === claim) this.#fail(`${who} starts under ${story.name} while the one of ${other.agent.name} runs under it`);
+    }
+    this.#groups.push(group);
+    for (const lock of story.locks) this.#demandClaim(group, story, lock, who);
+    if (!group.isExcused) for (const lock of story.locks) this.#demandRule(lock);
+    if (story.isDurable && agent.job.kind !== "several") this.#demandJournal(group, who);
+    if (group.kind === "main") this.#demandNeeded(group, story, who);
+    if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
+      this.#fail(`${who} starts to resume what nobody has left`);
+  }
+
+  /** A command has ended well, and its process hears of it. */
+  succeeded(group: Group): void {
+    const { agent } = group;
+    const { job } = agent;
+    const done = [...(this.#succeeded.get(agent) ?? []), group];
+    this.#succeeded.set(agent, done);
+    const story = this.#stories.of(group.claim);
+    if (story === undefined || (job.kind !== "run" && job.kind !== "resume")) return;
+    const ranMain = done.some(({ kind, claim }) => kind === "main" && claim === group.claim);
+    if (!ranMain || (job.action.verify !== null && group.kind === "main")) return;
+    // Once it has had the time to note it, that is, at its next step: until then it may still be killed.
+    this.#world.whenSettled(() => {
+      if (agent.isAlive) story.hasSucceeded = true;
+    });
+  }
+
+  /** All that is at work, but for what is allowed to be. */
+  atWork(): readonly Group[] {
+    this.#groups = this.#groups.filter((group) => group.isAtWork);
+    return this.#groups.filter((group) => !group.isExcused);
+  }
+
+  /** The claim must be there, held in its place, and this process's own: settled in the store before anything starts. */
+  #demandClaim(group: Group, story: Story, lock: string, who: string): void {
+    const entry = this.#world.store.stored(lock).find(({ id }) => id === group.claim);
+    const wasForced = this.#stories.isForced(story.entries.get(lock)?.session ?? null);
+    const wasCleared = story.isDurable && this.#world.wasCleared(group.claim, lock);
+    if (wasForced || wasCleared) {
+      group.isExcused = true;
+      return;
+    }
+    if (entry === undefined) return this.#fail(`${who} starts under ${story.name}, which is not on ${lock}`);
+    if (!this.#stories.isHeld(entry)) this.#fail(`${who} starts under ${story.name}, which is not held on ${lock}`);
+    const token = group.fencingToken;
+    const isEphemeralJob = this.#isEphemeral(group.agent);
+    if (!isEphemeralJob && entry.session !== null) this.#fail(`${who} starts under ${story.name}, which is not settled`);
+    if (!isEphemeralJob && entry.fencingToken !== token)
+      this.#fail(`${who} starts with token ${token}, and ${story.name} has ${entry.fencingToken}`);
+    if (!this.#stories.isOwner(entry, group.agent.name)) this.#fail(`${who} starts under ${story.name}, which is not its own`);
+    const since = this.#stories.heldSince(entry);
+    if (token < since) this.#fail(`${who} starts with token ${token}, older than its turn on ${lock} (${since})`);
+  }
+
+  #isEphemeral({ job }: Agent): boolean {
+    return (job.kind === "exec" && !job.spec.durable) || (job.kind === "several" && !job.durable);
+  }
+
+  /** Of all that runs under a lock: one key, and no more than any of them allows. */
+  #demandRule(lock: string): void {
+    const running = new Map<string, Story>();
+    for (const { claim } of this.atWork()) {
+      const story = this.#stories.of(claim) as Story;
+      if (story.locks.includes(lock)) running.set(claim, story);
+    }
+    const stories = [...running.values()];
+    const names = stories.map(({ name }) => name).join(" and ");
+    if (new Set(stories.map(({ key }) => key)).size > 1)
+      this.#fail(`commands run at once under ${names}, which have different keys on ${lock}`);
+    if (stories.some(({ slots }) => slots < stories.length))
+      this.#fail(`commands run at once under ${names}, more than the slots of ${lock} allow`);
+  }
+
+  #demandJournal(group: Group, who: string): void {
+    const noted = [...group.agent.node.runs.values()].some((runs) => runs.get(group.claim)?.group?.pid === group.leader.pid);
+    if (!noted) this.#fail(`${who} starts before its group is in the journal`);
+  }
+
+  /** A process that has restarted since the claim was made is not restarted again, where nothing checks its health. */
+  #demandNeeded(group: Group, story: Story, who: string): void {
+    const { agent } = group;
+    const { job } = agent;
+    const made = story.adopted?.record?.made;
+    if (made == null || (job.kind !== "run" && job.kind !== "resume")) return;
+    if (job.action.mode !== "serialize_process" || job.action.verify !== null) return;
+    // Another command of this node may have restarted it since this process has looked.
+    const service = agent.seenService ?? agent.node.service;
+    if (service.bootId !== made.bootId || (service.ticks ?? 0) > (made.ticks ?? 0))
+      this.#fail(`${who} starts although the service has restarted since ${story.name} was made`);
+  }
+}

@@ -1,0 +1,73 @@
+// What must be true when a simulated process is done, and when everything is: nothing is left, nothing is claimed that was
+// not so, and everything is recorded once.
+import type { RunEntry } from "../../src/actions/machine.js";
+import type { Agent, JobEnd } from "./agent.js";
+import type { StoredEntry } from "./memory/entry.js";
+import type { World } from "./world.js";
+
+/** Ephemeral claims that a process has in a session that it has not given up. */
+export function ephemeralOf(world: World, agent: Agent): readonly StoredEntry[] {
+  const session = agent.coordinator?.session ?? null;
+  if (session === null || session.lost.aborted) return [];
+  return world.store.entries().filter((entry) => entry.session === session.id);
+}
+
+/** A process has told its caller how its job has ended. */
+export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void {
+  const { store } = world;
+  const { job } = agent;
+  if (job.kind !== "run" && job.kind !== "resume") return;
+  const done = commands.successesOf(agent);
+  const last = job.action.verify === null ? "main" : "check";
+  if (outcome === "ran" && !done.some(({ kind }) => kind === last)) checks.fail(`${agent.name} says that it ran, and did not`);
+  const hasStarted = commands.hasStarted(agent);
+  if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted) {
+    checks.fail(`${agent.name} says "${outcome}", but has started a command`);
+  }
+  demandNothingHeld(world, agent, outcome);
+  if (outcome === "unreachable") return;
+  const held = new Set(store.entries().map(({ id }) => id));
+  for (const entry of agent.node.runs.get(job.action.name)?.values() ?? []) {
+    if (entry.agent.pid === agent.identity.pid && !held.has(entry.claim)) {
+      checks.fail(`${agent.name} is done, and its journal still speaks of ${stories.nameOf(entry.claim)}, which is gone`);
+    }
+  }
+}
+
+/** Whoever says that nothing was done has nothing in hand, where the store was there to be told. */
+function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
+  if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen || agent.link.isBusy) return;
+  const { stories } = world.checks;
+  for (const entry of world.store.entries()) {
+    const story = stories.of(entry.id);
+    // What was adopted was left by somebody else, and stays left.
+    if (entry.session !== null || story === undefined || story.adopted !== null || !stories.isOwner(entry, agent.name)) continue;
+    checks.fail(`${agent.name} says "${outcome}" and keeps ${story.name} on ${entry.lock}`);
+  }
+}
+
+/** After everything: nothing is left, and everything was recorded once. */
+/** @param ended how often each claim has ended on each lock, by "claim lock"
+ */
+export function checkEnd(world: World, ended: ReadonlyMap<string, number>): void {
+  const { store, nodes, checks } = world;
+  const { stories } = checks;
+  for (const entry of store.entries()) checks.fail(`in the end ${stories.nameOf(entry.id)} is still on ${entry.lock}`);
+  const recorded = new Map<string, number>();
+  for (const { claim, lock } of store.history(null, Number.POSITIVE_INFINITY)) {
+    recorded.set(`${claim} ${lock}`, (recorded.get(`${claim} ${lock}`) ?? 0) + 1);
+  }
+  for (const place of new Set([...recorded.keys(), ...ended.keys()])) {
+    if (recorded.get(place) !== 1 || ended.get(place) !== 1) {
+      const [claim, lock] = place.split(" ") as [string, string];
+      checks.fail(
+        `${stories.nameOf(claim)} has ended ${ended.get(place) ?? 0} times on ${lock}, and is recorded ${recorded.get(place) ?? 0} times`,
+      );
+    }
+  }
+  for (const node of nodes) {
+    for (const run of [...node.runs.values()].flatMap((runs): RunEntry[] => [...runs.values()])) {
+      checks.fail(`in the end the journal of ${node.name} still speaks of ${stories.nameOf(run.claim)}`);
+    }
+  }
+}

@@ -1,0 +1,27 @@
+// An entry of a queue as the in-memory store keeps it, and who is told of what becomes of it.
+import type { ClaimRecord } from "../../../src/locks/claim.js";
+import type { Ending } from "../../../src/locks/coordinator.js";
+
+/** An entry of a queue. `record` is `null` for garbage. */
+export interface StoredEntry {
+  readonly lock: string;
+  readonly ref: string;
+  readonly id: string;
+  /** The session that an ephemeral entry belongs to; `null` for a durable one. */
+  session: string | null;
+  record: ClaimRecord | null;
+  /** The transaction that wrote it last: never the same twice, so that an unchanged revision is an unchanged entry. */
+  revision: number;
+  since: number;
+  fencingToken: number | null;
+}
+
+/** Who is told of each transaction, after it, with the name of the client that asked for it. */
+export interface StoreObserver {
+  joined(entries: readonly StoredEntry[], by: string): void;
+  settled(entries: readonly StoredEntry[], by: string): void;
+  adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void;
+  updated(entries: readonly StoredEntry[], by: string): void;
+  /** @param ending `null` for an ephemeral entry that was withdrawn or has ended with its session */
+  left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void;
+}

@@ -1,0 +1,117 @@
+// What the simulation knows of each claim and of who is who: more than any process does. What must be true of it is
+// checks.ts's. It has the rule in words of its own, not src/locks/rule.ts's, which is among what is put to the test.
+import type { ProcessIdentity } from "../../src/locks/claim.js";
+import type { StoredEntry } from "./memory/entry.js";
+import type { World } from "./world.js";
+
+/** What is known of one claim, in all its locks. */
+export interface Story {
+  readonly name: string;
+  readonly locks: readonly string[];
+  readonly key: string | null;
+  readonly slots: number;
+  /** Its places, as they are stored. */
+  readonly entries: Map<string, StoredEntry>;
+  isDurable: boolean;
+  /** Its action has succeeded, and its process knew. */
+  hasSucceeded: boolean;
+  /** What was adopted, as it was before. */
+  adopted: StoredEntry | null;
+}
+
+export class Stories {
+  readonly #world: World;
+  readonly #stories = new Map<string, Story>();
+  /** Per place, the transaction since which its claim has been held. */
+  readonly #heldSince = new Map<string, number>();
+  readonly #forced = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A claim's short name, for people. */
+  nameOf(claim: string): string {
+    let story = this.#stories.get(claim);
+    if (story === undefined) {
+      story = {
+        name: `c${this.#stories.size + 1}`,
+        locks: [],
+        key: null,
+        slots: 1,
+        entries: new Map(),
+        isDurable: false,
+        hasSucceeded: false,
+        adopted: null,
+      };
+      this.#stories.set(claim, story);
+    }
+    return story.name;
+  }
+
+  of(claim: string): Story | undefined {
+    return this.#stories.get(claim);
+  }
+
+  ofEntries([entry]: readonly StoredEntry[]): Story {
+    return this.#stories.get((entry as StoredEntry).id) as Story;
+  }
+
+  begin(entries: readonly StoredEntry[]): void {
+    const [{ id, record }] = entries as [StoredEntry];
+    const name = this.nameOf(id);
+    const places = new Map(entries.map((entry) => [entry.lock, entry]));
+    const { key, slots } = record ?? { key: null, slots: 1 };
+    this.#stories.set(id, {
+      name,
+      locks: [...places.keys()],
+      key,
+      slots,
+      entries: places,
+      isDurable: false,
+      hasSucceeded: false,
+      adopted: null,
+    });
+    this.noteHeld(entries);
+  }
+
+  /** A fault has ended this session before its time: no promise is made of what depends on it. */
+  force(session: string): void {
+    this.#forced.add(session);
+  }
+
+  isForced(session: string | null): boolean {
+    return session !== null && this.#forced.has(session);
+  }
+
+  /** The rule, as DESIGN.md says it. */
+  isHeld(entry: StoredEntry): boolean {
+    const queue = this.#world.store.stored(entry.lock);
+    const position = queue.findIndex(({ ref }) => ref === entry.ref);
+    const upTo = queue.slice(0, position + 1).map(({ record }) => record ?? { key: null, slots: 1 });
+    return upTo.every(({ key }) => key === (entry.record?.key ?? null)) && upTo.every(({ slots }) => position < slots);
+  }
+
+  noteHeld(entries: readonly StoredEntry[]): void {
+    for (const entry of entries) {
+      if (!this.#heldSince.has(entry.ref) && this.isHeld(entry)) this.#heldSince.set(entry.ref, this.#world.store.transactions);
+    }
+  }
+
+  /** Infinity for a place that is not held. */
+  heldSince({ ref }: StoredEntry): number {
+    return this.#heldSince.get(ref) ?? Number.POSITIVE_INFINITY;
+  }
+
+  isOwner(entry: StoredEntry, by: string): boolean {
+    const process = entry.record?.owner.process;
+    const identity = this.#world.agents.get(by)?.identity;
+    return process != null && identity !== undefined && process.pid === identity.pid && process.bootId === identity.bootId;
+  }
+
+  lives(process: ProcessIdentity | null): boolean {
+    return this.#world.nodes.some((node) =>
+      [...node.agents].some(({ identity }) => identity.pid === process?.pid && identity.bootId === process.bootId),
+    );
+  }
+}
