@@ -104,10 +104,6 @@ export class Checks implements StoreObserver {
     }
   }
 
-  #storyOf([entry]: readonly StoredEntry[]): Story {
-    return this.#stories.get((entry as StoredEntry).id) as Story;
-  }
-
   #demandRecoverable(entry: StoredEntry, by: string, does: string): void {
     const agent = this.#world.agents.get(by);
     const { owner, failure } = entry.record ?? { owner: null, failure: null };

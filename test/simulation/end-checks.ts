@@ -14,7 +14,8 @@ export function ephemeralOf(world: World, agent: Agent): readonly StoredEntry[] 
 
 /** A process has told its caller how its job has ended. */
 export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void {
-  const { store } = world;
+  const { store, checks } = world;
+  const { stories, commands } = checks;
   const { job } = agent;
   if (job.kind !== "run" && job.kind !== "resume") return;
   const done = commands.successesOf(agent);
@@ -42,12 +43,13 @@ function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
     const story = stories.of(entry.id);
     // What was adopted was left by somebody else, and stays left.
     if (entry.session !== null || story === undefined || story.adopted !== null || !stories.isOwner(entry, agent.name)) continue;
-    checks.fail(`${agent.name} says "${outcome}" and keeps ${story.name} on ${entry.lock}`);
+    world.checks.fail(`${agent.name} says "${outcome}" and keeps ${story.name} on ${entry.lock}`);
   }
 }
 
-/** After everything: nothing is left, and everything was recorded once. */
-/** @param ended how often each claim has ended on each lock, by "claim lock"
+/**
+ * After everything: nothing is left, and everything was recorded once.
+ * @param ended how often each claim has ended on each lock, by "claim lock"
  */
 export function checkEnd(world: World, ended: ReadonlyMap<string, number>): void {
   const { store, nodes, checks } = world;

@@ -13,10 +13,11 @@ import type {
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
+import type { Watch } from "./entry.js";
 import type { Link } from "./link.js";
 import type { MemorySession } from "./session.js";
 import { request, Sessions, type SessionsOptions } from "./sessions.js";
-import { type MemoryStore, SessionExpired, type Watch } from "./store.js";
+import { type MemoryStore, SessionExpired } from "./store.js";
 
 export interface MemoryOptions extends SessionsOptions {
   readonly historyKeep: number;

@@ -1,4 +1,4 @@
-// An entry of a queue as the in-memory store keeps it, and who is told of what becomes of it.
+// An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
 import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Ending } from "../../../src/locks/coordinator.js";
 
@@ -24,4 +24,11 @@ export interface StoreObserver {
   updated(entries: readonly StoredEntry[], by: string): void;
   /** @param ending `null` for an ephemeral entry that was withdrawn or has ended with its session */
   left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void;
+}
+
+/** What wakes a waiter: one of the entries `refs` has left. */
+export interface Watch {
+  readonly lock: string;
+  readonly refs: readonly string[];
+  wake(gone: readonly string[]): void;
 }

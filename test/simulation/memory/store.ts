@@ -2,15 +2,8 @@
 // transaction. It knows nothing of messages on the way; link.ts carries those, and coordinator.ts is the client.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
-import type { StoredEntry, StoreObserver } from "./entry.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-
-/** What wakes a waiter: one of the entries `refs` has left. */
-export interface Watch {
-  readonly lock: string;
-  readonly refs: readonly string[];
-  wake(gone: readonly string[]): void;
-}
+import type { StoredEntry, StoreObserver, Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
 export class SessionExpired extends Error {}
