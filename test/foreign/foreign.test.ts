@@ -191,8 +191,8 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
         const queue = await fleet.untilQueue(LOCK, 4);
         expect(queue.map((_, position) => isHeld(queue, position))).toEqual([true, true, false, false]);
         expect(queue.map(({ owner, key }) => [owner.principal, key])).toEqual([
-          ["foreign client", "curator-read"],
-          ["foreign client", "curator-read"],
+          ["foreign client", "foreign readers"],
+          ["foreign client", "foreign readers"],
           ["foreign client", null],
           ["ops@web-01", null],
         ]);
