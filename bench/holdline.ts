@@ -54,10 +54,10 @@ async function openMember(address: string, take: Take): Promise<Member> {
 
 function draftOf(lock: string): Draft {
   const owner = { node: "bench", principal: "bench", action: null, process: null };
-  return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null };
+  return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null, lease: null };
 }
 
-function recordOf({ owner, key, slots, reason, data }: Draft): ClaimRecord {
+function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
   const made = { bootId: null, ticks: null, wallMs: Date.now() };
-  return { owner, key, slots, made, expiresAt: null, reason, data, failure: null };
+  return { owner, key, slots, made, lease, expiresAt: null, reason, data, failure: null };
 }

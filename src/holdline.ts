@@ -1,16 +1,22 @@
-// The library: locks for other programs, over the same coordinators, claims and rule as the agent's.
+// The library: locks for other programs, over the same coordinators, claims and rule as the agent's. What is held for as
+// long as a piece of work takes is here; locks that outlive their process are library/'s.
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { createClock } from "./actions/clock.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import { openCoordinator } from "./coordinators/registry.js";
-import type { Claim, Condition, Owner } from "./locks/claim.js";
-import { conditionOf, isSlots } from "./locks/claim.js";
+import { createLeases } from "./library/leases.js";
+import type { Leases } from "./library/leases.js";
+import type { Dependencies } from "./library/values.js";
+import { readData, readDependencies, readSharing, readText } from "./library/values.js";
+import { viewOf } from "./library/views.js";
+import type { LockView } from "./library/views.js";
+import type { Claim, Owner } from "./locks/claim.js";
 import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
 import { HoldlineError } from "./locks/errors.js";
+import { readPresentQueue } from "./locks/holders.js";
 import { parseLockName } from "./locks/names.js";
-import { defaultSlots, isHeld } from "./locks/rule.js";
 import { link } from "./locks/signals.js";
 import { takeTurn } from "./locks/turn.js";
 import { watchClaim } from "./locks/watch.js";
@@ -26,6 +32,10 @@ export interface HoldlineOptions {
   readonly sessionTimeoutMs?: number;
   /** The longest pause between looks at a store that cannot wake a waiter (SQLite), in milliseconds; 250 by default. */
   readonly pollMs?: number;
+  /** How many records of the history are kept for each lock; 100 by default. */
+  readonly historyKeep?: number;
+  /** By host, those that depend on it: `lockHosts` locks a host along with all that it depends on. */
+  readonly dependencies?: Dependencies;
   /** Where to log; nowhere by default. A pino logger fits. */
   readonly log?: Log;
 }
@@ -55,20 +65,7 @@ export interface HeldClaim {
   readonly lost: AbortSignal;
 }
 
-/** A claim as `locks` tells of it. */
-export interface ClaimView extends Claim {
-  readonly state: "held" | "waiting";
-  readonly condition: Condition;
-}
-
-export interface LockView {
-  readonly lock: string;
-  readonly holders: readonly ClaimView[];
-  /** First come first. */
-  readonly waiting: readonly ClaimView[];
-}
-
-export interface Holdline {
+export interface Holdline extends Leases {
   /**
    * Waits for its turn, does `work` while it holds the lock, and lets go. The claim is ephemeral: it ends with this process.
    * @returns what `work` gives
@@ -93,44 +90,50 @@ const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () =>
 
 /**
  * Opens a coordinator by its URL: `sqlite:///path/to/file.db` or `zookeeper://host:2181,host:2181/root`.
- * @throws HoldlineError `configuration` for a URL that is not right
+ * @throws HoldlineError `configuration` for a URL that is not right, `usage` for an option that is not
  * @throws UnreachableError when the store does not answer within the connect timeout
  */
 export async function openHoldline(url: string, options: HoldlineOptions = {}): Promise<Holdline> {
+  const dependencies = readDependencies(options.dependencies);
+  const { pollMs = 250 } = options;
   const coordinator = await openCoordinator(url, {
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     sessionTimeoutMs: options.sessionTimeoutMs ?? 15_000,
-    historyKeep: 100,
-    pollMs: options.pollMs ?? 250,
+    historyKeep: readHistoryKeep(options.historyKeep),
+    pollMs,
     log: options.log ?? SILENT,
   });
   const processes = createProcesses();
   const node = options.node ?? hostname();
-  const owner: Owner = {
-    node,
-    principal: options.principal ?? `${userInfo().username}@${node}`,
-    action: null,
-    process: processes.self,
-  };
+  const principal = options.principal ?? `${userInfo().username}@${node}`;
+  const owner: Owner = { node, principal, action: null, process: processes.self };
+  const ownerGone = (claim: Claim) => isOwnerGone(claim, processes);
   return {
+    ...createLeases(coordinator, {
+      ...{ node, principal, pollMs, dependencies, ownerGone },
+      clock: createClock(),
+      process: processes.self,
+    }),
     // Async, so that a wrong name rejects as everything else does.
     withLock: async (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
     async locks() {
       const names = await coordinator.list();
-      const queues = await Promise.all(names.map((name) => coordinator.queue(name)));
-      return queues.flatMap((queue, index) =>
-        queue.length === 0 ? [] : [viewOf(names[index] as string, queue, (claim) => isOwnerGone(claim, processes))],
-      );
+      const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name, principal)));
+      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, ownerGone)]));
     },
     close: () => coordinator.close(),
   };
 }
 
-function draftOf(name: string, { key = null, slots, reason, data }: LockOptions, owner: Owner): Draft {
-  const lock = parseLockName(name);
-  const allowed = slots ?? defaultSlots(key);
-  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${String(slots)}`);
-  return { id: randomUUID(), locks: [lock], key, slots: allowed, owner, reason: reason ?? null, data: data ?? null };
+function readHistoryKeep(keep = 100): number {
+  if (Number.isSafeInteger(keep) && keep >= 1) return keep;
+  throw new HoldlineError("usage", `historyKeep must be a whole number from 1, not ${String(keep)}`);
+}
+
+function draftOf(name: string, options: LockOptions, owner: Owner): Draft {
+  const locks = [parseLockName(name)];
+  const [reason, data] = [readText(options.reason, "reason"), readData(options.data)];
+  return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, lease: null };
 }
 
 async function withLock<T>(
@@ -179,16 +182,4 @@ async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutM
     over.abort();
     ended.unlink();
   }
-}
-
-function viewOf(lock: string, queue: readonly Claim[], ownerGone: (claim: Claim) => boolean): LockView {
-  const views = queue.map((claim, position): ClaimView => {
-    const held = isHeld(queue, position);
-    return { ...claim, state: held ? "held" : "waiting", condition: conditionOf(claim, held, ownerGone(claim)) };
-  });
-  return {
-    lock,
-    holders: views.filter(({ state }) => state === "held"),
-    waiting: views.filter(({ state }) => state === "waiting"),
-  };
 }

@@ -1,7 +1,27 @@
 // The public library. Re-exports only.
-export type { ClaimView, HeldClaim, Holdline, HoldlineOptions, LockOptions, LockView } from "./holdline.js";
+export type { HeldClaim, Holdline, HoldlineOptions, LockOptions } from "./holdline.js";
 export { openHoldline, TimedOutError } from "./holdline.js";
-export type { Claim, Condition, Failure, Owner, ProcessIdentity } from "./locks/claim.js";
-export type { Log } from "./locks/coordinator.js";
+export type { HeldAs, HostLockType } from "./leases/hosts.js";
+export { hostLock } from "./leases/hosts.js";
+export type { HeldLease } from "./leases/lease.js";
+export type {
+  AcquireOptions,
+  AcquireOutcome,
+  CallOptions,
+  Held,
+  HistoryOptions,
+  Leases,
+  LockHostsOptions,
+  LockHostsOutcome,
+  LockStatus,
+  ReleaseOptions,
+  ReleaseOutcome,
+  RenewOptions,
+  RenewOutcome,
+} from "./library/leases.js";
+export type { Dependencies } from "./library/values.js";
+export type { ClaimView, LockView } from "./library/views.js";
+export type { Claim, Condition, Failure, Lease, LeaseType, Owner, ProcessIdentity } from "./locks/claim.js";
+export type { EndEvent, HistoryRecord, Log } from "./locks/coordinator.js";
 export type { ErrorCode } from "./locks/errors.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "./locks/errors.js";

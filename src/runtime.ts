@@ -1,5 +1,6 @@
 // The only wiring: settings to coordinator, machine and guarded runs. Whatever it opens pushes its closer, and all are
 // closed last first.
+import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
@@ -7,6 +8,7 @@ import type { Result } from "./actions/result.js";
 import type { Agent, Context, OpenContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
 import { loadSettings } from "./config/load.js";
+import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
 import { surroundingsHere } from "./config/surroundings.js";
@@ -27,21 +29,37 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   closers.push(() => reporter.close());
   const { log, progress } = reporter;
   const processes = createProcesses();
-  let opening: Promise<Coordinator> | null = null;
-  const coordinator = (): Promise<Coordinator> => {
-    opening ??= openFor(settings, log).then((opened) => {
-      closers.push(() => opened.close());
-      return opened;
-    });
+  const opened = new Map<string, Promise<Coordinator>>();
+  const open = (url: string): Promise<Coordinator> => {
+    const opening =
+      opened.get(url) ??
+      openFor(url, settings, log).then((coordinator) => {
+        closers.push(() => coordinator.close());
+        return coordinator;
+      });
+    opened.set(url, opening);
     return opening;
   };
+  const coordinator = (lock: string): Promise<Coordinator> => open(settingsOfLock(settings, lock).coordinator);
   const context: Context = {
     settings,
     coordinator,
+    coordinators: () => Promise.all(coordinatorsInForce(settings).map(open)),
+    leases: async (lock) => ({
+      coordinator: await coordinator(lock),
+      node: settings.node,
+      clock: createClock(),
+      progress,
+      process: processes.self,
+      sleepTimeMs: settings.acquire.sleepTimeMs,
+      ownerGone: (claim) => isOwnerGone(claim, processes),
+      signal: stop.signal,
+    }),
     log,
     progress,
     io: reporter.io,
     json: flags.json,
+    verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
     agent: () => openAgent(flags.json),
@@ -54,8 +72,8 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   };
 };
 
-function openFor(settings: Settings, log: Log): Promise<Coordinator> {
-  return openCoordinator(settings.coordinator, {
+function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
+  return openCoordinator(url, {
     connectTimeoutMs: settings.connectTimeoutMs,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     historyKeep: settings.history.keep,
@@ -75,7 +93,7 @@ async function openAgent(json: boolean): Promise<Agent> {
     const { settings, log, progress, stop } = context;
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
     const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
-    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: () => context.coordinator() };
+    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: (lock) => context.coordinator(lock) };
   };
   return {
     async runActions(context, names) {

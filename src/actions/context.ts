@@ -12,6 +12,9 @@ export interface GuardContext {
   readonly progress: Progress;
   readonly log: Log;
   readonly stop: StopRequests;
-  /** @throws UnreachableError within the connect timeout */
-  readonly coordinator: () => Promise<Coordinator>;
+  /**
+   * The store of a lock's queue.
+   * @throws UnreachableError within the connect timeout
+   */
+  readonly coordinator: (lock: string) => Promise<Coordinator>;
 }

@@ -47,10 +47,10 @@ export function execute(spec: ExecSpec, context: GuardContext): Promise<ExecEnd>
 async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
   const { machine, progress, stop, node, principal } = context;
   const { clock, processes } = machine;
-  const coordinator = await context.coordinator();
   const { lock, key, slots, data } = spec;
+  const coordinator = await context.coordinator(lock);
   const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self };
-  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data };
+  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, lease: null };
   const startedAt = clock.now();
   const line = await waitInLine(coordinator, draft, {
     clock,
@@ -58,6 +58,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     acquire: spec.acquire,
     ownerGone: (claim) => isOwnerGone(claim, processes),
     isLeftover: () => false,
+    by: principal,
     stop: stop.signal,
   });
   if (line.outcome === "taken-out") return { outcome: "timed-out", message: line.message };

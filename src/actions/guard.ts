@@ -65,7 +65,7 @@ class GuardedRun {
 
   async run(when: "anyway" | "if-left"): Promise<Result | null> {
     try {
-      return await this.#guarded(await this.#context.coordinator(), when);
+      return await this.#guarded(await this.#context.coordinator(this.#action.lock), when);
     } catch (error) {
       // From the moment at which the action begins, a store that does not answer is dealt with where it happens.
       if (error instanceof UnreachableError) return this.#notRun("unreachable", messageOf(error), when);
@@ -125,7 +125,7 @@ class GuardedRun {
   /** A draft has a new id each time: what a lost session left in the queue is not taken for it. */
   #draft(): Draft {
     const { lock, key, slots, data } = this.#action;
-    return { id: randomUUID(), locks: [lock], key, slots, owner: this.#owner, reason: null, data };
+    return { id: randomUUID(), locks: [lock], key, slots, owner: this.#owner, reason: null, data, lease: null };
   }
 
   async #wait(coordinator: Coordinator, draft: Draft): Promise<LineOutcome> {
@@ -139,6 +139,7 @@ class GuardedRun {
       acquire: { ...acquire, timeoutMs: leftMs },
       ownerGone: (claim) => isOwnerGone(claim, processes),
       isLeftover: (claim) => isLeftover(claim, node, name, processes),
+      by: this.#context.principal,
       stop: stop.signal,
     });
     this.#waitedMs = clock.now() - this.#startedAt;
@@ -151,7 +152,13 @@ class GuardedRun {
     draft: Draft,
     line: Extract<LineOutcome, { outcome: "granted" }>,
   ): Promise<Result | null> {
-    const record: ClaimRecord = { ...withoutLocks(draft), made: this.#machine.processes.moment(), expiresAt: null, failure: null };
+    const record: ClaimRecord = {
+      ...withoutLocks(draft),
+      made: this.#machine.processes.moment(),
+      lease: null,
+      expiresAt: null,
+      failure: null,
+    };
     let settled;
     try {
       settled = await coordinator.settle(draft, line.joined, record);

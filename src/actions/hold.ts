@@ -1,5 +1,6 @@
 // A durable claim in this process's hand, and the two ways in which it is let go of: released, or marked as failed and
 // kept. Both are tried until the release timeout, and neither ever touches a claim that has become someone else's.
+import { isSameProcess } from "../locks/claim.js";
 import type { ClaimRecord, Failure } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { messageOf, UnreachableError } from "../locks/errors.js";
@@ -98,9 +99,7 @@ export class Hold {
   async #takeUpChange(): Promise<string | null> {
     const claim = (await this.#options.coordinator.queue(this.lock)).find(({ id }) => id === this.id);
     if (claim === undefined) return this.#whyGone();
-    const own = this.#record.owner.process;
-    const now = claim.owner.process;
-    if (own === null || now === null || now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId) {
+    if (!isSameProcess(this.#record.owner.process, claim.owner.process)) {
       return `the claim was taken over by ${claim.owner.principal} on ${claim.owner.node}`;
     }
     this.#settled = { ...this.#settled, entries: [claim] };

@@ -2,20 +2,16 @@
 // The queueing itself is locks/turn.ts's; what to do about claims of one's own that are found there is recovery.ts's.
 import type { Claim } from "../locks/claim.js";
 import { conditionOf } from "../locks/claim.js";
-import type { Coordinator, Draft, Standing } from "../locks/coordinator.js";
+import type { Coordinator, Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
-import { isHeld } from "../locks/rule.js";
+import { endExpired, readHolders } from "../locks/holders.js";
 import { link } from "../locks/signals.js";
 import type { Turn } from "../locks/turn.js";
 import { takeTurn } from "../locks/turn.js";
 import type { AcquireSettings } from "./action.js";
 import type { Clock } from "./machine.js";
 import type { Behind, Progress } from "./progress.js";
-
-// A look reads this many claims from the front of the queue: the holders that people want to hear of, and among them any
-// that this node left behind, which is held and so stands in front.
-const CLAIMS_IN_A_LOOK = 8;
 
 // Far back in a long line looks are rarer, a sleep_time for each claim ahead, so that a fleet's looks add up to little;
 // but never rarer than this, so that what a person is shown is not long out of date.
@@ -36,6 +32,8 @@ export interface LineOptions {
   readonly ownerGone: (claim: Claim) => boolean;
   /** Is it a claim that must be dealt with before this one may wait on? */
   readonly isLeftover: (claim: Claim) => boolean;
+  /** The principal who waits: who has ended the expired leases that are met. */
+  readonly by: string;
   /** The user's wish to end: rejects the wait with its reason. */
   readonly stop: AbortSignal;
 }
@@ -49,6 +47,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   let ahead = 0;
   let behind: Behind | null = null;
   let leftover = false;
+  const isToWait = acquire.timeoutMs !== 0;
   if (acquire.timeoutMs !== null && acquire.timeoutMs > 0) {
     clock.sleep(acquire.timeoutMs, over.signal).then(
       () => late.abort(TOO_LATE),
@@ -59,21 +58,25 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
     const turn = await takeTurn(coordinator, draft, {
       signal: ended.signal,
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
-      pause: (claimsAhead, signal) => clock.sleep(Math.min(acquire.sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS), signal),
-      look: async (standings) => {
-        const [{ lock, ahead: places }] = standings.filter((standing) => standing.ahead.length > 0) as [Standing];
+      pause: (claimsAhead, signal) =>
+        clock.sleep(isToWait ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),
+      look: async ({ lock, ahead: places }) => {
         ahead = places.length;
+        let mayBeFree = false;
         try {
-          const claims = await coordinator.queue(lock, ended.signal, CLAIMS_IN_A_LOOK);
-          leftover = claims.some((claim, position) => isHeld(claims, position) && options.isLeftover(claim));
-          behind = await describeHead(coordinator, claims, draft.id, options.ownerGone, ended.signal);
+          const holders = await readHolders(coordinator, lock, ended.signal);
+          const others = holders.filter(({ id }) => id !== draft.id);
+          // Where nobody is in the way any more, the next look at the line says so.
+          mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
+          leftover = others.some((claim) => options.isLeftover(claim));
+          behind = mayBeFree ? null : await describeHead(coordinator, others, options.ownerGone, ended.signal);
         } catch (error) {
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
           behind = null;
         }
-        progress.waiting(lock, ahead, behind);
-        return leftover || acquire.timeoutMs === 0 ? "leave" : "stay";
+        if (isToWait) progress.waiting(lock, ahead, behind);
+        return leftover || (!isToWait && !mayBeFree) ? "leave" : "stay";
       },
     });
     if (turn.outcome === "granted") return turn;
@@ -88,18 +91,20 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   }
 }
 
+function pauseOf(sleepTimeMs: number, claimsAhead: number): number {
+  return Math.min(sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS);
+}
+
 // Told from every other error by being itself.
 const TOO_LATE = new Error("the time to wait is over");
 
 async function describeHead(
   coordinator: Coordinator,
-  claims: readonly Claim[],
-  own: string,
+  held: readonly Claim[],
   ownerGone: (claim: Claim) => boolean,
   signal: AbortSignal,
 ): Promise<Behind | null> {
   // A failed one says most about why nothing moves; then whoever is first.
-  const held = claims.filter((claim, position) => claim.id !== own && isHeld(claims, position));
   const head = held.find((claim) => claim.failure !== null) ?? held[0];
   if (head === undefined) return null;
   const now = await coordinator.now(signal);

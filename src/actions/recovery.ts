@@ -2,22 +2,10 @@
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
 import type { Claim, ClaimRecord, Owner } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
-import { isHeld } from "../locks/rule.js";
+import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
 import type { Journal, Processes } from "./machine.js";
 import { hasRestarted } from "./processes.js";
-
-// Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
-const FIRST_PIECE = 8;
-
-/** The held claims of a lock. */
-export async function readHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
-  for (let piece = FIRST_PIECE; ; piece *= 2) {
-    const claims = await coordinator.queue(lock, signal, piece);
-    const holders = claims.filter((_, position) => isHeld(claims, position));
-    if (holders.length < piece) return holders;
-  }
-}
 
 /**
  * Is the process that made a durable claim gone? It is when this node can see that it is; and where it cannot see,
@@ -35,7 +23,7 @@ export function isOwnerGone(claim: Claim, processes: Processes): boolean {
  */
 export function isLeftover(claim: Claim, node: string, action: string, processes: Processes): boolean {
   const { owner } = claim;
-  if (!claim.durable || claim.expiresAt !== null || owner.node !== node || owner.action !== action) return false;
+  if (!claim.durable || claim.lease !== null || owner.node !== node || owner.action !== action) return false;
   return claim.failure !== null || isOwnerGone(claim, processes);
 }
 
@@ -81,7 +69,7 @@ export async function adoptLeftover(
   machine: { readonly processes: Processes; readonly journal: Journal },
 ): Promise<Adopted | null> {
   const { processes, journal } = machine;
-  const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, expiresAt: null, failure: null };
+  const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);

@@ -4,14 +4,19 @@ import type { Progress } from "../actions/progress.js";
 import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
 import type { Settings } from "../config/settings.js";
+import type { LeaseContext } from "../leases/lease.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator, Log } from "../locks/coordinator.js";
 import type { Io } from "./io.js";
 
 export interface Context {
   readonly settings: Settings;
-  /** Opened with the first call; the runtime closes it. */
-  coordinator(): Promise<Coordinator>;
+  /** The store of a lock's queue, opened with the first call for any of its locks; the runtime closes it. */
+  coordinator(lock: string): Promise<Coordinator>;
+  /** All stores that the configuration names, for what may be in any of them; the general one first. */
+  coordinators(): Promise<readonly Coordinator[]>;
+  /** What hand-made locks need beside a store; loaded with the first call. */
+  leases(lock: string): Promise<LeaseContext>;
   /** What runs actions; loaded with the first call. */
   agent(): Promise<Agent>;
   readonly log: Log;
@@ -19,6 +24,8 @@ export interface Context {
   readonly io: Io;
   /** One JSON document on standard output, and nothing else there. */
   readonly json: boolean;
+  /** People asked for more: exact times, for instance. */
+  readonly verbose: boolean;
   /** SIGINT and SIGTERM. Its signal ends every wait. */
   readonly stop: StopRequests;
   /** Is the claim's process known to be gone, by the store or by what this node can see for itself? */

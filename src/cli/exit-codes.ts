@@ -5,6 +5,7 @@ import { InterruptedError } from "../actions/stop.js";
 import type { Outcome, Result } from "../actions/result.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { ErrorCode } from "../locks/errors.js";
+import type { Acquired, Released, Renewed } from "../leases/lease.js";
 
 /** What an exit code tells scripts and timers. */
 export const EXIT_CODES = {
@@ -78,3 +79,25 @@ export function exitCodeOfSignal(signal: string): number {
 
 /** What was asked for is not there: no claim on the lock, nothing to clear. */
 export const EXIT_NOTHING_THERE = OF_ERROR["nothing-there"];
+
+const OF_ACQUIRED: { readonly [O in Acquired["outcome"]]: ExitCode } = { acquired: 0, held: 2 };
+
+/** The exit code after asking for a lease. */
+export function exitCodeOfAcquired({ outcome }: Pick<Acquired, "outcome">): ExitCode {
+  return OF_ACQUIRED[outcome];
+}
+
+const OF_RENEWED: { readonly [O in Renewed["outcome"]]: ExitCode } = { renewed: 0, expired: 3 };
+
+/** The exit code after renewing a lease. */
+export function exitCodeOfRenewed({ outcome }: Pick<Renewed, "outcome">): ExitCode {
+  return OF_RENEWED[outcome];
+}
+
+// Whoever wants a lease to be gone has what they want either way.
+const OF_RELEASED: { readonly [O in Released]: ExitCode } = { released: 0, gone: 0 };
+
+/** The exit code after ending a lease. */
+export function exitCodeOfReleased(released: Released): ExitCode {
+  return OF_RELEASED[released];
+}

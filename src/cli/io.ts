@@ -5,6 +5,10 @@ export interface Sink {
   readonly isTerminal: boolean;
   /** The terminal's width in columns; 80 where there is none. */
   readonly columns: number;
+  /** The terminal's height in rows; 24 where there is none. */
+  readonly rows: number;
+  /** Nobody reads any more what is written. */
+  readonly isClosed: boolean;
   write(text: string): void;
 }
 
@@ -41,10 +45,15 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
   return {
     // Undefined where it is no terminal, whatever its type says.
     isTerminal: (stream.isTTY as boolean | undefined) === true,
+    // Some pseudo-terminals say 0.
     get columns() {
-      const { columns } = stream as { readonly columns?: number };
-      // Some pseudo-terminals say 0.
-      return columns === undefined || columns < 1 ? 80 : columns;
+      return (stream as { readonly columns?: number }).columns || 80;
+    },
+    get rows() {
+      return (stream as { readonly rows?: number }).rows || 24;
+    },
+    get isClosed() {
+      return readerGone;
     },
     write(text) {
       if (!readerGone && text !== "") stream.write(text);

@@ -2,7 +2,7 @@
 import { Command as Parser, CommanderError } from "commander";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { VERSION } from "../version.js";
-import type { CommandEntry, CommandOption } from "./registry.js";
+import type { CommandEntry, CommandOption } from "./entry.js";
 import { COMMANDS, GLOBAL_OPTIONS, usageOf } from "./registry.js";
 import type { GlobalFlags, Invocation, OpenContext } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
@@ -149,10 +149,15 @@ function configure(parser: Parser, io: Io): Parser {
 }
 
 function addOptions(parser: Parser, options: readonly CommandOption[]): void {
-  for (const { form, doc, required } of options) {
-    if (required === true) parser.requiredOption(form, doc);
+  for (const { form, doc, required, repeatable } of options) {
+    if (repeatable === true) parser.option(form, doc, collect);
+    else if (required === true) parser.requiredOption(form, doc);
     else parser.option(form, doc);
   }
+}
+
+function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), value];
 }
 
 function flagsOf(options: Readonly<Record<string, unknown>>): GlobalFlags {

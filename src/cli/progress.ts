@@ -154,6 +154,12 @@ function wiping(sink: Sink, live: LiveLine): Sink {
     get columns() {
       return sink.columns;
     },
+    get rows() {
+      return sink.rows;
+    },
+    get isClosed() {
+      return sink.isClosed;
+    },
     write(text) {
       live.wipe();
       sink.write(text);
@@ -163,7 +169,8 @@ function wiping(sink: Sink, live: LiveLine): Sink {
 
 /** A stream whose lines of the log may still be on their way. */
 function inOrder(sink: Sink, json: JsonLog): Sink {
-  return { isTerminal: sink.isTerminal, columns: sink.columns, write: (text) => json.write(text) };
+  const { isTerminal, columns, rows } = sink;
+  return { isTerminal, columns, rows, isClosed: false, write: (text) => json.write(text) };
 }
 
 function createTextLog(io: Io, live: LiveLine, says: (level: Level) => boolean): Log {

@@ -1,16 +1,92 @@
-// Reading many queues at once: a store that is asked one by one answers a fleet's worth of locks only slowly.
+// Reading the queues of many locks at once, out of all the stores that the configuration names: a store that is asked one
+// by one answers a fleet's worth of locks only slowly. Leases whose time is over are ended on the way.
+import { coordinatorsInForce, settingsOfLock } from "../config/locks.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import { endExpired, isOver } from "../locks/holders.js";
+import { stateOf } from "./claims.js";
+import type { Context } from "./context.js";
+import type { SeenLock } from "./listing.js";
 
 // As many questions as a store's connection carries well without being flooded.
 const AT_ONCE = 32;
 
-/** The queues of `locks`, in their order. */
-export async function readQueues(
+/** A store that the configuration names, and whether it is the one for a lock. */
+export interface Store {
+  readonly coordinator: Coordinator;
+  /** Nobody with this configuration looks for a lock's queue, or its history, anywhere else. */
+  readonly isFor: (lock: string) => boolean;
+}
+
+/** All stores, or the one of `only`. */
+export async function storesFor(context: Context, only: string | null): Promise<readonly Store[]> {
+  if (only !== null) return [{ coordinator: await context.coordinator(only), isFor: () => true }];
+  const { settings } = context;
+  const urls = coordinatorsInForce(settings);
+  const coordinators = await context.coordinators();
+  return coordinators.map((coordinator, index) => ({
+    coordinator,
+    isFor: (lock) => urls.length === 1 || settingsOfLock(settings, lock).coordinator === urls[index],
+  }));
+}
+
+/** The locks that somebody claims, sorted, of all stores; only one when it is named. */
+export async function readLocks(context: Context, only: string | null, signal: AbortSignal): Promise<readonly SeenLock[]> {
+  const stores = await storesFor(context, only);
+  const seen = await Promise.all(stores.map((store) => readStore(context, store, only, signal)));
+  return seen.flat().sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
+}
+
+async function readStore(
+  context: Context,
+  { coordinator, isFor }: Store,
+  only: string | null,
+  signal: AbortSignal,
+): Promise<readonly SeenLock[]> {
+  const locks = only === null ? (await coordinator.list(signal)).filter(isFor) : [only];
+  const queues = await readPresentQueues(coordinator, locks, context.settings.principal, signal);
+  const now = await coordinator.now(signal);
+  return (
+    locks
+      .map((lock, index) => {
+        const { claims } = stateOf(lock, queues[index] ?? [], (claim) => context.ownerGone(claim));
+        // One may have run out since, or may not be ours to end: it counts no more all the same.
+        return { lock, now, claims: claims.filter(({ claim }) => !isOver(claim, now)) };
+      })
+      // A queue may have emptied since the names were read.
+      .filter(({ claims }) => claims.length > 0)
+  );
+}
+
+/** The queues of `locks`, in their order, after the leases whose time is over have been ended. */
+export async function readPresentQueues(
   coordinator: Coordinator,
   locks: readonly string[],
+  by: string,
   signal: AbortSignal,
 ): Promise<(readonly Claim[])[]> {
+  const queues = await readQueues(coordinator, locks, signal);
+  for (;;) {
+    const timed = locks.flatMap((_, index) => (queues[index]?.some(({ expiresAt }) => expiresAt !== null) ? [index] : []));
+    const leases = timed.flatMap((index) => queues[index] ?? []);
+    try {
+      if ((await endExpired(coordinator, leases, by, signal)) === 0) return queues;
+    } catch (error) {
+      // Whoever may only read can look all the same.
+      if (error instanceof HoldlineError && error.code === "not-allowed") return queues;
+      throw error;
+    }
+    const read = await readQueues(
+      coordinator,
+      timed.map((index) => locks[index] as string),
+      signal,
+    );
+    for (const [at, index] of timed.entries()) queues[index] = read[at] ?? [];
+  }
+}
+
+async function readQueues(coordinator: Coordinator, locks: readonly string[], signal: AbortSignal): Promise<(readonly Claim[])[]> {
   const queues: (readonly Claim[])[] = [];
   for (let start = 0; start < locks.length; start += AT_ONCE) {
     queues.push(...(await Promise.all(locks.slice(start, start + AT_ONCE).map((lock) => coordinator.queue(lock, signal)))));

@@ -47,6 +47,42 @@ export function truncate(text: string, columns: number): string {
   return columns < 1 ? "" : `${kept}…`;
 }
 
+/**
+ * A sanitized text in lines of at most `columns`, broken between words; a word that is longer than a line is broken where
+ * the line ends. Nothing is left out but the blanks at which it was broken.
+ */
+export function wrap(text: string, columns: number): string[] {
+  const width = Math.max(1, columns);
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && widthOf(line) + 1 + widthOf(word) > width) {
+      lines.push(line);
+      line = "";
+    }
+    let rest = line === "" ? word : `${line} ${word}`;
+    while (widthOf(rest) > width) {
+      const head = headOf(rest, width);
+      lines.push(head);
+      rest = rest.slice(head.length);
+    }
+    line = rest;
+  }
+  return line === "" && lines.length > 0 ? lines : [...lines, line];
+}
+
+/** As much of a text as fits, but at least one character. */
+function headOf(text: string, columns: number): string {
+  let head = "";
+  let width = 0;
+  for (const character of charactersOf(text)) {
+    width += widthOfCharacter(character);
+    if (width > columns && head !== "") break;
+    head += character;
+  }
+  return head;
+}
+
 function* charactersOf(text: string): Iterable<string> {
   for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)) yield segment;
 }
@@ -59,9 +95,19 @@ function widthOfCharacter(character: string): number {
 /** A cell of a table: its text, and how that is decorated once it has been measured. */
 export type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
 
+/** A cell's text without its decoration, fit for a terminal. */
+export function textOf(cell: Cell): string {
+  return sanitize(typeof cell === "string" ? cell : cell.text);
+}
+
+/** A part of a cell, or all of it, decorated as the cell is. */
+export function shownAs(cell: Cell, text: string): string {
+  return typeof cell === "object" && text !== "" ? cell.paint(text) : text;
+}
+
 /** Rows as lines with their columns lined up, two blanks apart. All text is sanitized here. */
 export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
-  const texts = rows.map((row) => row.map((cell) => sanitize(typeof cell === "string" ? cell : cell.text)));
+  const texts = rows.map((row) => row.map(textOf));
   const widths: number[] = [];
   for (const row of texts) {
     // The last cell of a row pushes nothing to the side, however long it is.
@@ -70,8 +116,7 @@ export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
   return texts.map((row, index) =>
     row
       .map((text, column) => {
-        const cell = rows[index]?.[column];
-        const shown = typeof cell === "object" ? cell.paint(text) : text;
+        const shown = shownAs(rows[index]?.[column] ?? "", text);
         const isLast = row.slice(column + 1).every((later) => later === "");
         return isLast ? shown : shown + " ".repeat((widths[column] ?? 0) - widthOf(text));
       })
@@ -83,6 +128,14 @@ export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
 /** "12 min ago"; a moment that has not come yet, because two clocks differ, is "just now". */
 export function ago(at: number, now: number): string {
   return now - at < 1_000 ? "just now" : `${formatDuration(now - at)} ago`;
+}
+
+/** "09:30 UTC, 12 min left", with the day where that is another one. */
+export function until(at: number, now: number): string {
+  const moment = isoTime(at);
+  const isToday = moment.slice(0, 10) === isoTime(now).slice(0, 10);
+  const shown = isToday ? moment.slice(11, 16) : `${moment.slice(0, 10)} ${moment.slice(11, 16)}`;
+  return `${shown} UTC, ${formatDuration(Math.max(0, at - now))} left`;
 }
 
 /** ISO 8601 in UTC. A time that no calendar has is shown as the first one. */

@@ -1,6 +1,7 @@
-// The `actions` and `locks` of a configuration: from anything at all to settings, or to problems that say what is wrong
+// The `actions` of a configuration: from anything at all to settings, or to problems that say what is wrong
 // with each key. Reads no file and asks nothing of the machine.
 import type { ProcessPattern } from "../actions/machine.js";
+import { LARGEST_DATA_BYTES } from "../locks/claim.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
   readBoolean,
@@ -17,9 +18,9 @@ import {
 } from "./field.js";
 import type { Field } from "./field.js";
 import { readArgv, readEnvironment } from "./command.js";
-import type { AcquireSettings, ActionSettings, LockSettings, VerifySettings } from "./settings.js";
+import type { AcquireSettings, ActionSettings, VerifySettings } from "./settings.js";
 
-/** One key of an action, a check, a process or a lock, for documents; the table that they are tested against. */
+/** One key of an action or a lock, for documents; the table that they are tested against. */
 export interface KeyDoc {
   readonly key: string;
   readonly default: string;
@@ -55,12 +56,6 @@ export const ACTION_KEYS: readonly KeyDoc[] = [
   { key: "data", default: "none", doc: "shown with the claim; any YAML" },
 ];
 
-/** The keys of a lock's defaults. */
-export const LOCK_KEYS: readonly KeyDoc[] = [
-  { key: "ttl", default: "none", doc: "how long a lease on it lasts" },
-  { key: "principal", default: "the general one", doc: "in whose name it is leased" },
-];
-
 const DEFAULT_KILL_AFTER_MS = 10_000;
 const DEFAULT_VERIFY_INTERVAL_MS = 1_000;
 const DEFAULT_VERIFY_TIMEOUT_MS = 30_000;
@@ -83,19 +78,6 @@ export function parseActions(field: Field | undefined, context: ActionContext): 
     if (action !== undefined) actions.push(action);
   }
   return actions;
-}
-
-/** Reads `locks:`. */
-export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSettings> {
-  const locks = new Map<string, LockSettings>();
-  for (const [name, child] of (field && readMap(field)) ?? []) {
-    const keys = readLockName({ ...child, value: name }) === undefined ? undefined : readKnownMap(child, topKeys(LOCK_KEYS));
-    if (keys === undefined) continue;
-    const ttlMs = readIfThere(keys.get("ttl"), (ttl) => readDurationMs(ttl, { most: Number.MAX_SAFE_INTEGER }), null);
-    const principal = readIfThere(keys.get("principal"), readLabel, null);
-    if (ttlMs !== undefined && principal !== undefined) locks.set(name, { ttlMs, principal });
-  }
-  return locks;
 }
 
 function parseAction(field: Field, name: string, context: ActionContext): ActionSettings | undefined {
@@ -181,9 +163,6 @@ function readDirectory(field: Field, context: ActionContext): string | undefined
   if (path === "") return field.refuse("must not be empty");
   return path === undefined ? undefined : context.directory(path);
 }
-
-// A claim's data is written with each of its records and read by whoever looks at the queue.
-const LARGEST_DATA_BYTES = 65_536;
 
 /** Any YAML that JSON can carry, as plain values. */
 export function readData(field: Field): unknown {

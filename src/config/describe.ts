@@ -28,9 +28,11 @@ export function describeSettings(settings: Settings): { readonly [key: string]: 
         {
           ...(lock.ttlMs === null ? {} : { ttl: exactDuration(lock.ttlMs) }),
           ...(lock.principal === null ? {} : { principal: lock.principal }),
+          ...(lock.coordinator === null ? {} : { coordinator: redactUrl(lock.coordinator) }),
         },
       ]),
     ),
+    ...(settings.dependencies.size === 0 ? {} : { dependencies: Object.fromEntries(settings.dependencies) }),
   };
 }
 

@@ -1,9 +1,8 @@
 // Finding and reading the configuration file. One that is named must be there; one that is merely looked for may be
 // missing, but when it is there it must be readable: a node that cannot read its configuration must not run without it.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { resolve } from "node:path";
 import { HoldlineError, messageOf } from "../locks/errors.js";
-import { expandHome } from "./paths.js";
+import { absolutePath } from "./paths.js";
 import { searchPath } from "./surroundings.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -19,9 +18,10 @@ export interface ConfigText {
  */
 export function findConfig(named: string | null, surroundings: Surroundings): ConfigText | null {
   const variable = surroundings.env["HOLDLINE_CONFIG"];
-  if (named !== null) return readNamed(named, "--config", surroundings);
+  if (named !== null) return readNamed(absoluteIn(named, "--config", surroundings), "--config");
   // Empty is how a shell unsets a variable for one command.
-  if (variable !== undefined && variable !== "") return readNamed(variable, "HOLDLINE_CONFIG", surroundings);
+  if (variable !== undefined && variable !== "")
+    return readNamed(absoluteIn(variable, "HOLDLINE_CONFIG", surroundings), "HOLDLINE_CONFIG");
   for (const path of searchPath(surroundings)) {
     const text = readConfig(path);
     if (text !== null) return { path, text };
@@ -29,9 +29,18 @@ export function findConfig(named: string | null, surroundings: Surroundings): Co
   return null;
 }
 
-function readNamed(name: string, by: string, { cwd, homedir }: Surroundings): ConfigText {
+function absoluteIn(name: string, by: string, { cwd, homedir }: Surroundings): string {
   if (name === "") throw new HoldlineError("configuration", `${by}: names no file`);
-  const path = resolve(cwd, expandHome(name, homedir));
+  return absolutePath(name, cwd, homedir);
+}
+
+/**
+ * A file that must be there, because somebody has named it.
+ * @param path an absolute path
+ * @param by who names it, for messages
+ * @throws HoldlineError `configuration`
+ */
+export function readNamed(path: string, by: string): ConfigText {
   const text = readConfig(path);
   if (text !== null) return { path, text };
   throw new HoldlineError("configuration", `${path}: there is no such file (named by ${by})`, {

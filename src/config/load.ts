@@ -1,11 +1,13 @@
 // Puts the settings together: defaults, file, environment and flags. Everything that is wrong anywhere is said at once.
 import { dirname, join } from "node:path";
-import { parseActions, parseLocks } from "./actions.js";
+import { parseActions } from "./actions.js";
 import { sqliteUrl } from "../coordinators/urls.js";
+import type { DependencyMap } from "../leases/dependencies.js";
 import { createField, readKnownMap } from "./field.js";
 import type { Field } from "./field.js";
-import { findConfig } from "./file.js";
+import { findConfig, readNamed } from "./file.js";
 import type { ConfigText } from "./file.js";
+import { parseDependencies, parseLocks } from "./locks.js";
 import { nearestTo } from "../locks/nearest.js";
 import { absolutePath } from "./paths.js";
 import { createProblems, plainOrigin } from "./problems.js";
@@ -58,6 +60,7 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     onPattern: (field, pattern) => patterns.push([field, pattern]),
   });
   const locks = parseLocks(file.locks);
+  const dependencies = await dependenciesIn(file.dependencies, fileBase, homedir, problems);
   await checkPatterns(patterns);
   problems.throwIfAny();
 
@@ -81,6 +84,7 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     history: { keep: get("history.keep") as number },
     actions,
     locks,
+    dependencies,
     origins,
   };
 }
@@ -97,9 +101,10 @@ interface FileFields {
   readonly settings: Fields;
   readonly actions: Field | undefined;
   readonly locks: Field | undefined;
+  readonly dependencies: Field | undefined;
 }
 
-const NO_FILE: FileFields = { settings: new Map(), actions: undefined, locks: undefined };
+const NO_FILE: FileFields = { settings: new Map(), actions: undefined, locks: undefined, dependencies: undefined };
 
 async function readFile({ path, text }: ConfigText, problems: Problems): Promise<FileFields> {
   const { parseYaml } = await import("./document.js");
@@ -110,7 +115,7 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     const [group, key] = setting.split(".") as [string, string | undefined];
     groups.set(group, [...(groups.get(group) ?? []), ...(key === undefined ? [] : [key])]);
   }
-  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), "actions", "locks"]);
+  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), "actions", "locks", "dependencies"]);
   const settings = new Map<SettingPath, Field>();
   for (const [group, keys] of groups) {
     const field = root?.get(group);
@@ -118,7 +123,25 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     if (keys.length === 0) settings.set(group as SettingPath, field);
     else for (const [key, child] of readKnownMap(field, keys) ?? []) settings.set(`${group}.${key}` as SettingPath, child);
   }
-  return { settings, actions: root?.get("actions"), locks: root?.get("locks") };
+  return { settings, actions: root?.get("actions"), locks: root?.get("locks"), dependencies: root?.get("dependencies") };
+}
+
+/** The map itself, or the name of a YAML or JSON file that holds it. */
+async function dependenciesIn(field: Field | undefined, base: string, homedir: string, problems: Problems): Promise<DependencyMap> {
+  if (typeof field?.value !== "string") return parseDependencies(field);
+  if (field.value === "") return (field.refuse("names no file; leave it out where no host depends on another"), new Map());
+  return readDependencies(absolutePath(field.value, base, homedir), "dependencies", problems);
+}
+
+/**
+ * A map of hosts out of a file of its own.
+ * @param by who names the file, for messages
+ */
+export async function readDependencies(path: string, by: string, problems: Problems): Promise<DependencyMap> {
+  const { text } = readNamed(path, by);
+  const { parseYaml } = await import("./document.js");
+  const { value, origin } = parseYaml(text, path, problems);
+  return parseDependencies(createField(value, [], origin, problems));
 }
 
 function environmentFields(env: Surroundings["env"], problems: Problems): Fields {

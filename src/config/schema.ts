@@ -191,7 +191,8 @@ function putAt(tree: Record<string, unknown>, path: SettingPath, value: unknown)
   else ((tree[first] ??= {}) as Record<string, unknown>)[second] = value;
 }
 
-function readCoordinator(field: Field): string | undefined {
+/** The URL of a store. */
+export function readCoordinator(field: Field): string | undefined {
   const url = readNonEmpty(field);
   if (url === undefined) return undefined;
   const problem = coordinatorUrlProblem(url);

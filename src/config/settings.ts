@@ -1,5 +1,6 @@
 // The settings in force, after the file, the environment and the flags have been put together. Plain data.
 import type { AcquireSettings, GuardedAction } from "../actions/action.js";
+import type { DependencyMap } from "../leases/dependencies.js";
 
 export type { AcquireSettings, GuardedAction as ActionSettings, VerifySettings } from "../actions/action.js";
 
@@ -7,6 +8,8 @@ export type { AcquireSettings, GuardedAction as ActionSettings, VerifySettings }
 export interface LockSettings {
   readonly ttlMs: number | null;
   readonly principal: string | null;
+  /** The URL of its store. */
+  readonly coordinator: string | null;
 }
 
 /** Who said what is in force of a setting. */
@@ -28,7 +31,10 @@ export interface Settings {
   readonly history: { readonly keep: number };
   /** In the file's order. */
   readonly actions: readonly GuardedAction[];
+  /** By name; `default` serves all others. See `settingsOfLock`. */
   readonly locks: ReadonlyMap<string, LockSettings>;
+  /** By host, those that depend on it. */
+  readonly dependencies: DependencyMap;
   /** By the setting's path in the file (`acquire.timeout`), for `check`; not there for settings that were made by hand. */
   readonly origins?: ReadonlyMap<string, SettingOrigin>;
 }

@@ -1,4 +1,5 @@
 // What a claim is: its record in a store, who owns it, and how both are read back from bytes that anyone may have written.
+import { lockNameProblem } from "./names.js";
 import type { Contender } from "./rule.js";
 
 /** A process that cannot be mistaken for a later one with the same pid. Wall time plays no part in it. */
@@ -12,13 +13,19 @@ export interface ProcessIdentity {
   readonly startTicks: number | null;
 }
 
+/** Is it the same process, and not a later one with the same pid? */
+export function isSameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {
+  if (one === null || other === null) return false;
+  return (["pid", "startTicks", "bootId", "pidNamespace"] as const).every((key) => one[key] === other[key]);
+}
+
 /** Who made a claim. */
 export interface Owner {
   readonly node: string;
   readonly principal: string;
   /** The declared action that the claim is for; `null` for leases and the library. */
   readonly action: string | null;
-  /** `null` for contenders that are not Holdline's. */
+  /** `null` for leases, which depend on none, and for contenders that are not Holdline's. */
   readonly process: ProcessIdentity | null;
 }
 
@@ -43,6 +50,21 @@ export interface BootMoment {
   readonly wallMs: number;
 }
 
+/** How a lock taken by hand is meant; what that says of sharing is in leases/hosts.ts. */
+export const LEASE_TYPES = ["lease", "generic", "host", "file"] as const;
+export type LeaseType = (typeof LEASE_TYPES)[number];
+
+/** What makes a durable claim a lease: it is a person's or a script's, and depends on no process. */
+export interface Lease {
+  readonly type: LeaseType;
+  /** On whose behalf the principal acts: a program, a ticket, a name; `null` where nobody was named. */
+  readonly caller: string | null;
+  /** Of a `file` lock, the path that it is for. */
+  readonly path: string | null;
+  /** All locks that the claim stands on, so that whoever meets one entry finds the others. */
+  readonly locks: readonly string[];
+}
+
 /** What a store keeps of a claim. Everything else in {@link Claim} is the store's own knowledge. */
 export interface ClaimRecord {
   readonly owner: Owner;
@@ -50,7 +72,9 @@ export interface ClaimRecord {
   readonly slots: number;
   /** When the durable claim was made, by the node's own running time; `null` for ephemeral ones. */
   readonly made: BootMoment | null;
-  /** For leases: milliseconds since 1970 by the coordinator's clock. */
+  /** `null` for the claim of a process. */
+  readonly lease: Lease | null;
+  /** Of a lease with a TTL: milliseconds since 1970 by the coordinator's clock. */
   readonly expiresAt: number | null;
   readonly reason: string | null;
   readonly data: unknown;
@@ -68,7 +92,10 @@ export interface Claim extends ClaimRecord, Contender {
   readonly revision: number;
   /** Outlives its session. */
   readonly durable: boolean;
-  /** Is the process that made it known to the store to be connected? Always true of an ephemeral claim. */
+  /**
+   * Is the process that made it known to the store to be connected? Always true of an ephemeral claim, which ends with
+   * its process, and of a lease, which depends on none.
+   */
   readonly alive: boolean;
   /** When it was joined, or for a durable one settled: milliseconds since 1970 by the coordinator's clock. */
   readonly since: number;
@@ -87,21 +114,25 @@ export type Condition = "running" | "stale" | "failed" | "leased" | "waiting";
 export function conditionOf(claim: Claim, held: boolean, ownerGone: boolean): Condition {
   if (claim.failure !== null) return "failed";
   if (!held) return "waiting";
-  if (claim.expiresAt !== null) return "leased";
+  if (claim.lease !== null) return "leased";
   return claim.durable && ownerGone ? "stale" : "running";
 }
+
+/** The most that a claim's data may have as JSON: it is written with each of its records, and read by whoever looks at the queue. */
+export const LARGEST_DATA_BYTES = 65_536;
 
 const RECORD_VERSION = 1;
 
 /** The record of a claim as text for a store. */
 export function encodeRecord(record: ClaimRecord): string {
-  const { owner, key, slots, made, expiresAt, reason, data, failure } = record;
+  const { owner, key, slots, made, lease, expiresAt, reason, data, failure } = record;
   return JSON.stringify({
     v: RECORD_VERSION,
     owner,
     key,
     slots: Number.isFinite(slots) ? slots : null,
     made,
+    lease,
     expiresAt,
     reason,
     data,
@@ -127,9 +158,11 @@ export function decodeRecord(text: string): ClaimRecord | null {
   if (owner === null || !isTextOrNull(key) || !isSlots(slots)) return null;
   if (!isNumberOrNull(value["expiresAt"]) || !isTextOrNull(value["reason"])) return null;
   const made = decodeMoment(value["made"]);
+  const lease = decodeLease(value["lease"]);
   const failure = decodeFailure(value["failure"]);
-  if (made === undefined || failure === undefined) return null;
-  return { owner, key, slots, made, expiresAt: value["expiresAt"], reason: value["reason"], data: value["data"] ?? null, failure };
+  if (made === undefined || lease === undefined || failure === undefined) return null;
+  const { expiresAt, reason, data } = value;
+  return { owner, key, slots, made, lease, expiresAt, reason, data: data ?? null, failure };
 }
 
 /** May `value` be a claim's slots: a whole number from 1, or no limit? */
@@ -161,6 +194,15 @@ function decodeOwner(value: unknown): Owner | null {
   const process = value["process"] === null ? null : decodeIdentity(value["process"]);
   if (value["process"] !== null && process === null) return null;
   return { node, principal, action, process };
+}
+
+function decodeLease(value: unknown): Lease | null | undefined {
+  if (value === null || value === undefined) return null;
+  if (!isObject(value)) return undefined;
+  const { type, caller, path, locks } = value;
+  if (!(LEASE_TYPES as readonly unknown[]).includes(type) || !isTextOrNull(caller) || !isTextOrNull(path)) return undefined;
+  if (!Array.isArray(locks) || !locks.every((lock) => lockNameProblem(lock) === null)) return undefined;
+  return { type: type as LeaseType, caller, path, locks };
 }
 
 function decodeFailure(value: unknown): Failure | null | undefined {

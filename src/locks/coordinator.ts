@@ -1,6 +1,6 @@
 // The seam: what Holdline asks of a store of queues, and what every store promises. The rule and all policy live above
 // it. The promises are held by the conformance suite, which each coordinator passes against its real server.
-import type { Claim, ClaimRecord, Owner } from "./claim.js";
+import type { Claim, ClaimRecord, Lease, Owner } from "./claim.js";
 import type { Contender } from "./rule.js";
 
 /** A process's liveness with a store. When it ends, so do its ephemeral claims, and a new one takes its place. */
@@ -33,6 +33,8 @@ export interface Draft {
   readonly owner: Owner;
   readonly reason: string | null;
   readonly data: unknown;
+  /** What the claim is to become, for those who see it wait; `null` for the claim of a process. */
+  readonly lease: Lease | null;
 }
 
 /** An entry of a queue as far as the rule needs it. */
@@ -85,7 +87,15 @@ export interface HistoryRecord extends Ending {
   readonly owner: Owner;
   readonly claimedAt: number;
   readonly endedAt: number;
+  /** Why the claim was made, as its owner has said. */
+  readonly description: string | null;
+  readonly lease: Lease | null;
   readonly data: unknown;
+}
+
+/** A watch over a store, until it is closed. */
+export interface StoreWatch {
+  close(): void;
 }
 
 /**
@@ -122,8 +132,9 @@ export interface Coordinator {
   departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]>;
 
   /**
-   * Makes an ephemeral claim durable at its places, in one transaction, which also creates its liveness entry.
-   * Idempotent: after a lost reply it is looked up. The liveness entry comes back by itself with a new session.
+   * Makes an ephemeral claim durable at its places, in one transaction, which also creates its liveness entry, save for a
+   * lease, which needs none. Idempotent: after a lost reply it is looked up. The liveness entry comes back by itself with
+   * a new session.
    * @throws SessionLostError when the entries went with their session, so that nothing was settled
    * @throws ClaimLostError when the entries were taken away by someone else
    */
@@ -149,15 +160,25 @@ export interface Coordinator {
 
   /**
    * A lock's queue in order, with everything that is known of each claim. Empty for a lock that nobody claims.
-   * @param first read only that many from the front; all of them by default
+   * @param first read only that many from the front, and fewer only where there are no more; all of them by default
    */
   queue(lock: string, signal?: AbortSignal, first?: number): Promise<readonly Claim[]>;
+
+  /** All entries of a claim, in whatever queues they stand, sorted by lock: for those who know nothing but its id. */
+  find(id: string, signal?: AbortSignal): Promise<readonly Claim[]>;
 
   /** The names of the locks that have claims, sorted. */
   list(signal?: AbortSignal): Promise<readonly string[]>;
 
   /** Ended durable claims, newest first, of one lock or of all (`null`). */
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]>;
+
+  /**
+   * Has `onChange` called after anything has changed that `queue`, `list` or `history` tell of, and whenever such a change
+   * may have been missed: after a lost connection, say. It may be called more often than that, never while it runs, and
+   * never again once the watch is closed. Resolves when the watch stands: what is read from then on misses nothing.
+   */
+  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch>;
 
   /** The store's clock, in milliseconds since 1970. */
   now(signal?: AbortSignal): Promise<number>;

@@ -1,22 +1,17 @@
 // Durations as people write them ("30 s", "10 min", "1 day"), in milliseconds inside.
 
+// The units' names: every prefix of one stands for it. "ms" is none, and a unit of its own.
+const UNIT_NAMES: readonly (readonly [string, number])[] = [
+  ["seconds", 1_000],
+  ["minutes", 60_000],
+  ["hours", 3_600_000],
+  ["days", 86_400_000],
+];
+
 // Every unit that a duration may be written with, in milliseconds.
 const UNITS = new Map<string, number>([
   ["ms", 1],
-  ["s", 1_000],
-  ["sec", 1_000],
-  ["second", 1_000],
-  ["seconds", 1_000],
-  ["m", 60_000],
-  ["min", 60_000],
-  ["minute", 60_000],
-  ["minutes", 60_000],
-  ["h", 3_600_000],
-  ["hour", 3_600_000],
-  ["hours", 3_600_000],
-  ["d", 86_400_000],
-  ["day", 86_400_000],
-  ["days", 86_400_000],
+  ...UNIT_NAMES.flatMap(([name, ms]) => Array.from(name, (_, index) => [name.slice(0, index + 1), ms] as const)),
 ]);
 
 /** What a valid duration looks like, for messages. */

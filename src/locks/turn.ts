@@ -24,10 +24,10 @@ export interface TurnOptions {
   /** Ends the wait. The claim is withdrawn before the rejection. */
   readonly signal: AbortSignal;
   /**
-   * Called after a join that was not granted at once, whenever the line has moved, and after every pause; `leave`
-   * withdraws the claim. What it throws ends the wait likewise.
+   * Called after a join that was not granted at once, whenever the line has moved, and after every pause, with the place
+   * that is not granted; `leave` withdraws the claim. What it throws ends the wait likewise.
    */
-  readonly look?: (standings: readonly Standing[]) => Promise<"stay" | "leave">;
+  readonly look?: (blocked: Standing) => Promise<"stay" | "leave">;
   /** Resolves when it is time for another look though nothing has moved. Without it only departures wake the waiter. */
   readonly pause?: (claimsAhead: number, signal: AbortSignal) => Promise<void>;
   /** The session ended while the claim waited: it joins anew, at the end. */
@@ -61,9 +61,9 @@ async function waitInLine(coordinator: Coordinator, draft: Draft, joined: Joined
     const obstacles = standings.map((standing) => obstaclesOf(draft, standing));
     const blocked = obstacles.findIndex((refs) => refs.length > 0);
     if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings }, fencingToken: joined.session.seen() };
-    if ((await options.look?.(standings)) === "leave") return { outcome: "left" };
-
     const standing = standings[blocked] as Standing;
+    if ((await options.look?.(standing)) === "leave") return { outcome: "left" };
+
     const gone = await departedOrPaused(coordinator, joined, standing, obstacles[blocked] as string[], options);
     // What is ahead only shrinks. When nothing is left of what was known to be ahead the claim has its turn, and the
     // store has said so; otherwise others may have left as well, and it is asked.

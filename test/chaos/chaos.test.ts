@@ -52,6 +52,8 @@ describe("the verdict", () => {
       reason: null,
       claimedAt: 0,
       endedAt: 1,
+      description: null,
+      lease: null,
       data: null,
     };
     const lines = log("start mutex a 1 10", "end mutex a 1 10");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { clear, parseClear } from "../../src/cli/commands/clear.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";
-import { claim, context, FAILURE, fakeStore, invocation, recordedIo, waitingClaim } from "./fakes.js";
+import { claim, context, FAILURE, fakeStore, invocation, NOW, recordedIo, waitingClaim } from "./fakes.js";
 import type { FakeStore } from "./fakes.js";
 
 const STALE = { alive: false } as const;
@@ -93,6 +93,21 @@ describe("clear", () => {
       code: "nothing-there",
       message: "there is no claim nobody's on restart/nginx",
     });
+  });
+
+  test("meets a lease whose time is over: there is nothing left to clear", async () => {
+    const over = claim({ lease: { type: "lease", caller: null, path: null, locks: [] }, expiresAt: NOW });
+    const queue = [over];
+    const store = fakeStore({ "restart/nginx": queue }, { leave: [() => (queue.pop(), "done")] });
+    await expect(run(store)).rejects.toMatchObject({ code: "nothing-there" });
+    expect(store.ended).toMatchObject([{ ending: { event: "expired" } }]);
+  });
+
+  test("takes another program's contender for what it is in this queue alone", async () => {
+    const foreign = claim({ ...STALE, id: "lock-0000000001", ref: "lock-0000000001" });
+    const store = fakeStore({ "restart/nginx": [foreign], other: [{ ...foreign, lock: "other" }] });
+    await run(store);
+    expect(store.ended[0]?.entries.map(({ lock }) => lock)).toEqual(["restart/nginx"]);
   });
 
   test("says that the claim ended by itself meanwhile", async () => {

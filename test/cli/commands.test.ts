@@ -3,14 +3,12 @@ import type { ExecEnd } from "../../src/actions/exec.js";
 import type { Result } from "../../src/actions/result.js";
 import { check } from "../../src/cli/commands/check.js";
 import { exec, parseExec } from "../../src/cli/commands/exec.js";
-import { history } from "../../src/cli/commands/history.js";
 import { resume } from "../../src/cli/commands/resume.js";
 import { run, selectActions } from "../../src/cli/commands/run.js";
 import type { Agent } from "../../src/cli/context.js";
 import type { ActionSettings } from "../../src/config/settings.js";
-import type { HistoryRecord } from "../../src/locks/coordinator.js";
 import { load } from "../config/loading.js";
-import { claim, context, fakeStore, invocation, NOW, recordedIo, settings } from "./fakes.js";
+import { context, invocation, recordedIo, settings } from "./fakes.js";
 
 const RESULT: Result = {
   action: "a",
@@ -144,60 +142,6 @@ describe("exec", () => {
     expect(await end({ outcome: "timed-out", message: "gave up" })).toEqual([75, "", "holdline: gave up\n"]);
     const [code, out] = await end({ outcome: "claim-lost", message: "lost" }, true);
     expect([code, JSON.parse(out as string)]).toEqual([74, { error: { code: "claim-lost", message: "lost", hint: null } }]);
-  });
-});
-
-describe("history", () => {
-  const record: HistoryRecord = {
-    lock: "l",
-    claim: "c",
-    owner: claim().owner,
-    event: "cleared",
-    by: "ann",
-    reason: "by hand",
-    claimedAt: NOW - 120_000,
-    endedAt: NOW - 60_000,
-    data: { a: 1 },
-  };
-
-  test("is a table for people", async () => {
-    const io = recordedIo();
-    expect(await history.run(context(fakeStore({}, { history: [record] }), io), invocation([]))).toBe(0);
-    expect(io.out().split("\n").slice(0, 2)).toEqual([
-      "ENDED      LOCK  EVENT    NODE    WHAT           HELD FOR  BY   REASON",
-      "1 min ago  l     cleared  web-07  restart-nginx  1 min     ann  by hand",
-    ]);
-  });
-
-  test("is JSON as in the contract", async () => {
-    const io = recordedIo();
-    await history.run(context(fakeStore({}, { history: [record] }), io, { json: true }), invocation(["l"], { limit: "5" }));
-    expect(JSON.parse(io.out())).toEqual({
-      history: [
-        {
-          lock: "l",
-          claim: "c",
-          owner: { node: "web-07", principal: "deploy@example.com", action: "restart-nginx", pid: 42 },
-          event: "cleared",
-          by: "ann",
-          reason: "by hand",
-          claimedAt: "2025-11-21T08:58:00.000Z",
-          endedAt: "2025-11-21T08:59:00.000Z",
-          data: { a: 1 },
-        },
-      ],
-    });
-  });
-
-  test("shows as many as asked for, and refuses nonsense", async () => {
-    const io = recordedIo();
-    await history.run(
-      context(fakeStore({}, { history: Array<HistoryRecord>(30).fill(record) }), io, { json: true }),
-      invocation([]),
-    );
-    expect((JSON.parse(io.out()) as { history: unknown[] }).history).toHaveLength(20);
-    await expect(history.run(context(null, recordedIo()), invocation([], { limit: "0" }))).rejects.toMatchObject({ code: "usage" });
-    await expect(history.run(context(null, recordedIo()), invocation(["../x"]))).rejects.toMatchObject({ code: "usage" });
   });
 });
 

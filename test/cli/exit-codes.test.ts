@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
 import type { Outcome, Result } from "../../src/actions/result.js";
 import { InterruptedError } from "../../src/actions/stop.js";
-import { EXIT_CODES, exitCodeOfError, exitCodeOfExec, exitCodeOfResults } from "../../src/cli/exit-codes.js";
+import {
+  EXIT_CODES,
+  exitCodeOfAcquired,
+  exitCodeOfError,
+  exitCodeOfExec,
+  exitCodeOfReleased,
+  exitCodeOfRenewed,
+  exitCodeOfResults,
+} from "../../src/cli/exit-codes.js";
 import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
 
 const result = (outcome: Outcome): Result => ({
@@ -50,6 +58,12 @@ test("exec exits with the command's own code", () => {
   expect(
     (["timed-out", "unreachable", "claim-lost", "not-started"] as const).map((outcome) => exitCodeOfExec({ outcome, message: "" })),
   ).toEqual([75, 69, 74, 127]);
+});
+
+test("leases exit with 2 when held, 3 when expired, and 0 however they were released", () => {
+  expect((["acquired", "held"] as const).map((outcome) => exitCodeOfAcquired({ outcome }))).toEqual([0, 2]);
+  expect((["renewed", "expired"] as const).map((outcome) => exitCodeOfRenewed({ outcome }))).toEqual([0, 3]);
+  expect((["released", "gone"] as const).map((released) => exitCodeOfReleased(released))).toEqual([0, 0]);
 });
 
 test("the table has the contract's codes", () => {

@@ -15,9 +15,15 @@ export interface RecordedIo extends Io {
   readonly err: () => string;
 }
 
-export function recordedIo({ isTerminal = false, mayColour = false, columns = 80 } = {}): RecordedIo {
+export function recordedIo({ isTerminal = false, mayColour = false, columns = 80, rows = 24 } = {}): RecordedIo {
   const written = { out: "", err: "" };
-  const sink = (name: "out" | "err"): Sink => ({ isTerminal, columns, write: (text) => void (written[name] += text) });
+  const sink = (name: "out" | "err"): Sink => ({
+    isTerminal,
+    columns,
+    rows,
+    isClosed: false,
+    write: (text) => void (written[name] += text),
+  });
   return { stdout: sink("out"), stderr: sink("err"), mayColour, out: () => written.out, err: () => written.err };
 }
 
@@ -40,6 +46,7 @@ export function claim(changes: Partial<Claim> = {}): Claim {
     key: null,
     slots: 1,
     made: null,
+    lease: null,
     expiresAt: null,
     reason: null,
     data: null,
@@ -77,6 +84,12 @@ export function fakeStore(
     withdrawn,
     queue: (lock: string) => Promise.resolve(queues[lock] ?? []),
     list: () => Promise.resolve(Object.keys(queues).sort()),
+    find: (id: string) =>
+      Promise.resolve(
+        Object.values(queues)
+          .flat()
+          .filter((one) => one.id === id),
+      ),
     now: () => Promise.resolve(NOW),
     history: (lock: string | null, limit: number) =>
       Promise.resolve(history.filter((record) => lock === null || record.lock === lock).slice(0, limit)),
@@ -106,6 +119,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
     history: { keep: 100 },
     actions: [],
     locks: new Map(),
+    dependencies: new Map(),
     ...changes,
   };
 }
@@ -117,11 +131,14 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
   return {
     settings: settings(),
     coordinator: () => (store === null ? Promise.reject(new Error("the store is not to be contacted")) : Promise.resolve(store)),
+    coordinators: () => (store === null ? Promise.resolve([]) : Promise.resolve([store])),
+    leases: () => Promise.reject(new Error("nothing is to be leased")),
     agent: () => Promise.reject(new Error("nothing is to be run")),
     log: { debug: silent, info: silent, warn: silent, error: silent },
     progress: { waiting: silent, step: silent },
     io,
     json: false,
+    verbose: false,
     stop: openStopRequests({ on: silent, off: silent }),
     ownerGone: (other) => !other.alive,
     ...changes,

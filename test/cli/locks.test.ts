@@ -1,10 +1,28 @@
 import { describe, expect, test } from "vitest";
-import { lockAsJson, renderLocks, stateOf } from "../../src/cli/claims.js";
+import { lockAsJson, stateOf } from "../../src/cli/claims.js";
 import { locks } from "../../src/cli/commands/locks.js";
-import { claim, context, FAILURE, fakeStore, invocation, NOW, recordedIo, waitingClaim } from "./fakes.js";
+import { renderLocks } from "../../src/cli/listing.js";
+import { widthOf } from "../../src/cli/render.js";
+import type { View } from "../../src/cli/table.js";
+import type { Claim, LeaseType } from "../../src/locks/claim.js";
+import { HoldlineError } from "../../src/locks/errors.js";
+import { claim, context, FAILURE, fakeStore, invocation, NOW, recordedIo, settings, waitingClaim } from "./fakes.js";
 
-const plain = (_: string, text: string) => text;
 const gone = (other: { alive: boolean }) => !other.alive;
+const PLAIN: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false };
+
+/** A lock's queue as lines. */
+const render = (lock: string, queue: readonly Claim[], view: Partial<View> = {}): string[] =>
+  renderLocks([{ ...stateOf(lock, queue, gone), now: NOW }], { ...PLAIN, ...view });
+
+function lease(
+  type: LeaseType,
+  changes: Partial<Claim> = {},
+  { caller = null as string | null, path = null as string | null } = {},
+) {
+  const owner = { node: "admin-01", principal: "ann@example.com", action: null, process: null };
+  return claim({ owner, lease: { type, caller, path, locks: ["restart/nginx"] }, ...changes });
+}
 
 async function show(queues: Parameters<typeof fakeStore>[0], args: string[] = [], json = false) {
   const io = recordedIo();
@@ -15,7 +33,7 @@ async function show(queues: Parameters<typeof fakeStore>[0], args: string[] = []
 describe("for people", () => {
   test("holders and waiters line up, with since when, by whom, doing what, and their places", () => {
     const queue = [claim(), waitingClaim("web-08", { since: NOW - 5_000 }), waitingClaim("web-109", { since: NOW - 100 })];
-    expect(renderLocks([stateOf("restart/nginx", queue, gone)], NOW, plain)).toEqual([
+    expect(render("restart/nginx", queue)).toEqual([
       "LOCK           PLACE  NODE     WHAT           SINCE     BY                  STATE",
       "restart/nginx  held   web-07   restart-nginx  12 s ago  deploy@example.com  running, its agent lives",
       "               1st    web-08   restart-nginx  5 s ago   deploy@example.com  waiting",
@@ -24,11 +42,7 @@ describe("for people", () => {
   });
 
   test("a failed holder stands out, with the last line of its output and the way out", () => {
-    const lines = renderLocks(
-      [stateOf("restart/nginx", [claim({ failure: FAILURE, alive: false, data: { ticket: "OPS-1" } })], gone)],
-      NOW,
-      plain,
-    );
+    const lines = render("restart/nginx", [claim({ failure: FAILURE, alive: false, data: { ticket: "OPS-1" } })]);
     expect(lines[1]).toMatch(/FAILED on web-07 12 min ago: exit code 1$/);
     expect(lines.slice(2, 5)).toEqual([
       "    last output: nginx: [emerg] unknown directive",
@@ -39,18 +53,102 @@ describe("for people", () => {
   });
 
   test("a stale holder stands out", () => {
-    expect(renderLocks([stateOf("l", [claim({ alive: false })], gone)], NOW, plain)[1]).toMatch(/STALE: its agent is gone$/);
+    expect(render("l", [claim({ alive: false })])[1]).toMatch(/STALE: its agent is gone$/);
   });
 
-  test("a lease says until when and why", () => {
-    const lease = claim({
-      expiresAt: NOW + 60_000,
-      reason: "maintenance",
-      owner: { ...claim().owner, action: null, process: null },
+  test("a lease says until when, why, and by which id it is released", () => {
+    expect(render("l", [lease("lease", { expiresAt: NOW + 90_000, reason: "maintenance", key: "k" })]).slice(1)).toEqual([
+      "l     held   admin-01  lease [k]  12 s ago  ann@example.com  leased until 09:01 UTC, 1 min 30 s left",
+      "    claim 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+      "    reason: maintenance",
+    ]);
+    expect(render("l", [lease("lease", { expiresAt: NOW + 86_400_000 })])[1]).toMatch(
+      /leased until 2025-11-22 09:00 UTC, 1 d left$/,
+    );
+    expect(render("l", [lease("lease", { alive: false })])[1]).toMatch(/leased until it is released$/);
+  });
+
+  test("a host lock says its type, and for whom and why", () => {
+    const [host] = [lease("host", { reason: "new disks", slots: 1 }, { caller: "OPS-1" })];
+    expect(render("host/dc01", [host]).slice(1)).toEqual([
+      "host/dc01  held   admin-01  host  12 s ago  ann@example.com  leased until it is released",
+      "    claim 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+      "    caller: OPS-1",
+      "    description: new disks",
+    ]);
+    const file = lease(
+      "file",
+      { key: "generic", data: { a: 1 }, durable: false, slots: Number.POSITIVE_INFINITY },
+      { path: "/srv/x" },
+    );
+    expect(render("host/fs", [{ ...file, key: "generic" }])[1]).toContain("  file  ");
+    expect(render("host/fs", [file]).slice(-2)).toEqual(["    path: /srv/x", '    data: {"a":1}']);
+  });
+
+  test("contenders that disagree on the slots are pointed out, in one line", () => {
+    const at = (node: string, slots: number, key: string | null = null) =>
+      claim({ id: node, slots, key, owner: { ...claim().owner, node } });
+    const warnings = (...queue: Claim[]) => render("l", queue).filter((line) => line.includes("warning"));
+    expect(warnings(at("web-01", 3), at("web-02", 3), at("web-03", 1))).toEqual([
+      "    warning: contenders disagree on the slots of l: 1 (web-03), 3 (web-01, web-02); the smallest among a claim and those before it counts",
+    ]);
+    const many = ["a", "b", "c", "d", "e"].map((node) => at(node, Number.POSITIVE_INFINITY, "k"));
+    expect(warnings(at("z", 2, "k"), ...many)).toEqual([
+      "    warning: contenders with the key k disagree on the slots of l: 2 (z), unlimited (a, b, c, 2 more); the smallest among a claim and those before it counts",
+    ]);
+    expect(warnings(at("a", 2), at("b", 2), at("c", 5, "k"))).toEqual([]);
+  });
+
+  test("exact times, ids and fencing tokens are there for those who ask for more", () => {
+    const lines = render("l", [claim({ failure: { ...FAILURE, output: "" } }), lease("lease", { expiresAt: NOW + 1_000 })], {
+      isExact: true,
     });
-    const lines = renderLocks([stateOf("l", [lease], gone)], NOW, plain);
-    expect(lines[1]).toMatch(/a lease .* leased until 2025-11-21T09:01:00\.000Z$/);
-    expect(lines[2]).toBe("    reason: maintenance");
+    expect(lines[1]).toMatch(/ 2025-11-21T08:59:48\.000Z .* FAILED on web-07 2025-11-21T08:48:00\.000Z: exit code 1$/);
+    expect(lines.slice(2, 4)).toEqual(["    claim 3f2504e0-4f89-41d3-9a0c-0305e82c3301", "    fencing token 7"]);
+    const [, leased] = render("l", [lease("lease", { expiresAt: NOW + 1_000 })], { isExact: true });
+    expect(leased).toMatch(/leased until 2025-11-21T09:00:01\.000Z$/);
+  });
+
+  describe("on a narrow terminal", () => {
+    const queue = [
+      claim({ failure: { ...FAILURE, message: "the check failed: exit code 1 (tried 6 times)" }, data: { ticket: "OPS-1" } }),
+      waitingClaim("web-08"),
+    ];
+
+    test("the state is broken between words while there is room for it beside the rest", () => {
+      expect(render("restart/nginx", queue, { columns: 110 }).slice(0, 6)).toEqual([
+        "LOCK           PLACE  NODE    WHAT           SINCE     BY                  STATE",
+        "restart/nginx  held   web-07  restart-nginx  12 s ago  deploy@example.com  FAILED on web-07 12 min ago: the",
+        "                                                                           check failed: exit code 1 (tried 6",
+        "                                                                           times)",
+        "    last output: nginx: [emerg] unknown directive",
+        "    claim 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+      ]);
+    });
+
+    test("each claim has lines of its own where there is none", () => {
+      expect(render("restart/nginx", queue, { columns: 60 }).slice(0, 7)).toEqual([
+        "restart/nginx  held  web-07  restart-nginx  12 s ago",
+        "    by deploy@example.com",
+        "    FAILED on web-07 12 min ago: the check failed: exit code",
+        "    1 (tried 6 times)",
+        "    last output: nginx: [emerg] unknown directive",
+        "    claim 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        '    data: {"ticket":"OPS-1"}',
+      ]);
+    });
+
+    test.each([10, 20, 40, 79, 80, 100, 132, 200])("no line is wider than its %i columns", (columns) => {
+      const wide = [lease("host", { lock: "再起動" }, { caller: "再".repeat(70) }), waitingClaim("a-rather-long-name.example.com")];
+      for (const lines of [render("restart/nginx", queue, { columns }), render("再起動", wide, { columns })])
+        for (const line of lines) expect(widthOf(line), line).toBeLessThanOrEqual(columns);
+    });
+
+    test("colours go with the words, also where these are broken", async () => {
+      const io = recordedIo({ isTerminal: true, mayColour: true, columns: 50 });
+      await locks.run(context(fakeStore({ l: queue }), io), invocation([]));
+      expect(io.out()).toContain("\x1b[31mFAILED on web-07 12 min ago: the check failed:\x1b[0m\n    \x1b[31mexit code 1");
+    });
   });
 
   test("what others wrote cannot reach the terminal", () => {
@@ -60,11 +158,9 @@ describe("for people", () => {
       reason: "\r\nheld  me",
       failure: { ...FAILURE, message: "\x1b[1A", output: "\x1b[2K" },
     });
-    expect(
-      renderLocks([stateOf("a\x1b[2J", [evil], gone)], NOW, plain)
-        .join("\n")
-        .replaceAll("\n", ""),
-    ).not.toMatch(/\p{Cc}/u);
+    const lesser = lease("file", { reason: "\x1b[3J" }, { caller: "\x1b[4J", path: "\x1b[5J" });
+    for (const columns of [Number.POSITIVE_INFINITY, 30])
+      expect(render("a\x1b[2J", [evil, lesser], { columns }).join("\n").replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
   });
 
   test("colours are for terminals", async () => {
@@ -78,11 +174,13 @@ describe("for people", () => {
   });
 });
 
+const HOST = { type: "host", caller: "OPS-1", path: null, locks: ["restart/nginx", "host/b"] } as const;
+
 describe("as JSON", () => {
   test("a lock is exactly as in the contract", () => {
     const queue = [
       claim({ failure: FAILURE, alive: false, data: { ticket: "OPS-1" } }),
-      waitingClaim("web-08", { id: "w", key: "k", slots: Number.POSITIVE_INFINITY }),
+      waitingClaim("web-08", { id: "w", key: "k", slots: Number.POSITIVE_INFINITY, lease: HOST }),
     ];
     expect(JSON.parse(JSON.stringify(lockAsJson(stateOf("restart/nginx", queue, gone))))).toEqual({
       lock: "restart/nginx",
@@ -95,6 +193,7 @@ describe("as JSON", () => {
           key: null,
           slots: 1,
           owner: { node: "web-07", principal: "deploy@example.com", action: "restart-nginx", pid: 42 },
+          lease: null,
           since: "2025-11-21T08:59:48.000Z",
           expiresAt: null,
           fencingToken: 7,
@@ -112,6 +211,7 @@ describe("as JSON", () => {
           key: "k",
           slots: null,
           owner: { node: "web-08", principal: "deploy@example.com", action: "restart-nginx", pid: 42 },
+          lease: { type: "host", caller: "OPS-1", path: null },
           since: "2025-11-21T08:59:48.000Z",
           expiresAt: null,
           fencingToken: null,
@@ -128,7 +228,8 @@ describe("as JSON", () => {
       stateOf("l", queue, gone).claims.map(({ condition }) => condition);
     expect(conditions(claim(), waitingClaim("b"))).toEqual(["running", "waiting"]);
     expect(conditions(claim({ alive: false }))).toEqual(["stale"]);
-    expect(conditions(claim({ expiresAt: NOW, alive: false }))).toEqual(["leased"]);
+    expect(conditions(lease("lease", { expiresAt: NOW + 1, alive: false }))).toEqual(["leased"]);
+    expect(conditions(lease("generic"))).toEqual(["leased"]);
     expect(conditions(claim({ slots: 2 }), claim({ slots: 2 }), claim({ slots: 2 }))).toEqual(["running", "running", "waiting"]);
   });
 
@@ -154,5 +255,73 @@ describe("nobody there", () => {
 
   test("a name that no lock can have is refused before the store is asked", async () => {
     await expect(locks.run(context(null, recordedIo()), invocation(["a/../b"]))).rejects.toMatchObject({ code: "usage" });
+  });
+});
+
+describe("a lease whose time is over", () => {
+  const over = lease("lease", { expiresAt: NOW, id: "over", ref: "over" });
+  const next = waitingClaim("web-08", { id: "next" });
+
+  test("is ended by whoever meets it, and never shown", async () => {
+    const queue = [over, next];
+    const store = fakeStore(
+      { l: queue, other: [claim({ id: "other", lock: "other" })] },
+      { leave: [() => (queue.shift(), "done")] },
+    );
+    const io = recordedIo();
+    expect(await locks.run(context(store, io, { json: true }), invocation([]))).toBe(0);
+    expect(store.ended).toEqual([{ id: "over", entries: [over], ending: { event: "expired", by: "ann@admin-01", reason: null } }]);
+    expect(JSON.parse(io.out())).toMatchObject({
+      locks: [{ lock: "l", holders: [{ id: "next", state: "held" }], waiting: [] }, { lock: "other" }],
+    });
+  });
+
+  test("is not shown to those who may not end it either", async () => {
+    const refuse = () => {
+      throw new HoldlineError("not-allowed", "the claim belongs to other credentials");
+    };
+    const store = fakeStore({ l: [over, next], m: [over] }, { leave: [refuse] });
+    const io = recordedIo();
+    await locks.run(context(store, io, { json: true }), invocation([]));
+    expect(JSON.parse(io.out())).toMatchObject({ locks: [{ lock: "l", holders: [], waiting: [{ id: "next" }] }] });
+  });
+
+  test("is one that lasts for as long as its time is not over", async () => {
+    const store = fakeStore({ l: [{ ...over, expiresAt: NOW + 1 }] });
+    expect(await locks.run(context(store, recordedIo()), invocation(["l"]))).toBe(0);
+    expect(store.ended).toEqual([]);
+  });
+});
+
+describe("with several stores", () => {
+  const text = { ttlMs: null, principal: null };
+  const named = settings({
+    coordinator: "sqlite:///general.db",
+    locks: new Map([["m", { ...text, coordinator: "sqlite:///other.db" }]]),
+  });
+  const at = (lock: string, id: string) => claim({ lock, id });
+  // Each has a queue that nobody with this configuration would look for there.
+  const general = fakeStore({ a: [at("a", "1")], m: [at("m", "stray")], z: [at("z", "2")] });
+  const other = fakeStore({ m: [at("m", "3")], a: [at("a", "stray")] });
+  const both = {
+    settings: named,
+    coordinator: (lock: string) => Promise.resolve(lock === "m" ? other : general),
+    coordinators: () => Promise.resolve([general, other]),
+  };
+
+  async function ids(...args: string[]) {
+    const io = recordedIo();
+    await locks.run(context(null, io, { ...both, json: true }), invocation(args));
+    const { locks: seen } = JSON.parse(io.out()) as { locks: { lock: string; holders: { id: string }[] }[] };
+    return seen.map(({ lock, holders }) => `${lock}: ${holders.map(({ id }) => id).join()}`);
+  }
+
+  test("all locks are those of all stores, sorted, each from its own", async () => {
+    expect(await ids()).toEqual(["a: 1", "m: 3", "z: 2"]);
+  });
+
+  test("one lock is looked for in its own store alone", async () => {
+    expect(await ids("m")).toEqual(["m: 3"]);
+    expect(await ids("a")).toEqual(["a: 1"]);
   });
 });

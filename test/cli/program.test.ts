@@ -1,4 +1,7 @@
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { GlobalFlags, OpenContext } from "../../src/cli/context.js";
 import { runProgram } from "../../src/cli/program.js";
@@ -98,19 +101,46 @@ describe("help", () => {
       expect([code, err]).toEqual([0, ""]);
       expect(out).toContain(`Usage: holdline ${usageOf(entry)}`);
       for (const example of entry.examples) expect(out).toContain(`  ${example}\n`);
-      for (const example of entry.examples) expect(example).toMatch(new RegExp(`^holdline ${name}\\b`));
+      for (const example of entry.examples) expect(example).toMatch(new RegExp(`\\bholdline ${name}\\b`));
       expect((await run(["help", name])).out).toBe(out);
     },
   );
 
-  test.each(COMMANDS.map((entry) => [entry.name, entry] as const))("of %s has examples that parse", async (_, entry) => {
-    for (const example of entry.examples) {
-      const argv = [...example.matchAll(/'([^']*)'|(\S+)/g)].map((word) => word[1] ?? (word[2] as string)).slice(1);
-      // Opening fails with its own error: the command line was fine.
-      expect((await run(argv, new HoldlineError("configuration", "stop here"))).code).toBe(78);
-    }
-  });
+  test.each(COMMANDS.map((entry) => [entry.name, entry] as const))(
+    "of %s has examples that a shell and we can read",
+    async (_, entry) => {
+      for (const example of entry.examples) {
+        const lines = commandLinesOf(example);
+        expect(lines.map(([name]) => name)).toContain(entry.name);
+        for (const argv of lines) {
+          // Opening fails with its own error: the command line was fine.
+          expect(await run(argv, new HoldlineError("configuration", "stop here")), argv.join(" ")).toMatchObject({ code: 78 });
+        }
+      }
+    },
+  );
 });
+
+/** What a line of shell calls `holdline` with, each time that it does. The calls succeed and print an id. */
+function commandLinesOf(line: string): string[][] {
+  const folder = mkdtempSync(join(tmpdir(), "holdline-examples-"));
+  try {
+    const [calls, program] = [join(folder, "calls"), join(folder, "holdline")];
+    writeFileSync(calls, "");
+    writeFileSync(program, `#!/bin/sh\nprintf '%s\\0' "$@" >> '${calls}'\nprintf '\\n\\0' >> '${calls}'\necho 3f2504e0-4f89\n`);
+    chmodSync(program, 0o755);
+    spawnSync("/bin/sh", ["-uc", line], {
+      cwd: folder,
+      env: { PATH: `${folder}:/usr/bin:/bin`, ID: "the id", HOLDLINE_CLAIM: "the claim" },
+    });
+    return readFileSync(calls, "utf8")
+      .split("\n\0")
+      .slice(0, -1)
+      .map((call) => call.split("\0").slice(0, -1));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 test("--version is that of package.json", async () => {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };

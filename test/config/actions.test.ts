@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ACTION_KEYS, LOCK_KEYS } from "../../src/config/actions.js";
+import { ACTION_KEYS } from "../../src/config/actions.js";
+import { LOCK_KEYS } from "../../src/config/locks.js";
 import type { ActionSettings } from "../../src/config/settings.js";
 import { configFile, load, problemsOf } from "./loading.js";
 
@@ -191,11 +192,13 @@ describe("an action is refused", () => {
 });
 
 describe("locks", () => {
-  test("have a time to live and a principal", async () => {
-    const { locks } = await load("locks:\n  db-migrate: { ttl: 40 days, principal: dba@example.com }\n  other:\n");
+  test("have a time to live, a principal and a store", async () => {
+    const { locks } = await load(
+      "locks:\n  db-migrate: { ttl: 40 days, principal: dba@example.com, coordinator: sqlite:///x.db }\n  other:\n",
+    );
     expect([...locks]).toEqual([
-      ["db-migrate", { ttlMs: 40 * 86_400_000, principal: "dba@example.com" }],
-      ["other", { ttlMs: null, principal: null }],
+      ["db-migrate", { ttlMs: 40 * 86_400_000, principal: "dba@example.com", coordinator: "sqlite:///x.db" }],
+      ["other", { ttlMs: null, principal: null, coordinator: null }],
     ]);
   });
 
@@ -203,6 +206,7 @@ describe("locks", () => {
     ["x: { ttl: 0 }", "locks.x.ttl: must be more than 0"],
     ["x: { ttl: none }", "locks.x.ttl: must be a number of seconds"],
     ["x: { ttll: 1 }", 'locks.x.ttll: is an unknown key; did you mean "ttl"?'],
+    ["x: { coordinator: redis://x }", "locks.x.coordinator: "],
     ["a//b: {}", "locks.a//b: a lock's name must not begin or end with"],
     ["x: 5", "locks.x: must be a map of keys and values, not 5"],
   ])("are refused: %s", async (yaml, words) => {
@@ -243,5 +247,5 @@ test("the documented keys are the ones that are read", async () => {
         : `${group}: { ${sub}: ${values[key]}${key === "process.full_cmd" ? ", user: u" : /interval|verify.timeout/.test(key) ? ", shell: x" : ""} }`;
     await action(`{ ${said}${key === "command" || key === "shell" ? "" : ", shell: x"} }`);
   }
-  for (const { key } of LOCK_KEYS) await load(`locks: { x: { ${key}: 1 } }`);
+  for (const { key } of LOCK_KEYS) await load(`locks: { x: { ${key}: ${key === "coordinator" ? "sqlite:///x.db" : "1"} } }`);
 });

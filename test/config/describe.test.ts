@@ -15,7 +15,8 @@ actions:
   a: { command: [ls, "-l", "http://u:s3cret@proxy"], env: { TOKEN: s3cret, A: b }, timeout: 90 s, key: k, data: { x: [1, null] } }
   b: { shell: "exit 1", slots: 3, process: { user: "0" }, mode: serialize_process, verify: { shell: x, interval: 0 }, cwd: /srv }
   c: { shell: x, process: { command_string: "a.*b", full_cmd: true }, acquire: { timeout: none }, on_failure: release }
-locks: { l: { ttl: 36 h, principal: p }, m: {} }
+locks: { l: { ttl: 36 h, principal: p }, m: {}, n: { coordinator: "zookeeper://bob:s3cret@zk1:2181/other" } }
+dependencies: { hv01: [dc01, vmm01], DC01: dc02 }
 `;
 
 test("a description has no secrets", async () => {
@@ -25,7 +26,7 @@ test("a description has no secrets", async () => {
 });
 
 test("a description reads back as the same settings", async () => {
-  const settings = await load(TEXT.replace("TOKEN: s3cret", 'TOKEN: "***"').replaceAll("s3cret", "***").replace("bob:***@", ""));
+  const settings = await load(TEXT.replace("TOKEN: s3cret", 'TOKEN: "***"').replaceAll("s3cret", "***").replaceAll("bob:***@", ""));
   const again = await load(stringify(describeSettings(settings)));
   expect({ ...again, file: null, origins: null }).toEqual({ ...settings, file: null, origins: null });
 });

@@ -2,9 +2,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { parseActions, parseLocks, ACTION_KEYS } from "../../src/config/actions.js";
+import { parseActions, ACTION_KEYS } from "../../src/config/actions.js";
 import { createField } from "../../src/config/field.js";
 import { loadSettings } from "../../src/config/load.js";
+import { parseDependencies, parseLocks } from "../../src/config/locks.js";
 import { createProblems, plainOrigin } from "../../src/config/problems.js";
 import { SETTING_PATHS, variableOf } from "../../src/config/schema.js";
 import { HoldlineError } from "../../src/locks/errors.js";
@@ -50,9 +51,9 @@ const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
   ),
 }));
 
-test("actions and locks of any values are read or refused, never anything else", () => {
+test("actions, locks and dependencies of any values are read or refused, never anything else", () => {
   fc.assert(
-    fc.property(tree, tree, (actions, locks) => {
+    fc.property(tree, tree, tree, (actions, locks, hosts) => {
       const problems = createProblems();
       const field = (value: unknown, name: string) => createField(value, [name], plainOrigin("junk"), problems);
       const context = {
@@ -62,8 +63,10 @@ test("actions and locks of any values are read or refused, never anything else",
       };
       const read = parseActions(field({ a: actions, b: { shell: "x", data: actions } }, "actions"), context);
       parseLocks(field({ l: locks }, "locks"));
-      if (problems.lines.length === 0) expect(read).toHaveLength(2);
-      for (const line of problems.lines) expect(line).toMatch(/^junk: (?:actions|locks)\b/);
+      for (const names of parseDependencies(field(hosts, "dependencies")).values())
+        expect(names.every((name) => name !== "" && name === name.toLowerCase())).toBe(true);
+      if (!problems.lines.some((line) => line.startsWith("junk: actions"))) expect(read).toHaveLength(2);
+      for (const line of problems.lines) expect(line).toMatch(/^junk: (?:actions|locks|dependencies)\b/);
       for (const { argv, slots } of read) expect(argv.length > 0 && slots >= 1).toBe(true);
     }),
     { numRuns: 1_000 },
@@ -86,7 +89,10 @@ async function expectSettingsOrError(text: string, env: Record<string, string> =
 test("a file of any values gives settings or a configuration error", async () => {
   const settings = fc.record(
     Object.fromEntries(
-      ["acquire", "log", "history", "actions", "locks", "coordinator", "node", "__proto__"].map((key) => [key, tree]),
+      ["acquire", "log", "history", "actions", "locks", "dependencies", "coordinator", "node", "__proto__"].map((key) => [
+        key,
+        tree,
+      ]),
     ),
     { requiredKeys: [] },
   );

@@ -273,6 +273,7 @@ function draftOf(node: string): Draft {
     slots: 1,
     owner: { node, principal: "test", action: null, process: null },
     reason: null,
+    lease: null,
     data: null,
   };
 }

@@ -250,7 +250,7 @@ async function openGate(fleet: Fleet): Promise<{ open(): Promise<void> }> {
 
 function draftOf(node: string): Draft {
   const owner: Owner = { node, principal: "test", action: null, process: null };
-  return { id: randomUUID(), locks: [LOCK], key: null, slots: 1, owner, reason: null, data: null };
+  return { id: randomUUID(), locks: [LOCK], key: null, slots: 1, owner, reason: null, data: null, lease: null };
 }
 
 async function takeEphemeralTurns(fleet: Fleet, name: string): Promise<void> {
@@ -286,8 +286,8 @@ async function takeDurableTurn(coordinator: Coordinator, log: string, name: stri
   const draft = draftOf(name);
   const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("the claim left the line");
-  const { owner, key, slots, reason, data } = draft;
-  const record = { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+  const { owner, key, slots, reason, data, lease } = draft;
+  const record = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
   const { entries } = await coordinator.settle(draft, turn.joined, record);
   appendFileSync(log, `start ${name}\n`);
   await coordinator.now();

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ClaimRecord } from "../../src/locks/claim.js";
-import { decodeRecord, encodeRecord } from "../../src/locks/claim.js";
+import { decodeRecord, encodeRecord, LEASE_TYPES } from "../../src/locks/claim.js";
 import { formatDuration, parseDurationMs } from "../../src/locks/durations.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { lockNameProblem, parseLockName } from "../../src/locks/names.js";
@@ -44,6 +44,22 @@ describe("a duration", () => {
     ["2 days", 172_800_000],
   ])("%j is %d ms", (value, ms) => {
     expect(parseDurationMs(value)).toBe(ms);
+  });
+
+  test("takes every prefix of a unit's name", () => {
+    for (const [name, ms] of [
+      ["seconds", 1_000],
+      ["minutes", 60_000],
+      ["hours", 3_600_000],
+      ["days", 86_400_000],
+    ] as const) {
+      for (let length = 1; length <= name.length; length += 1) {
+        expect(parseDurationMs(`4 ${name.slice(0, length)}`), name.slice(0, length)).toBe(4 * ms);
+        expect(parseDurationMs(`4${name.slice(0, length).toUpperCase()}`)).toBe(4 * ms);
+      }
+      expect(parseDurationMs(`4 ${name}s`)).toBeNull();
+      expect(parseDurationMs(`4 ${name.slice(1)}`)).toBeNull();
+    }
   });
 
   test.each([-1, "-1 s", "1 fortnight", "s", "", "1 s 2", "1e3 s", NaN, Infinity, "200 years", null, undefined, {}, [], true])(
@@ -95,6 +111,15 @@ describe("a claim's record", () => {
       fc.record({ bootId: fc.option(fc.uuid(), { nil: null }), ticks: fc.option(fc.nat(), { nil: null }), wallMs: fc.nat() }),
       { nil: null },
     ),
+    lease: fc.option(
+      fc.record({
+        type: fc.constantFrom(...LEASE_TYPES),
+        caller: fc.option(fc.string(), { nil: null }),
+        path: fc.option(fc.string(), { nil: null }),
+        locks: fc.array(fc.constantFrom("db", "host/dc01", "host/hv 02")),
+      }),
+      { nil: null },
+    ),
     expiresAt: fc.option(fc.nat(), { nil: null }),
     reason: fc.option(fc.string(), { nil: null }),
     data: fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown),
@@ -116,6 +141,17 @@ describe("a claim's record", () => {
         expect(decodeRecord(encodeRecord(written))).toEqual(written);
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  test("of a time before there were leases is read as the claim of a process", () => {
+    fc.assert(
+      fc.property(record, (written) => {
+        const { lease, ...older } = JSON.parse(encodeRecord(written)) as Record<string, unknown>;
+        expect(decodeRecord(JSON.stringify(older))).toEqual({ ...written, lease: null });
+        expect(lease).toEqual(written.lease);
+      }),
+      { numRuns: 200 },
     );
   });
 

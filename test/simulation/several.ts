@@ -15,10 +15,19 @@ type SeveralJob = Extract<Job, { kind: "several" }>;
 
 export async function holdSeveral(job: SeveralJob, context: GuardContext): Promise<JobEnd> {
   const { machine, stop, node, principal } = context;
-  const coordinator = await context.coordinator();
+  const coordinator = await context.coordinator(job.locks[0] as string);
   for (;;) {
     const owner = { node, principal, action: null, process: machine.processes.self };
-    const draft: Draft = { id: randomUUID(), locks: job.locks, key: job.key, slots: job.slots, owner, reason: null, data: null };
+    const draft: Draft = {
+      id: randomUUID(),
+      locks: job.locks,
+      key: job.key,
+      slots: job.slots,
+      owner,
+      reason: null,
+      data: null,
+      lease: null,
+    };
     const turn = await takeTurn(coordinator, draft, { signal: stop.signal });
     if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
     if (!job.durable) {
@@ -41,6 +50,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       reason,
       data,
       made: machine.processes.moment(),
+      lease: null,
       expiresAt: null,
       failure: null,
     };

@@ -20,8 +20,10 @@ export const Opcode = {
   check: 13,
   multi: 14,
   create2: 15,
+  removeWatches: 18,
   auth: 100,
   setWatches: 101,
+  addWatch: 106,
 } as const;
 
 /** The name of an opcode, for messages. */

@@ -5,12 +5,13 @@ import type { Claim } from "../../locks/claim.js";
 import type { Coordinator, Entry } from "../../locks/coordinator.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
-import { claimAsJson, describeClaim, stateOf } from "../claims.js";
+import { claimAsJson, stateOf } from "../claims.js";
 import type { LockState, StandingClaim } from "../claims.js";
 import type { Command, Context, Invocation } from "../context.js";
+import { describeClaim } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { readQueues } from "../queues.js";
+import { readPresentQueues } from "../queues.js";
 import { sanitize } from "../render.js";
 
 interface ClearRequest {
@@ -27,11 +28,12 @@ export const clear: Command = {
   async run(context, invocation) {
     const request = parseClear(invocation);
     const { signal } = context.stop;
-    const coordinator = await context.coordinator();
+    const coordinator = await context.coordinator(request.lock);
     let isSecondLook = false;
     for (let look = 1; look <= MOST_LOOKS; look += 1) {
+      const [queue = []] = await readPresentQueues(coordinator, [request.lock], context.settings.principal, signal);
       const now = await coordinator.now(signal);
-      const state = stateOf(request.lock, await coordinator.queue(request.lock, signal), (claim) => context.ownerGone(claim));
+      const state = stateOf(request.lock, queue, (claim) => context.ownerGone(claim));
       const chosen = chooseClaim(state, request, now, isSecondLook);
       const entries = await entriesOf(coordinator, chosen.claim, signal);
       const ended = await end(context, coordinator, chosen, entries, request);
@@ -121,9 +123,9 @@ function refuseIfAlive(chosen: StandingClaim, now: number): void {
 
 /** Everything that is one with the claim: its entries in all the queues in which it stands. */
 async function entriesOf(coordinator: Coordinator, claim: Claim, signal: AbortSignal): Promise<readonly Claim[]> {
-  const others = (await coordinator.list(signal)).filter((lock) => lock !== claim.lock);
-  const queues = await readQueues(coordinator, others, signal);
-  return [claim, ...queues.flat().filter((other) => other.id === claim.id)];
+  // A contender of another program's is known by its entry's name alone, which may be another's in another queue.
+  if (claim.id === claim.ref) return [claim];
+  return [claim, ...(await coordinator.find(claim.id, signal)).filter(({ lock }) => lock !== claim.lock)];
 }
 
 async function end(

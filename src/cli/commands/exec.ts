@@ -1,13 +1,12 @@
 // `holdline exec`: any command under a lock, with the command's own exit code.
 import type { ExecSpec } from "../../actions/exec.js";
-import { readData } from "../../config/actions.js";
 import { readDurationOrNoneMs, readLabel, readSlots } from "../../config/field.js";
-import { createProblems } from "../../config/problems.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../context.js";
+import { readDataOption } from "../data-option.js";
 import { exitCodeOfExec } from "../exit-codes.js";
 import { paintFor } from "../io.js";
 import { readOption } from "../options.js";
@@ -41,15 +40,7 @@ export async function parseExec({ args, rest, options }: Invocation, settings: P
       timeoutMs: readOption(options, "timeout", (field) => readDurationOrNoneMs(field, { zero: true }), settings.acquire.timeoutMs),
     },
     durable: options["durable"] === true,
-    data: typeof options["data"] === "string" ? await parseData(options["data"]) : null,
+    data: await readDataOption(options, "data"),
     argv,
   };
-}
-
-async function parseData(text: string): Promise<unknown> {
-  const problems = createProblems();
-  const { parseYaml } = await import("../../config/document.js");
-  const { value } = parseYaml(text, "--data", problems);
-  if (problems.lines.length > 0) throw new HoldlineError("usage", problems.lines.join("\n"));
-  return readOption({ data: value ?? undefined }, "data", readData, null);
 }

@@ -1,59 +1,122 @@
 // `holdline history`: durable claims that have ended, newest first.
-import type { HistoryRecord } from "../../locks/coordinator.js";
+import { readChoice, readDurationMs, readLabel, readWhole } from "../../config/field.js";
+import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
 import { formatDuration } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
-import { readWhole } from "../../config/field.js";
-import { ownerAsJson } from "../claims.js";
-import type { Command } from "../context.js";
-import { paintFor } from "../io.js";
-import type { Paint } from "../io.js";
+import { leaseAsJson, ownerAsJson } from "../claims.js";
+import type { Command, Invocation } from "../context.js";
+import type { Colour } from "../io.js";
+import { reasonWord, whatOf } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { ago, isoTime, renderColumns } from "../render.js";
+import { readRecords } from "../records.js";
+import type { RecordFilter, SeenRecord } from "../records.js";
+import { ago, isoTime } from "../render.js";
 import type { Cell } from "../render.js";
+import { renderTable, viewOf } from "../table.js";
+import type { Column, Row, View } from "../table.js";
 
 const DEFAULT_LIMIT = 20;
 // A reader who wants more than this wants another tool.
 const LARGEST_LIMIT = 100_000;
 
 export const history: Command = {
-  async run(context, { args, options }) {
-    const lock = args[0] === undefined ? null : parseLockName(args[0]);
-    const limit = readOption(options, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT);
-    const { signal } = context.stop;
-    const coordinator = await context.coordinator();
-    const records = await coordinator.history(lock, limit, signal);
-    if (context.json) printDocument(context.io, { history: records.map(recordAsJson) });
-    else if (records.length === 0) printLines(context.io, ["no claim has ended yet"]);
-    else printLines(context.io, renderHistory(records, await coordinator.now(signal), paintFor(context.io, "stdout")));
+  async run(context, invocation) {
+    const filter = parseHistory(invocation);
+    const seen = await readRecords(context, filter, context.stop.signal);
+    if (context.json) printDocument(context.io, { history: seen.map(({ record }) => recordAsJson(record)) });
+    else if (seen.length > 0) printLines(context.io, renderHistory(seen, viewOf(context)));
+    else printLines(context.io, [isFiltered(filter) ? "no such claim is in the history" : "no claim has ended yet"]);
     return 0;
   },
 };
 
-/** A record as `history --json` gives it. */
-export function recordAsJson(record: HistoryRecord) {
-  const { lock, claim, event, by, reason } = record;
-  const [claimedAt, endedAt] = [isoTime(record.claimedAt), isoTime(record.endedAt)];
-  return { lock, claim, owner: ownerAsJson(record.owner), event, by, reason, claimedAt, endedAt, data: record.data ?? null };
+/** @throws HoldlineError `usage` */
+export function parseHistory({ args, options }: Invocation): RecordFilter {
+  return {
+    lock: args[0] === undefined ? null : parseLockName(args[0]),
+    sinceMs: readOption(options, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
+    by: readOption(options, "by", readLabel, null),
+    event: readOption(options, "event", (field) => readChoice(field, EVENTS), null),
+    claim: readOption(options, "id", readLabel, null),
+    limit: readOption(options, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
+  };
 }
 
-const HEADINGS = ["ENDED", "LOCK", "EVENT", "NODE", "WHAT", "HELD FOR", "BY", "REASON"] as const;
+function isFiltered({ sinceMs, by, event, claim }: RecordFilter): boolean {
+  return [sinceMs, by, event, claim].some((wanted) => wanted !== null);
+}
 
-/** The history as lines of text; `now` is the coordinator's. */
-export function renderHistory(records: readonly HistoryRecord[], now: number, paint: Paint): string[] {
-  const rows: Cell[][] = [HEADINGS.map((text) => ({ text, paint: (shown) => paint("dim", shown) }))];
-  for (const record of records) {
-    const colour = record.event === "failed" ? "red" : record.event === "released" ? "green" : "yellow";
-    rows.push([
-      ago(record.endedAt, now),
-      record.lock,
-      { text: record.event, paint: (shown) => paint(colour, shown) },
-      record.owner.node,
-      record.owner.action ?? "",
-      formatDuration(Math.max(0, record.endedAt - record.claimedAt)),
-      record.by,
-      record.reason ?? "",
-    ]);
-  }
-  return renderColumns(rows);
+/** A record as `history --json` gives it. */
+export function recordAsJson(record: HistoryRecord) {
+  const { lock, claim, event, by, reason, description } = record;
+  return {
+    lock,
+    claim,
+    owner: ownerAsJson(record.owner),
+    lease: leaseAsJson(record.lease),
+    event,
+    by,
+    reason,
+    claimedAt: isoTime(record.claimedAt),
+    endedAt: isoTime(record.endedAt),
+    description,
+    data: record.data ?? null,
+  };
+}
+
+const COLUMNS: readonly Column[] = [
+  { heading: "ENDED" },
+  { heading: "LOCK" },
+  { heading: "EVENT" },
+  { heading: "NODE" },
+  { heading: "WHAT" },
+  { heading: "HELD FOR", label: "held for" },
+  { heading: "LOCKED BY", label: "locked by" },
+  { heading: "ENDED BY", label: "ended by" },
+  { heading: "REASON" },
+];
+
+const COLOURS: { readonly [E in EndEvent]: Colour } = {
+  failed: "red",
+  released: "green",
+  cleared: "yellow",
+  expired: "yellow",
+  recovered: "yellow",
+};
+
+/** How a durable claim can have ended. */
+export const EVENTS = Object.keys(COLOURS) as readonly EndEvent[];
+
+/** The history as lines of text. */
+export function renderHistory(seen: readonly SeenRecord[], view: View): string[] {
+  const rows = seen.map(({ record, now }): Row => {
+    const { lock, event, owner, claimedAt, endedAt, by, reason } = record;
+    return {
+      cells: [
+        view.isExact ? isoTime(endedAt) : ago(endedAt, now),
+        lock,
+        { text: event, paint: (shown) => view.paint(COLOURS[event], shown) },
+        owner.node,
+        whatOf({ ...record, key: null }),
+        formatDuration(Math.max(0, endedAt - claimedAt)),
+        owner.principal,
+        by,
+        reason ?? "",
+      ],
+      notes: notesOf(record, view),
+    };
+  });
+  return renderTable(COLUMNS, rows, view);
+}
+
+function notesOf(record: HistoryRecord, view: View): Cell[] {
+  const { claim, claimedAt, endedAt, lease, description, data } = record;
+  const notes: string[] = [];
+  if (view.isExact) notes.push(`claim ${claim}, locked ${isoTime(claimedAt)}, unlocked ${isoTime(endedAt)}`);
+  if (lease?.caller) notes.push(`caller: ${lease.caller}`);
+  if (lease?.path) notes.push(`path: ${lease.path}`);
+  if (description !== null && description !== "") notes.push(`${reasonWord(record)}: ${description}`);
+  if (data !== null && data !== undefined) notes.push(`data: ${JSON.stringify(data)}`);
+  return notes.map((text) => ({ text, paint: (shown) => view.paint("dim", shown) }));
 }

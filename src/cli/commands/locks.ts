@@ -1,31 +1,20 @@
-// `holdline locks`: who holds, who waits, since when, by whom and why.
+// `holdline locks`: who holds, who waits, since when, by whom and why; once, or whenever something changes.
 import { parseLockName } from "../../locks/names.js";
-import { lockAsJson, renderLocks, stateOf } from "../claims.js";
+import { locksAsJson } from "../claims.js";
 import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
-import { paintFor } from "../io.js";
+import { renderListing } from "../listing.js";
 import { printDocument, printLines } from "../output.js";
-import { readQueues } from "../queues.js";
-import { sanitize } from "../render.js";
+import { readLocks } from "../queues.js";
+import { viewOf } from "../table.js";
 
 export const locks: Command = {
-  async run(context, { args }) {
+  async run(context, { args, options }) {
     const only = args[0] === undefined ? null : parseLockName(args[0]);
-    const { signal } = context.stop;
-    const coordinator = await context.coordinator();
-    const names = only === null ? await coordinator.list(signal) : [only];
-    const queues = await readQueues(coordinator, names, signal);
-    const states = names
-      .map((name, index) => stateOf(name, queues[index] ?? [], (claim) => context.ownerGone(claim)))
-      // A queue may have emptied since the names were read.
-      .filter(({ claims }) => claims.length > 0);
-    if (context.json) printDocument(context.io, { locks: states.map(lockAsJson) });
-    else if (states.length > 0)
-      printLines(context.io, renderLocks(states, await coordinator.now(signal), paintFor(context.io, "stdout")));
-    else
-      printLines(context.io, [
-        only === null ? "nobody holds or waits for any lock" : `nobody holds or waits for ${sanitize(only)}`,
-      ]);
-    return only !== null && states.length === 0 ? EXIT_NOTHING_THERE : 0;
+    if (options["watch"] === true) return (await import("../watch.js")).watchLocks(context, only);
+    const seen = await readLocks(context, only, context.stop.signal);
+    if (context.json) printDocument(context.io, locksAsJson(seen));
+    else printLines(context.io, renderListing(seen, only, viewOf(context)));
+    return only !== null && seen.length === 0 ? EXIT_NOTHING_THERE : 0;
   },
 };

@@ -32,8 +32,11 @@ export class ChangeWatch {
     });
   }
 
-  /** Resolves at the next announcement, at once when there has been one since the last call, after `ms` in any case, and when `signal` is aborted. */
-  async next(ms: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves at the next announcement, at once when there has been one since the last call, after `ms` in any case, and
+   * when `signal` is aborted. Was there an announcement?
+   */
+  async next(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#changed && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(wake, ms);
@@ -47,7 +50,9 @@ export class ChangeWatch {
       });
       this.#wake = null;
     }
+    const hasChanged = this.#changed;
     this.#changed = false;
+    return hasChanged;
   }
 
   close(): void {

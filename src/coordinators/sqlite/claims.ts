@@ -81,23 +81,39 @@ export function readQueue(sql: Sql, lock: string, first: number): readonly Claim
     lock,
     first,
   );
-  return rows.map((row) => {
-    const { position, claim, durable, revision, sinceMs, fencingToken, record } = rowOf(row);
-    return {
-      ...(decodeRecord(record) ?? UNREADABLE),
-      id: claim,
-      lock,
-      ref: refOf(position),
-      revision,
-      durable,
-      alive: !durable || row["is_alive"] === 1,
-      since: sinceMs,
-      fencingToken,
-      // What the rule goes by, whatever the record says.
-      key: row["key"] as string | null,
-      slots: slotsIn(row),
-    };
-  });
+  return rows.map((row) => claimOf(lock, row));
+}
+
+/** All entries of a claim, sorted by lock. */
+export function findEntries(sql: Sql, claim: string): readonly Claim[] {
+  // The index of locks and claims is all that the inner question has to go through, which is short against the table.
+  const rows = sql.all(
+    `SELECT *, session IN (SELECT id FROM sessions) AS is_alive FROM claims
+     WHERE position IN (SELECT position FROM claims WHERE claim = ?)`,
+    claim,
+  );
+  return rows
+    .map((row) => claimOf(row["lock"] as string, row))
+    .sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
+}
+
+function claimOf(lock: string, row: Row): Claim {
+  const { position, claim, durable, revision, sinceMs, fencingToken, record: text } = rowOf(row);
+  const record = decodeRecord(text) ?? UNREADABLE;
+  return {
+    ...record,
+    id: claim,
+    lock,
+    ref: refOf(position),
+    revision,
+    durable,
+    alive: !durable || record.lease !== null || row["is_alive"] === 1,
+    since: sinceMs,
+    fencingToken,
+    // What the rule goes by, whatever the record says.
+    key: row["key"] as string | null,
+    slots: slotsIn(row),
+  };
 }
 
 /** What is said of a claim whose record cannot be read. */
@@ -106,6 +122,7 @@ const UNREADABLE: ClaimRecord = {
   key: null,
   slots: 1,
   made: null,
+  lease: null,
   expiresAt: null,
   reason: null,
   data: null,

@@ -49,6 +49,7 @@ export class Database {
   readonly #patienceMs: number;
   readonly #statements = new Map<string, Libsql.Statement>();
   readonly #sql: Sql;
+  #commits = 0;
   #closed = false;
 
   constructor(path: string, identity: FileIdentity, handle: Libsql.Database, patienceMs: number) {
@@ -80,7 +81,16 @@ export class Database {
    * change nothing else.
    */
   write<T>(signal: AbortSignal | undefined, work: (sql: Sql) => T): Promise<T> {
-    return this.#patiently(signal, () => this.#transact("BEGIN IMMEDIATE", work));
+    return this.#patiently(signal, () => {
+      const result = this.#transact("BEGIN IMMEDIATE", work);
+      this.#commits += 1;
+      return result;
+    });
+  }
+
+  /** What is another text as soon as anything has been committed, by whomever: SQLite's own count leaves out one's own commits. */
+  version(signal?: AbortSignal): Promise<string> {
+    return this.read(signal, (sql) => `${String(sql.all("PRAGMA data_version")[0]?.["data_version"])} ${this.#commits}`);
   }
 
   close(): void {

@@ -4,22 +4,34 @@ import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js
 import type { ClaimRow } from "./claims.js";
 import type { Sql } from "./database.js";
 
-/** Records the end of an entry, and forgets the oldest of its lock beyond `keep`. */
-export function recordEnding(sql: Sql, lock: string, row: ClaimRow, ending: Ending, endedAt: number, keep: number): void {
+/** Records the end of an entry. Is it time to trim the history of its lock? */
+export function recordEnding(sql: Sql, lock: string, row: ClaimRow, ending: Ending, endedAt: number, keep: number): boolean {
   const { event, by, reason } = ending;
   const text = JSON.stringify({ claim: row.claim, event, by, reason, claimedAt: row.sinceMs, endedAt, record: row.record });
   sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, text);
-  sql.run(
-    "DELETE FROM history WHERE lock = ? AND sequence NOT IN (SELECT sequence FROM history WHERE lock = ? ORDER BY sequence DESC LIMIT ?)",
-    lock,
-    lock,
-    keep,
-  );
+  // Only when it is over by a tenth, so that one release in so many makes work, and then for all of them at once.
+  return newestBeyond(sql, lock, keep + Math.floor(keep / 10)) !== null;
 }
 
-/** Newest first, of one lock or of all (`null`). What cannot be read is passed over. */
-export function readHistory(sql: Sql, lock: string | null, limit: number): readonly HistoryRecord[] {
+/** Forgets all records of a lock but the newest `keep`. */
+export function trimHistory(sql: Sql, lock: string, keep: number): void {
+  const forgotten = newestBeyond(sql, lock, keep);
+  if (forgotten !== null) sql.run("DELETE FROM history WHERE lock = ? AND sequence <= ?", lock, forgotten);
+}
+
+/** The sequence number of the newest record that is one too many; `null` when there are no more than `keep`. */
+function newestBeyond(sql: Sql, lock: string, keep: number): number | null {
+  const [row] = sql.all("SELECT sequence FROM history WHERE lock = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?", lock, keep);
+  return (row?.["sequence"] as number | undefined) ?? null;
+}
+
+/**
+ * Newest first, of one lock or of all (`null`). What cannot be read is passed over.
+ * @param keep how many count for each lock: there may be a few more until they are trimmed
+ */
+export function readHistory(sql: Sql, lock: string | null, limit: number, keep: number): readonly HistoryRecord[] {
   const records: HistoryRecord[] = [];
+  const counts = new Map<string, number>();
   let before = Number.MAX_SAFE_INTEGER;
   while (records.length < limit) {
     const page = sql.all(
@@ -31,7 +43,13 @@ export function readHistory(sql: Sql, lock: string | null, limit: number): reado
     const last = page.at(-1);
     if (last === undefined) break;
     before = last["sequence"] as number;
-    records.push(...page.flatMap((row) => decodeEnding(row["lock"] as string, row["record"] as string) ?? []));
+    for (const row of page) {
+      const name = row["lock"] as string;
+      const count = (counts.get(name) ?? 0) + 1;
+      counts.set(name, count);
+      const record = count > keep ? null : decodeEnding(name, row["record"] as string);
+      if (record !== null) records.push(record);
+    }
   }
   return records;
 }
@@ -51,7 +69,8 @@ function decodeEnding(lock: string, text: string): HistoryRecord | null {
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number" || typeof endedAt !== "number") return null;
   const known = typeof record === "string" ? decodeRecord(record) : null;
   const owner = known?.owner ?? { node: "unknown", principal: "unknown", action: null, process: null };
-  return { lock, claim, owner, event, by, reason, claimedAt, endedAt, data: known?.data ?? null };
+  const { reason: description = null, lease = null, data = null } = known ?? {};
+  return { lock, claim, owner, event, by, reason, claimedAt, endedAt, description, lease, data };
 }
 
 function isEvent(value: unknown): value is EndEvent {

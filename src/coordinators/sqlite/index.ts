@@ -12,14 +12,26 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
-import { ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
+import { bestEffort, ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
-import { type ClaimRow, findClaim, findDeparted, findRow, findUnchanged, readQueue, slotsColumn, standingOf } from "./claims.js";
+import {
+  type ClaimRow,
+  findClaim,
+  findDeparted,
+  findEntries,
+  findRow,
+  findUnchanged,
+  readQueue,
+  slotsColumn,
+  standingOf,
+} from "./claims.js";
 import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
-import { readHistory, recordEnding } from "./history.js";
+import { Feed } from "./feed.js";
+import { readHistory, recordEnding, trimHistory } from "./history.js";
 import { Membership } from "./membership.js";
 import { drawNumber, prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
@@ -46,11 +58,13 @@ export async function openSqlite(url: string, options: CoordinatorOptions): Prom
 class SqliteCoordinator implements Coordinator {
   readonly #database: Database;
   readonly #membership: Membership;
+  readonly #feed: Feed;
   readonly #options: CoordinatorOptions;
 
   constructor(database: Database, options: CoordinatorOptions) {
     this.#database = database;
     this.#membership = new Membership(database, options);
+    this.#feed = new Feed(database, this.#membership, options);
     this.#options = options;
   }
 
@@ -59,8 +73,8 @@ class SqliteCoordinator implements Coordinator {
   }
 
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
-    const { id, locks, key, slots, owner, reason, data } = draft;
-    const record = encodeRecord({ owner, key, slots, reason, data, made: null, expiresAt: null, failure: null });
+    const { id, locks, key, slots, owner, reason, data, lease } = draft;
+    const record = encodeRecord({ owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null });
     for (;;) {
       const session = await this.#membership.session(signal);
       const standings = await this.#membership.write(signal, (sql) => {
@@ -207,23 +221,40 @@ class SqliteCoordinator implements Coordinator {
   }
 
   async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+    let overfull: readonly string[] = [];
     const outcome = await this.#membership.write(signal, (sql): WriteOutcome => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
       drawNumber(sql);
       const endedAt = tickClock(sql, this.#membership.time);
-      for (const [index, row] of rows.entries()) {
+      overfull = rows.flatMap((row, index) => {
+        const { lock } = entries[index] as Entry;
         sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        recordEnding(sql, entries[index]?.lock as string, row, ending, endedAt, this.#options.historyKeep);
-      }
+        return recordEnding(sql, lock, row, ending, endedAt, this.#options.historyKeep) ? [lock] : [];
+      });
       return "done";
     });
     if (outcome === "done") this.#membership.announce();
+    for (const lock of overfull) this.#trim(lock);
     return outcome;
+  }
+
+  /** Behind a release, which does not wait for it. */
+  #trim(lock: string): void {
+    const { historyKeep, log } = this.#options;
+    this.#membership.later(`trim ${lock}`, () =>
+      bestEffort(log, "the history was not trimmed; the next release tries again", () =>
+        this.#database.write(undefined, (sql) => trimHistory(sql, lock, historyKeep)),
+      ),
+    );
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.MAX_SAFE_INTEGER): Promise<readonly Claim[]> {
     return this.#membership.look({ locks: [lock] }, signal, (sql) => readQueue(sql, lock, first));
+  }
+
+  find(id: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+    return this.#membership.look("all", signal, (sql) => findEntries(sql, id));
   }
 
   list(signal?: AbortSignal): Promise<readonly string[]> {
@@ -236,7 +267,11 @@ class SqliteCoordinator implements Coordinator {
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#database.read(signal, (sql) => readHistory(sql, lock, limit));
+    return this.#database.read(signal, (sql) => readHistory(sql, lock, limit, this.#options.historyKeep));
+  }
+
+  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+    return this.#feed.watch(onChange, signal);
   }
 
   now(signal?: AbortSignal): Promise<number> {
@@ -244,6 +279,7 @@ class SqliteCoordinator implements Coordinator {
   }
 
   close(): Promise<void> {
+    this.#feed.close();
     return this.#membership.close();
   }
 

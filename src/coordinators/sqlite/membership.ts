@@ -20,6 +20,7 @@ export class Membership {
   #session: SqliteSession | null = null;
   #beginning: Promise<SqliteSession> | null = null;
   #closing: Promise<void> | null = null;
+  readonly #unfinished = new Map<string, Promise<void>>();
 
   constructor(database: Database, options: CoordinatorOptions) {
     this.#database = database;
@@ -126,6 +127,13 @@ export class Membership {
     return watchChanges(this.#database.path, this.#options.log);
   }
 
+  /** Does something that nobody waits for but the close, in a turn of its own; once, when it is asked for again before that. */
+  later(what: string, work: () => Promise<void>): void {
+    if (this.#unfinished.has(what)) return;
+    const done = new Promise<void>((resolve) => setImmediate(resolve)).then(work).finally(() => this.#unfinished.delete(what));
+    this.#unfinished.set(what, done);
+  }
+
   /** Ends the session. Never rejects; a second call does nothing. */
   close(): Promise<void> {
     this.#closing ??= this.#end();
@@ -140,6 +148,7 @@ export class Membership {
       if (session !== null) await this.#database.write(undefined, (sql) => endSessions(sql, [session.id]));
       this.announce();
     });
+    await Promise.all(this.#unfinished.values());
     await bestEffort(log, "the system closes it with the process", () => this.#database.close());
   }
 

@@ -5,11 +5,10 @@
 //   connecting → connected → connecting (another server, the same session id) → …
 //        ↓ the server says the session is over        ↓ close(), abandon()
 //      expired                                       closed
-import type { Packet } from "node-zookeeper-client/lib/ConnectionManager.js";
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
 import type { Reply } from "node-zookeeper-client/lib/jute/index.js";
 import jute from "node-zookeeper-client/lib/jute/index.js";
-import { numberOf, WireError, ZK } from "./protocol.js";
+import { ADD_WATCH, eventPathIn, headOf, numberOf, REMOVE_WATCHES, WireError, XID, ZK } from "./protocol.js";
 
 const { STATES } = ConnectionManager;
 const { OP_CODES } = jute;
@@ -18,6 +17,9 @@ const { OP_CODES } = jute;
 const KNOWN_TO_PACKAGE = new Set([
   0, -1, -2, -3, -4, -5, -6, -7, -8, -100, -101, -102, -103, -108, -110, -111, -112, -113, -114, -115,
 ]);
+
+// Requests that the package does not know: it hangs up when one is answered.
+const UNKNOWN_TO_PACKAGE: ReadonlySet<number | undefined> = new Set([ADD_WATCH, REMOVE_WATCHES]);
 
 export interface Server {
   readonly host: string;
@@ -50,6 +52,8 @@ export class Connection {
   readonly #manager: ConnectionManager;
   readonly #listener: WireListener;
   readonly #outstanding = new Set<(code: number) => void>();
+  /** What is to be called when the server tells of a change at or below a znode. */
+  protected readonly trees = new Map<string, () => void>();
   #rest: Buffer | null = null;
   #pingsSentAt: number[] = [];
   #connectSentAt = 0;
@@ -245,24 +249,37 @@ export class Connection {
   }
 
   #onFrame(frame: Buffer): void {
-    const manager = this.#manager;
     this.heardAt = performance.now();
-    if (manager.state !== STATES.CONNECTING && frame.length >= 20) {
-      const xid = frame.readInt32BE(4);
-      const code = frame.readInt32BE(16);
-      if (xid === -2) this.confirmedAt = Math.max(this.confirmedAt, this.#pingsSentAt.shift() ?? 0);
-      if (xid >= 0 && !KNOWN_TO_PACKAGE.has(code)) {
-        const packet: Packet | undefined = manager.pendingQueue.shift();
-        packet?.callback({ code });
-        return;
-      }
-    }
+    const head = this.#manager.state === STATES.CONNECTING ? null : headOf(frame);
+    if (head?.xid === XID.ping) this.confirmedAt = Math.max(this.confirmedAt, this.#pingsSentAt.shift() ?? 0);
+    if (head?.xid === XID.event && !this.#onEvent(frame)) return;
+    if (head !== null && head.xid >= 0 && this.#onReply(head)) return;
     try {
-      ConnectionManager.prototype.onSocketData.call(manager, frame);
+      ConnectionManager.prototype.onSocketData.call(this.#manager, frame);
     } catch (error) {
       // A frame that the package cannot read: nothing behind it on this connection can be trusted.
       this.drop(`an answer that could not be read: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** Tells whoever watches the tree that an event is about. Is it for the package as well, which fails on other kinds? */
+  #onEvent(frame: Buffer): boolean {
+    const path = eventPathIn(frame);
+    if (path === null) return false;
+    for (const [tree, onChange] of this.trees) if (path === tree || path.startsWith(`${tree}/`)) onChange();
+    return true;
+  }
+
+  /** Takes a reply that the package cannot; `false` for those that it can. */
+  #onReply({ xid, zxid, code }: { readonly xid: number; readonly zxid: Buffer; readonly code: number }): boolean {
+    const { pendingQueue } = this.#manager;
+    const [packet] = pendingQueue;
+    const header = packet?.request.header;
+    // Out of order: the package hangs up.
+    if (header?.xid !== xid || (KNOWN_TO_PACKAGE.has(code) && !(code === 0 && UNKNOWN_TO_PACKAGE.has(header.type)))) return false;
+    pendingQueue.shift();
+    packet?.callback(code === 0 ? null : { code }, { header: { zxid }, payload: null });
+    return true;
   }
 }
 

@@ -1,64 +1,44 @@
-// Durable claims: settle, adopt, update and leave, each one transaction whose lost reply is looked up and never guessed,
-// and the liveness entries of those that this process has in hand.
+// Durable claims: settle, adopt, update and leave, each one transaction whose lost reply is looked up and never guessed.
+// Which of them this process has in hand is liveness.ts's.
 import type { ClaimRecord } from "../../locks/claim.js";
 import type { CoordinatorOptions, Draft, Ending, Entry, Settled, WriteOutcome } from "../../locks/coordinator.js";
-import { bestEffort, ClaimLostError, SessionLostError } from "../../locks/errors.js";
+import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { RECORD_PREFIX } from "./layout.js";
-import { decodeClaim, encodeClaim, encodeEnded } from "./records.js";
+import { type Holding, Liveness } from "./liveness.js";
+import { decodeClaim, encodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { ensure, isSettled, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
-import type { Stat, Step } from "./protocol.js";
+import { commit, ensure, isSettled, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
+import type { Stat } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 
-/** What this process knows of a durable claim in its hands. */
-interface Holding {
-  readonly entries: readonly Entry[];
-  readonly record: ClaimRecord;
-  readonly claimedAt: number;
-}
-
 export class Holdings {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
   readonly #options: CoordinatorOptions;
-  readonly #held = new Map<string, Holding>();
+  readonly #liveness: Liveness;
+  /** What goes on behind a release: it is not waited for there, but before the session ends. */
+  readonly #trimming = new Set<Promise<void>>();
 
   constructor(sessions: Sessions, layout: Layout, options: CoordinatorOptions) {
     this.#sessions = sessions;
     this.#layout = layout;
     this.#options = options;
+    this.#liveness = new Liveness(sessions, layout, options.log);
   }
 
   /** After a session was lost: says again, in the new one, that the claims in hand are being run. */
   restoreLiveness(): void {
-    for (const id of this.#held.keys()) this.#restoreLivenessOf(id);
+    this.#liveness.restoreAll();
   }
 
-  #restoreLivenessOf(id: string): void {
-    void bestEffort(this.#options.log, "the liveness entry was not restored: the claim looks stale until it is", () =>
-      this.#sessions.retry(undefined, async (session) => {
-        const holding = this.#held.get(id);
-        if (holding !== undefined) await this.#putLiveness(session, id, holding);
-      }),
-    );
-  }
-
-  /** Says that this process runs the claim, in its present session; only as long as the claim is as it was left. */
-  async #putLiveness(session: ZkSession, id: string, holding: Holding): Promise<void> {
-    const { wire } = session;
-    const alive = this.#layout.aliveOf(id);
-    const present = await wire.exists(alive);
-    if (present?.ephemeralOwner === session.id) return;
-    const checks = holding.entries.map((entry) => op.check(this.#pathOf(entry), entry.revision));
-    const steps = [...(present === null ? [] : [op.remove(alive)]), op.create(alive, EMPTY, MODE.EPHEMERAL)];
-    if ((await this.#commit(wire, [...checks, ...steps], checks.length)) !== "repair") return;
-    await ensure(wire, this.#layout.alive);
-    await this.#putLiveness(session, id, holding);
+  /** What still goes on in the background; `null` when there is nothing. */
+  unfinished(): Promise<unknown> | null {
+    return this.#trimming.size === 0 ? null : Promise.all(this.#trimming);
   }
 
   async settle(
@@ -77,9 +57,10 @@ export class Holdings {
     });
     const [first] = stats as [Stat];
     const held = entries.map(({ lock, ref }, index) => ({ lock, ref, revision: (stats[index] as Stat).version }));
-    this.#held.set(draft.id, { entries: held, record, claimedAt: first.ctime });
-    if (home.lost.aborted) this.#restoreLivenessOf(draft.id);
-    return { entries: held, fencingToken: first.czxid };
+    const settled = { entries: held, fencingToken: first.czxid };
+    this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
+    if (home.lost.aborted) this.#liveness.restore(draft.id);
+    return settled;
   }
 
   async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord): Promise<Stat[]> {
@@ -89,10 +70,9 @@ export class Holdings {
       op.create(path, EMPTY, MODE.PERSISTENT),
       op.setData(path, data, UNSETTLED),
     ]);
-    const alive = op.create(this.#layout.aliveOf(id), EMPTY, MODE.EPHEMERAL);
     // Sent back to back: what the server made of it comes with the same round trip.
     const [done, ...stats] = await Promise.allSettled([
-      wire.transaction([...steps, alive]),
+      wire.transaction([...steps, ...this.#liveness.begin(id, record)]),
       ...paths.map((path) => wire.exists(path)),
     ]);
     if (done.status === "rejected") {
@@ -140,30 +120,24 @@ export class Holdings {
     }
   }
 
-  async adopt(
-    id: string,
-    entries: readonly Entry[],
-    record: ClaimRecord,
-    signal?: AbortSignal,
-  ): Promise<Settled | "gone" | "changed"> {
-    const data = encodeClaim({ record, fencingToken: null });
-    return this.#write(id, entries, record, data, true, signal);
+  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+    return this.#write(id, entries, record, null, signal);
   }
 
-  async update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
-    const { fencingToken } = settled;
-    const outcome = await this.#write(id, settled.entries, record, encodeClaim({ record, fencingToken }), false, signal);
-    return typeof outcome === "string" ? outcome : { ...outcome, fencingToken };
+  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+    return this.#write(id, settled.entries, record, settled.fencingToken, signal);
   }
 
+  /** @param keptToken the fencing token of a holder that stays; `null` when this process takes its place, with a new one */
   async #write(
     id: string,
     entries: readonly Entry[],
     record: ClaimRecord,
-    data: Buffer,
-    takeover: boolean,
+    keptToken: number | null,
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
+    const takeover = keptToken === null;
+    const data = encodeClaim({ record, fencingToken: keptToken });
     const paths = entries.map((entry) => this.#pathOf(entry));
     const steps = entries.map((entry, index) => op.setData(paths[index] as string, data, entry.revision));
     const alive = this.#layout.aliveOf(id);
@@ -175,9 +149,9 @@ export class Holdings {
         const found = await this.#findWritten(wire, entries, data);
         if (found !== "unwritten") return found;
       }
-      let withAlive = takeover ? [op.create(alive, EMPTY, MODE.EPHEMERAL)] : [];
+      let withAlive = takeover ? this.#liveness.begin(id, record) : [];
       for (;;) {
-        const outcome = await this.#commit(wire, [...steps, ...withAlive], steps.length);
+        const outcome = await commit(wire, [...steps, ...withAlive], steps.length);
         if (outcome === "repair") {
           // The dead owner's liveness entry may still stand until its session expires.
           withAlive = (await wire.exists(alive)) === null ? withAlive.slice(-1) : [op.remove(alive), ...withAlive.slice(-1)];
@@ -192,9 +166,13 @@ export class Holdings {
     if (typeof written === "string") return written;
     const [first] = written as [Stat];
     const held = entries.map(({ lock, ref, revision }) => ({ lock, ref, revision: revision + 1 }));
-    this.#held.set(id, { entries: held, record, claimedAt: first.ctime });
-    if (takeover && attempts > 1) this.#restoreLivenessOf(id);
-    return { entries: held, fencingToken: first.mzxid };
+    const settled = { entries: held, fencingToken: keptToken ?? first.mzxid };
+    const holding = { ...settled, record, claimedAt: first.ctime };
+    // Whoever only writes to another's claim, its data say, does not run it by that.
+    if (takeover) this.#liveness.take(id, holding);
+    else this.#liveness.note(id, holding);
+    if (takeover && attempts > 1) this.#liveness.restore(id);
+    return settled;
   }
 
   /** After a write: do the entries hold just what it wrote? */
@@ -219,21 +197,21 @@ export class Holdings {
       again = true;
       return this.#commitLeave(wire, id, entries, ending);
     });
-    if (outcome !== "changed") this.#held.delete(id);
+    if (outcome !== "changed") this.#liveness.drop(id);
     return outcome;
   }
 
   async #commitLeave(wire: Wire, id: string, entries: readonly Entry[], ending: Ending): Promise<WriteOutcome> {
-    const holding = this.#held.get(id) ?? (await this.#readHolding(wire, entries));
-    if (holding === null) return "gone";
+    const holding = this.#liveness.of(id, entries) ?? (await this.#readHolding(wire, entries));
+    if (holding === null) return this.#ofAll(wire, entries, "gone");
     const { record: ended, claimedAt } = holding;
     const record = encodeEnded({ claim: id, ...ending, record: ended, claimedAt });
     const removals = entries.map((entry) => op.remove(this.#pathOf(entry), entry.revision));
     const folders = entries.map((entry) => this.#layout.historyOf(entry.lock));
     const records = folders.map((folder) => op.create(`${folder}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL));
-    let alive = [op.remove(this.#layout.aliveOf(id))];
+    let alive = this.#liveness.end(id, ended);
     for (;;) {
-      const outcome = await this.#commit(wire, [...removals, ...alive, ...records], removals.length);
+      const outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
       if (outcome === "repair") {
         // Without a liveness entry there is none to delete: the session that it belonged to has ended.
         if ((await wire.exists(this.#layout.aliveOf(id))) === null) alive = [];
@@ -242,16 +220,24 @@ export class Holdings {
       }
       if (outcome === "gone" || outcome === "changed") return this.#ofAll(wire, entries, outcome);
       const paths = outcome.slice(-records.length) as string[];
-      const { historyKeep, log } = this.#options;
-      paths.forEach((path, index) => void trimHistory(wire, folders[index] as string, path, historyKeep, log));
+      paths.forEach((path, index) => this.#trim(wire, folders[index] as string, path));
       return "done";
     }
+  }
+
+  #trim(wire: Wire, folder: string, written: string): void {
+    const { historyKeep, log } = this.#options;
+    const trimming = trimHistory(wire, folder, written, historyKeep, log);
+    this.#trimming.add(trimming);
+    void trimming.finally(() => this.#trimming.delete(trimming));
   }
 
   async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
     const node = await wire.getData(this.#pathOf(entries[0] as Entry));
     if (node === null) return null;
-    return { entries, record: decodeClaim(node.data)?.record ?? foreignRecord(node.data), claimedAt: node.stat.ctime };
+    const claim = decodeClaim(node.data);
+    const record = claim?.record ?? foreignRecord(node.data);
+    return { entries, record, fencingToken: fencingTokenOf(claim, node.stat), claimedAt: node.stat.ctime };
   }
 
   /** The claim is not there after a lost reply: the history knows whether it was this leave, or someone else's. */
@@ -264,25 +250,6 @@ export class Holdings {
     const records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, historyKeep, historyKeep);
     const own = records.find((record) => record.claim === id && record.event === ending.event && record.by === ending.by);
     return own === undefined ? "gone" : "done";
-  }
-
-  /**
-   * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome;
-   * what fails behind them is put right by the caller, which then tries again.
-   */
-  async #commit(
-    wire: Wire,
-    steps: readonly Step[],
-    guarded: number,
-  ): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
-    try {
-      return (await wire.transaction(steps)).paths;
-    } catch (error) {
-      if (!(error instanceof WireError) || error.operation === null) throw error;
-      if (error.zk !== ZK.noNode && error.zk !== ZK.badVersion && error.zk !== ZK.nodeExists) throw error;
-      if (error.operation >= guarded) return "repair";
-      return error.zk === ZK.noNode ? "gone" : "changed";
-    }
   }
 
   /** A claim on several locks is gone when all of its entries are. */

@@ -1,5 +1,6 @@
 // The ZooKeeper coordinator: queues as sequential znodes in the form of Curator's recipes, durable claims as persistent
-// ones of the same name. It owns the waiting in line; what is in hand is holdings.ts's, sessions are session.ts's.
+// ones of the same name. It owns the waiting in line; entering is entrance.ts's, what is durable holdings.ts's, sessions
+// are session.ts's.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type {
   Coordinator,
@@ -11,26 +12,27 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
+import { Changes } from "./changes.js";
+import { Entrance } from "./entrance.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, createLayout, orderClaims, parseClaimName } from "./layout.js";
-import { encodeClaim, recordOfDraft } from "./records.js";
+import { createLayout } from "./layout.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss, Sessions } from "./session.js";
 import { Standings, takenOut } from "./standings.js";
-import { listLocks, readHistory, readQueue } from "./tree.js";
-import { ensure, readClock, removeUnsettled } from "./upkeep.js";
+import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
+import { readClock, removeUnsettled } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
 import type { Wire } from "./wire.js";
-import { MODE, op, WireError, ZK } from "./protocol.js";
 
-// Whoever leaves a line wants to go. A server that is silent for so long is not waited for: the removal goes on without
-// the caller, and should the process end before it is done, the entry ends with the session.
-const WITHDRAW_PATIENCE_MS = 1_000;
+// Whoever leaves a line, or closes, wants to go. A server that is silent for so long is not waited for: the removal goes on
+// without the caller, and should the process end before it is done, the entry ends with the session.
+const PATIENCE_MS = 1_000;
 
 /**
  * Connects to an ensemble.
@@ -53,6 +55,8 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #layout: Layout;
   readonly #sessions: Sessions;
   readonly #holdings: Holdings;
+  readonly #changes: Changes;
+  readonly #entrance: Entrance;
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
   readonly #standings = new Standings();
@@ -62,8 +66,13 @@ class ZooKeeperCoordinator implements Coordinator {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
     this.#layout = createLayout(address.root);
-    this.#sessions = new Sessions(address, options, () => this.#holdings.restoreLiveness());
+    this.#sessions = new Sessions(address, options, () => {
+      this.#holdings.restoreLiveness();
+      this.#changes.renew();
+    });
     this.#holdings = new Holdings(this.#sessions, this.#layout, options);
+    this.#changes = new Changes(this.#sessions, this.#layout, options.log);
+    this.#entrance = new Entrance(this.#layout, this.#standings);
   }
 
   async connected(): Promise<void> {
@@ -75,11 +84,9 @@ class ZooKeeperCoordinator implements Coordinator {
     let sentIn: ZkSession | null = null;
     let entering: Promise<unknown> = Promise.resolve();
     const enter = async (session: ZkSession): Promise<Joined> => {
-      const found = sentIn === null ? null : await this.#findJoined(session, draft);
+      const isAgain = sentIn !== null;
       sentIn = session;
-      const standings = found ?? (await this.#enter(session, draft));
-      const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
-      return { session, standings: isDouble ? ((await this.#findJoined(session, draft)) ?? standings) : standings };
+      return { session, standings: await this.#entrance.enter(session, draft, isAgain) };
     };
     try {
       const joined = await this.#sessions.retry(signal, (session) => {
@@ -102,10 +109,7 @@ class ZooKeeperCoordinator implements Coordinator {
     this.#cleanUp(session, async ({ wire }) => {
       // Nobody waits for it any more, but it goes on: what it makes is removed after it has made it.
       await Promise.allSettled([entering]);
-      for (const folder of draft.locks.map((lock) => this.#layout.lock(lock))) {
-        const own = orderClaims((await wire.getChildren(folder)) ?? []).filter(({ id }) => id === draft.id);
-        for (const { ref } of own) await removeUnsettled(wire, `${folder}/${ref}`);
-      }
+      await this.#entrance.clear(wire, draft);
     });
   }
 
@@ -119,58 +123,6 @@ class ZooKeeperCoordinator implements Coordinator {
         throw error;
       }
     });
-  }
-
-  /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
-  async #enter(session: ZkSession, draft: Draft): Promise<Standing[]> {
-    const { wire } = session;
-    const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
-    const prefix = claimPrefix(draft.id, draft.key, draft.slots);
-    const folders = draft.locks.map((lock) => this.#layout.lock(lock));
-    const [alone] = folders.length === 1 ? folders : [];
-    const entering =
-      alone === undefined
-        ? wire
-            .transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
-            .then(({ paths }) => paths)
-        : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
-    const listing = folders.map((folder) => wire.getChildren(folder));
-    const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
-    if (entered.status === "rejected") {
-      if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
-      // The first claim on this lock: what a later settle and leave need is made with it.
-      for (const lock of draft.locks) {
-        await Promise.all(
-          [this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)),
-        );
-      }
-      return this.#enter(session, draft);
-    }
-    return draft.locks.map((lock, index) => {
-      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
-      if (list.status === "rejected") throw list.reason;
-      const path = entered.value[index] as string;
-      return this.#standings.among(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
-    });
-  }
-
-  /** Looks for entries that were made already, and removes doubles, and what an earlier session left, which is dead. */
-  async #findJoined(session: ZkSession, draft: Draft): Promise<Standing[] | null> {
-    const standings: Standing[] = [];
-    for (const lock of draft.locks) {
-      const folder = this.#layout.lock(lock);
-      const children = (await session.wire.getChildren(folder)) ?? [];
-      let own: Standing | null = null;
-      for (const { ref, id } of orderClaims(children)) {
-        if (id !== draft.id) continue;
-        const stat = await session.wire.exists(`${folder}/${ref}`);
-        if (own === null && stat?.ephemeralOwner === session.id)
-          own = this.#standings.among(children, { lock, ref, revision: stat.version });
-        else await removeUnsettled(session.wire, `${folder}/${ref}`);
-      }
-      if (own !== null) standings.push(own);
-    }
-    return standings.length === draft.locks.length ? standings : null;
   }
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
@@ -222,15 +174,9 @@ class ZooKeeperCoordinator implements Coordinator {
       if (!isLoss(error)) throw fromWire(error);
       this.#cleanUp(home, removeAll);
     });
-    let patience: NodeJS.Timeout | undefined;
-    const silence = new Promise<void>((resolve) => (patience = setTimeout(resolve, WITHDRAW_PATIENCE_MS)));
-    try {
-      await Promise.race([removal, silence]);
-      // Whatever still comes of it has nobody to be told to.
-      void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
-    } finally {
-      clearTimeout(patience);
-    }
+    await patiently(removal);
+    // Whatever still comes of it has nobody to be told to.
+    void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
   }
 
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
@@ -264,6 +210,10 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#sessions.retry(signal, ({ wire }) => readQueue(wire, this.#layout, lock, first));
   }
 
+  find(id: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+    return this.#sessions.retry(signal, ({ wire }) => findEntries(wire, this.#layout, id));
+  }
+
   list(signal?: AbortSignal): Promise<readonly string[]> {
     return this.#sessions.retry(signal, ({ wire }) => listLocks(wire, this.#layout));
   }
@@ -272,16 +222,39 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#options.historyKeep));
   }
 
+  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+    return this.#changes.watch(onChange, signal);
+  }
+
   now(signal?: AbortSignal): Promise<number> {
     return this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
   }
 
   close(): Promise<void> {
-    this.#closing ??= bestEffort(this.#options.log, "the session ends by its timeout", () => this.#sessions.close());
+    this.#closing ??= bestEffort(this.#options.log, "the session ends by its timeout", () => this.#end());
     return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    this.#changes.close();
+    // A process that ends with its release would never trim a history otherwise.
+    const unfinished = this.#holdings.unfinished();
+    if (unfinished !== null) await patiently(unfinished);
+    await this.#sessions.close();
   }
 
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
+  }
+}
+
+/** Waits until it is done, or for as long as one is patient who wants to go. */
+async function patiently(work: Promise<unknown>): Promise<void> {
+  let patience: NodeJS.Timeout | undefined;
+  const silence = new Promise<void>((resolve) => (patience = setTimeout(resolve, PATIENCE_MS)));
+  try {
+    await Promise.race([work, silence]);
+  } finally {
+    clearTimeout(patience);
   }
 }

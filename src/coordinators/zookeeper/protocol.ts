@@ -7,6 +7,7 @@ const { OP_CODES } = jute;
 /** ZooKeeper's error codes, as its protocol numbers them, that Holdline tells apart. */
 export const ZK = {
   connectionLoss: -4,
+  unimplemented: -6,
   noNode: -101,
   noAuth: -102,
   badVersion: -103,
@@ -72,4 +73,51 @@ export function statOf(reply: Reply): Stat {
 // Exact up to 2^53: a zxid's upper half counts leader elections, of which there would have to be two million.
 export function numberOf(long: Buffer): number {
   return Number(long.readBigInt64BE(0));
+}
+
+// Of these requests, which servers have had since 3.6, the package knows nothing.
+export const ADD_WATCH = 106;
+export const REMOVE_WATCHES = 18;
+/** How a watch is added: it stays until it is removed, and tells of everything below its znode. */
+export const PERSISTENT_RECURSIVE = 1;
+/** Which watches are removed: all of this session's on the znode. */
+export const WATCHES_OF_ANY_KIND = 3;
+
+/** What both of them carry, a path and a number, as the package writes what it sends. */
+export class PathAndNumber {
+  readonly #bytes: Buffer;
+
+  constructor(path: string, number: number) {
+    const length = Buffer.byteLength(path);
+    this.#bytes = Buffer.alloc(4 + length + 4);
+    this.#bytes.writeInt32BE(length, 0);
+    this.#bytes.write(path, 4);
+    this.#bytes.writeInt32BE(number, 4 + length);
+  }
+
+  byteLength(): number {
+    return this.#bytes.length;
+  }
+
+  serialize(buffer: Buffer, offset: number): number {
+    return this.#bytes.copy(buffer, offset);
+  }
+}
+
+/** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */
+export function headOf(frame: Buffer): { readonly xid: number; readonly zxid: Buffer; readonly code: number } | null {
+  if (frame.length < 20) return null;
+  return { xid: frame.readInt32BE(4), zxid: frame.subarray(8, 16), code: frame.readInt32BE(16) };
+}
+
+/** The request numbers of frames that answer no request. */
+export const XID = { event: -1, ping: -2 } as const;
+
+// created, deleted, data changed, children changed; what later servers may add is of no use to a client that has not asked.
+const EVENT_TYPES = new Set([1, 2, 3, 4]);
+
+/** The znode that an event is about; `null` for events of other kinds. */
+export function eventPathIn(frame: Buffer): string | null {
+  if (frame.length < 32 || !EVENT_TYPES.has(frame.readInt32BE(20))) return null;
+  return frame.toString("utf8", 32, 32 + frame.readInt32BE(28));
 }

@@ -3,6 +3,7 @@
 import type { ClaimRecord } from "../../locks/claim.js";
 import { decodeRecord, encodeRecord, isObject } from "../../locks/claim.js";
 import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
+import type { Stat } from "./protocol.js";
 
 /** A claim's data. The fencing token is the zxid of the write that made its holder; a later write must carry it along. */
 export interface ClaimData {
@@ -12,8 +13,8 @@ export interface ClaimData {
 }
 
 /** The record of a claim that waits. */
-export function recordOfDraft({ owner, key, slots, reason, data }: Draft): ClaimRecord {
-  return { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+export function recordOfDraft({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
+  return { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
 }
 
 export function encodeClaim({ record, fencingToken }: ClaimData): Buffer {
@@ -27,6 +28,11 @@ export function decodeClaim(text: string): ClaimData | null {
   if (record === null) return null;
   const token = (JSON.parse(text) as { readonly fencingToken?: unknown }).fencingToken;
   return { record, fencingToken: typeof token === "number" && Number.isSafeInteger(token) ? token : null };
+}
+
+/** The fencing token of a durable claim, out of its data and its znode's status. */
+export function fencingTokenOf(claim: ClaimData | null, { mzxid }: Pick<Stat, "mzxid">): number {
+  return claim?.fencingToken ?? mzxid;
 }
 
 /** What the history keeps of a claim that has ended; when it ended is the record's own creation time. */
@@ -55,5 +61,6 @@ export function decodeEnded(text: string, lock: string, endedAt: number): Histor
   const record = decodeRecord(JSON.stringify(value["record"] ?? null));
   if (record === null || typeof claim !== "string" || !EVENTS.has(event) || typeof by !== "string") return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
-  return { lock, claim, owner: record.owner, event: event as EndEvent, by, reason, claimedAt, endedAt, data: record.data };
+  const { owner, reason: description, lease, data } = record;
+  return { lock, claim, owner, event: event as EndEvent, by, reason, claimedAt, endedAt, description, lease, data };
 }

@@ -4,7 +4,7 @@ import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type { HistoryRecord } from "../../locks/coordinator.js";
 import type { ClaimName, Layout } from "./layout.js";
 import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmentsAmong } from "./layout.js";
-import { decodeClaim, decodeEnded } from "./records.js";
+import { decodeClaim, decodeEnded, fencingTokenOf } from "./records.js";
 import type { Stat } from "./protocol.js";
 import type { Wire } from "./wire.js";
 
@@ -13,13 +13,45 @@ export async function readQueue(wire: Wire, layout: Layout, lock: string, first:
   const path = layout.lock(lock);
   // Sent back to back: one round trip for both lists, and one for all the entries.
   const [children, alive] = await Promise.all([wire.getChildren(path), wire.getChildren(layout.alive)]);
-  const names = orderClaims(children ?? []).slice(0, first);
-  const nodes = await Promise.all(names.map((name) => wire.getData(`${path}/${name.ref}`)));
   const living = new Set(alive ?? []);
-  return names.flatMap((name, index) => {
-    const node = nodes[index];
-    return node ? [claimOf(lock, name, node.data, node.stat, living)] : [];
+  const claims: Claim[] = [];
+  // Those behind make up for entries that leave: fewer than `first` come only where there are no more.
+  const names = orderClaims(children ?? []);
+  while (names.length > 0 && claims.length < first) {
+    const piece = names.splice(0, first - claims.length);
+    const nodes = await Promise.all(piece.map((name) => wire.getData(`${path}/${name.ref}`)));
+    for (const [index, name] of piece.entries()) {
+      const node = nodes[index];
+      if (node) claims.push(claimOf(lock, name, node.data, node.stat, living));
+    }
+  }
+  return claims;
+}
+
+/**
+ * All entries of a claim, sorted by lock. Its id is part of the names of its entries, so that only those are read; names
+ * are listed of all locks, because nothing else knows where a claim stands.
+ */
+export async function findEntries(wire: Wire, layout: Layout, id: string): Promise<Claim[]> {
+  const places: { readonly lock: string; readonly path: string; readonly name: ClaimName }[] = [];
+  await walk(wire, layout.locks, (folder, children) => {
+    const lock = decodeName(folder);
+    const named = children.filter((child) => child.includes(id));
+    if (lock === null || named.length === 0) return;
+    for (const name of orderClaims(named)) {
+      if ((name.id ?? name.ref) === id) places.push({ lock, path: `${layout.locks}/${folder}/${name.ref}`, name });
+    }
   });
+  if (places.length === 0) return [];
+  const isAlive = wire.exists(layout.aliveOf(id));
+  const [alive, ...nodes] = await Promise.all([isAlive, ...places.map(({ path }) => wire.getData(path))]);
+  const living = new Set(alive === null ? [] : [id]);
+  return places
+    .flatMap(({ lock, name }, index) => {
+      const node = nodes[index];
+      return node ? [claimOf(lock, name, node.data, node.stat, living)] : [];
+    })
+    .sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
 }
 
 /** A claim out of its znode. What is no record of Holdline's is a claim all the same: garbage is never free. */
@@ -37,9 +69,9 @@ export function claimOf(lock: string, name: ClaimName, data: string, stat: Stat,
     slots: name.slots,
     revision: stat.version,
     durable,
-    alive: !durable || (name.id !== null && living.has(name.id)),
+    alive: !durable || record.lease !== null || (name.id !== null && living.has(name.id)),
     since: stat.ctime,
-    fencingToken: durable ? (written?.fencingToken ?? stat.mzxid) : null,
+    fencingToken: durable ? fencingTokenOf(written, stat) : null,
   };
 }
 
@@ -56,6 +88,7 @@ export function foreignRecord(data: string): ClaimRecord {
     key: null,
     slots: 1,
     made: null,
+    lease: null,
     expiresAt: null,
     reason: null,
     data: null,
@@ -66,7 +99,7 @@ export function foreignRecord(data: string): ClaimRecord {
 /** The names of all locks that have claims, sorted. */
 export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
   const locks: string[] = [];
-  await walk(wire, layout.locks, "", (path, children) => {
+  await walk(wire, layout.locks, (path, children) => {
     const name = decodeName(path);
     if (name !== null && orderClaims(children).length > 0) locks.push(name);
   });
@@ -91,18 +124,15 @@ export async function readHistory(
     if (name !== null && names.length > 0) places.push({ path, lock: name, names });
   };
   if (lock === null) {
-    await walk(wire, layout.history, "", (path, children) => add(`${layout.history}/${path}`, decodeName(path), children));
+    await walk(wire, layout.history, (path, children) => add(`${layout.history}/${path}`, decodeName(path), children));
   } else {
     add(layout.historyOf(lock), lock, (await wire.getChildren(layout.historyOf(lock))) ?? []);
   }
-  const found = await Promise.all(
-    places.flatMap((place) =>
-      place.names.map(async (name) => {
-        const node = await wire.getData(`${place.path}/${name}`);
-        return node === null ? null : decodeEnded(node.data, place.lock, node.stat.ctime);
-      }),
-    ),
-  );
+  const nodes = places.flatMap(({ path, lock: name, names }) => names.map((record) => ({ path: `${path}/${record}`, name })));
+  const found = await inRounds(nodes, async ({ path, name }) => {
+    const node = await wire.getData(path);
+    return node === null ? null : decodeEnded(node.data, name, node.stat.ctime);
+  });
   return found
     .filter((record) => record !== null)
     .sort((one, other) => other.endedAt - one.endedAt)
@@ -110,15 +140,27 @@ export async function readHistory(
 }
 
 /** Visits every znode below `base` that stands for a part of a lock's name. */
-async function walk(
-  wire: Wire,
-  base: string,
-  path: string,
-  visit: (path: string, children: readonly string[]) => void,
-): Promise<void> {
-  const children = (await wire.getChildren(path === "" ? base : `${base}/${path}`)) ?? [];
-  if (path !== "") visit(path, children);
-  await Promise.all(
-    segmentsAmong(children).map((segment) => walk(wire, base, path === "" ? segment : `${path}/${segment}`, visit)),
-  );
+async function walk(wire: Wire, base: string, visit: (path: string, children: readonly string[]) => void): Promise<void> {
+  for (let level = [""]; level.length > 0;) {
+    const lists = await inRounds(level, (path) => wire.getChildren(path === "" ? base : `${base}/${path}`));
+    const next: string[] = [];
+    for (const [index, path] of level.entries()) {
+      const children = lists[index] ?? [];
+      if (path !== "") visit(path, children);
+      for (const segment of segmentsAmong(children)) next.push(path === "" ? segment : `${path}/${segment}`);
+    }
+    level = next;
+  }
+}
+
+// How many questions are on their way at once: each round takes one round trip, so that ten thousand locks are walked in
+// some forty, and no server has to queue more than this for one client.
+const ROUND = 256;
+
+async function inRounds<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = [];
+  for (let from = 0; from < items.length; from += ROUND) {
+    answers.push(...(await Promise.all(items.slice(from, from + ROUND).map(ask))));
+  }
+  return answers;
 }

@@ -1,10 +1,10 @@
-// Small writes around the claims: znodes that must exist before others, the server's clock, and the trimming of the
-// history. Each is safe to repeat.
+// Writing around the claims: transactions that hold only for what was read, znodes that must exist before others, the
+// server's clock, and the trimming of the history.
 import type { Log } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { orderRecords } from "./layout.js";
-import type { Stat } from "./protocol.js";
+import type { Stat, Step } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, WireError, ZK } from "./protocol.js";
 
@@ -74,4 +74,23 @@ export async function trimHistory(wire: Wire, folder: string, written: string, k
 /** Is it as settling leaves it: durable, and written by nobody since? */
 export function isSettled(stat: Stat | null): boolean {
   return stat !== null && stat.ephemeralOwner === null && stat.version === SETTLED;
+}
+
+/**
+ * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome;
+ * what fails behind them is put right by the caller, which then tries again.
+ */
+export async function commit(
+  wire: Wire,
+  steps: readonly Step[],
+  guarded: number,
+): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
+  try {
+    return (await wire.transaction(steps)).paths;
+  } catch (error) {
+    if (!(error instanceof WireError) || error.operation === null) throw error;
+    if (error.zk !== ZK.noNode && error.zk !== ZK.badVersion && error.zk !== ZK.nodeExists) throw error;
+    if (error.operation >= guarded) return "repair";
+    return error.zk === ZK.noNode ? "gone" : "changed";
+  }
 }

@@ -5,7 +5,17 @@ import jute from "node-zookeeper-client/lib/jute/index.js";
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
 import type { Stat, Step } from "./protocol.js";
-import { numberOf, statOf, WireError, ZK } from "./protocol.js";
+import {
+  ADD_WATCH,
+  numberOf,
+  PathAndNumber,
+  PERSISTENT_RECURSIVE,
+  REMOVE_WATCHES,
+  statOf,
+  WATCHES_OF_ANY_KIND,
+  WireError,
+  ZK,
+} from "./protocol.js";
 
 const { OP_CODES } = jute;
 
@@ -70,6 +80,20 @@ export class Wire extends Connection {
     const failed = results.findIndex((result) => result.type === OP_CODES.ERROR && result.err !== 0);
     if (failed >= 0) throw new WireError(results[failed]?.err ?? ZK.connectionLoss, failed);
     return { paths: results.map((result) => result.path ?? null), zxid: numberOf(reply.header.zxid) };
+  }
+
+  /**
+   * Has `onChange` called at every change of a znode, which need not exist, and of all below it: on this connection, and
+   * not on the next. Servers have known this since 3.6.
+   */
+  async watchTree(path: string, onChange: () => void): Promise<void> {
+    this.trees.set(path, onChange);
+    await this.send(ADD_WATCH, new PathAndNumber(path, PERSISTENT_RECURSIVE));
+  }
+
+  async unwatchTree(path: string): Promise<void> {
+    this.trees.delete(path);
+    await this.send(REMOVE_WATCHES, new PathAndNumber(path, WATCHES_OF_ANY_KIND));
   }
 
   async #sendOrNull(type: number, payload: unknown, onReply?: () => void): Promise<Reply | null> {

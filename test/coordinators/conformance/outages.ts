@@ -187,6 +187,8 @@ export function describeOutages(stage: Stage): void {
         coordinator.departed(joined, "a", [only(joined).ref], signal),
         coordinator.queue("a", signal),
         coordinator.list(signal),
+        coordinator.find(draft.id, signal),
+        coordinator.watch(() => undefined, signal),
         coordinator.history(null, 10, signal),
         coordinator.now(signal),
       ];

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Ending } from "../../../src/locks/coordinator.js";
 import { LONGEST_NAME_BYTES, lockNameProblem } from "../../../src/locks/names.js";
-import { claimIn, draftFor, idsIn, only, ownerAt, recordFor, RELEASED, type Stage, takeDurably } from "./store.js";
+import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, type Stage, takeDurably } from "./store.js";
 
 // Each looks like something that a store might write itself, or needs care in some encoding.
 const AWKWARD_NAMES = [
@@ -67,7 +67,7 @@ export function describeRecords(stage: Stage): void {
       const after = await other.now();
       const claim = await claimIn(other, "a");
       const { key, slots, owner, reason, data } = draft;
-      const record: ClaimRecord = { key, slots, owner, reason, data, made: null, expiresAt: null, failure: null };
+      const record: ClaimRecord = { key, slots, owner, reason, data, lease: null, made: null, expiresAt: null, failure: null };
       const known = {
         id: draft.id,
         lock: "a",
@@ -181,14 +181,17 @@ export function describeRecords(stage: Stage): void {
       for (const [index, ending] of endings.entries()) {
         const { draft, settled } = await takeDurably(one, "a", {
           owner: ownerAt(`web-${index}`),
+          reason: index === 1 ? null : `why ☃ ${index}`,
           data: index === 0 ? DATA : index,
+          lease: index === 2 ? leaseOn(["a"], { type: "file", path: "/srv/x" }) : null,
         });
         const { since } = await claimIn(other, "a");
         const before = await other.now();
         expect(await other.leave(draft.id, settled.entries, ending)).toBe("done");
         const after = await other.now();
+        const { id: claim, owner, data, reason: description, lease } = draft;
         expected.unshift({
-          record: { lock: "a", claim: draft.id, owner: draft.owner, data: draft.data, claimedAt: since, ...ending },
+          record: { lock: "a", claim, owner, data, description, lease, claimedAt: since, ...ending },
           before,
           after,
         });
@@ -275,6 +278,8 @@ export function describeRecords(stage: Stage): void {
         coordinator.departed(joined, "a", [mine.ref], signal),
         coordinator.queue("a", signal),
         coordinator.list(signal),
+        coordinator.find(draft.id, signal),
+        coordinator.watch(() => undefined, signal),
         coordinator.history(null, 10, signal),
         coordinator.now(signal),
       ];

@@ -1,7 +1,7 @@
 // What the conformance suite needs of a store: sessions on it, processes of their own, and the faults that it can have.
 // One is made for each test. Also the drafts, records and shorthands that all parts of the suite use.
 import { afterEach, beforeEach } from "vitest";
-import type { Claim, ClaimRecord, Owner } from "../../../src/locks/claim.js";
+import type { Claim, ClaimRecord, Lease, Owner } from "../../../src/locks/claim.js";
 import type {
   Coordinator,
   CoordinatorOptions,
@@ -174,15 +174,21 @@ export function draftFor(locks: string | readonly string[], details: Partial<Dra
     owner: ownerAt("web-01"),
     reason: null,
     data: null,
+    lease: null,
     ...details,
   };
 }
 
 /** The record of a draft's claim when it becomes durable. */
 export function recordFor(draft: Draft, details: Partial<ClaimRecord> = {}): ClaimRecord {
-  const { key, slots, owner, reason, data } = draft;
+  const { key, slots, owner, reason, data, lease } = draft;
   const made = { bootId: "7c5d8a5e-0000-4000-8000-000000000000", ticks: 1_000_000, wallMs: 1_700_000_000_000 };
-  return { owner, key, slots, made, expiresAt: null, reason, data, failure: null, ...details };
+  return { owner, key, slots, made, lease, expiresAt: null, reason, data, failure: null, ...details };
+}
+
+/** What makes a claim on these locks a person's. */
+export function leaseOn(locks: readonly string[], details: Partial<Lease> = {}): Lease {
+  return { type: "lease", caller: null, path: null, locks, ...details };
 }
 
 /** A claim that has been joined and settled. */

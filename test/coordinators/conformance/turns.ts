@@ -214,8 +214,8 @@ export function describeTurns(stage: Stage): void {
       const seen: number[] = [];
       const turn = await takeTurn(other, draftFor("a"), {
         signal: new AbortController().signal,
-        look: async (standings) => {
-          seen.push(standings[0]!.ahead.length);
+        look: async ({ ahead }) => {
+          seen.push(ahead.length);
           return "leave";
         },
       });

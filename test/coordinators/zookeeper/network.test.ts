@@ -1,14 +1,12 @@
 // What node-zookeeper-client does not see or cannot bear, and the session layer makes good: each gap as a test of its own,
 // with a faulty network between. Beside it: several servers, and an ensemble that loses its leader.
-import type { AddressInfo, Socket } from "node:net";
-import { connect, createServer } from "node:net";
-import { once } from "node:events";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
 import { openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshRoot } from "../../support/roots.js";
+import { openTamperer } from "../../support/tamperer.js";
 import { until, within } from "../../support/wait.js";
 import { canStartServers, startEnsemble } from "../../support/zookeeper-server.js";
 import { draftFor, idsIn, only, RELEASED, recordFor, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
@@ -126,53 +124,3 @@ describe("an ensemble of three", () => {
     expect(waiting.session.lost.aborted).toBe(false);
   });
 });
-
-interface Tampered {
-  readonly send: Buffer;
-  readonly cut: boolean;
-  /** The frame's length is to be that of what is sent. */
-  readonly resize?: boolean;
-}
-
-/** A connection to the server that changes one reply, once. Replies come whole here: each is asked for alone. */
-async function openTamperer() {
-  const target = inject("zookeeper");
-  const sockets = new Set<Socket>();
-  let tamper: ((reply: Buffer) => Tampered) | null = null;
-  const server = createServer((client) => {
-    const upstream = connect(target.port, target.host);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.pipe(upstream);
-    upstream.on("data", (chunk: Buffer) => {
-      const isReply = chunk.length >= 20 && chunk.readInt32BE(4) >= 0;
-      if (tamper === null || !isReply) return void client.write(chunk);
-      const { send, cut, resize } = tamper(chunk);
-      tamper = null;
-      if (resize === true) send.writeInt32BE(send.length - 4, 0);
-      client.write(send, () => {
-        if (cut) client.destroy();
-      });
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    await once(server, "close");
-  });
-  return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    breakNextReply: (change: (reply: Buffer) => Tampered) => {
-      tamper = change;
-    },
-  };
-}

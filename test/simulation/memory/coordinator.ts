@@ -10,9 +10,11 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreWatch,
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
+import { Listeners } from "../../../src/locks/listeners.js";
 import type { Watch } from "./entry.js";
 import type { Link } from "./link.js";
 import type { MemorySession } from "./session.js";
@@ -40,6 +42,9 @@ export class MemoryCoordinator implements Coordinator {
   readonly #sessions: Sessions;
   /** The session of each ephemeral entry, by its ref. */
   readonly #homes = new Map<string, MemorySession>();
+  readonly #listeners = new Listeners();
+  /** Ends what the store tells of changes; `null` where it tells nothing. */
+  #unwatch: (() => void) | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(store: MemoryStore, link: Link, options: MemoryOptions) {
@@ -47,6 +52,8 @@ export class MemoryCoordinator implements Coordinator {
     this.#link = link;
     this.#options = options;
     this.#sessions = new Sessions(store, link, options);
+    // What the store has told meanwhile is lost.
+    this.#sessions.onLinked = () => this.#listeners.tell();
   }
 
   /** The session that there is now, for whoever wants to end it. */
@@ -118,7 +125,7 @@ export class MemoryCoordinator implements Coordinator {
     // Not bound to the session: whether it was settled before that ended is for the store to say.
     const settle = (): Settled => this.#store.settle(session.id, draft, joined.standings, record);
     const settled = await this.#sessions.ask(request("settle", draft.id), settle, signal);
-    this.#sessions.take(draft.id, settled, session);
+    if (record.lease === null) this.#sessions.take(draft.id, settled, session);
     return settled;
   }
 
@@ -189,6 +196,10 @@ export class MemoryCoordinator implements Coordinator {
     return this.#sessions.ask(request("queue", null), () => this.#store.queue(lock, first), signal);
   }
 
+  find(id: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+    return this.#sessions.ask(request("find", null), () => this.#store.find(id), signal);
+  }
+
   list(signal?: AbortSignal): Promise<readonly string[]> {
     return this.#sessions.ask(request("list", null), () => this.#store.list(), signal);
   }
@@ -197,11 +208,35 @@ export class MemoryCoordinator implements Coordinator {
     return this.#sessions.ask(request("history", null), () => this.#store.history(lock, limit), signal);
   }
 
+  async watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+    const tell = (): void => this.#link.tell(request("changed", null), () => this.#listeners.tell());
+    const set = (): void => void (this.#unwatch ??= this.#store.watch(tell));
+    const remove = this.#listeners.add(onChange);
+    const close = (): void => {
+      remove();
+      if (this.#listeners.isEmpty) this.#endWatch();
+    };
+    try {
+      await this.#sessions.ask(request("watch all", null), set, signal);
+    } catch (error) {
+      close();
+      throw error;
+    }
+    return { close };
+  }
+
+  #endWatch(): void {
+    this.#unwatch?.();
+    this.#unwatch = null;
+  }
+
   now(signal?: AbortSignal): Promise<number> {
     return this.#sessions.ask(request("now", null), () => this.#store.now(), signal);
   }
 
   close(): Promise<void> {
+    this.#listeners.clear();
+    this.#endWatch();
     this.#closing ??= this.#sessions.close();
     return this.#closing;
   }

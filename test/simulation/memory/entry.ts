@@ -1,6 +1,6 @@
 // An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
 import type { ClaimRecord } from "../../../src/locks/claim.js";
-import type { Ending } from "../../../src/locks/coordinator.js";
+import type { Ending, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
 
 /** An entry of a queue. `record` is `null` for garbage. */
 export interface StoredEntry {
@@ -31,4 +31,32 @@ export interface Watch {
   readonly lock: string;
   readonly refs: readonly string[];
   wake(gone: readonly string[]): void;
+}
+
+const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };
+
+/** What is said of an entry that cannot be read: an exclusive claim of somebody else. */
+export const UNREADABLE: ClaimRecord = {
+  owner: NOBODY,
+  key: null,
+  slots: 1,
+  made: null,
+  lease: null,
+  expiresAt: null,
+  reason: null,
+  data: null,
+  failure: null,
+};
+
+export function settledOf(entries: readonly StoredEntry[]): Settled {
+  return {
+    entries: entries.map(({ lock, ref, revision }) => ({ lock, ref, revision })),
+    fencingToken: Math.max(...entries.map(({ fencingToken }) => fencingToken ?? 0)),
+  };
+}
+
+/** What the history is to say of an entry that has ended. */
+export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, endedAt: number): HistoryRecord {
+  const { owner, reason: description, lease, data } = record ?? UNREADABLE;
+  return { ...ending, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt };
 }

@@ -28,6 +28,8 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #silences: Silences;
   readonly #holdings = new Map<string, Holding>();
+  /** Called when the link is there again. */
+  onLinked: () => void = () => undefined;
   #session: MemorySession | null = null;
   #renewal: Promise<MemorySession> | null = null;
   #isClosing = false;
@@ -134,6 +136,7 @@ export class Sessions {
     if (session !== null && isOpen && !session.lost.aborted) this.#silences.end(session.id);
     this.asks.onLink(isOpen);
     if (session === null || !isOpen || this.#isClosing) return;
+    this.onLinked();
     if (session.lost.aborted) this.#renewInBackground();
     // It may have ended meanwhile, and what the store said of it was lost.
     else this.ask(request("ping", null), () => undefined, undefined, session).catch(() => undefined);

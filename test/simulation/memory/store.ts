@@ -3,16 +3,14 @@
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-import type { StoredEntry, StoreObserver, Watch } from "./entry.js";
+import { endedOf, settledOf, type StoredEntry, type StoreObserver, UNREADABLE, type Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
 export class SessionExpired extends Error {}
 
-const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };
-
 export class MemoryStore {
-  /** Counts transactions, as ZooKeeper's zxid does: revisions and fencing tokens are taken from it. */
-  transactions = 0;
+  #transactions = 0;
+  readonly #onChange = new Set<() => void>();
   /** Who asks; set by whoever carries a request. */
   actor = "";
   observer: StoreObserver | null = null;
@@ -29,14 +27,30 @@ export class MemoryStore {
     this.#now = now;
   }
 
+  /** Counts transactions, as ZooKeeper's zxid does: revisions and fencing tokens are taken from it. */
+  get transactions(): number {
+    return this.#transactions;
+  }
+
+  /** Has `onChange` called whenever something changes, at the latest before the next is asked; gives what ends that. */
+  watch(onChange: () => void): () => void {
+    this.#onChange.add(onChange);
+    return () => void this.#onChange.delete(onChange);
+  }
+
+  #commit(): void {
+    this.#transactions += 1;
+    for (const onChange of this.#onChange) onChange();
+  }
+
   now(): number {
     return Math.floor(this.#now());
   }
 
   /** @param onExpired told when the session ends otherwise than by `closeSession` */
   openSession(onExpired: () => void): string {
-    this.transactions += 1;
-    const id = `s${this.transactions}`;
+    this.#commit();
+    const id = `s${this.#transactions}`;
     this.#sessions.set(id, onExpired);
     return id;
   }
@@ -47,6 +61,7 @@ export class MemoryStore {
 
   closeSession(id: string): void {
     if (!this.#sessions.delete(id)) return;
+    this.#commit();
     for (const [claim, session] of this.#liveness) if (session === id) this.#liveness.delete(claim);
     for (const queue of [...this.#locks.values()])
       this.#remove(
@@ -73,9 +88,9 @@ export class MemoryStore {
         null,
       );
     }
-    this.transactions += 1;
-    const { owner, key, slots, reason, data } = draft;
-    const record: ClaimRecord = { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+    this.#commit();
+    const { owner, key, slots, reason, data, lease } = draft;
+    const record: ClaimRecord = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
     const entries = draft.locks.map((lock) => this.#append(lock, draft.id, session, record));
     this.observer?.joined(entries, this.actor);
     return entries.map((entry) => this.#standingOf(entry));
@@ -107,9 +122,9 @@ export class MemoryStore {
     if (!this.hasSession(session)) throw new SessionLostError("the claim went with its session");
     if (entries.some((entry) => entry === undefined)) throw new ClaimLostError("the claim was taken out of the queue");
     const own = entries as StoredEntry[];
-    this.transactions += 1;
-    for (const entry of own) this.#write(entry, { session: null, record, fencingToken: this.transactions, since: this.now() });
-    this.#liveness.set(draft.id, session);
+    this.#commit();
+    for (const entry of own) this.#write(entry, { session: null, record, fencingToken: this.#transactions, since: this.now() });
+    if (record.lease === null) this.#liveness.set(draft.id, session);
     this.observer?.settled(own, this.actor);
     return settledOf(own);
   }
@@ -119,8 +134,8 @@ export class MemoryStore {
     if (typeof entries === "string") return entries;
     if (!this.hasSession(session)) throw new SessionExpired();
     const before = entries.map((entry) => ({ ...entry }));
-    this.transactions += 1;
-    for (const entry of entries) this.#write(entry, { record, fencingToken: this.transactions });
+    this.#commit();
+    for (const entry of entries) this.#write(entry, { record, fencingToken: this.#transactions });
     this.#liveness.set(id, session);
     this.observer?.adopted(entries, before, this.actor);
     return settledOf(entries);
@@ -129,7 +144,7 @@ export class MemoryStore {
   update(read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
-    this.transactions += 1;
+    this.#commit();
     for (const entry of entries) this.#write(entry, { record });
     this.observer?.updated(entries, this.actor);
     return settledOf(entries);
@@ -139,10 +154,9 @@ export class MemoryStore {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     this.#remove(entries, ending);
-    for (const { lock, record, since } of entries) {
-      const { owner, data } = record ?? { owner: NOBODY, data: null };
-      this.#history.unshift({ ...ending, lock, claim: id, owner, data, claimedAt: since, endedAt: this.now() });
-      this.#trim(lock, historyKeep);
+    for (const entry of entries) {
+      this.#history.unshift(endedOf(entry, ending, this.now()));
+      this.#trim(entry.lock, historyKeep);
     }
     if (![...this.#locks.values()].some((queue) => queue.some((entry) => entry.id === id))) this.#liveness.delete(id);
     return "done";
@@ -152,7 +166,9 @@ export class MemoryStore {
   revive(session: string, id: string, places: readonly Entry[], token: number): void {
     if (!this.hasSession(session)) throw new SessionExpired();
     const owned = places.every((place) => this.#find(place)?.fencingToken === token);
-    if (owned) this.#liveness.set(id, session);
+    if (!owned) return;
+    this.#commit();
+    this.#liveness.set(id, session);
   }
 
   withdraw(places: readonly Entry[]): void {
@@ -173,6 +189,11 @@ export class MemoryStore {
     return this.#queue(lock)
       .slice(0, first)
       .map((entry) => this.#claimOf(entry));
+  }
+
+  find(id: string): readonly Claim[] {
+    const found = this.entries().filter((entry) => entry.id === id);
+    return found.map((entry) => this.#claimOf(entry)).sort((one, other) => (one.lock < other.lock ? -1 : 1));
   }
 
   list(): readonly string[] {
@@ -199,8 +220,8 @@ export class MemoryStore {
   }
 
   plantGarbage(lock: string): void {
-    this.transactions += 1;
-    this.#append(lock, `garbage-${this.transactions}`, "nobody's", null);
+    this.#commit();
+    this.#append(lock, `garbage-${this.#transactions}`, "nobody's", null);
   }
 
   plantGarbageHistory(lock: string): void {
@@ -213,20 +234,20 @@ export class MemoryStore {
 
   #append(lock: string, id: string, session: string, record: ClaimRecord | null): StoredEntry {
     const queue = this.#locks.get(lock) ?? [];
-    const ref = `${lock}:${this.transactions}`;
-    const entry = { lock, ref, id, session, record, revision: this.transactions, since: this.now(), fencingToken: null };
+    const ref = `${lock}:${this.#transactions}`;
+    const entry = { lock, ref, id, session, record, revision: this.#transactions, since: this.now(), fencingToken: null };
     queue.push(entry);
     this.#locks.set(lock, queue);
     return entry;
   }
 
   #write(entry: StoredEntry, changes: Partial<StoredEntry>): void {
-    Object.assign(entry, changes, { revision: this.transactions });
+    Object.assign(entry, changes, { revision: this.#transactions });
   }
 
   #remove(entries: readonly StoredEntry[], ending: Ending | null): void {
     if (entries.length === 0) return;
-    this.transactions += 1;
+    this.#commit();
     for (const { lock, ref } of entries) {
       const queue = this.#queue(lock).filter((entry) => entry.ref !== ref);
       if (queue.length === 0) this.#locks.delete(lock);
@@ -252,7 +273,7 @@ export class MemoryStore {
 
   #asRead(read: readonly Entry[]): StoredEntry[] | "gone" | "changed" {
     const entries = read.map((entry) => this.#find(entry));
-    if (entries.some((entry) => entry === undefined)) return "gone";
+    if (entries.every((entry) => entry === undefined)) return "gone";
     const isAsRead = entries.every((entry, index) => entry?.revision === read[index]?.revision && entry?.session === null);
     return isAsRead ? (entries as StoredEntry[]) : "changed";
   }
@@ -270,25 +291,7 @@ export class MemoryStore {
     const { lock, ref, id, session, revision, since, fencingToken } = entry;
     const durable = session === null;
     const record = entry.record ?? UNREADABLE;
-    return { ...record, lock, ref, id, revision, since, durable, alive: !durable || this.#liveness.has(id), fencingToken };
+    const alive = !durable || record.lease !== null || this.#liveness.has(id);
+    return { ...record, lock, ref, id, revision, since, durable, alive, fencingToken };
   }
-}
-
-/** What is said of an entry that cannot be read: an exclusive claim of somebody else. */
-const UNREADABLE: ClaimRecord = {
-  owner: NOBODY,
-  key: null,
-  slots: 1,
-  made: null,
-  expiresAt: null,
-  reason: null,
-  data: null,
-  failure: null,
-};
-
-function settledOf(entries: readonly StoredEntry[]): Settled {
-  return {
-    entries: entries.map(({ lock, ref, revision }) => ({ lock, ref, revision })),
-    fencingToken: Math.max(...entries.map(({ fencingToken }) => fencingToken ?? 0)),
-  };
 }

@@ -7,6 +7,7 @@ import { UnreachableError } from "../../../src/locks/errors.js";
 import { takeTurn } from "../../../src/locks/turn.js";
 import {
   draftFor,
+  leaseOn,
   type Faults,
   type HeldBack,
   type Member,
@@ -30,7 +31,8 @@ interface Trap {
 }
 
 export function openMemoryTestStore(): TestStore {
-  const store = new MemoryStore(() => Date.now());
+  // A server has a clock of its own: tests that put this process's forward mean a node's.
+  const store = new MemoryStore(() => performance.timeOrigin + performance.now());
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, run: () => void): (() => void) => {
     const timer = setTimeout(() => {
@@ -167,7 +169,8 @@ class NearContender implements Contender {
   }
 
   async #takeOne(coordinator: Coordinator, task: ContenderTask): Promise<void> {
-    const draft: Draft = draftFor(task.locks, { key: task.key ?? null });
+    const lease = task.isLease === true ? leaseOn(task.locks) : null;
+    const draft: Draft = draftFor(task.locks, { key: task.key ?? null, lease });
     if (task.until === "joined") {
       await coordinator.join(draft);
       this.#say("joined", { claim: draft.id });
@@ -178,7 +181,7 @@ class NearContender implements Contender {
     this.#say("granted", { claim: draft.id });
     if (task.until === "granted") return this.#told;
     const { owner, key, slots, reason, data } = draft;
-    const record: ClaimRecord = { owner, key, slots, reason, data, made: null, expiresAt: null, failure: null };
+    const record: ClaimRecord = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
     const settled = await coordinator.settle(draft, turn.joined, record);
     if (task.trace !== undefined) appendFileSync(task.trace, `+${draft.id} ${settled.fencingToken}\n`);
     this.#say("settled", { claim: draft.id, fencingToken: settled.fencingToken });

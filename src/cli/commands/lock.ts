@@ -1,0 +1,147 @@
+// `holdline lock`: a lock on a host or on a file of it, along with the hosts that it depends on, taken by hand. Owns what
+// its options mean; taking all or nothing is leases/'s.
+import { homedir } from "node:os";
+import type { Field } from "../../config/field.js";
+import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readText, readWhole } from "../../config/field.js";
+import { readTtlMs, settingsOfLock } from "../../config/locks.js";
+import { absolutePath } from "../../config/paths.js";
+import type { Settings } from "../../config/settings.js";
+import { dependenciesOf } from "../../leases/dependencies.js";
+import { HOST_LOCK_TYPES, hostLock, parseFilePath, parseHost, sharingOf } from "../../leases/hosts.js";
+import type { HostLockType } from "../../leases/hosts.js";
+import { acquireLease } from "../../leases/lease.js";
+import type { HeldLease, LeaseRequest } from "../../leases/lease.js";
+import { HoldlineError } from "../../locks/errors.js";
+import type { Command, Context, Invocation } from "../context.js";
+import { readDataOption } from "../data-option.js";
+import { exitCodeOfAcquired } from "../exit-codes.js";
+import { dependenciesInForce, enumerate, refuseSeveralStores } from "../hosts.js";
+import { tellHeld } from "../leases.js";
+import { readOption } from "../options.js";
+import { printDocument, printLines } from "../output.js";
+import { isoTime } from "../render.js";
+
+// What ResourceLocker does: three attempts, ten seconds apart.
+const DEFAULT_ATTEMPTS = 3;
+const DEFAULT_SLEEP_MS = 10_000;
+const MOST_ATTEMPTS = 1_000_000;
+
+// It is read by people, and goes with each of the claim's entries.
+const LONGEST_DESCRIPTION_BYTES = 4_096;
+
+/** What is to be locked: the hosts, the one that was named first, and the request for them. */
+export interface HostRequest {
+  readonly hosts: readonly string[];
+  readonly request: LeaseRequest;
+}
+
+export const lock: Command = {
+  async run(context, invocation) {
+    const { hosts, request } = await parseLock(invocation, context.settings);
+    refuseSeveralStores(context.settings, request.locks);
+    const leases = await context.leases(request.locks[0] as string);
+    const acquired = await acquireLease(request, leases);
+    if (acquired.outcome === "held") await tellHeld(context, leases.coordinator, acquired, request.waitMs, acquired.lock);
+    else tellLocked(context, hosts, request, acquired.lease);
+    return exitCodeOfAcquired(acquired);
+  },
+};
+
+/** @throws HoldlineError `usage` for what cannot be, `configuration` for a map of dependencies that is not right */
+export async function parseLock({ args, options }: Invocation, settings: Settings): Promise<HostRequest> {
+  const { host, path, type } = parseTarget(args[0], options, settings);
+  const others = options["dependencies"] === false ? [] : dependenciesOf(host, await dependenciesInForce(options, settings));
+  const hosts = [host, ...others];
+  const { ttlMs, principal } = settingsOfLock(settings, hostLock(host));
+  const alone = options["ensureUnlock"] === true;
+  return {
+    hosts,
+    request: {
+      locks: hosts.map(hostLock),
+      type,
+      ...sharingOf(type),
+      principal,
+      caller: readOption(options, "caller", readLabel, null),
+      path,
+      reason: readOption(options, "description", readDescription, null),
+      data: await readDataOption(options, "data"),
+      ttlMs: options["ttl"] === "none" ? null : readOption(options, "ttl", readTtlMs, ttlMs),
+      waitMs: readWaitMs(options, alone),
+      alone,
+    },
+  };
+}
+
+function parseTarget(
+  name: string | undefined,
+  options: Invocation["options"],
+  { node }: Settings,
+): { readonly host: string; readonly path: string | null; readonly type: HostLockType } {
+  const file = options["file"];
+  const type = readOption(options, "type", (field) => readChoice(field, HOST_LOCK_TYPES), file === undefined ? "generic" : "file");
+  if (typeof file === "string") {
+    if (name !== undefined) {
+      throw new HoldlineError("usage", "HOST and --file exclude each other: the path says on which host the file is", {
+        hint: "right would be such as --file server:/path",
+      });
+    }
+    if (type !== "file")
+      throw new HoldlineError("usage", `--file and --type ${type} exclude each other: a lock on a file has the type file`);
+    // A path that begins here means nothing elsewhere.
+    const path = /^(?:~|\.{1,2})(?:\/|$)/.test(file) ? absolutePath(file, process.cwd(), homedir()) : file;
+    return { ...parseFilePath(path, node), type };
+  }
+  if (name === undefined) {
+    throw new HoldlineError("usage", "it is not said what to lock", {
+      hint: "right would be holdline lock HOST, or holdline lock --file PATH",
+    });
+  }
+  if (type === "file") {
+    throw new HoldlineError("usage", "--type file needs --file: a lock on a file says on which", {
+      hint: "right would be such as holdline lock --file server:/path",
+    });
+  }
+  return { host: parseHost(name), path: null, type };
+}
+
+/** How long to stand in line: `--wait`, or as long as ResourceLocker would go on trying. */
+function readWaitMs(options: Invocation["options"], alone: boolean): number | null {
+  const given = ["wait", "retry", "sleep"].filter((name) => options[name] !== undefined);
+  if (given[0] === "wait" && given[1] !== undefined) throw exclude("--wait", `--${given[1]}`);
+  const waitMs =
+    given[0] === "wait"
+      ? readOption(options, "wait", (field) => readDurationOrNoneMs(field, { zero: true }), 0)
+      : (readOption(options, "retry", (field) => readWhole(field, 1, MOST_ATTEMPTS), DEFAULT_ATTEMPTS) - 1) *
+        readOption(options, "sleep", (field) => readDurationMs(field, { zero: true }), DEFAULT_SLEEP_MS);
+  if (!alone) return waitMs;
+  if (given[0] !== undefined && waitMs !== 0) throw exclude("--ensure-unlock", `--${given[0]}`);
+  return 0;
+}
+
+function exclude(one: string, other: string): HoldlineError {
+  return new HoldlineError("usage", `${one} and ${other} exclude each other`);
+}
+
+function readDescription(field: Field): string | undefined {
+  const text = readText(field);
+  if (text === undefined) return undefined;
+  if (text.trim() === "" || !text.isWellFormed())
+    return field.refuse("must say something; leave it out where there is nothing to say");
+  const bytes = Buffer.byteLength(text);
+  return bytes <= LONGEST_DESCRIPTION_BYTES
+    ? text
+    : field.refuse(`has ${bytes} bytes, and ${LONGEST_DESCRIPTION_BYTES} is the most`);
+}
+
+function tellLocked(context: Context, hosts: readonly string[], { path, type }: LeaseRequest, lease: HeldLease): void {
+  const { id, locks, fencingToken, expiresAt } = lease;
+  const [host, ...others] = hosts;
+  const what = path === null ? host : `${path} on ${host}`;
+  const along = others.length === 0 ? "" : `, with ${enumerate(others)}`;
+  const until = expiresAt === null ? "" : `, until ${isoTime(expiresAt)}`;
+  context.log.info({ claim: id, locks }, `locked ${what}${along}${until}`);
+  if (context.json) {
+    const times = { fencingToken, expiresAt: expiresAt === null ? null : isoTime(expiresAt) };
+    printDocument(context.io, { outcome: "acquired", id, type, path, hosts, locks, ...times });
+  } else printLines(context.io, [id]);
+}

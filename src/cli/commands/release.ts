@@ -1,0 +1,18 @@
+// `holdline release`: ends a lease. That it is gone already is what was wanted.
+import { releaseLease } from "../../leases/lease.js";
+import type { Command } from "../context.js";
+import { exitCodeOfReleased } from "../exit-codes.js";
+import { readClaimId, readLock } from "../leases.js";
+import { printDocument } from "../output.js";
+
+export const release: Command = {
+  async run(context, invocation) {
+    const { lock, principal } = readLock(context, invocation);
+    const id = readClaimId(invocation);
+    const { signal } = context.stop;
+    const released = await releaseLease(await context.coordinator(lock), lock, id, { by: principal, reason: null, signal });
+    if (context.json) printDocument(context.io, { released: released === "released" });
+    if (released === "gone") context.log.info({ lock, claim: id }, `there was no lease ${id} on ${lock} any more`);
+    return exitCodeOfReleased(released);
+  },
+};

@@ -1,0 +1,29 @@
+// `holdline renew`: gives a lease a new time, counted from now.
+import { renewLease } from "../../leases/lease.js";
+import type { Command } from "../context.js";
+import { exitCodeOfRenewed } from "../exit-codes.js";
+import { paintFor } from "../io.js";
+import { leaseAsJson, readClaimId, readLock, readTtl } from "../leases.js";
+import { printDocument } from "../output.js";
+import { sanitize } from "../render.js";
+
+export const renew: Command = {
+  async run(context, invocation) {
+    const named = readLock(context, invocation);
+    const id = readClaimId(invocation);
+    const ttlMs = readTtl(invocation.options, named);
+    const { io, json } = context;
+    const { lock, principal } = named;
+    const { signal } = context.stop;
+    const renewed = await renewLease(await context.coordinator(lock), lock, id, { ttlMs, by: principal, signal });
+    if (renewed.outcome === "expired") {
+      const message = `the lease ${id} on ${lock} has expired, or was released`;
+      const hint = `to take a new one: holdline acquire ${lock}`;
+      if (json) printDocument(io, { error: { code: "expired", message, hint } });
+      io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${sanitize(hint)}\n`);
+    } else if (json) {
+      printDocument(io, leaseAsJson(renewed.claim, context));
+    }
+    return exitCodeOfRenewed(renewed);
+  },
+};

@@ -1,0 +1,87 @@
+// `holdline status`: whether a host, or a lock of that very name, is locked, by what types and by whom. It answers a
+// question: what the answer is does not show in the exit code.
+import { readChoice } from "../../config/field.js";
+import { canonicalHost, hostLock, hostProblem, typesOf } from "../../leases/hosts.js";
+import { isObject } from "../../locks/claim.js";
+import type { Claim } from "../../locks/claim.js";
+import { HoldlineError } from "../../locks/errors.js";
+import { parseLockName } from "../../locks/names.js";
+import { lockAsJson } from "../claims.js";
+import type { Command, Context, Invocation } from "../context.js";
+import { renderLocks } from "../listing.js";
+import type { SeenLock } from "../listing.js";
+import { readOption } from "../options.js";
+import { printDocument, printLines } from "../output.js";
+import { readLocks } from "../queues.js";
+import { sanitize } from "../render.js";
+import { viewOf } from "../table.js";
+import type { View } from "../table.js";
+
+const FORMATS = ["text", "json", "yaml"] as const;
+type Format = (typeof FORMATS)[number];
+
+export const status: Command = {
+  async run(context, { args, options }) {
+    const names = locksNamed(args[0] ?? "");
+    const format = readFormat(options, context.json);
+    const [first, ...others] = await readStates(context, names);
+    if (first === undefined) throw new HoldlineError("bug", "a status of no lock");
+    if (format === "json") printDocument(context.io, { ...statusAsJson(first), also: others.map(statusAsJson) });
+    else if (format === "yaml") (await import("../yaml.js")).printYaml(context.io, statusForPylok(first));
+    else printLines(context.io, renderStatus([first, ...others], viewOf(context)));
+    return 0;
+  },
+};
+
+/** The locks that a name may stand for: that of the host, and the one that is called just so. */
+function locksNamed(name: string): readonly string[] {
+  const host = canonicalHost(name);
+  return hostProblem(host) === null ? [hostLock(host), parseLockName(name)] : [parseLockName(name)];
+}
+
+function readFormat(options: Invocation["options"], json: boolean): Format {
+  const format = readOption<Format, Format>(options, "format", (field) => readChoice(field, FORMATS), json ? "json" : "text");
+  if (!json || format === "json") return format;
+  throw new HoldlineError("usage", `--json and --format ${format} exclude each other`);
+}
+
+/** Those that somebody claims; where nobody claims any, the first. */
+async function readStates(context: Context, names: readonly string[]): Promise<readonly SeenLock[]> {
+  const seen = await Promise.all(names.map((name) => readLocks(context, name, context.stop.signal)));
+  const claimed = seen.flat();
+  return claimed.length > 0 ? claimed : names.slice(0, 1).map((lock) => ({ lock, claims: [], now: 0 }));
+}
+
+function holdersOf({ claims }: SeenLock): readonly Claim[] {
+  return claims.filter(({ held }) => held).map(({ claim }) => claim);
+}
+
+/** A lock as `status --json` gives it. */
+export function statusAsJson(seen: SeenLock) {
+  const holders = holdersOf(seen);
+  const { lock, ...claims } = lockAsJson(seen);
+  return { lock, locked: holders.length > 0, types: typesOf(holders), ...claims };
+}
+
+/** The same as lines of text, one lock after another. */
+export function renderStatus(states: readonly SeenLock[], view: View): string[] {
+  return states.flatMap((seen, index) => {
+    const types = typesOf(holdersOf(seen));
+    const words = types.length === 0 ? "is not locked" : `is locked: ${types.join(", ")}`;
+    const title = view.paint("bold", sanitize(`${seen.lock} ${words}`));
+    return [...(index === 0 ? [] : [""]), title, ...(seen.claims.length === 0 ? [] : renderLocks([seen], view))];
+  });
+}
+
+/**
+ * What Pylok's users read: whether it is locked, and the data of who holds it at the top level, where it wins over all but
+ * that fact. Data that is no map stands under `data`.
+ */
+export function statusForPylok(seen: SeenLock): object {
+  const holders = holdersOf(seen);
+  const isLocked = holders.length > 0;
+  const data = holders.map((claim) => claim.data).find((said) => said !== null && said !== undefined);
+  const ours = { lock_file_status: "", lock_action: "status", lock_file_location: isLocked ? seen.lock : null };
+  const theirs = data === undefined ? {} : isObject(data) ? data : { data };
+  return { ...ours, ...theirs, lock_file_status: isLocked ? "locked" : "unlocked" };
+}

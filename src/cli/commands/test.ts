@@ -1,0 +1,28 @@
+// `holdline test`: is a host locked? The exit code says it, for scripts.
+import { readChoice } from "../../config/field.js";
+import type { Field } from "../../config/field.js";
+import { HOST_LOCK_TYPES, hostLock, parseHost, typesOf } from "../../leases/hosts.js";
+import type { HostLockType } from "../../leases/hosts.js";
+import type { Command } from "../context.js";
+import { EXIT_NOTHING_THERE } from "../exit-codes.js";
+import { readOption } from "../options.js";
+import { printDocument } from "../output.js";
+import { readLocks } from "../queues.js";
+
+export const test: Command = {
+  async run(context, { args, options }) {
+    const host = parseHost(args[0] ?? "");
+    const wanted = readOption<readonly string[], null>(options, "type", readTypes, null);
+    const seen = await readLocks(context, hostLock(host), context.stop.signal);
+    const holders = seen.flatMap(({ claims }) => claims.filter(({ held }) => held).map(({ claim }) => claim));
+    const types = typesOf(holders).filter((type) => wanted === null || wanted.includes(type));
+    const locked = types.length > 0;
+    if (context.json) printDocument(context.io, { locked, types });
+    return locked ? 0 : EXIT_NOTHING_THERE;
+  },
+};
+
+function readTypes(field: Field): readonly HostLockType[] | undefined {
+  const types = (field.value as readonly string[]).map((value) => readChoice({ ...field, value }, HOST_LOCK_TYPES));
+  return types.includes(undefined) ? undefined : (types as readonly HostLockType[]);
+}

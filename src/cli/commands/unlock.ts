@@ -1,0 +1,59 @@
+// `holdline unlock`: ends a lock of which nothing is known but its id, on all hosts that were locked under it.
+import { DEFAULT_LOCK, settingsOfLock } from "../../config/locks.js";
+import { releaseById } from "../../leases/lease.js";
+import type { Released } from "../../leases/lease.js";
+import { HoldlineError, UnreachableError } from "../../locks/errors.js";
+import type { Command, Context } from "../context.js";
+import { EXIT_NOTHING_THERE, exitCodeOfReleased } from "../exit-codes.js";
+import { printDocument } from "../output.js";
+import { sanitize } from "../render.js";
+
+export const unlock: Command = {
+  async run(context, { args, options }) {
+    const id = parseId(args[0]);
+    const outcome = await releaseAnywhere(context, id);
+    if (context.json) printDocument(context.io, { id, outcome });
+    if (outcome === "released") context.log.info({ claim: id }, `unlocked all that was locked under ${id}`);
+    else if (options["ensureLock"] === true) {
+      context.io.stderr.write(`holdline: nothing was locked under ${sanitize(id)}\n`);
+      return EXIT_NOTHING_THERE;
+    } else context.log.info({ claim: id }, `nothing is locked under ${id} any more`);
+    return exitCodeOfReleased(outcome);
+  },
+};
+
+/** @throws HoldlineError `usage` */
+function parseId(text: string | undefined): string {
+  if (text !== undefined && text.trim() !== "" && !/[\p{Cc}/]/u.test(text) && text.isWellFormed()) return text;
+  throw new HoldlineError("usage", `${JSON.stringify(text ?? "")} is no id of a lock`, {
+    hint: "right would be what `holdline lock` has printed",
+  });
+}
+
+/** One store after another: one that cannot be reached does not stand between a lock on another one and its end. */
+async function releaseAnywhere(context: Context, id: string): Promise<Released> {
+  const { settings, stop } = context;
+  let unreachable: UnreachableError | null = null;
+  for (const lock of oneLockOfEachStore(context)) {
+    try {
+      const coordinator = await context.coordinator(lock);
+      const ending = { by: settings.principal, reason: null, signal: stop.signal };
+      if ((await releaseById(coordinator, id, ending)) === "released") return "released";
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      unreachable ??= error;
+    }
+  }
+  if (unreachable !== null) throw unreachable;
+  return "gone";
+}
+
+/** For each store one of its locks, by which it is opened; first the store of all locks that have no settings of their own. */
+function oneLockOfEachStore({ settings }: Context): Iterable<string> {
+  const locks = new Map<string, string>();
+  for (const lock of [DEFAULT_LOCK, ...settings.locks.keys()]) {
+    const { coordinator } = settingsOfLock(settings, lock);
+    if (!locks.has(coordinator)) locks.set(coordinator, lock);
+  }
+  return locks.values();
+}

@@ -1,0 +1,73 @@
+// Structured data as command lines give it: YAML as it stands, or the name of a file that holds it.
+import { homedir } from "node:os";
+import { readData } from "../config/actions.js";
+import { createField } from "../config/field.js";
+import { readNamed } from "../config/file.js";
+import { absolutePath } from "../config/paths.js";
+import { createProblems } from "../config/problems.js";
+import { isForbiddenKey } from "../leases/data.js";
+import { HoldlineError } from "../locks/errors.js";
+import type { Invocation } from "./context.js";
+
+/**
+ * The data that an option gives; `null` when it was not given.
+ * @param name its long name
+ * @throws HoldlineError `usage` for what is no YAML, has tags or keys such as `__proto__`, or is too large
+ */
+export async function readDataOption(options: Invocation["options"], name: string): Promise<unknown> {
+  const text = options[name];
+  return typeof text === "string" ? parseData(text, `--${name}`) : null;
+}
+
+/**
+ * Data out of a text, or with a leading "@" out of the file that it names.
+ * @param by what gave the text, for messages
+ * @throws HoldlineError `usage`
+ */
+export async function parseData(text: string, by: string): Promise<unknown> {
+  if (!text.startsWith("@")) return parseDataText(text, by);
+  const file = readFile(text.slice(1), by);
+  return parseDataText(file.text, file.name);
+}
+
+/**
+ * Data out of a text.
+ * @param name what gave it, for messages
+ * @throws HoldlineError `usage`
+ */
+export async function parseDataText(text: string, name: string): Promise<unknown> {
+  const { parseYaml } = await import("../config/document.js");
+  const problems = createProblems();
+  const { value, origin } = parseYaml(text, name, problems);
+  const field = createField(value, [], origin, problems);
+  const data = problems.lines.length > 0 ? null : readData(field);
+  const problem = problemIn(data);
+  if (problem !== null) field.refuse(problem);
+  if (problems.lines.length > 0) throw new HoldlineError("usage", problems.lines.join("\n"));
+  return data ?? null;
+}
+
+function readFile(name: string, by: string): { readonly name: string; readonly text: string } {
+  if (name === "") throw new HoldlineError("usage", `${by}: names no file`, { hint: `right would be such as ${by} @data.yaml` });
+  try {
+    const { path, text } = readNamed(absolutePath(name, process.cwd(), homedir()), by);
+    return { name: path, text };
+  } catch (error) {
+    // It is the command line that names it, and no configuration.
+    if (!(error instanceof HoldlineError) || error.code !== "configuration") throw error;
+    throw new HoldlineError("usage", error.message, { hint: `${by} takes YAML, or @ and the name of a file`, cause: error.cause });
+  }
+}
+
+/** What is in the data that would not reach every reader as it is meant, in words that complete "--data …"; `null` when nothing is. */
+function problemIn(data: unknown): string | null {
+  if (typeof data === "number" && !Number.isFinite(data)) return `must not have ${data}: JSON cannot carry it`;
+  if (typeof data !== "object" || data === null) return null;
+  const forbidden = Object.keys(data).find(isForbiddenKey);
+  if (forbidden !== undefined) return `must not have a key "${forbidden}"`;
+  for (const value of Object.values(data)) {
+    const problem = problemIn(value);
+    if (problem !== null) return problem;
+  }
+  return null;
+}

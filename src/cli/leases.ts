@@ -1,0 +1,87 @@
+// What the commands for leases share: which lock and which lease are meant, what is in force for them, and how it is told
+// that somebody else holds a lock.
+import type { Field } from "../config/field.js";
+import { DEFAULT_TTL_MS, readTtlMs, settingsOfLock } from "../config/locks.js";
+import type { LockInForce } from "../config/locks.js";
+import type { Acquired } from "../leases/lease.js";
+import { conditionOf } from "../locks/claim.js";
+import type { Claim } from "../locks/claim.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import { formatDuration } from "../locks/durations.js";
+import { HoldlineError } from "../locks/errors.js";
+import { parseLockName } from "../locks/names.js";
+import { claimAsJson } from "./claims.js";
+import type { StandingClaim } from "./claims.js";
+import type { Context, Invocation } from "./context.js";
+import { paintFor } from "./io.js";
+import { describeClaim } from "./listing.js";
+import { readOption } from "./options.js";
+import { printDocument, printLines } from "./output.js";
+import { sanitize } from "./render.js";
+
+/** A lock that a command names, and what the configuration says of it. */
+export interface NamedLock extends LockInForce {
+  readonly lock: string;
+}
+
+/** @throws HoldlineError `usage` */
+export function readLock(context: Pick<Context, "settings">, { args }: Pick<Invocation, "args">): NamedLock {
+  const lock = parseLockName(args[0]);
+  return { lock, ...settingsOfLock(context.settings, lock) };
+}
+
+/** A lease, or another claim, that a command names. @throws HoldlineError `usage` */
+export function readClaimId({ args }: Pick<Invocation, "args">): string {
+  const id = args[1] ?? "";
+  if (id.trim() !== "" && id.isWellFormed() && !/\p{Cc}/u.test(id)) return id;
+  // What an unset variable of a script becomes, which must not pass for a lease that is gone.
+  const problem = id.trim() === "" ? "is empty" : `has characters that no id has: ${JSON.stringify(id.slice(0, 60))}`;
+  throw new HoldlineError("usage", `the id of the lease ${problem}`, {
+    hint: "right would be what acquire has printed, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+  });
+}
+
+/** How long the lease is to last, in milliseconds: as `--ttl` says, else the configuration. @throws HoldlineError `usage` */
+export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce): number {
+  return readOption(options, "ttl", (field: Field) => readTtlMs(field), ttlMs ?? DEFAULT_TTL_MS);
+}
+
+/** A holder as it is told of. */
+export function standingOf(claim: Claim, context: Pick<Context, "ownerGone">): StandingClaim {
+  return { claim, held: true, condition: conditionOf(claim, true, context.ownerGone(claim)), place: 0 };
+}
+
+/** A lease in hand as `--json` gives it. */
+export function leaseAsJson(claim: Claim, context: Pick<Context, "ownerGone">) {
+  return { claim: { ...claimAsJson(standingOf(claim, context)), lock: claim.lock } };
+}
+
+/** Tells that others hold a lock: who, since when and why in words, and the holders' ids for programs. */
+export async function tellHeld(
+  context: Context,
+  coordinator: Coordinator,
+  { holders }: Pick<Extract<Acquired, { outcome: "held" }>, "holders">,
+  waitMs: number | null,
+  /** Which lock, where that does not go without saying: one of several was held. */
+  name: string | null = null,
+): Promise<void> {
+  const { io, json } = context;
+  const now = await coordinator.now(context.stop.signal);
+  const standing = holders.map((claim) => standingOf(claim, context));
+  const described = standing.map((holder) => {
+    const { reason, lease } = holder.claim;
+    const caller = lease?.caller == null ? "" : sanitize(`, for ${lease.caller}`);
+    return `${describeClaim(holder, now)}${caller}${reason === null || reason === "" ? "" : `: ${sanitize(reason)}`}`;
+  });
+  const title = `Lock held${name === null ? "" : `: ${sanitize(name)}`}${waitMs === null || waitMs === 0 ? "" : ` (waited ${formatDuration(waitMs)} for it)`}`;
+  if (json) {
+    const error = { code: "held", message: [title, ...described].join("\n"), hint: waitMs === 0 ? "--wait waits for it" : null };
+    printDocument(io, { error, holders: standing.map(claimAsJson) });
+  } else {
+    printLines(
+      io,
+      holders.map(({ id }) => sanitize(id)),
+    );
+  }
+  io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${title}`)}\n${described.map((line) => `  ${line}\n`).join("")}`);
+}

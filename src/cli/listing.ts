@@ -1,0 +1,149 @@
+// Locks and their claims for people: who holds, who waits, since when, why, until when, and whether their agents live.
+import { ordinal } from "../actions/line.js";
+import type { Claim, Condition } from "../locks/claim.js";
+import { disagreementsOf } from "./claims.js";
+import type { Disagreement, LockState, StandingClaim } from "./claims.js";
+import type { Colour } from "./io.js";
+import { ago, isoTime, lastLineOf, sanitize, until } from "./render.js";
+import type { Cell } from "./render.js";
+import { renderTable, renderText } from "./table.js";
+import type { Column, Row, View } from "./table.js";
+
+/** A lock as it was at a moment of its store's clock. */
+export interface SeenLock extends LockState {
+  readonly now: number;
+}
+
+const COLUMNS: readonly Column[] = [
+  { heading: "LOCK" },
+  { heading: "PLACE" },
+  { heading: "NODE" },
+  { heading: "WHAT" },
+  { heading: "SINCE" },
+  { heading: "BY", label: "by" },
+  { heading: "STATE" },
+];
+
+const COLOURS: { readonly [C in Condition]: Colour } = {
+  failed: "red",
+  stale: "yellow",
+  waiting: "dim",
+  leased: "green",
+  running: "green",
+};
+
+/** Locks as lines of text, or a word when there are none. @param only the lock that was asked for */
+export function renderListing(locks: readonly SeenLock[], only: string | null, view: View): string[] {
+  if (locks.length > 0) return renderLocks(locks, view);
+  return [only === null ? "nobody holds or waits for any lock" : `nobody holds or waits for ${sanitize(only)}`];
+}
+
+/** Locks as lines of text. */
+export function renderLocks(locks: readonly SeenLock[], view: View): string[] {
+  const rows = locks.flatMap((seen): Row[] => {
+    const { lock, claims, now } = seen;
+    const disagreements = disagreementsOf(seen).map((disagreement): Cell => warning(disagreementWords(lock, disagreement), view));
+    return claims.map((standing, index) => ({
+      cells: [index === 0 ? lock : "", ...claimCells(standing, now, view)],
+      notes: [...claimNotes(standing, view), ...(index === claims.length - 1 ? disagreements : [])],
+    }));
+  });
+  const isStuck = locks.some(({ claims }) => claims.some(({ condition }) => condition === "failed" || condition === "stale"));
+  return [...renderTable(COLUMNS, rows, view), ...(isStuck ? waysOut(view) : [])];
+}
+
+function waysOut(view: View): string[] {
+  const words = [
+    "A failed or stale claim ends when its node runs the action again (there: holdline run, or holdline resume),",
+    "or when an admin ends it: holdline clear LOCK --reason TEXT",
+  ];
+  return ["", ...words.flatMap((text) => renderText(dim(text, view), view))];
+}
+
+/** One claim in one line, for lists of candidates: "web-07: restart-nginx, since 12 min ago, FAILED …, claim 3f…". */
+export function describeClaim({ claim, condition }: StandingClaim, now: number): string {
+  const { owner } = claim;
+  const words = `${owner.node}: ${whatOf(claim)} by ${owner.principal}, since ${ago(claim.since, now)}, ${stateOfClaim(claim, condition, now, false)}`;
+  return sanitize(`${words} (claim ${claim.id})`);
+}
+
+function claimCells({ claim, held, condition, place }: StandingClaim, now: number, view: View): Cell[] {
+  return [
+    held ? "held" : ordinal(place),
+    claim.owner.node,
+    whatOf(claim),
+    view.isExact ? isoTime(claim.since) : ago(claim.since, now),
+    claim.owner.principal,
+    { text: stateOfClaim(claim, condition, now, view.isExact), paint: (text) => view.paint(COLOURS[condition], text) },
+  ];
+}
+
+function claimNotes({ claim, condition }: StandingClaim, view: View): Cell[] {
+  const { failure, lease, reason, data, fencingToken } = claim;
+  const notes: string[] = [];
+  if (failure !== null) {
+    const output = lastLineOf(failure.output);
+    if (output !== "") notes.push(`last output: ${output}`);
+  }
+  // Who has to name it: an admin, or whoever releases or renews it.
+  const isNamed = condition === "failed" || condition === "stale" || condition === "leased";
+  if (isNamed || view.isExact) notes.push(`claim ${claim.id}`);
+  if (lease?.caller) notes.push(`caller: ${lease.caller}`);
+  if (lease?.path) notes.push(`path: ${lease.path}`);
+  if (reason !== null && reason !== "") notes.push(`${reasonWord(claim)}: ${reason}`);
+  if (data !== null && data !== undefined) notes.push(`data: ${JSON.stringify(data)}`);
+  if (view.isExact && fencingToken !== null) notes.push(`fencing token ${fencingToken}`);
+  return notes.map((note) => dim(note, view));
+}
+
+/** What the words are called with which somebody said why they lock: as the option with which they were said. */
+export function reasonWord({ lease }: Pick<Claim, "lease">): string {
+  return lease === null || lease.type === "lease" ? "reason" : "description";
+}
+
+/** What an owner does with the lock: the action, or the type of lease. */
+export function whatOf({ owner, key, lease }: Pick<Claim, "owner" | "key" | "lease">): string {
+  if (lease !== null && lease.type !== "lease") return lease.type;
+  const what = lease?.type ?? owner.action ?? (owner.process === null ? "another program" : "a command");
+  return key === null ? what : `${what} [${key}]`;
+}
+
+function stateOfClaim(claim: Claim, condition: Condition, now: number, isExact: boolean): string {
+  switch (condition) {
+    case "failed": {
+      const { failure, owner } = claim;
+      if (failure === null) return "FAILED";
+      return `FAILED on ${owner.node} ${isExact ? isoTime(failure.at) : ago(failure.at, now)}: ${failure.message}`;
+    }
+    case "stale":
+      return "STALE: its agent is gone";
+    case "leased":
+      if (claim.expiresAt === null) return "leased until it is released";
+      return `leased until ${isExact ? isoTime(claim.expiresAt) : until(claim.expiresAt, now)}`;
+    case "running":
+      return "running, its agent lives";
+    case "waiting":
+      return "waiting";
+  }
+}
+
+/** "deploy: 1 slot for web-01 and 3 slots for web-02, web-03 …": by which the rule goes is said as well. */
+function disagreementWords(lock: string, { key, slots }: Disagreement): string {
+  const said = [...slots].map(([count, nodes]) => {
+    const shown = nodes.length > MOST_NODES ? [...nodes.slice(0, MOST_NODES), `${nodes.length - MOST_NODES} more`] : nodes;
+    return `${Number.isFinite(count) ? count : "unlimited"} (${shown.join(", ")})`;
+  });
+  const whose = key === null ? "contenders" : `contenders with the key ${key}`;
+  return `${whose} disagree on the slots of ${lock}: ${said.join(", ")}; the smallest among a claim and those before it counts`;
+}
+
+// Of a whole fleet a few names say enough.
+const MOST_NODES = 3;
+
+function dim(text: string, { paint }: View): Cell {
+  return { text, paint: (shown) => paint("dim", shown) };
+}
+
+function warning(text: string, { paint }: View): Cell {
+  return { text: `warning: ${text}`, paint: (shown) => paint("yellow", shown) };
+}

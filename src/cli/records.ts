@@ -1,0 +1,58 @@
+// Reading the history out of all the stores that the configuration names, and choosing from it. A store gives its newest
+// records; where they are filtered, more of them are asked for until there are enough.
+import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
+import type { Context } from "./context.js";
+import { storesFor } from "./queues.js";
+import type { Store } from "./queues.js";
+
+/** Which records are wanted; `null` where all are. */
+export interface RecordFilter {
+  readonly lock: string | null;
+  /** Ended no longer ago than this, in milliseconds, by the store's clock. */
+  readonly sinceMs: number | null;
+  /** Who locked or who ended: a principal, or a caller. */
+  readonly by: string | null;
+  readonly event: EndEvent | null;
+  readonly claim: string | null;
+  /** At most so many of those that fit the rest. */
+  readonly limit: number;
+}
+
+/** A record as it is looked at, at a moment of its store's clock. */
+export interface SeenRecord {
+  readonly record: HistoryRecord;
+  readonly now: number;
+}
+
+/** The wanted records of all stores, newest first. */
+export async function readRecords(context: Context, filter: RecordFilter, signal: AbortSignal): Promise<readonly SeenRecord[]> {
+  const stores = await storesFor(context, filter.lock);
+  const seen = await Promise.all(stores.map((store) => readStore(store, filter, signal)));
+  return seen
+    .flat()
+    .sort((one, other) => other.record.endedAt - one.record.endedAt)
+    .slice(0, filter.limit);
+}
+
+// What is found among the newest records is found with little; a search that goes further grows fast, so that few of the
+// records are read more than once.
+const FIRST_PIECE = 100;
+const GROWTH = 8;
+
+async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, signal: AbortSignal): Promise<SeenRecord[]> {
+  const now = await coordinator.now(signal);
+  const oldest = filter.sinceMs === null ? Number.NEGATIVE_INFINITY : now - filter.sinceMs;
+  const isWanted = (record: HistoryRecord): boolean => record.endedAt >= oldest && isFor(record.lock) && fits(record, filter);
+  const isPlain = filter.by === null && filter.event === null && filter.claim === null;
+  for (let piece = isPlain ? filter.limit : Math.max(FIRST_PIECE, filter.limit); ; piece *= GROWTH) {
+    const records = await coordinator.history(filter.lock, piece, signal);
+    const wanted = records.filter(isWanted).slice(0, filter.limit);
+    const isAll = records.length < piece || (records.at(-1)?.endedAt ?? 0) < oldest;
+    if (isAll || wanted.length === filter.limit) return wanted.map((record) => ({ record, now }));
+  }
+}
+
+function fits({ owner, lease, by, event, claim }: HistoryRecord, wanted: RecordFilter): boolean {
+  if (wanted.by !== null && ![by, owner.principal, lease?.caller].includes(wanted.by)) return false;
+  return (wanted.event === null || event === wanted.event) && (wanted.claim === null || claim === wanted.claim);
+}

@@ -1,0 +1,89 @@
+// Entering the queues: creating a claim's entries, and finding them again, or removing them, when nobody knows what has
+// become of the request. When it is tried again is index.ts's.
+import type { Draft, Standing } from "../../locks/coordinator.js";
+import type { Layout } from "./layout.js";
+import { claimPrefix, orderClaims, parseClaimName } from "./layout.js";
+import { encodeClaim, recordOfDraft } from "./records.js";
+import type { ZkSession } from "./session.js";
+import type { Standings } from "./standings.js";
+import { ensure, removeUnsettled } from "./upkeep.js";
+import type { Wire } from "./wire.js";
+import { MODE, op, WireError, ZK } from "./protocol.js";
+
+export class Entrance {
+  readonly #layout: Layout;
+  readonly #standings: Standings;
+
+  constructor(layout: Layout, standings: Standings) {
+    this.#layout = layout;
+    this.#standings = standings;
+  }
+
+  /** @param isAgain an earlier attempt may have created the entries: they are looked for first */
+  async enter(session: ZkSession, draft: Draft, isAgain: boolean): Promise<Standing[]> {
+    const found = isAgain ? await this.#find(session, draft) : null;
+    const standings = found ?? (await this.#create(session, draft));
+    const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
+    return isDouble ? ((await this.#find(session, draft)) ?? standings) : standings;
+  }
+
+  /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
+  async #create(session: ZkSession, draft: Draft): Promise<Standing[]> {
+    const { wire } = session;
+    const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
+    const prefix = claimPrefix(draft.id, draft.key, draft.slots);
+    const folders = draft.locks.map((lock) => this.#layout.lock(lock));
+    const [alone] = folders.length === 1 ? folders : [];
+    const entering =
+      alone === undefined
+        ? wire
+            .transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
+            .then(({ paths }) => paths)
+        : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
+    const listing = folders.map((folder) => wire.getChildren(folder));
+    const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
+    if (entered.status === "rejected") {
+      if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
+      // The first claim on this lock: what a later settle and leave need is made with it.
+      for (const lock of draft.locks) {
+        await Promise.all(
+          [this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)),
+        );
+      }
+      return this.#create(session, draft);
+    }
+    return draft.locks.map((lock, index) => {
+      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
+      if (list.status === "rejected") throw list.reason;
+      const path = entered.value[index] as string;
+      return this.#standings.among(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
+    });
+  }
+
+  /** Looks for entries that were made already, and removes doubles, and what an earlier session left, which is dead. */
+  async #find(session: ZkSession, draft: Draft): Promise<Standing[] | null> {
+    const standings: Standing[] = [];
+    for (const lock of draft.locks) {
+      const folder = this.#layout.lock(lock);
+      const children = (await session.wire.getChildren(folder)) ?? [];
+      let own: Standing | null = null;
+      for (const { ref, id } of orderClaims(children)) {
+        if (id !== draft.id) continue;
+        const stat = await session.wire.exists(`${folder}/${ref}`);
+        if (own === null && stat?.ephemeralOwner === session.id)
+          own = this.#standings.among(children, { lock, ref, revision: stat.version });
+        else await removeUnsettled(session.wire, `${folder}/${ref}`);
+      }
+      if (own !== null) standings.push(own);
+    }
+    return standings.length === draft.locks.length ? standings : null;
+  }
+
+  /** Removes what a join that nobody waits for has left. */
+  async clear(wire: Wire, draft: Draft): Promise<void> {
+    for (const folder of draft.locks.map((lock) => this.#layout.lock(lock))) {
+      const own = orderClaims((await wire.getChildren(folder)) ?? []).filter(({ id }) => id === draft.id);
+      for (const { ref } of own) await removeUnsettled(wire, `${folder}/${ref}`);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// Changing the structured data of a claim: one key, a merge, or all of it. Data is what JSON can carry; maps are plain
+// objects whose keys are always their own. Pure functions.
+import { isObject, LARGEST_DATA_BYTES } from "../locks/claim.js";
+import { HoldlineError } from "../locks/errors.js";
+
+/** One step of a change: `set` at a path of keys, `merge` into what is there, `replace` all of it. */
+export type DataChange =
+  | { readonly kind: "set"; readonly path: readonly string[]; readonly value: unknown }
+  | { readonly kind: "merge"; readonly value: unknown }
+  | { readonly kind: "replace"; readonly value: unknown };
+
+/**
+ * The data after some changes, one after another.
+ * @throws HoldlineError `usage` when a key lies below something that is no map, or the outcome is too large
+ */
+export function applyChanges(data: unknown, changes: readonly DataChange[]): unknown {
+  let changed = data;
+  for (const change of changes) changed = applied(changed, change);
+  const bytes = Buffer.byteLength(JSON.stringify(changed) ?? "null");
+  if (bytes <= LARGEST_DATA_BYTES) return changed;
+  throw new HoldlineError("usage", `the data would have ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
+}
+
+function applied(data: unknown, change: DataChange): unknown {
+  if (change.kind === "replace") return change.value;
+  if (change.kind === "merge") return merged(data, change.value);
+  return withValueAt(data, change.path, change.value, []);
+}
+
+/** Maps are merged key by key; anything else is taken from `added`. */
+function merged(present: unknown, added: unknown): unknown {
+  if (!isObject(present) || !isObject(added)) return added;
+  const keys = new Set([...Object.keys(present), ...Object.keys(added)]);
+  // fromEntries makes own properties of all keys, `__proto__` too.
+  return Object.fromEntries(
+    [...keys].map((key) => [
+      key,
+      !Object.hasOwn(added, key) ? present[key] : Object.hasOwn(present, key) ? merged(present[key], added[key]) : added[key],
+    ]),
+  );
+}
+
+function withValueAt(data: unknown, path: readonly string[], value: unknown, above: readonly string[]): unknown {
+  const [key, ...below] = path;
+  if (key === undefined) return value;
+  if (data !== null && data !== undefined && !isObject(data)) {
+    const where = above.length === 0 ? "the data" : above.join(".");
+    throw new HoldlineError("usage", `${[...above, ...path].join(".")} cannot be set: ${where} is no map`, {
+      hint: "--replace sets all of the data",
+    });
+  }
+  const present = data ?? {};
+  const child = Object.hasOwn(present, key) ? present[key] : null;
+  const changed = withValueAt(child, below, value, [...above, key]);
+  const kept = Object.entries(present).map(([name, old]) => [name, name === key ? changed : old] as const);
+  return Object.fromEntries(Object.hasOwn(present, key) ? kept : [...kept, [key, changed] as const]);
+}
+
+/** The keys of a dotted path: `a.b` is `b` in `a`. @throws HoldlineError `usage` */
+export function parseDataPath(text: string): readonly string[] {
+  const path = text.split(".");
+  if (path.length <= LONGEST_PATH && path.every((key) => key !== "" && !isForbiddenKey(key))) return path;
+  throw new HoldlineError("usage", `${JSON.stringify(text)} names no key of the data`, {
+    hint: 'right would be such as status, or deploy.version for "version" in "deploy"',
+  });
+}
+
+// As deep as the YAML that is read may be nested.
+const LONGEST_PATH = 100;
+
+/** Keys that the data must not have: what other programs make of them once they read it is not ours to risk. */
+export function isForbiddenKey(key: string): boolean {
+  return key === "__proto__" || key === "constructor" || key === "prototype";
+}

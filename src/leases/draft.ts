@@ -1,0 +1,38 @@
+// What a lease is in the queues: the draft with which it joins, and the record that it is settled with. Pure but for the
+// id that each draft is given.
+import { randomUUID } from "node:crypto";
+import { encodeRecord } from "../locks/claim.js";
+import type { ClaimRecord } from "../locks/claim.js";
+import type { Draft } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import type { LeaseContext, LeaseRequest } from "./lease.js";
+
+// A transaction is one request, and ZooKeeper takes none of more than a mebibyte (jute.maxbuffer, 0xfffff by default). What
+// each lock adds beside the record are three paths and the framing of the steps.
+const LARGEST_TRANSACTION_BYTES = 900_000;
+const BYTES_BESIDE_RECORD = 400;
+
+/** A claim on its way to be a lease: while it waits it belongs to this process, with whose session it ends. */
+export function draftOf(request: LeaseRequest, { node, process }: LeaseContext): Draft {
+  const { locks, type, key, slots, principal, caller, path, reason, data } = request;
+  const owner = { node, principal, action: null, process };
+  return { id: randomUUID(), locks, key, slots, owner, reason, data, lease: { type, caller, path, locks } };
+}
+
+/** The same once it is held: nobody's process, and over at `expiresAt`. */
+export function leasedRecordOf({ key, slots, owner, reason, data, lease }: Draft, expiresAt: number | null): ClaimRecord {
+  return { owner: { ...owner, process: null }, key, slots, made: null, lease, expiresAt, reason, data, failure: null };
+}
+
+/** @throws HoldlineError `usage` when its locks with its data do not fit into one transaction */
+export function refuseIfTooLarge(draft: Draft): void {
+  const { locks } = draft;
+  const recordBytes = Buffer.byteLength(encodeRecord(leasedRecordOf(draft, null)));
+  const bytes = locks.reduce((sum, lock) => sum + recordBytes + BYTES_BESIDE_RECORD + 3 * Buffer.byteLength(encodeURI(lock)), 0);
+  if (bytes <= LARGEST_TRANSACTION_BYTES) return;
+  throw new HoldlineError(
+    "usage",
+    `${locks.length} locks with ${recordBytes} bytes of record each do not fit into one transaction, which takes ${LARGEST_TRANSACTION_BYTES} bytes`,
+    { hint: "give the claim less data, or lock fewer hosts at once" },
+  );
+}

@@ -1,0 +1,62 @@
+// A claim that holds a lock, found by its id and written to in place. What is written is lease.ts's matter.
+import type { Claim, ClaimRecord } from "../locks/claim.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import { endExpired, entriesOf, readHolders } from "../locks/holders.js";
+
+/** Who asks something of a claim. */
+export interface Asking {
+  /** The principal: who has ended the expired leases that are met. */
+  readonly by: string;
+  readonly signal?: AbortSignal;
+}
+
+/** The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. */
+export async function findHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<Claim | null> {
+  const { by, signal } = asking;
+  const holders = await readHolders(coordinator, lock, signal);
+  const claim = holders.find((holder) => holder.id === id);
+  if (claim === undefined) return null;
+  // One that was renewed meanwhile is looked at again.
+  return (await endExpired(coordinator, [claim], by, signal)) === 0 ? claim : findHeld(coordinator, lock, id, asking);
+}
+
+// Each try that fails means that somebody else has written in between. So many in a row mean that something else is wrong.
+export const MOST_TRIES = 20;
+
+/**
+ * Writes to a durable claim in place, in all its entries at once.
+ * @param write gives the new record for the claim as it is, `again` to look at it anew; it is called again when another has written meanwhile
+ * @returns the claim as it stands then, or `gone`
+ * @throws HoldlineError `not-allowed` for an ephemeral claim, which is never written to
+ */
+export async function rewrite(
+  coordinator: Coordinator,
+  lock: string,
+  id: string,
+  asking: Asking,
+  write: (claim: Claim) => Promise<ClaimRecord | "again">,
+): Promise<Claim | "gone"> {
+  const { signal } = asking;
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const claim = await findHeld(coordinator, lock, id, asking);
+    if (claim === null) return "gone";
+    if (!claim.durable) {
+      throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is ephemeral, and lives with its process`, {
+        hint: "only a durable claim can be written to: a lease, or that of a guarded action",
+      });
+    }
+    const entries = await entriesOf(coordinator, claim, signal);
+    const record = await write(claim);
+    if (record === "again") continue;
+    const { fencingToken } = claim;
+    const settled = await coordinator.update(id, { entries, fencingToken: fencingToken ?? 0 }, record, signal);
+    if (typeof settled !== "string") return { ...claim, ...record, revision: settled.entries[0]?.revision ?? claim.revision };
+  }
+  throw new HoldlineError("conflict", `the claim ${id} on ${lock} changes too often to be written to`, { hint: "try again" });
+}
+
+/** What the store keeps of a claim. */
+export function recordOf({ owner, key, slots, made, lease, expiresAt, reason, data, failure }: Claim): ClaimRecord {
+  return { owner, key, slots, made, lease, expiresAt, reason, data, failure };
+}

@@ -1,0 +1,96 @@
+// Locks on hosts: their names, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
+import type { Claim, LeaseType } from "../locks/claim.js";
+import { HoldlineError } from "../locks/errors.js";
+import { LONGEST_NAME_BYTES } from "../locks/names.js";
+
+/** The types of lock that a host can have. */
+export const HOST_LOCK_TYPES = ["generic", "host", "file"] as const satisfies readonly LeaseType[];
+export type HostLockType = (typeof HOST_LOCK_TYPES)[number];
+
+const PREFIX = "host/";
+
+/** The name of a host's lock. */
+export function hostLock(host: string): string {
+  return `${PREFIX}${host}`;
+}
+
+/** The host whose lock it is, or `null` for any other lock. */
+export function hostOfLock(lock: string): string | null {
+  return lock.startsWith(PREFIX) ? lock.slice(PREFIX.length) : null;
+}
+
+/** Why `text` cannot name a host, in words that complete "a host's name …", or `null` when it can. */
+export function hostProblem(text: string): string | null {
+  if (text === "") return "must not be empty";
+  if (!text.isWellFormed() || /[\p{Cc}\s/\\@]/u.test(text)) return 'must be without blanks, "/", "\\" and "@"';
+  if (text === "." || text === "..") return `must not be "${text}"`;
+  const bytes = Buffer.byteLength(hostLock(text));
+  return bytes > LONGEST_NAME_BYTES ? `is too long by ${bytes - LONGEST_NAME_BYTES} bytes` : null;
+}
+
+/**
+ * A host's name in the form in which it is locked: neither the case of a host's name means anything (RFC 4343) nor the dot
+ * that says that it is a full one.
+ */
+export function canonicalHost(text: string): string {
+  return text.toLowerCase().replace(/(?<=[^.])\.$/, "");
+}
+
+/** @throws HoldlineError `usage` that says what would be right */
+export function parseHost(text: string): string {
+  const host = canonicalHost(text);
+  const problem = hostProblem(host);
+  if (problem === null) return host;
+  throw new HoldlineError("usage", `a host's name ${problem}: ${JSON.stringify(text.slice(0, 60))}`, {
+    hint: 'right would be such as "dc01" or "dc01.example.com"; it need not be reachable',
+  });
+}
+
+/** What a lock on a host shares: a `host` lock nothing, the others with each other. */
+export function sharingOf(type: HostLockType): { readonly key: string | null; readonly slots: number } {
+  return type === "host" ? { key: null, slots: 1 } : { key: SHARED, slots: Number.POSITIVE_INFINITY };
+}
+
+const SHARED = "generic";
+
+/** As what a lock is held: by which type of lease, or by a process. */
+export type HeldAs = LeaseType | "process";
+
+/** As what some claims hold their lock, each once. */
+export function typesOf(holders: readonly Pick<Claim, "lease">[]): readonly HeldAs[] {
+  return [...new Set(holders.map(({ lease }) => lease?.type ?? "process"))];
+}
+
+const LONGEST_PATH_BYTES = 4_096;
+
+/**
+ * The host that a file is on: the server of `\\server\share\path`, `smb://server/path` or `server:/path`, and for a local
+ * path this node.
+ * @throws HoldlineError `usage`
+ */
+export function parseFilePath(text: string, node: string): { readonly host: string; readonly path: string } {
+  if (text.trim() === "" || /\p{Cc}/u.test(text) || !text.isWellFormed() || Buffer.byteLength(text) > LONGEST_PATH_BYTES)
+    throw notAPath(text);
+  const local = /^(?:\/(?!\/)|~|\.{1,2}(?:\/|$)|[A-Za-z]:[\\/])/.test(text);
+  if (local) return { host: parseHost(node), path: text };
+  const server = /^\\\\([^\\/]+)[\\/]./.exec(text) ?? SMB.exec(text) ?? /^\/\/([^/]+)\/./.exec(text) ?? EXPORT.exec(text);
+  if (server?.[1] === undefined) throw notAPath(text);
+  return { host: parseHost(server[1]), path: text.replace(USER, "$1") };
+}
+
+// The user and the port of a URL say nothing about which host it is.
+const SMB = /^smb:\/\/(?:[^@/]*@)?(\[[0-9a-f:.]+\]|[^/:]+)(?::\d+)?\/./i;
+// Everybody is shown the path; who its owner is to the server, and by which password, is nobody's business.
+const USER = /^(smb:\/\/)[^@/]*@/i;
+// Two slashes are another kind of URL, whose scheme is no server.
+const EXPORT = /^(?:[^@/:\s]+@)?(\[[0-9a-f:.]+\]|[^/:\\\s]+):\/(?!\/)./i;
+
+function notAPath(text: string): HoldlineError {
+  return new HoldlineError(
+    "usage",
+    `the file ${JSON.stringify(text.slice(0, 80))} is on no host that could be told from its path`,
+    {
+      hint: "right would be \\\\server\\share\\path, smb://server/path, server:/path or /local/path",
+    },
+  );
+}

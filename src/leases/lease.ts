@@ -1,0 +1,253 @@
+// Locks taken by hand: acquire, renew, release, and who holds what. A lease is a durable claim like any other, made by the
+// same line and the same rule; it only depends on no process, and its time may be over. Prints nothing and knows no
+// configuration.
+import { waitInLine } from "../actions/line.js";
+import type { Clock } from "../actions/machine.js";
+import type { Progress } from "../actions/progress.js";
+import type { Claim, LeaseType, ProcessIdentity } from "../locks/claim.js";
+import type { Coordinator, Settled } from "../locks/coordinator.js";
+import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
+import { entriesOf, isOver, readObstacles } from "../locks/holders.js";
+import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
+import type { Asking } from "./held.js";
+import { findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
+
+/** What every lease that this process makes is made with. */
+export interface LeaseContext {
+  readonly coordinator: Coordinator;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  /** This process: whose place in line it is. A lease in hand belongs to none. */
+  readonly process: ProcessIdentity;
+  /** The longest pause between looks where nothing wakes the waiter sooner, in milliseconds. */
+  readonly sleepTimeMs: number;
+  /** Is the claim's process known to be gone? */
+  ownerGone(claim: Claim): boolean;
+  /** Ends every wait; the claim is withdrawn and the call rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+export interface LeaseRequest {
+  /** All are taken or none, in one transaction. The first is the one that was asked for. */
+  readonly locks: readonly string[];
+  readonly type: LeaseType;
+  readonly key: string | null;
+  readonly slots: number;
+  readonly principal: string;
+  readonly caller: string | null;
+  readonly path: string | null;
+  readonly reason: string | null;
+  readonly data: unknown;
+  /** How long it lasts, in milliseconds; `null`: until it is released. */
+  readonly ttlMs: number | null;
+  /** How long to wait in line, in milliseconds; 0: not at all, `null`: for ever. */
+  readonly waitMs: number | null;
+  /** Refuses to share: nobody else may have a claim on any of the locks, not even one that could be held together with this. */
+  readonly alone: boolean;
+}
+
+/** A lease in hand. */
+export interface HeldLease {
+  readonly id: string;
+  readonly locks: readonly string[];
+  /** Grows with every change of holder of each lock. */
+  readonly fencingToken: number;
+  /** Milliseconds since 1970 by the coordinator's clock; `null`: until it is released. */
+  readonly expiresAt: number | null;
+}
+
+/** What came of asking for a lease. `held`: others have the lock, and nothing is left in line. */
+export type Acquired =
+  | { readonly outcome: "acquired"; readonly lease: HeldLease }
+  | {
+      readonly outcome: "held";
+      readonly lock: string;
+      /** Who stands in the way: the holders of that lock. */
+      readonly holders: readonly Claim[];
+    };
+
+/**
+ * Takes a lease, on one lock or on several at once.
+ * @throws HoldlineError `usage` when so many locks with so much data do not fit into one transaction
+ * @throws HoldlineError `conflict` when somebody took the claim out of the line while it waited
+ * @throws UnreachableError when the store cannot be reached
+ */
+export async function acquireLease(request: LeaseRequest, context: LeaseContext): Promise<Acquired> {
+  const { coordinator, clock } = context;
+  const startedAt = clock.now();
+  for (;;) {
+    const draft = draftOf(request, context);
+    refuseIfTooLarge(draft);
+    const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
+    const line = await waitInLine(coordinator, draft, {
+      clock,
+      progress: context.progress,
+      acquire: { timeoutMs: leftMs, sleepTimeMs: context.sleepTimeMs },
+      ownerGone: (claim) => context.ownerGone(claim),
+      isLeftover: () => false,
+      by: request.principal,
+      stop: context.signal,
+    });
+    if (line.outcome === "taken-out") throw new HoldlineError("conflict", line.message, { hint: "try again" });
+    const isGranted = line.outcome === "granted";
+    // Whoever stands ahead of a claim that is granted shares the lock with it.
+    if (!isGranted || (request.alone && line.joined.standings.some(({ ahead }) => ahead.length > 0))) {
+      if (isGranted) await coordinator.withdraw(line.joined.standings);
+      const held = await findHolders(request, draft.id, context);
+      if (held !== null) return held;
+      // They have left since: nobody is in the way any more, but whoever has come in between.
+      continue;
+    }
+    let settled: Settled;
+    const { standings } = line.joined;
+    let expiresAt: number | null = null;
+    try {
+      if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, await coordinator.now(context.signal));
+      settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
+    } catch (error) {
+      if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;
+      // The session may live on: nobody is to wait behind a lease that nobody has.
+      await coordinator.withdraw(standings);
+      throw error;
+    }
+    return { outcome: "acquired", lease: { id: draft.id, locks: request.locks, fencingToken: settled.fencingToken, expiresAt } };
+  }
+}
+
+/** When a lease is over that begins `now`: whole milliseconds, as clocks have them, and never too few. */
+function endOf(ttlMs: number, now: number): number {
+  return now + Math.ceil(ttlMs);
+}
+
+async function findHolders(
+  { locks, key, slots, alone, principal }: LeaseRequest,
+  id: string,
+  { coordinator, signal }: LeaseContext,
+): Promise<Extract<Acquired, { outcome: "held" }> | null> {
+  for (const lock of locks) {
+    const holders = await readObstacles(coordinator, lock, { id, key, slots, alone }, principal, signal);
+    if (holders.length > 0) return { outcome: "held", lock, holders };
+  }
+  return null;
+}
+
+/** What came of renewing a lease. `expired`: it is not there any more, because its time was over or it was released. */
+export type Renewed =
+  | {
+      readonly outcome: "renewed";
+      readonly lease: HeldLease;
+      /** The lease as it stands in the queue of the lock now. */
+      readonly claim: Claim;
+    }
+  | { readonly outcome: "expired" };
+
+/**
+ * Gives a lease a new time, from now by the store's clock. One whose time is over is never brought back.
+ * @param ttlMs `null`: until it is released
+ * @throws HoldlineError `not-allowed` for the claim of a process
+ */
+export async function renewLease(
+  coordinator: Coordinator,
+  lock: string,
+  id: string,
+  { ttlMs, ...asking }: Asking & { readonly ttlMs: number | null },
+): Promise<Renewed> {
+  const claim = await rewrite(coordinator, lock, id, asking, async (present) => {
+    refuseUnlessLease(present);
+    const now = await coordinator.now(asking.signal);
+    // Its time may have run out since it was found, by the very clock from which the new one is counted.
+    return isOver(present, now) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, now) };
+  });
+  if (claim === "gone") return { outcome: "expired" };
+  const { expiresAt, lease, fencingToken } = claim;
+  return { outcome: "renewed", lease: { id, locks: lease?.locks ?? [lock], fencingToken: fencingToken ?? 0, expiresAt }, claim };
+}
+
+/**
+ * Changes the data of a durable claim in place, in all its entries at once. Whoever knows the id speaks for its owner.
+ * @param change gives the new data for the present; it may be called again, with what another has written meanwhile
+ * @returns the new data, or `gone`
+ * @throws HoldlineError `not-allowed` for an ephemeral claim, which is never written to
+ */
+export async function changeData(
+  coordinator: Coordinator,
+  lock: string,
+  id: string,
+  change: (data: unknown) => unknown,
+  asking: Asking,
+): Promise<{ readonly data: unknown } | "gone"> {
+  const claim = await rewrite(coordinator, lock, id, asking, (present) =>
+    Promise.resolve({ ...recordOf(present), data: change(present.data) }),
+  );
+  return claim === "gone" ? "gone" : { data: claim.data };
+}
+
+/**
+ * The data of a claim that holds the lock, durable or not.
+ * @returns the data, or `gone` when no such claim holds it
+ */
+export async function readData(
+  coordinator: Coordinator,
+  lock: string,
+  id: string,
+  asking: Asking,
+): Promise<{ readonly data: unknown } | "gone"> {
+  const claim = await findHeld(coordinator, lock, id, asking);
+  return claim === null ? "gone" : { data: claim.data };
+}
+
+/** What came of ending a lease; `gone`: there was nothing to end. */
+export type Released = "released" | "gone";
+
+/**
+ * Ends a lease, on all its locks in one transaction. One that is gone already is no error.
+ * @throws HoldlineError `not-allowed` for the claim of a process
+ */
+export async function releaseLease(
+  coordinator: Coordinator,
+  lock: string,
+  id: string,
+  { reason, ...asking }: Asking & { readonly reason: string | null },
+): Promise<Released> {
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const { by, signal } = asking;
+    const claim = await findHeld(coordinator, lock, id, asking);
+    if (claim === null) return "gone";
+    refuseUnlessLease(claim);
+    const entries = await entriesOf(coordinator, claim, signal);
+    const left = await coordinator.leave(id, entries, { event: "released", by, reason }, signal);
+    if (left === "done") return "released";
+  }
+  throw new HoldlineError("conflict", `the lease ${id} on ${lock} changes too often to be ended`, { hint: "try again" });
+}
+
+/** Ends a lease of which nothing is known but its id; see {@link releaseLease}. */
+export async function releaseById(
+  coordinator: Coordinator,
+  id: string,
+  ending: Asking & { readonly reason: string | null },
+): Promise<Released> {
+  const [entry] = await coordinator.find(id, ending.signal);
+  if (entry === undefined) return "gone";
+  refuseUnlessLease(entry);
+  return releaseLease(coordinator, entry.lock, id, ending);
+}
+
+/** Is the claim `id` a holder of the lock, and its time not over? */
+export async function isLeaseHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<boolean> {
+  return (await findHeld(coordinator, lock, id, asking)) !== null;
+}
+
+function refuseUnlessLease({ id, lock, lease, owner, durable }: Claim): void {
+  if (lease !== null && durable) return;
+  if (lease !== null) {
+    throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is no lease yet: ${owner.principal} still waits for it`, {
+      hint: "it ends when that wait ends",
+    });
+  }
+  const whose = owner.action === null ? "a process" : `the action ${owner.action}`;
+  throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is no lease: it belongs to ${whose} on ${owner.node}`, {
+    hint: "it ends with what it is for; an admin ends it with: holdline clear LOCK --reason TEXT",
+  });
+}

@@ -1,0 +1,262 @@
+// Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. That others hold a lock, or
+// that a lease is over, is an answer here and no error.
+import type { Clock } from "../actions/machine.js";
+import { dependenciesOf } from "../leases/dependencies.js";
+import type { DependencyMap } from "../leases/dependencies.js";
+import { HOST_LOCK_TYPES, hostLock, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
+import type { HeldAs, HostLockType } from "../leases/hosts.js";
+import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
+import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
+import type { Claim, ProcessIdentity } from "../locks/claim.js";
+import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import { readPresentQueue } from "../locks/holders.js";
+import { parseLockName } from "../locks/names.js";
+import { readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
+import { viewOf } from "./views.js";
+import type { ClaimView, LockView } from "./views.js";
+
+/** What every call may be given. */
+export interface CallOptions {
+  /** Ends the call, which rejects with the signal's reason; a claim that waits is withdrawn. */
+  readonly signal?: AbortSignal;
+}
+
+export interface AcquireOptions extends CallOptions {
+  /** Claims with the same key may be held together. */
+  readonly key?: string | null;
+  /** How many claims may be held at once: by default 1 without a key, no limit with one. */
+  readonly slots?: number;
+  /** How long to wait for the turn, in milliseconds; 0 by default: not at all. `Infinity`: for ever. */
+  readonly timeoutMs?: number;
+  /** How long the lease lasts, in milliseconds; 30 minutes by default. `null`: until it is released. */
+  readonly ttlMs?: number | null;
+  /** Why, for those who find the lock held. */
+  readonly reason?: string;
+  /** Shown with the claim, and kept in the history; anything that JSON can carry, 64 KiB at most. */
+  readonly data?: unknown;
+}
+
+export interface LockHostsOptions extends CallOptions {
+  /** `host`: nobody else may. `generic`, the default, and `file` may overlap with each other. */
+  readonly type?: HostLockType;
+  /** The path that a lock of the type `file` is for. */
+  readonly path?: string;
+  /** On whose behalf: a program, a ticket, a name. */
+  readonly caller?: string;
+  /** Why, for those who wait and for the history. */
+  readonly description?: string;
+  /** `false`: only this host, whatever it depends on. */
+  readonly withDependencies?: boolean;
+  /** Only if nobody has or wants any of the hosts, not even somebody who could have it at the same time. It does not wait. */
+  readonly ensureUnlocked?: boolean;
+  /** How long to wait for the turn, in milliseconds; 0 by default: not at all. `Infinity`: for ever. */
+  readonly timeoutMs?: number;
+  /** How long the lock lasts, in milliseconds; `null`, the default: until it is unlocked. */
+  readonly ttlMs?: number | null;
+  /** Shown with the claim, and kept in the history; anything that JSON can carry, 64 KiB at most. */
+  readonly data?: unknown;
+}
+
+export interface RenewOptions extends CallOptions {
+  /** How long it lasts from now, in milliseconds; 30 minutes by default. `null`: until it is released. */
+  readonly ttlMs?: number | null;
+}
+
+export interface ReleaseOptions extends CallOptions {
+  /** Why, for the history. */
+  readonly reason?: string;
+}
+
+export interface HistoryOptions extends CallOptions {
+  /** Only of this lock. */
+  readonly lock?: string;
+  /** How many at most; 20 by default. */
+  readonly limit?: number;
+}
+
+/** Others have the lock; nothing is left in line. */
+export interface Held {
+  readonly outcome: "held";
+  /** Which one it was, where several were asked for. */
+  readonly lock: string;
+  readonly holders: readonly ClaimView[];
+}
+
+export type AcquireOutcome = { readonly outcome: "acquired"; readonly lease: HeldLease } | Held;
+export type LockHostsOutcome =
+  | {
+      readonly outcome: "acquired";
+      readonly lease: HeldLease;
+      /** The host that was asked for, and behind it those that it depends on. */
+      readonly hosts: readonly string[];
+    }
+  | Held;
+/** `expired`: it is not there any more, because its time was over or somebody has ended it. */
+export type RenewOutcome = { readonly outcome: "renewed"; readonly lease: HeldLease } | { readonly outcome: "expired" };
+/** `gone`: there was nothing to end any more. */
+export interface ReleaseOutcome {
+  readonly outcome: Released;
+}
+
+export interface LockStatus extends LockView {
+  readonly locked: boolean;
+  /** As what it is held, each once: by which types of lease, or by a process. */
+  readonly types: readonly HeldAs[];
+}
+
+/** Locks that outlive the process that takes them. All may reject with `UnreachableError`, and with a `usage` error. */
+export interface Leases {
+  /** Takes a lease on a lock. */
+  acquire(name: string, options?: AcquireOptions): Promise<AcquireOutcome>;
+  /** Gives a lease a new time, counted from now by the store's clock. @throws HoldlineError `not-allowed` for the claim of a process */
+  renew(name: string, id: string, options?: RenewOptions): Promise<RenewOutcome>;
+  /** Ends a lease. @throws HoldlineError `not-allowed` for the claim of a process */
+  release(name: string, id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
+  /** Who holds a lock now, first come first; empty when it is free. */
+  current(name: string, options?: CallOptions): Promise<readonly ClaimView[]>;
+  /** Does the claim with this id hold the lock? */
+  isHeld(name: string, id: string, options?: CallOptions): Promise<boolean>;
+  /** Locks a host along with those that it depends on: all of them under one id, or none. The locks are called `host/NAME`. */
+  lockHosts(host: string, options?: LockHostsOptions): Promise<LockHostsOutcome>;
+  /** Ends all that is locked under an id. @throws HoldlineError `not-allowed` for the claim of a process */
+  unlock(id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
+  /** Is a lock locked, by what types and by whom? That of a host is called `host/NAME`. */
+  status(name: string, options?: CallOptions): Promise<LockStatus>;
+  /** Claims that have ended, newest first. */
+  history(options?: HistoryOptions): Promise<readonly HistoryRecord[]>;
+}
+
+/** What leases are made with, beside the store. */
+export interface LeaseMaker {
+  readonly node: string;
+  readonly principal: string;
+  readonly clock: Clock;
+  readonly process: ProcessIdentity;
+  readonly pollMs: number;
+  readonly dependencies: DependencyMap;
+  ownerGone(claim: Claim): boolean;
+}
+
+/** As the command line's. */
+export const DEFAULT_TTL_MS = 30 * 60_000;
+const DEFAULT_LIMIT = 20;
+
+export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Leases {
+  const { node, principal: by, dependencies } = maker;
+  const ownerGone = (claim: Claim) => maker.ownerGone(claim);
+
+  async function take(request: LeaseRequest, signal: AbortSignal | undefined): Promise<AcquireOutcome> {
+    const context: LeaseContext = {
+      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.pollMs, ownerGone },
+      progress: { waiting: () => undefined, step: () => undefined },
+      signal: signal ?? new AbortController().signal,
+    };
+    context.signal.throwIfAborted();
+    const acquired = await acquireLease(request, context);
+    if (acquired.outcome === "acquired") return acquired;
+    // They are what stands in the way, and so they are shown as such, in whatever queue they still wait as well.
+    return { ...acquired, holders: acquired.holders.map((claim) => holderView(claim)) };
+  }
+
+  function holderView(claim: Claim): ClaimView {
+    const [view] = viewOf(claim.lock, [claim], ownerGone).holders;
+    return view ?? { ...claim, state: "waiting", condition: "waiting" };
+  }
+
+  async function look(name: string, { signal }: CallOptions): Promise<LockView> {
+    const lock = parseLockName(name);
+    return viewOf(lock, await readPresentQueue(coordinator, lock, by, signal), ownerGone);
+  }
+
+  return {
+    async acquire(name, options = {}) {
+      const request: LeaseRequest = {
+        ...REQUEST,
+        ...readSharing(options),
+        locks: [parseLockName(name)],
+        principal: by,
+        reason: readText(options.reason, "reason"),
+        data: readData(options.data),
+        ttlMs: readTtlMs(options.ttlMs, DEFAULT_TTL_MS),
+        waitMs: readTimeoutMs(options.timeoutMs, 0),
+      };
+      return take(request, options.signal);
+    },
+
+    async lockHosts(name, options = {}) {
+      const host = parseHost(name);
+      const hosts = [host, ...(options.withDependencies === false ? [] : dependenciesOf(host, dependencies))];
+      const type = readType(options);
+      const alone = options.ensureUnlocked === true;
+      const waitMs = readTimeoutMs(options.timeoutMs, 0);
+      if (alone && waitMs !== 0) throw new HoldlineError("usage", "ensureUnlocked does not wait: leave timeoutMs out");
+      const request: LeaseRequest = {
+        ...REQUEST,
+        ...sharingOf(type),
+        locks: hosts.map(hostLock),
+        type,
+        principal: by,
+        caller: readText(options.caller, "caller"),
+        path: readText(options.path, "path"),
+        reason: readText(options.description, "description"),
+        data: readData(options.data),
+        ttlMs: readTtlMs(options.ttlMs, null),
+        waitMs,
+        alone,
+      };
+      const taken = await take(request, options.signal);
+      return taken.outcome === "held" ? taken : { ...taken, hosts };
+    },
+
+    async renew(name, id, options = {}) {
+      const ttlMs = readTtlMs(options.ttlMs, DEFAULT_TTL_MS);
+      const renewed = await renewLease(coordinator, parseLockName(name), readId(id), { ttlMs, by, ...signalOf(options) });
+      return renewed.outcome === "expired" ? renewed : { outcome: "renewed", lease: renewed.lease };
+    },
+
+    async release(name, id, options = {}) {
+      const ending = { by, reason: readText(options.reason, "reason"), ...signalOf(options) };
+      return { outcome: await releaseLease(coordinator, parseLockName(name), readId(id), ending) };
+    },
+
+    async unlock(id, options = {}) {
+      const ending = { by, reason: readText(options.reason, "reason"), ...signalOf(options) };
+      return { outcome: await releaseById(coordinator, readId(id), ending) };
+    },
+
+    current: async (name, options = {}) => (await look(name, options)).holders,
+
+    isHeld: async (name, id, options = {}) =>
+      isLeaseHeld(coordinator, parseLockName(name), readId(id), { by, ...signalOf(options) }),
+
+    async status(name, options = {}) {
+      const view = await look(name, options);
+      return { ...view, locked: view.holders.length > 0, types: typesOf(view.holders) };
+    },
+
+    async history({ lock, limit = DEFAULT_LIMIT, signal } = {}) {
+      if (!Number.isSafeInteger(limit) || limit < 1) {
+        throw new HoldlineError("usage", `limit must be a whole number from 1, not ${String(limit)}`);
+      }
+      return coordinator.history(lock === undefined ? null : parseLockName(lock), limit, signal);
+    },
+  };
+}
+
+/** What a lease is where nothing else is said. */
+const REQUEST = { type: "lease", caller: null, path: null, reason: null, data: null, alone: false } as const;
+
+function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
+  if (!HOST_LOCK_TYPES.includes(type)) {
+    throw new HoldlineError("usage", `type must be ${HOST_LOCK_TYPES.join(", ")}, not ${JSON.stringify(type)}`);
+  }
+  if ((type === "file") !== (path !== undefined)) {
+    throw new HoldlineError("usage", type === "file" ? "a lock of the type file needs a path" : "path is for locks of the type file");
+  }
+  return type;
+}
+
+function signalOf({ signal }: CallOptions): CallOptions {
+  return signal === undefined ? {} : { signal };
+}

@@ -1,0 +1,80 @@
+// What callers of the library hand in, whatever their language's types say: read into what can be stored, or refused in
+// words that name the option and what would be right.
+import type { DependencyMap } from "../leases/dependencies.js";
+import { parseHost } from "../leases/hosts.js";
+import { isSlots, LARGEST_DATA_BYTES } from "../locks/claim.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { defaultSlots } from "../locks/rule.js";
+
+/** By host, those that depend on it: `{ hv01: ["dc01", "vmm01"] }`. */
+export type Dependencies = Readonly<Record<string, readonly string[]>> | ReadonlyMap<string, readonly string[]>;
+
+/** @throws HoldlineError `usage` */
+export function readSharing({ key, slots }: { readonly key?: string | null; readonly slots?: number }): {
+  readonly key: string | null;
+  readonly slots: number;
+} {
+  const shared = readText(key, "key");
+  const allowed = slots ?? defaultSlots(shared);
+  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${String(slots)}`);
+  return { key: shared, slots: allowed };
+}
+
+/** A text, or `null` where there is none. @throws HoldlineError `usage` */
+export function readText(value: unknown, name: string): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "string" && value !== "" && value.isWellFormed()) return value;
+  throw new HoldlineError("usage", `${name} must be a text that is not empty`);
+}
+
+/** The id of a claim. @throws HoldlineError `usage` */
+export function readId(value: unknown): string {
+  const id = readText(value, "the id of a claim");
+  if (id !== null) return id;
+  throw new HoldlineError("usage", "the id of a claim must be a text that is not empty");
+}
+
+/** A time to wait: 0 is not at all, and `Infinity`, which comes back as `null`, for ever. @throws HoldlineError `usage` */
+export function readTimeoutMs(value: unknown, otherwise: number): number | null {
+  const ms = value ?? otherwise;
+  if (typeof ms !== "number" || !(ms >= 0)) {
+    throw new HoldlineError("usage", `timeoutMs must be a number of milliseconds from 0, not ${String(value)}`);
+  }
+  return Number.isFinite(ms) ? ms : null;
+}
+
+/** How long a lease lasts; `null`, or `Infinity`, until it is ended. @throws HoldlineError `usage` */
+export function readTtlMs(value: unknown, otherwise: number | null): number | null {
+  const ms = value === undefined ? otherwise : value;
+  if (ms === null || ms === Number.POSITIVE_INFINITY) return null;
+  if (typeof ms === "number" && ms > 0) return ms;
+  throw new HoldlineError("usage", `ttlMs must be a number of milliseconds above 0, or null, not ${String(value)}`);
+}
+
+/** A copy of what JSON can carry of some data. @throws HoldlineError `usage` for what it cannot, and for too much */
+export function readData(value: unknown): unknown {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value ?? null);
+  } catch (error) {
+    throw new HoldlineError("usage", `data must be what JSON can carry: ${messageOf(error)}`, { cause: error });
+  }
+  if (text === undefined) throw new HoldlineError("usage", `data must be what JSON can carry, and no ${typeof value}`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= LARGEST_DATA_BYTES) return JSON.parse(text);
+  throw new HoldlineError("usage", `the data has ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
+}
+
+/** @throws HoldlineError `usage` */
+export function readDependencies(value: Dependencies = {}): DependencyMap {
+  const entries: readonly (readonly [string, unknown])[] = value instanceof Map ? [...value] : Object.entries(value);
+  const map = new Map<string, readonly string[]>();
+  for (const [name, dependents] of entries) {
+    const host = parseHost(name);
+    if (!Array.isArray(dependents) || !dependents.every((dependent) => typeof dependent === "string")) {
+      throw new HoldlineError("usage", `dependencies: ${host} must have a list of the hosts that depend on it`);
+    }
+    map.set(host, [...(map.get(host) ?? []), ...(dependents as readonly string[]).map(parseHost)]);
+  }
+  return map;
+}

@@ -1,0 +1,111 @@
+// Who holds a lock now: the claims at the front of its queue, and the leases among them whose time is over.
+import type { Claim } from "./claim.js";
+import type { Coordinator, Ending, Entry } from "./coordinator.js";
+import { type Contender, isHeld } from "./rule.js";
+
+// Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
+const FIRST_PIECE = 8;
+
+/** The held claims of a lock, in queue order. */
+export async function readHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
+  for (let piece = FIRST_PIECE; ; piece *= 2) {
+    const claims = await coordinator.queue(lock, signal, piece);
+    const holders = claims.filter((_, position) => isHeld(claims, position));
+    if (holders.length < piece) return holders;
+  }
+}
+
+/** The same without the leases whose time is over, which are ended on the way. */
+export async function readPresentHolders(
+  coordinator: Coordinator,
+  lock: string,
+  by: string,
+  signal?: AbortSignal,
+): Promise<readonly Claim[]> {
+  for (;;) {
+    const holders = await readHolders(coordinator, lock, signal);
+    if ((await endExpired(coordinator, holders, by, signal)) === 0) return holders;
+  }
+}
+
+/** A lock's whole queue without the leases whose time is over, which are ended on the way. */
+export async function readPresentQueue(
+  coordinator: Coordinator,
+  lock: string,
+  by: string,
+  signal?: AbortSignal,
+): Promise<readonly Claim[]> {
+  for (;;) {
+    const queue = await coordinator.queue(lock, signal);
+    if ((await endExpired(coordinator, queue, by, signal)) === 0) return queue;
+  }
+}
+
+/** A claim that is about to join. */
+export interface Newcomer extends Contender {
+  readonly id: string;
+  /** It wants nobody else there, not even one that could be held together with it. */
+  readonly alone: boolean;
+}
+
+/** Who keeps a newcomer from being held at once: the lock's holders, or nobody. Its own claim does not count. */
+export async function readObstacles(
+  coordinator: Coordinator,
+  lock: string,
+  newcomer: Newcomer,
+  by: string,
+  signal?: AbortSignal,
+): Promise<readonly Claim[]> {
+  const queue = (await readPresentQueue(coordinator, lock, by, signal)).filter(({ id }) => id !== newcomer.id);
+  const isFree = newcomer.alone ? queue.length === 0 : isHeld([...queue, newcomer], queue.length);
+  return isFree ? [] : queue.filter((_, position) => isHeld(queue, position));
+}
+
+/**
+ * Is the claim at `position` in its owner's hand? A lease that has not been settled waits, wherever it stands: it may be
+ * first here and still wait for another of its locks.
+ */
+export function isInHand(queue: readonly Claim[], position: number): boolean {
+  const claim = queue[position];
+  return claim !== undefined && isHeld(queue, position) && (claim.durable || claim.lease === null);
+}
+
+/**
+ * Ends the leases among `claims` whose time is over by the store's clock: whoever meets one does. One that was renewed
+ * meanwhile stays, because it is no longer as it was read.
+ * @param by the principal who has met them, for the history
+ * @returns how many are gone now, or have changed, so that what was read of the queue is out of date
+ */
+export async function endExpired(
+  coordinator: Coordinator,
+  claims: readonly Claim[],
+  by: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  const leases = claims.filter(({ durable, expiresAt }) => durable && expiresAt !== null);
+  if (leases.length === 0) return 0;
+  const now = await coordinator.now(signal);
+  const over = leases.filter((claim) => isOver(claim, now));
+  const seen = new Set<string>();
+  for (const claim of over) {
+    if (seen.has(claim.id)) continue;
+    seen.add(claim.id);
+    const entries = await entriesOf(coordinator, claim, signal);
+    await coordinator.leave(claim.id, entries, EXPIRED(by), signal);
+  }
+  return seen.size;
+}
+
+const EXPIRED = (by: string): Ending => ({ event: "expired", by, reason: null });
+
+/** Is the time of a lease over? @param now by the coordinator's clock, in milliseconds since 1970 */
+export function isOver({ expiresAt }: Pick<Claim, "expiresAt">, now: number): boolean {
+  return expiresAt !== null && expiresAt <= now;
+}
+
+/** All entries of a claim, of which one has been read: a claim on several locks ends, and is written to, as one. */
+export async function entriesOf(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly Entry[]> {
+  const others = (claim.lease?.locks ?? []).filter((lock) => lock !== claim.lock);
+  const queues = await Promise.all(others.map((lock) => readHolders(coordinator, lock, signal)));
+  return [claim, ...queues.flat().filter(({ id }) => id === claim.id)];
+}

@@ -1,0 +1,399 @@
+// The commands for leases over a store in memory whose clock a test moves: what they print, and where, and their exit codes.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Command, Context } from "../../src/cli/context.js";
+import { acquire, parseAcquire } from "../../src/cli/commands/acquire.js";
+import { current, renderHolders } from "../../src/cli/commands/current.js";
+import { data } from "../../src/cli/commands/data.js";
+import { isHeld } from "../../src/cli/commands/is-held.js";
+import { release } from "../../src/cli/commands/release.js";
+import { renew } from "../../src/cli/commands/renew.js";
+import { readLock } from "../../src/cli/leases.js";
+import type { LockSettings } from "../../src/config/settings.js";
+import type { Coordinator } from "../../src/locks/coordinator.js";
+import { HoldlineError } from "../../src/locks/errors.js";
+import { takeDurably } from "../coordinators/conformance/store.js";
+import { leasesOn, openStage, START, type Stage } from "../leases/stage.js";
+import { freshDirectory } from "../support/roots.js";
+import { claim, context, invocation, recordedIo, settings } from "./fakes.js";
+
+/** A few lines that stand for a thousand million values. */
+const BOMB = Array.from({ length: 9 }, (_, level) => {
+  const items = Array.from({ length: 10 }, () => (level === 0 ? "x" : `*a${level - 1}`));
+  return `a${level}: &a${level} [${items.join(", ")}]\n`;
+}).join("");
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** One node's command line on a store. */
+function shellOn(coordinator: Coordinator, changes: Partial<Context> = {}) {
+  return async (command: Command, args: readonly string[], options: Options = {}, json = false): Promise<Ran> => {
+    const io = recordedIo();
+    const leases = () => Promise.resolve(leasesOn(coordinator));
+    const code = await command.run(context(coordinator, io, { leases, json, ...changes }), invocation(args, options));
+    return { code, out: io.out(), err: io.err() };
+  };
+}
+
+async function openShell(stage: Stage = openStage()) {
+  const coordinator = await stage.open();
+  return { stage, coordinator, run: shellOn(coordinator) };
+}
+
+/** What is refused, in words. */
+async function refusal(attempt: Promise<unknown>): Promise<string> {
+  const error: unknown = await attempt.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof HoldlineError)) throw new Error("a refusal was expected", { cause: error });
+  return `${error.code}: ${error.message}`;
+}
+
+/** The one document that was printed. */
+function documentIn({ out }: Ran): unknown {
+  expect(out.endsWith("\n") && out.trimEnd().split("\n").length === 1, "one document, and nothing else").toBe(true);
+  return JSON.parse(out);
+}
+
+const SINCE = new Date(START).toISOString();
+const at = (ms: number) => new Date(START + ms).toISOString();
+
+describe("acquire", () => {
+  test("prints the lease's id alone", async () => {
+    const { coordinator, run } = await openShell();
+    const { code, out, err } = await run(acquire, ["db"], { ttl: "4 seconds", reason: "schema 42", data: "{ a: 1 }" });
+    const [lease] = await coordinator.queue("db");
+    expect([code, out, err]).toEqual([0, `${lease?.id}\n`, ""]);
+    expect(lease).toMatchObject({ expiresAt: START + 4_000, reason: "schema 42", data: { a: 1 }, key: null, slots: 1 });
+  });
+
+  test("as JSON gives the claim as it stands in the queue", async () => {
+    const { coordinator, run } = await openShell();
+    const ran = await run(acquire, ["db"], { key: "rack-12" }, true);
+    const [lease] = await coordinator.queue("db");
+    expect(documentIn(ran)).toMatchObject({
+      claim: {
+        id: lease?.id,
+        lock: "db",
+        state: "held",
+        condition: "leased",
+        key: "rack-12",
+        slots: null,
+        since: SINCE,
+        expiresAt: at(1_800_000),
+      },
+    });
+    expect(ran.err).toBe("");
+  });
+
+  test("of a held lock prints the holders' ids, and says who, since when and why", async () => {
+    const { stage, run } = await openShell();
+    const { out: id } = await run(acquire, ["db"], { reason: "schema 42\u202e" });
+    stage.now = START + 12_000;
+    const held = await run(acquire, ["db"]);
+    expect([held.code, held.out]).toEqual([2, id]);
+    expect(held.err).toMatch(/^holdline: Lock held\n {2}admin-01: lease by ann@admin-01, since 12 s ago, .*: schema 42\\u202e\n$/);
+    const waited = await run(acquire, ["db"], { wait: "20 ms" });
+    expect([waited.code, waited.out]).toEqual([2, id]);
+    expect(waited.err).toMatch(/^holdline: Lock held \(waited 0\.02 s for it\)\n/);
+  });
+
+  test("of a lock with several holders names all of them", async () => {
+    const { coordinator, run } = await openShell();
+    await run(acquire, ["db"], { key: "smoke" });
+    await run(acquire, ["db"], { key: "smoke" });
+    const ids = (await coordinator.queue("db")).map(({ id }) => id);
+    const held = await run(acquire, ["db"], { key: "deploy" });
+    expect([held.code, held.out]).toEqual([2, `${ids.join("\n")}\n`]);
+    expect(held.err.trimEnd().split("\n")).toHaveLength(3);
+    const ran = await run(acquire, ["db"], { key: "deploy" }, true);
+    expect(ran.code).toBe(2);
+    expect(documentIn(ran)).toMatchObject({
+      error: { code: "held", message: expect.stringContaining("Lock held") as string, hint: "--wait waits for it" },
+      holders: ids.map((id) => ({ id, state: "held", condition: "leased" })),
+    });
+  });
+
+  test("without a word follows the configuration of the lock, and with one that", async () => {
+    const { coordinator } = await openShell();
+    const nothing: LockSettings = { ttlMs: null, principal: null, coordinator: null };
+    const locks = new Map([
+      ["default", { ...nothing, ttlMs: 60_000 }],
+      ["db", { ...nothing, ttlMs: 86_400_000, principal: "dba@example.com" }],
+    ]);
+    const run = shellOn(coordinator, { settings: settings({ locks }) });
+    await run(acquire, ["db"]);
+    await run(acquire, ["web"]);
+    await run(acquire, ["app"], { ttl: "1 s" });
+    await shellOn(coordinator)(acquire, ["general"]);
+    const one = async (lock: string) => (await coordinator.queue(lock))[0];
+    expect(await one("db")).toMatchObject({ expiresAt: START + 86_400_000, owner: { principal: "dba@example.com" } });
+    expect(await one("web")).toMatchObject({ expiresAt: START + 60_000, owner: { principal: "ann@admin-01" } });
+    expect(await one("app")).toMatchObject({ expiresAt: START + 1_000 });
+    expect(await one("general")).toMatchObject({ expiresAt: START + 1_800_000 });
+  });
+
+  test.each<[Options, string]>([
+    [{ ttl: "0 s" }, "usage: --ttl: must be more than 0"],
+    [{ ttl: "soon" }, "usage: --ttl: must be a number of seconds"],
+    [{ ttl: "-1 s" }, "usage: --ttl: must be a number of seconds"],
+    [{ wait: "long" }, "usage: --wait: must be a number of seconds"],
+    [{ slots: "0" }, "usage: --slots: must be a whole number from 1"],
+    [{ key: "" }, "usage: --key: must not be empty"],
+    [{ reason: "two\nlines" }, "usage: --reason: must be text without control characters"],
+    [{ data: "{ a: 1" }, "usage: --data:1: is not proper YAML"],
+    [{ data: "!!js/function x" }, "usage: --data:1: is not proper YAML: Unresolved tag"],
+    [{ data: "{ a: { __proto__: 1 } }" }, 'usage: --data: must not have a key "__proto__"'],
+    [{ data: "[{ constructor: 1 }]" }, 'usage: --data: must not have a key "constructor"'],
+    [{ data: "{ a: [.inf] }" }, "usage: --data: must not have Infinity: JSON cannot carry it"],
+    [{ data: "x".repeat(70_000) }, "usage: --data: has 70002 bytes as JSON, and 65536 is the most"],
+    [{ data: "@" }, "usage: --data: names no file"],
+    [{ data: "@/nowhere/data.yaml" }, "usage: /nowhere/data.yaml: there is no such file (named by --data)"],
+  ])("refuses %j", async (options, words) => {
+    const { coordinator, run } = await openShell();
+    expect(await refusal(run(acquire, ["db"], options))).toContain(words);
+    expect(await coordinator.queue("db")).toEqual([]);
+  });
+
+  test("takes its data from a file", async () => {
+    const file = join(await freshDirectory(), "data.yaml");
+    const named = readLock({ settings: settings() }, { args: ["db"] });
+    writeFileSync(file, "status: READY\nhosts: [a, b]\n");
+    expect(await parseAcquire(invocation(["db"], { data: `@${file}` }), named)).toMatchObject({
+      data: { status: "READY", hosts: ["a", "b"] },
+    });
+    writeFileSync(file, "status: &a [*a]\n");
+    expect(await refusal(parseAcquire(invocation(["db"], { data: `@${file}` }), named))).toContain(file);
+  });
+
+  test("waits as long as it is told to, and by default not at all", async () => {
+    const named = readLock({ settings: settings() }, { args: ["db"] });
+    const waitMs = async (options: Options) => (await parseAcquire(invocation(["db"], options), named)).waitMs;
+    expect([
+      await waitMs({}),
+      await waitMs({ wait: "0" }),
+      await waitMs({ wait: "2 min" }),
+      await waitMs({ wait: "none" }),
+    ]).toEqual([0, 0, 120_000, null]);
+  });
+});
+
+describe("release and renew", () => {
+  test("of a lease succeed without a word", async () => {
+    const { stage, coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"], { ttl: "4 s" })).out.trim();
+    stage.now = START + 2_000;
+    expect(await run(renew, ["db", id], { ttl: "4 s" })).toEqual({ code: 0, out: "", err: "" });
+    expect(await coordinator.queue("db")).toMatchObject([{ expiresAt: START + 6_000, since: START }]);
+    expect(documentIn(await run(renew, ["db", id], {}, true))).toMatchObject({
+      claim: { id, lock: "db", since: SINCE, expiresAt: at(1_802_000) },
+    });
+    expect(await run(release, ["db", id])).toEqual({ code: 0, out: "", err: "" });
+    expect(await coordinator.queue("db")).toEqual([]);
+  });
+
+  test("of a lease that is gone: one is content, the other says 3", async () => {
+    const { stage, run } = await openShell();
+    const id = (await run(acquire, ["db"], { ttl: "4 s" })).out.trim();
+    stage.now = START + 4_000;
+    const renewed = await run(renew, ["db", id]);
+    expect([renewed.code, renewed.out]).toEqual([3, ""]);
+    expect(renewed.err).toBe(
+      `holdline: the lease ${id} on db has expired, or was released\n  to take a new one: holdline acquire db\n`,
+    );
+    const ran = await run(renew, ["db", id], {}, true);
+    expect(ran.code).toBe(3);
+    expect(documentIn(ran)).toMatchObject({ error: { code: "expired", message: expect.stringContaining(id) as string } });
+    expect(await run(release, ["db", id])).toMatchObject({ code: 0, out: "" });
+    expect(documentIn(await run(release, ["db", id], {}, true))).toEqual({ released: false });
+    const again = (await run(acquire, ["db"])).out.trim();
+    expect(documentIn(await run(release, ["db", again], {}, true))).toEqual({ released: true });
+  });
+
+  test.each([
+    ["", "usage: the id of the lease is empty"],
+    [" ", "usage: the id of the lease is empty"],
+    ["a\nb", "usage: the id of the lease has characters that no id has"],
+  ])("refuse the id %j", async (id, words) => {
+    const { run } = await openShell();
+    for (const command of [release, renew, isHeld, data]) expect(await refusal(run(command, ["db", id]))).toContain(words);
+  });
+});
+
+describe("is-held", () => {
+  test("says yes or no with its exit code alone", async () => {
+    const { stage, run } = await openShell();
+    const id = (await run(acquire, ["db"], { ttl: "4 s" })).out.trim();
+    expect(await run(isHeld, ["db", id])).toEqual({ code: 0, out: "", err: "" });
+    expect(documentIn(await run(isHeld, ["db", id], {}, true))).toEqual({ held: true });
+    expect(await run(isHeld, ["web", id])).toEqual({ code: 1, out: "", err: "" });
+    stage.now = START + 4_000;
+    expect(await run(isHeld, ["db", id])).toEqual({ code: 1, out: "", err: "" });
+    expect(documentIn(await run(isHeld, ["db", id], {}, true))).toEqual({ held: false });
+  });
+});
+
+describe("current", () => {
+  const one = [claim({ id: "id-1", since: START, owner: { ...claim().owner, principal: "ann@example.com" } })];
+  const two = [...one, claim({ id: "id-2", since: START + 1_000, owner: { ...claim().owner, principal: "bo\tb" } })];
+
+  test.each([
+    ["id", ["id-1"], ["id-1", "id-2"]],
+    ["oneline", [`ann@example.com\t${SINCE}\tid-1`], [`ann@example.com\t${SINCE}\tid-1`, `bo\\tb\t${at(1_000)}\tid-2`]],
+    ["lines", ["ann@example.com", SINCE, "id-1"], ["ann@example.com", SINCE, "id-1", "bo\\tb", at(1_000), "id-2"]],
+    [
+      "json",
+      [`{"id":"id-1","created":"${SINCE}","principal":"ann@example.com"}`],
+      [
+        `{"id":"id-1","created":"${SINCE}","principal":"ann@example.com"}`,
+        `{"id":"id-2","created":"${at(1_000)}","principal":"bo\\tb"}`,
+      ],
+    ],
+    [
+      "cols",
+      ["PRINCIPAL        CREATED                   ID", `ann@example.com  ${SINCE}  id-1`],
+      ["PRINCIPAL        CREATED                   ID", `ann@example.com  ${SINCE}  id-1`, `bo\\tb            ${at(1_000)}  id-2`],
+    ],
+    [
+      "rows",
+      ["Principal:  ann@example.com", `Created:    ${SINCE}`, "Id:         id-1"],
+      [
+        ...["Principal:  ann@example.com", `Created:    ${SINCE}`, "Id:         id-1", ""],
+        ...["Principal:  bo\\tb", `Created:    ${at(1_000)}`, "Id:         id-2"],
+      ],
+    ],
+  ] as const)("shows holders as %s", (format, alone, both) => {
+    expect(renderHolders(one, format)).toEqual(alone);
+    expect(renderHolders(two, format)).toEqual(both);
+    expect(renderHolders([], format)).toEqual([]);
+  });
+
+  test("shows rows where nothing else is asked for", async () => {
+    const { run } = await openShell();
+    const id = (await run(acquire, ["db"])).out.trim();
+    const rows = `Principal:  ann@admin-01\nCreated:    ${SINCE}\nId:         ${id}\n`;
+    expect(await run(current, ["db"])).toEqual({ code: 0, out: rows, err: "" });
+    expect(await run(current, ["db"], { format: "rows" })).toMatchObject({ out: rows });
+    for (const options of [{ format: "id" }, { idOnly: true }, { idOnly: true, format: "id" }])
+      expect(await run(current, ["db"], options)).toEqual({ code: 0, out: `${id}\n`, err: "" });
+    expect(documentIn(await run(current, ["db"], {}, true))).toMatchObject({
+      holders: [{ id, condition: "leased", since: SINCE }],
+    });
+  });
+
+  test("says 1 of a lock that is free, and of one whose lease is over, which is removed", async () => {
+    const { stage, coordinator, run } = await openShell();
+    expect(await run(current, ["db"], { format: "json" })).toEqual({ code: 1, out: "", err: "no lock held\n" });
+    await run(acquire, ["db"], { ttl: "4 s" });
+    stage.now = START + 4_000;
+    const ran = await run(current, ["db"], {}, true);
+    expect([ran.code, documentIn(ran), ran.err]).toEqual([1, { holders: [] }, "no lock held\n"]);
+    expect(await coordinator.queue("db")).toEqual([]);
+  });
+
+  test.each<[Options, boolean, string]>([
+    [{ format: "yaml" }, false, 'usage: --format: must be id, json, lines, oneline, cols or rows, not "yaml"'],
+    [{ format: "json", idOnly: true }, false, "usage: --id-only and --format exclude each other"],
+    [{ format: "id" }, true, "usage: --json and --format exclude each other"],
+    [{ idOnly: true }, true, "usage: --json and --id-only exclude each other"],
+  ])("refuses %j", async (options, json, words) => {
+    const { run } = await openShell();
+    expect(await refusal(run(current, ["db"], options, json))).toBe(words);
+  });
+});
+
+describe("data", () => {
+  test("shows the data of a claim as YAML", async () => {
+    const { run } = await openShell();
+    const value = "{ status: READY, hosts: [a, b], version: '1.10', answer: 'yes', note: 'a\\b: c', none: null }";
+    const id = (await run(acquire, ["db"], { data: value })).out.trim();
+    const text = 'status: READY\nhosts:\n  - a\n  - b\nversion: "1.10"\nanswer: "yes"\nnote: "a\\\\b: c"\nnone: null\n';
+    expect(await run(data, ["db", id])).toEqual({ code: 0, out: text, err: "" });
+    expect(documentIn(await run(data, ["db", id], {}, true))).toEqual({
+      data: { status: "READY", hosts: ["a", "b"], version: "1.10", answer: "yes", note: "a\\b: c", none: null },
+    });
+    const bare = (await run(acquire, ["web"])).out.trim();
+    expect(await run(data, ["web", bare])).toMatchObject({ out: "null\n" });
+  });
+
+  test("moves no cursor of a terminal", async () => {
+    const { coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"], { data: '{ a: "\\u202e\\e[2J" }' })).out.trim();
+    const io = recordedIo({ isTerminal: true });
+    await data.run(context(coordinator, io), invocation(["db", id]));
+    expect(io.out()).toMatch(/^a: [ -~]+\n$/);
+  });
+
+  test("is changed from the whole to its parts", async () => {
+    const { coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"], { data: "{ old: 1 }" })).out.trim();
+    const options = {
+      set: ["n=3", "deploy.by=ann", "n=4"],
+      merge: "{ deploy: { to: b }, n: 0 }",
+      replace: "{ deploy: { at: a } }",
+    };
+    const ran = await run(data, ["db", id], options, true);
+    expect(documentIn(ran)).toEqual({ data: { deploy: { at: "a", to: "b", by: "ann" }, n: 4 } });
+    expect(await coordinator.queue("db")).toMatchObject([{ id, data: { deploy: { at: "a", to: "b", by: "ann" }, n: 4 } }]);
+  });
+
+  test.each([
+    ["a=3", 3],
+    ["a=READY", "READY"],
+    ["a='3'", "3"],
+    ["a=true", true],
+    ["a=", null],
+    ["a=~", null],
+    ["a=[1, two]", [1, "two"]],
+    ["a={ b: 1 }", { b: 1 }],
+    ["a=x=y", "x=y"],
+    ["a=hello, world", "hello, world"],
+    ["a=2025-11-21", "2025-11-21"],
+  ])("--set %s", async (text, value) => {
+    const { coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"])).out.trim();
+    expect((await run(data, ["db", id], { set: [text] })).code).toBe(0);
+    expect((await coordinator.queue("db"))[0]?.data).toEqual({ a: value });
+  });
+
+  test.each<[Options, string]>([
+    [{ set: ["status"] }, 'usage: --set "status": says no value'],
+    [{ set: ["=1"] }, 'usage: "" names no key of the data'],
+    [{ set: ["a..b=1"] }, 'usage: "a..b" names no key of the data'],
+    [{ set: ["__proto__.a=1"] }, 'usage: "__proto__.a" names no key of the data'],
+    [{ set: ["a=#fff"] }, 'usage: --set a: is empty in YAML, where a comment begins with "#"'],
+    [{ set: ["a=b: c"] }, "usage: --set a: is a block of YAML"],
+    [{ set: ["a=- b"] }, "usage: --set a: is a block of YAML"],
+    [{ set: ["a=@/etc/hostname"] }, "usage: --set a:1: is not proper YAML"],
+    [{ set: ["a={ __proto__: 1 }"] }, 'usage: --set a: must not have a key "__proto__"'],
+    [{ set: ["a=[1"] }, "usage: --set a:1: is not proper YAML"],
+    [{ set: ["old.a=1"] }, "usage: old.a cannot be set: old is no map"],
+    [{ merge: "[1]" }, "usage: --merge: must be a map of keys and values"],
+    [{ merge: "" }, "usage: --merge: must be a map of keys and values"],
+    [{ replace: "{ a: &x [*x] }" }, "usage: --replace"],
+    [{ replace: BOMB }, "usage: --replace: cannot be read: Excessive alias count"],
+  ])("refuses %j", async (options, words) => {
+    const { coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"], { data: "{ old: 1 }" })).out.trim();
+    expect(await refusal(run(data, ["db", id], options))).toContain(words);
+    expect(await coordinator.queue("db")).toMatchObject([{ data: { old: 1 } }]);
+  });
+
+  test("of no claim, and of an ephemeral one that is to be changed, is refused", async () => {
+    const { stage, coordinator, run } = await openShell();
+    expect(await refusal(run(data, ["db", "nobody"]))).toBe(
+      "nothing-there: no claim nobody holds db: it has ended, or still waits",
+    );
+    const { draft } = await takeDurably(await stage.open(), "db", { data: { a: 1 } });
+    expect((await run(data, ["db", draft.id], { set: ["b=2"] })).code).toBe(0);
+    expect(await coordinator.queue("db")).toMatchObject([{ data: { a: 1, b: 2 }, owner: draft.owner }]);
+  });
+});

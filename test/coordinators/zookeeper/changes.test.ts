@@ -1,0 +1,116 @@
+// Watching everything on ZooKeeper: one watch for all who want to be told, none that is left behind, and what servers say
+// that have never heard of it.
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
+import type { Coordinator } from "../../../src/locks/coordinator.js";
+import { openFaultProxy } from "../../support/fault-proxy.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { openPlainClient } from "../../support/plain-client.js";
+import { freshRoot } from "../../support/roots.js";
+import { openTamperer } from "../../support/tamperer.js";
+import { until } from "../../support/wait.js";
+import { Opcode } from "../../support/zookeeper-frames.js";
+import { fourLetter } from "../../support/zookeeper-server.js";
+import { draftFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+
+failOnLeaks();
+
+async function open(address: string, root: string): Promise<Coordinator> {
+  const coordinator = await openZooKeeper(`zookeeper://${address}${root}`, TEST_OPTIONS);
+  onTestFinished(() => coordinator.close());
+  return coordinator;
+}
+
+async function direct(root: string): Promise<Coordinator> {
+  const { host, port } = inject("zookeeper");
+  return open(`${host}:${port}`, root);
+}
+
+describe("watching everything", () => {
+  test("is asked of the server once for all who watch, and taken back with the last", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const coordinator = await open(proxy.address, root);
+    const watches = await Promise.all([0, 1, 2].map(() => coordinator.watch(() => undefined)));
+    const asked = proxy.count(Opcode.addWatch);
+    expect(asked).toBeGreaterThan(0);
+    watches.push(await coordinator.watch(() => undefined));
+    expect(proxy.count(Opcode.addWatch)).toBe(asked);
+    expect(await fourLetter(inject("zookeeper"), "wchp")).toContain(`${root}/locks`);
+    for (const watch of watches.slice(1)) watch.close();
+    await coordinator.list();
+    expect(proxy.count(Opcode.removeWatches)).toBe(0);
+    watches[0]?.close();
+    await coordinator.list();
+    expect(proxy.count(Opcode.removeWatches)).toBe(asked);
+    expect(await fourLetter(inject("zookeeper"), "wchp")).not.toContain(root);
+    // A lost connection brings nothing back that nobody wants.
+    await proxy.cut();
+    await coordinator.list();
+    expect(proxy.count(Opcode.addWatch)).toBe(asked);
+  });
+
+  test("writes nothing: whoever only looks leaves no trace", async () => {
+    const root = freshRoot();
+    const coordinator = await direct(root);
+    const watch = await coordinator.watch(() => undefined);
+    expect(await coordinator.list()).toEqual([]);
+    watch.close();
+    const client = await openPlainClient(inject("zookeeper"));
+    expect(await client.exists(root)).toBe(false);
+    await client.close();
+  });
+
+  test("tells nothing of the clock being read", async () => {
+    const root = freshRoot();
+    const [coordinator, other] = [await direct(root), await direct(root)];
+    await other.now();
+    let calls = 0;
+    await coordinator.watch(() => (calls += 1));
+    for (let look = 0; look < 10; look += 1) await other.now();
+    await coordinator.now();
+    // Events come before the answers to what is asked after them.
+    await coordinator.list();
+    expect(calls).toBe(0);
+    await other.join(draftFor("a"));
+    await until(() => calls > 0, "to be told of a claim");
+  });
+
+  test("wakes those who wait for a departure as before, no more and no less", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const [coordinator, other] = [await open(proxy.address, root), await direct(root)];
+    await coordinator.watch(() => undefined);
+    const { draft, settled } = await takeDurably(other, "a");
+    const mine = await coordinator.join(draftFor("a"));
+    const ahead = mine.standings[0]!.ahead.map(({ ref }) => ref);
+    const departed = coordinator.departed(mine, "a", ahead);
+    await coordinator.list();
+    const asked = proxy.count(Opcode.exists);
+    for (let index = 0; index < 5; index += 1) await other.join(draftFor("a"));
+    await coordinator.list();
+    expect(proxy.count(Opcode.exists)).toBe(asked);
+    await other.leave(draft.id, settled.entries, RELEASED);
+    expect(await departed).toEqual(ahead);
+  });
+
+  test("is refused with clear words by a server older than 3.6, which hangs up as well", async () => {
+    const { address, breakNextReply } = await openTamperer();
+    const coordinator = await open(address, freshRoot());
+    await coordinator.list();
+    breakNextReply((reply) => {
+      reply.writeInt32BE(-6, 16); // Unimplemented.
+      return { send: reply.subarray(0, 20), cut: true, resize: true };
+    });
+    const watching = coordinator.watch(() => undefined);
+    await expect(watching).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringMatching(/older than 3\.6/) as unknown,
+    });
+    // All else goes on.
+    const { draft } = await takeDurably(coordinator, "a");
+    expect((await coordinator.find(draft.id)).map(({ lock }) => lock)).toEqual(["a"]);
+  });
+});

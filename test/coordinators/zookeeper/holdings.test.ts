@@ -1,0 +1,128 @@
+// What durable claims leave in ZooKeeper beside themselves: liveness of those that a process has in hand, none of leases,
+// and a history that is kept short whoever writes it.
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
+import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
+import { openFaultProxy } from "../../support/fault-proxy.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
+import { freshId, freshRoot } from "../../support/roots.js";
+import { until } from "../../support/wait.js";
+import { expireSession, type SessionCredentials } from "../../support/zookeeper-frames.js";
+import { claimIn, leaseOn, ownerAt, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+
+failOnLeaks();
+
+async function open(address: string, root: string, options: Partial<CoordinatorOptions> = {}): Promise<Coordinator> {
+  const coordinator = await openZooKeeper(`zookeeper://${address}${root}`, { ...TEST_OPTIONS, ...options });
+  onTestFinished(() => coordinator.close());
+  return coordinator;
+}
+
+async function plain(): Promise<PlainClient> {
+  const client = await openPlainClient(inject("zookeeper"));
+  onTestFinished(() => client.close());
+  return client;
+}
+
+const ADDRESS = () => `${inject("zookeeper").host}:${inject("zookeeper").port}`;
+
+describe("liveness entries", () => {
+  test("are there for the claims of processes and not for leases, in whatever session", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const [coordinator, client] = [await open(proxy.address, root), await plain()];
+    const alive = () => client.children(`${root}/alive`);
+    const held = await takeDurably(coordinator, "held");
+    const lent = await takeDurably(coordinator, ["a", "b"], { lease: leaseOn(["a", "b"]) });
+    expect(await alive()).toEqual([held.draft.id]);
+    const renewed = settledOf(await coordinator.update(lent.draft.id, lent.settled, recordFor(lent.draft, { expiresAt: 1 })));
+    expect(await alive()).toEqual([held.draft.id]);
+    await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
+    await until(() => proxy.sessions.length === 2, "a new session");
+    await until(async () => (await claimIn(coordinator, "held")).alive, "the process's claim to be alive again");
+    expect(await alive()).toEqual([held.draft.id]);
+    expect(await coordinator.leave(lent.draft.id, renewed.entries, RELEASED)).toBe("done");
+    expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
+    expect(await alive()).toEqual([]);
+  });
+
+  test("are put back for a claim of whose process others have changed the data", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const [owner, writer] = [await open(proxy.address, root), await open(ADDRESS(), root)];
+    const { draft, settled } = await takeDurably(owner, "a");
+    for (const status of ["READY", "BUSY"]) {
+      const { ref, revision } = await claimIn(writer, "a");
+      const entries = [{ lock: "a", ref, revision }];
+      settledOf(await writer.update(draft.id, { ...settled, entries }, recordFor(draft, { data: { status } })));
+    }
+    await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
+    await until(() => proxy.sessions.length === 2, "a new session");
+    await until(async () => (await claimIn(writer, "a")).alive, "the claim to be alive again");
+    expect(await owner.leave(draft.id, settled.entries, RELEASED), "what was read is out of date").toBe("changed");
+    const present = await claimIn(owner, "a");
+    expect(await owner.leave(draft.id, [present], RELEASED)).toBe("done");
+    expect(await writer.history("a", 10)).toMatchObject([{ claim: draft.id, data: { status: "BUSY" } }]);
+  });
+
+  test("are not put back by one who has only written to another's claim", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const [owner, writer, client] = [await open(ADDRESS(), root), await open(proxy.address, root), await plain()];
+    const { draft, settled } = await takeDurably(owner, "a");
+    settledOf(await writer.update(draft.id, settled, recordFor(draft, { data: { status: "READY" } })));
+    const witness = await takeDurably(writer, "witness");
+    await owner.close();
+    await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
+    await until(async () => (await claimIn(writer, "witness")).alive, "the writer's own claim to be alive again");
+    await writer.list();
+    expect(await client.children(`${root}/alive`)).toEqual([witness.draft.id]);
+  });
+});
+
+describe("liveness that comes back with a new session", () => {
+  test("is that of a claim that others have written to meanwhile, and not of one that was taken over", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const root = freshRoot();
+    const [coordinator, other] = [await open(proxy.address, root), await open(ADDRESS(), root)];
+    const written = await takeDurably(coordinator, "written");
+    const taken = await takeDurably(coordinator, "taken");
+    const record = recordFor(written.draft, { data: { status: "READY" } });
+    settledOf(await other.update(written.draft.id, written.settled, record));
+    // In the name of the very same owner: what tells them apart is the fencing token.
+    settledOf(await other.adopt(taken.draft.id, taken.settled.entries, recordFor(taken.draft)));
+    await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
+    await until(async () => (await claimIn(other, "written")).alive, "the claim to be alive again");
+    await other.close();
+    await until(async () => !(await claimIn(coordinator, "taken")).alive, "the end of the one who took the other");
+    expect(await claimIn(coordinator, "written")).toMatchObject({ alive: true, data: { status: "READY" } });
+  });
+});
+
+describe("the history", () => {
+  test("is kept short also by processes that end with their release", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    for (let index = 0; index < 8; index += 1) {
+      const coordinator = await open(ADDRESS(), root, { historyKeep: 3 });
+      const { draft, settled } = await takeDurably(coordinator, "a");
+      expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+      await coordinator.close();
+    }
+    expect(await client.children(`${root}/history/a`)).toHaveLength(3);
+  });
+
+  test("is read as it was written before there were leases", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const owner = ownerAt("web-01");
+    const ended = { claim: freshId(), event: "released", by: "deploy@web-01", reason: "done", claimedAt: 1_700_000_000_000 };
+    const record = { v: 1, owner, key: null, slots: 1, made: null, expiresAt: null, reason: "why", data: 7, failure: null };
+    await client.create(`${root}/history/a/_h_`, JSON.stringify({ ...ended, record }), "persistent-sequential");
+    const read = await (await open(ADDRESS(), root)).history("a", 10);
+    expect(read).toMatchObject([{ ...ended, lock: "a", owner, description: "why", lease: null, data: 7 }]);
+  });
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { claimPrefix, createLayout } from "../../../src/coordinators/zookeeper/layout.js";
+import { readQueue } from "../../../src/coordinators/zookeeper/tree.js";
+import type { Wire } from "../../../src/coordinators/zookeeper/wire.js";
+import { freshId } from "../../support/roots.js";
+
+/** A lock with these entries, of which some leave after they have been listed. */
+function wireWith(entries: readonly string[], leaving: readonly string[]): { readonly wire: Wire; readonly asked: string[] } {
+  const asked: string[] = [];
+  const stat = { czxid: 1, mzxid: 1, ctime: 0, mtime: 0, version: 0, ephemeralOwner: null };
+  const wire = {
+    getChildren: (path: string) => Promise.resolve(path.endsWith("/alive") ? [] : entries),
+    getData: (path: string) => {
+      const ref = path.slice(path.lastIndexOf("/") + 1);
+      asked.push(ref);
+      return Promise.resolve(leaving.includes(ref) ? null : { data: "", stat });
+    },
+  };
+  return { wire: wire as unknown as Wire, asked };
+}
+
+test("the first claims of a queue are as many as were asked for, whoever leaves while they are read", async () => {
+  const entries = Array.from(
+    { length: 20 },
+    (_, index) => `${claimPrefix(freshId(), "smoke", Number.POSITIVE_INFINITY)}${String(index).padStart(10, "0")}`,
+  );
+  const first = async (count: number, leaving: readonly number[]) => {
+    const { wire, asked } = wireWith(
+      entries,
+      leaving.map((index) => entries[index] as string),
+    );
+    const claims = await readQueue(wire, createLayout("/holdline"), "db", count);
+    expect(asked.length).toBeLessThanOrEqual(count + leaving.length);
+    return claims.map(({ ref }) => entries.indexOf(ref));
+  };
+  expect(await first(4, [])).toEqual([0, 1, 2, 3]);
+  expect(await first(4, [0, 2])).toEqual([1, 3, 4, 5]);
+  expect(await first(4, [0, 4, 5])).toEqual([1, 2, 3, 6]);
+  expect(await first(19, [0, 1])).toHaveLength(18);
+  expect(await first(Number.POSITIVE_INFINITY, [7])).toHaveLength(19);
+});

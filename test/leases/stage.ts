@@ -1,0 +1,80 @@
+// A store in memory whose clock stands still until a test moves it, for leases and whoever meets them. Real stores are the
+// end-to-end tests' matter.
+import { onTestFinished } from "vitest";
+import { createClock } from "../../src/actions/clock.js";
+import type { LeaseContext, LeaseRequest } from "../../src/leases/lease.js";
+import type { Claim } from "../../src/locks/claim.js";
+import type { Coordinator } from "../../src/locks/coordinator.js";
+import { ownerAt, TEST_OPTIONS } from "../coordinators/conformance/store.js";
+import { openMemory } from "../simulation/memory/coordinator.js";
+import { Link, type Request } from "../simulation/memory/link.js";
+import { MemoryStore } from "../simulation/memory/store.js";
+
+export const START = Date.UTC(2025, 10, 21, 9, 0, 0);
+
+export interface Stage {
+  /** What the store's clock shows. */
+  now: number;
+  /** Called before a request takes effect in the store, which waits for what it gives. */
+  before: (request: Request) => unknown;
+  open(): Promise<Coordinator>;
+}
+
+export function openStage(): Stage {
+  const stage: Stage = { now: START, before: () => undefined, open };
+  const store = new MemoryStore(() => stage.now);
+  const timers = new Set<NodeJS.Timeout>();
+  onTestFinished(() => {
+    for (const timer of timers) clearTimeout(timer);
+  });
+  const after = (ms: number, run: () => void) => {
+    const timer = setTimeout(run, ms);
+    timers.add(timer);
+    return () => clearTimeout(timer);
+  };
+  let members = 0;
+  async function open(): Promise<Coordinator> {
+    const link = new Link(`member ${(members += 1)}`, store, (direction, request, arrive) => {
+      const waited = direction === "request" ? stage.before(request) : undefined;
+      void Promise.resolve(waited).then(() => setImmediate(arrive));
+    });
+    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, after, storeAfter: after });
+    onTestFinished(() => coordinator.close());
+    return coordinator;
+  }
+  return stage;
+}
+
+const silent = () => undefined;
+
+export function leasesOn(coordinator: Coordinator, changes: Partial<LeaseContext> = {}): LeaseContext {
+  return {
+    coordinator,
+    node: "admin-01",
+    clock: createClock(),
+    progress: { waiting: silent, step: silent },
+    process: ownerAt("admin-01").process as NonNullable<Claim["owner"]["process"]>,
+    sleepTimeMs: 5,
+    ownerGone: ({ alive }) => !alive,
+    signal: new AbortController().signal,
+    ...changes,
+  };
+}
+
+export function requestFor(lock: string, changes: Partial<LeaseRequest> = {}): LeaseRequest {
+  return {
+    locks: [lock],
+    type: "lease",
+    key: null,
+    slots: 1,
+    principal: "ann@admin-01",
+    caller: null,
+    path: null,
+    reason: null,
+    data: null,
+    ttlMs: 4_000,
+    waitMs: 0,
+    alone: false,
+    ...changes,
+  };
+}
