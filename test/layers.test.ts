@@ -42,6 +42,8 @@ const FORBIDDEN = [
   ["src/cli/commands/run.ts", 'import "../../coordinators/registry.js";', "commands get a coordinator and open none"],
   ["src/main.ts", 'import "./coordinators/registry.js";', "only runtime.ts wires"],
   ["src/index.ts", 'import "./runtime.js";', "the library is not the program"],
+  ["src/library/leases.ts", 'import "../config/locks.js";', "the library knows no configuration"],
+  ["src/leases/lease.ts", 'import "../cli/leases.js";', "leases print nothing"],
 ] as const;
 
 const ALLOWED = [

@@ -5,12 +5,16 @@ export interface CommandArgument {
   /** As in help: `[LOCK]` may be left out, `<LOCK>` may not, `[ACTION...]` may be many. */
   readonly form: string;
   readonly doc: string;
+  /** All that it can be, where these are a few words. */
+  readonly choices?: readonly string[];
 }
 
 export interface CommandOption {
   /** As in help: `--limit <N>`. */
   readonly form: string;
   readonly doc: string;
+  /** All that its value can be, where these are a few words. */
+  readonly choices?: readonly string[];
   readonly required?: true;
   /** May be given several times: its value is the list of all that was given, in order. */
   readonly repeatable?: true;

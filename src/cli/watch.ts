@@ -189,12 +189,12 @@ function openWindow(context: Context, only: string | null): Display {
     const { columns } = screen;
     const elapsedMs = performance.now() - seenAt;
     const current = seen.map((lock) => ({ ...lock, now: lock.now + elapsedMs }));
-    const status = statusWords(problem, askedMs, elapsedMs);
+    const title = `${only === null ? "all locks" : sanitize(only)}, as they change; Ctrl-C ends`;
+    const silence = problem ?? (askedMs !== null && askedMs >= LONG_MS ? "the store does not answer" : null);
+    const status = silence === null ? [] : [silence, `below is what there was ${ago(0, elapsedMs)}`];
     screen.draw([
-      ...wrap(`${only === null ? "all locks" : sanitize(only)}, as they change; Ctrl-C ends`, columns).map((line) =>
-        view.paint("dim", line),
-      ),
-      ...(status === null ? [] : wrap(sanitize(status), columns).map((line) => view.paint("red", line))),
+      ...wrap(title, columns).map((line) => view.paint("dim", line)),
+      ...status.flatMap((words) => wrap(sanitize(words), columns)).map((line) => view.paint("red", line)),
       "",
       ...renderListing(current, only, { ...view, columns }),
     ]);
@@ -217,10 +217,4 @@ function openWindow(context: Context, only: string | null): Display {
 
 function moreWords(count: number): string {
   return `… and ${count} more ${count === 1 ? "line" : "lines"}, for which this window is too small`;
-}
-
-function statusWords(problem: string | null, askedMs: number | null, seenMs: number): string | null {
-  const shown = `below is what there was ${ago(0, seenMs)}`;
-  if (problem !== null) return `${problem}; ${shown}`;
-  return askedMs === null || askedMs < LONG_MS ? null : `the store does not answer; ${shown}`;
 }

@@ -140,7 +140,19 @@ async function dependenciesIn(field: Field | undefined, base: string, homedir: s
 export async function readDependencies(path: string, by: string, problems: Problems): Promise<DependencyMap> {
   const { text } = readNamed(path, by);
   const { parseYaml } = await import("./document.js");
-  const { value, origin } = parseYaml(text, path, problems);
+  // What is wrong elsewhere is no reason to read no more of this file.
+  const found = createProblems();
+  const noting: Problems = {
+    add(...problem) {
+      found.add(...problem);
+      problems.add(...problem);
+    },
+    get lines() {
+      return found.lines;
+    },
+    throwIfAny: () => found.throwIfAny(),
+  };
+  const { value, origin } = parseYaml(text, path, noting);
   return parseDependencies(createField(value, [], origin, problems));
 }
 

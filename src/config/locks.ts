@@ -1,6 +1,6 @@
 // The `locks` and `dependencies` of a configuration: defaults for locks by name, and which hosts depend on which. From
 // anything at all to settings, or to problems that say what is wrong with each key.
-import { canonicalHost, hostProblem } from "../leases/hosts.js";
+import { canonicalHost, canonicalLock, hostProblem } from "../leases/hosts.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import type { KeyDoc } from "./actions.js";
 import { readDurationMs, readIfThere, readKnownMap, readLabel, readLockName, readMap, readText } from "./field.js";
@@ -34,7 +34,7 @@ export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSe
     const principal = readIfThere(keys.get("principal"), readLabel, null);
     const coordinator = readIfThere(keys.get("coordinator"), readCoordinator, null);
     if (ttlMs === undefined || principal === undefined || coordinator === undefined) continue;
-    locks.set(name, { ttlMs, principal, coordinator });
+    locks.set(canonicalLock(name), { ttlMs, principal, coordinator });
   }
   return locks;
 }
@@ -71,9 +71,7 @@ const FIXING: ReadonlySet<SettingOrigin> = new Set(["environment", "flag"]);
 
 /** The URLs of all stores that locks can be in, each once; first that of the locks of which nothing is said. */
 export function coordinatorsInForce(settings: Settings): readonly string[] {
-  return [
-    ...new Set([DEFAULT_LOCK, ...settings.locks.keys()].map((lock) => settingsOfLock(settings, lock).coordinator)),
-  ];
+  return [...new Set([DEFAULT_LOCK, ...settings.locks.keys()].map((lock) => settingsOfLock(settings, lock).coordinator))];
 }
 
 /** Reads a map of hosts: by host, those that depend on it, as a list or as one name. */

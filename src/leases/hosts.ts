@@ -36,6 +36,12 @@ export function canonicalHost(text: string): string {
   return text.toLowerCase().replace(/(?<=[^.])\.$/, "");
 }
 
+/** A lock's name with the host in it, if it is a host's, in the form in which that is locked. */
+export function canonicalLock(name: string): string {
+  const host = canonicalHost(hostOfLock(name) ?? "");
+  return hostProblem(host) === null ? hostLock(host) : name;
+}
+
 /** @throws HoldlineError `usage` that says what would be right */
 export function parseHost(text: string): string {
   const host = canonicalHost(text);

@@ -252,7 +252,10 @@ function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
     throw new HoldlineError("usage", `type must be ${HOST_LOCK_TYPES.join(", ")}, not ${JSON.stringify(type)}`);
   }
   if ((type === "file") !== (path !== undefined)) {
-    throw new HoldlineError("usage", type === "file" ? "a lock of the type file needs a path" : "path is for locks of the type file");
+    throw new HoldlineError(
+      "usage",
+      type === "file" ? "a lock of the type file needs a path" : "path is for locks of the type file",
+    );
   }
   return type;
 }

@@ -84,8 +84,7 @@ describe("for people", () => {
     await history.run(context(storeWith([record(), HOST_LOCK]), io), invocation([]));
     expect(io.out()).toContain("\x1b[33mcleared\x1b[0m");
     expect(io.out()).toContain("locked by deploy@example.com");
-    for (const line of stripVTControlCharacters(io.out()).split("\n"))
-      expect(widthOf(line), line).toBeLessThanOrEqual(40);
+    for (const line of stripVTControlCharacters(io.out()).split("\n")) expect(widthOf(line), line).toBeLessThanOrEqual(40);
   });
 
   test("what others wrote cannot reach the terminal", async () => {

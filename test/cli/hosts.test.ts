@@ -284,6 +284,7 @@ describe("status", () => {
     ["db", { db: [named] }, { lock: "db", locked: true, types: ["lease"], also: [] }],
     ["a/b", {}, { lock: "a/b", locked: false, types: [], holders: [], waiting: [], also: [] }],
     ["host/db", { "host/db": [host] }, { lock: "host/db", locked: true, also: [] }],
+    ["host/DB", { "host/db": [host] }, { lock: "host/db", locked: true, also: [] }],
     ["free", {}, { lock: "host/free", locked: false, types: [], holders: [], waiting: [], also: [] }],
     ["a lock", {}, { lock: "a lock", locked: false, also: [] }],
   ])("%s names the right lock", async (name, queues, expected) => {

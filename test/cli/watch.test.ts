@@ -4,6 +4,7 @@ import { openStopRequests } from "../../src/cli/stop.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { watchLocks } from "../../src/cli/watch.js";
 import { UnreachableError } from "../../src/locks/errors.js";
+import { screenOf } from "../support/screen.js";
 import { claim, context, fakeStore, NOW, recordedIo, waitingClaim } from "./fakes.js";
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] }));
@@ -57,22 +58,6 @@ async function start({ isTerminal = false, json = false, columns = 100, rows = 2
     interrupt: () => signals.get("SIGINT")?.("SIGINT"),
     pass: (ms: number) => vi.advanceTimersByTimeAsync(ms),
   };
-}
-
-/** What a terminal of that height shows after all that was written to it. */
-function screenOf(written: string, rows: number): string[] {
-  const screen: string[] = Array.from({ length: rows }, () => "");
-  let row = 0;
-  // eslint-disable-next-line no-control-regex
-  for (const [part] of written.matchAll(/\x1b\[[?\d;]*[A-Za-z]|\r\n|[^\x1b\r\n]+/g)) {
-    if (part === "\x1b[H") row = 0;
-    else if (part === "\x1b[2K") screen[row] = "";
-    else if (part === "\x1b[J") screen.fill("", row + 1);
-    else if (part === "\r\n") row += 1;
-    else if (!part.startsWith("\x1b")) screen[row] += part;
-    if (row >= rows) throw new Error("the screen has scrolled");
-  }
-  return screen.map((line) => line.trimEnd());
 }
 
 function withResolver() {
@@ -238,16 +223,17 @@ describe("on a terminal", () => {
     watch.state.answering = answering;
     watch.tell();
     await watch.pass(5_000);
-    expect(screenOf(watch.out(), 24).slice(0, 4)).toEqual([
+    expect(screenOf(watch.out(), 24).slice(0, 5)).toEqual([
       "all locks, as they change; Ctrl-C ends",
-      "the store does not answer; below is what there was 5 s ago",
+      "the store does not answer",
+      "below is what there was 5 s ago",
       "",
       expect.stringMatching(/^LOCK/) as string,
     ]);
     watch.state.silent = true;
     answer();
     await watch.pass(12_000);
-    expect(screenOf(watch.out(), 24)[1]).toMatch(/^the store does not answer; below is what there was 1\d s ago$/);
+    expect(screenOf(watch.out(), 24)[2]).toMatch(/^below is what there was 1\d s ago$/);
     watch.state.silent = false;
     await watch.pass(3_000);
     expect(screenOf(watch.out(), 24)[1]).toBe("");

@@ -1,5 +1,5 @@
 // What the configuration says of locks by name, and which hosts depend on which.
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { coordinatorsInForce, settingsOfLock } from "../../src/config/locks.js";
@@ -53,6 +53,11 @@ locks:
   });
 });
 
+test("the lock of a host may be named in any case", async () => {
+  const settings = await load("locks: { host/DC01.Example.com.: { ttl: 1 s }, Host/x: { ttl: 2 s } }\n");
+  expect([...settings.locks.keys()]).toEqual(["host/dc01.example.com", "Host/x"]);
+});
+
 describe("dependencies", () => {
   const map = new Map([
     ["hv01", ["dc01", "vmm01"]],
@@ -83,5 +88,24 @@ describe("dependencies", () => {
     ['""', "dependencies: names no file"],
   ])("are refused: %s", async (yaml, words) => {
     expect((await problemsOf(`dependencies: ${yaml}\n`)).join()).toContain(words);
+  });
+
+  test("in a file of their own stand beside the configuration's, wherever they are read from", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "maps"));
+    writeFileSync(join(folder, "maps/map.yaml"), "hv01: [dc01, vmm01]\ndc01: [dc02]\n");
+    writeFileSync(join(folder, "holdline.yaml"), "dependencies: ./maps/map.yaml\n");
+    expect((await load(null, { config: join(folder, "holdline.yaml") })).dependencies).toEqual(map);
+  });
+
+  test("in a file of their own are read to their end, whatever is wrong elsewhere", async () => {
+    const folder = temporaryFolder();
+    const [broken, wrong] = [join(folder, "broken.yaml"), join(folder, "wrong.yaml")];
+    writeFileSync(broken, "a: [\n");
+    writeFileSync(wrong, "a: [b c]\n");
+    const both = await problemsOf(`nod: x\ndependencies: ${wrong}\n`);
+    expect(both).toHaveLength(2);
+    expect(both.join()).toContain(`${wrong}:1: a.0: a host's name must be without blanks`);
+    expect((await problemsOf(`nod: x\ndependencies: ${broken}\n`)).join()).toContain(`${broken}:2: is not proper YAML`);
   });
 });

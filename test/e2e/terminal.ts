@@ -19,13 +19,37 @@ export interface Terminal {
   readonly ended: Promise<number | null>;
 }
 
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** Starts the built program on a terminal. Both its outputs are shown there. */
-export function startOnTerminal(args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Terminal {
+export function startOnTerminal(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+  size: Size | null = null,
+): Terminal {
+  return startShellOnTerminal(`exec ${[process.execPath, PROGRAM, ...args].map(quoted).join(" ")}`, cwd, env, size);
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Starts a line of shell on a terminal. */
+export function startShellOnTerminal(
+  line: string,
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+  size: Size | null = null,
+): Terminal {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("HOLDLINE_") && name !== "NO_COLOR" && name !== "FORCE_COLOR",
   );
-  const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  const child: ChildProcessWithoutNullStreams = spawn("script", ["-qec", `exec ${command}`, "/dev/null"], {
+  const sized = size === null ? line : `stty rows ${size.rows} columns ${size.columns}; ${line}`;
+  const child: ChildProcessWithoutNullStreams = spawn("script", ["-qec", sized, "/dev/null"], {
     cwd,
     env: { ...Object.fromEntries(inherited), SHELL: "/bin/sh", TERM: "xterm", ...env },
   });

@@ -1,7 +1,7 @@
 // `holdline status`: whether a host, or a lock of that very name, is locked, by what types and by whom. It answers a
 // question: what the answer is does not show in the exit code.
 import { readChoice } from "../../config/field.js";
-import { canonicalHost, hostLock, hostProblem, typesOf } from "../../leases/hosts.js";
+import { canonicalHost, canonicalLock, hostLock, hostProblem, typesOf } from "../../leases/hosts.js";
 import { isObject } from "../../locks/claim.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
@@ -36,7 +36,8 @@ export const status: Command = {
 /** The locks that a name may stand for: that of the host, and the one that is called just so. */
 function locksNamed(name: string): readonly string[] {
   const host = canonicalHost(name);
-  return hostProblem(host) === null ? [hostLock(host), parseLockName(name)] : [parseLockName(name)];
+  const lock = canonicalLock(parseLockName(name));
+  return hostProblem(host) === null ? [hostLock(host), lock] : [lock];
 }
 
 function readFormat(options: Invocation["options"], json: boolean): Format {

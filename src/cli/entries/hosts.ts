@@ -7,13 +7,15 @@ const DEPENDENCIES: CommandOption = {
   doc: "a map of hosts in YAML or JSON, by host those that depend on it, instead of the configuration's",
 };
 
+const TYPES = ["host", "generic", "file"] as const;
+
 export const HOSTS: readonly CommandEntry[] = [
   {
     name: "lock",
     summary: "lock a host, or a file of it, along with the hosts that it depends on; prints the id",
     arguments: [{ form: "[HOST]", doc: "a host's name, which need not be reachable; with --file its path says it" }],
     options: [
-      { form: "--type <TYPE>", doc: "host: nobody else may; generic (the default) and file may overlap" },
+      { form: "--type <TYPE>", doc: "host: nobody else may; generic (the default) and file may overlap", choices: TYPES },
       { form: "--file <PATH>", doc: "\\\\server\\share\\path, smb://server/path, server:/path or /local/path" },
       { form: "--caller <TEXT>", doc: "on whose behalf: a program, a ticket, a name" },
       { form: "--description <TEXT>", doc: "why, for those who wait and for the history" },
@@ -50,7 +52,13 @@ export const HOSTS: readonly CommandEntry[] = [
     name: "status",
     summary: "is a host locked, or a lock of that name: by what types, and by whom",
     arguments: [{ form: "<NAME>", doc: "a host's name, or a lock's" }],
-    options: [{ form: "--format <FORMAT>", doc: "text, json, or yaml: the holder's data at the top level (default: text)" }],
+    options: [
+      {
+        form: "--format <FORMAT>",
+        doc: "text, json, or yaml: the holder's data at the top level (default: text)",
+        choices: ["text", "json", "yaml"],
+      },
+    ],
     examples: ["holdline status dc01", "holdline status db --format yaml"],
     load: async () => (await import("../commands/status.js")).status,
   },
@@ -58,7 +66,7 @@ export const HOSTS: readonly CommandEntry[] = [
     name: "test",
     summary: "is a host locked: exit code 0 if it is, 1 if not",
     arguments: [HOST],
-    options: [{ form: "--type <TYPE>", doc: "only such a lock counts: host, generic or file", repeatable: true }],
+    options: [{ form: "--type <TYPE>", doc: "only such a lock counts: host, generic or file", choices: TYPES, repeatable: true }],
     examples: ["holdline test dc01", "holdline test dc01 --type host --type file"],
     load: async () => (await import("../commands/test.js")).test,
   },

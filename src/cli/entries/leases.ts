@@ -54,7 +54,11 @@ export const LEASES: readonly CommandEntry[] = [
     summary: "who holds a lock now; 1 when it is free",
     arguments: [LOCK],
     options: [
-      { form: "-f, --format <FORM>", doc: "id, json, lines, oneline, cols or rows (default: rows)" },
+      {
+        form: "-f, --format <FORM>",
+        doc: "id, json, lines, oneline, cols or rows (default: rows)",
+        choices: ["id", "json", "lines", "oneline", "cols", "rows"],
+      },
       { form: "--id-only", doc: "the same as --format id" },
     ],
     examples: ["holdline current db-migrate", "holdline current db-migrate -f oneline | cut -f1"],

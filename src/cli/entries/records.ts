@@ -37,7 +37,11 @@ export const RECORDS: readonly CommandEntry[] = [
     options: [
       { form: "--since <D>", doc: "only what has ended within this time" },
       { form: "--by <WHO>", doc: "only what this principal or caller has locked or ended" },
-      { form: "--event <E>", doc: "only what has ended in this way: released, cleared, expired, recovered or failed" },
+      {
+        form: "--event <E>",
+        doc: "only what has ended in this way: released, cleared, expired, recovered or failed",
+        choices: ["released", "cleared", "expired", "recovered", "failed"],
+      },
       { form: "--id <ID>", doc: "only this claim" },
       { form: "--limit <N>", doc: "how many of these at most (default: 20)" },
     ],
@@ -51,5 +55,16 @@ export const RECORDS: readonly CommandEntry[] = [
     options: [],
     examples: ["holdline check", "holdline check --config ./holdline.yaml --json"],
     load: async () => (await import("../commands/check.js")).check,
+  },
+  {
+    name: "completion",
+    summary: "print a script that completes commands, options, and the names of actions, locks and claims",
+    arguments: [{ form: "<SHELL>", doc: "bash, zsh or fish", choices: ["bash", "zsh", "fish"] }],
+    options: [{ form: "--names <KIND>", doc: "what such a script asks for: actions, locks, hosts, names, claims or claims=LOCK" }],
+    examples: [
+      "holdline completion bash > /etc/bash_completion.d/holdline",
+      "holdline completion fish > ~/.config/fish/completions/holdline.fish",
+    ],
+    load: async () => (await import("../commands/completion.js")).completion,
   },
 ];

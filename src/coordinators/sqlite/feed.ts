@@ -10,8 +10,9 @@ import type { Database } from "./database.js";
 import type { Membership } from "./membership.js";
 
 // The log is written, and brought to the disk, before the commit counts: whoever looks at once may be too early. So the
-// next look comes soon, and each one after it twice as late, until it is the usual time again.
+// next look comes soon, and each one after it twice as late. A disk that takes longer than that is waited for as usual.
 const SOON_MS = 1;
+const LATE_MS = 128;
 
 export class Feed {
   readonly #database: Database;
@@ -62,7 +63,8 @@ export class Feed {
       for (;;) {
         const isWritten = await writes.next(pauseMs, signal);
         if (signal.aborted) return;
-        pauseMs = isWritten ? SOON_MS : Math.min(2 * pauseMs, pollMs);
+        if (isWritten) pauseMs = SOON_MS;
+        else pauseMs = pauseMs < LATE_MS ? Math.min(2 * pauseMs, pollMs) : pollMs;
         const isTime = performance.now() - attendedAt >= pollMs;
         if (isTime) attendedAt = performance.now();
         const version = await this.#look(isTime, signal);

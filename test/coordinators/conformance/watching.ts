@@ -76,7 +76,7 @@ export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
     test.each(["another session", "one's own"])("tells of every kind of change made in %s", async (whose) => {
       const coordinator = await stage.open();
       const actor = whose === "one's own" ? coordinator : await stage.open();
-      const other = await stage.open();
+      const [holder, waiter] = [await stage.open(), await stage.open()];
       const follower = await follow(coordinator);
       const draft = draftFor("a/b");
       const joined = await actor.join(draft);
@@ -93,11 +93,13 @@ export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
       await follower.shows("another join", ({ claims }) => claims.some(({ lock }) => lock === "c"));
       await actor.withdraw(waiting.standings);
       await follower.shows("the withdrawal", ({ claims }) => claims.length === 0);
-      // A session that ends: what waits goes, what is held is without its owner.
-      const held = await takeDurably(other, "d");
-      await other.join(draftFor("e"));
+      // Sessions that end: what waits goes, what is held is without its owner.
+      const held = await takeDurably(holder, "d");
+      await waiter.join(draftFor("e"));
       await follower.shows("both claims", ({ claims }) => claims.length === 2 && claims.every(({ alive }) => alive));
-      await other.close();
+      await waiter.close();
+      await follower.shows("the end of the one that waited", ({ claims }) => claims.length === 1);
+      await holder.close();
       await follower.shows(
         "the loss of its owner",
         (shown) => shown.claims.length === 1 && has(held.draft.id, { alive: false })(shown),

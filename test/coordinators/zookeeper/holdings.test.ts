@@ -3,12 +3,12 @@
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
-import { openFaultProxy } from "../../support/fault-proxy.js";
+import { mentions, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
 import { freshId, freshRoot } from "../../support/roots.js";
-import { until } from "../../support/wait.js";
-import { expireSession, type SessionCredentials } from "../../support/zookeeper-frames.js";
+import { isPending, until } from "../../support/wait.js";
+import { expireSession, Opcode, type SessionCredentials } from "../../support/zookeeper-frames.js";
 import { claimIn, leaseOn, ownerAt, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 
 failOnLeaks();
@@ -39,10 +39,13 @@ describe("liveness entries", () => {
     expect(await alive()).toEqual([held.draft.id]);
     const renewed = settledOf(await coordinator.update(lent.draft.id, lent.settled, recordFor(lent.draft, { expiresAt: 1 })));
     expect(await alive()).toEqual([held.draft.id]);
+    const asked = proxy.seen({ opcode: Opcode.exists, where: mentions(`/alive/${lent.draft.id}`) });
     await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
     await until(() => proxy.sessions.length === 2, "a new session");
     await until(async () => (await claimIn(coordinator, "held")).alive, "the process's claim to be alive again");
     expect(await alive()).toEqual([held.draft.id]);
+    // A server that makes leases for years does not keep one of them in mind.
+    expect(await isPending(asked)).toBe(true);
     expect(await coordinator.leave(lent.draft.id, renewed.entries, RELEASED)).toBe("done");
     expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
     expect(await alive()).toEqual([]);

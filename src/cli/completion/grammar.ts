@@ -1,0 +1,90 @@
+// What can be completed where, out of the table of commands: the part that the scripts for all shells have in common.
+import type { CommandEntry, CommandOption } from "../entry.js";
+import { COMMANDS, GLOBAL_OPTIONS } from "../registry.js";
+
+/** The names that scripts ask `holdline completion` for, because nobody else knows them. */
+export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims"] as const;
+export type NameKind = (typeof NAME_KINDS)[number];
+
+/** What a value is: names that are asked for, one of a few words, a file, or what nobody can guess. */
+export type Value =
+  | { readonly kind: "names"; readonly names: NameKind }
+  | { readonly kind: "words"; readonly words: readonly string[] }
+  | { readonly kind: "files" }
+  | { readonly kind: "text" };
+
+export interface GrammarOption {
+  /** All its spellings, with their dashes. */
+  readonly spellings: readonly string[];
+  readonly doc: string;
+  /** `null` when it takes none. */
+  readonly value: Value | null;
+}
+
+export interface GrammarCommand {
+  readonly name: string;
+  readonly doc: string;
+  readonly options: readonly GrammarOption[];
+  readonly arguments: readonly Value[];
+  /** The last argument may be given any number of times. */
+  readonly isMany: boolean;
+  /** After "--" there is another program's command line. */
+  readonly hasRest: boolean;
+}
+
+export interface Grammar {
+  readonly commands: readonly GrammarCommand[];
+  /** The options that every command takes. */
+  readonly options: readonly GrammarOption[];
+}
+
+// By the words in the table that stand for a value.
+const OF_PLACEHOLDER: Readonly<Record<string, Value>> = {
+  ACTION: { kind: "names", names: "actions" },
+  LOCK: { kind: "names", names: "locks" },
+  HOST: { kind: "names", names: "hosts" },
+  NAME: { kind: "names", names: "names" },
+  ID: { kind: "names", names: "claims" },
+  LEASE_ID: { kind: "names", names: "claims" },
+  FILE: { kind: "files" },
+  PATH: { kind: "files" },
+};
+
+/** The grammar of the command line. */
+export function grammar(): Grammar {
+  const commands = COMMANDS.map(commandOf);
+  const help: GrammarCommand = {
+    name: "help",
+    doc: "help for a command",
+    options: [],
+    arguments: [{ kind: "words", words: commands.map(({ name }) => name) }],
+    isMany: false,
+    hasRest: false,
+  };
+  const general: readonly CommandOption[] = [...GLOBAL_OPTIONS, { form: "-h, --help", doc: "help" }];
+  return { commands: [...commands, help], options: general.map(optionOf) };
+}
+
+function commandOf({ name, summary, options, arguments: taken, rest }: CommandEntry): GrammarCommand {
+  return {
+    name,
+    doc: summary,
+    options: options.map(optionOf),
+    arguments: taken.map(({ form, choices }) => valueOf(form.replace(/[<>[\].]/g, ""), choices)),
+    isMany: taken.at(-1)?.form.includes("...") ?? false,
+    hasRest: rest !== undefined,
+  };
+}
+
+function optionOf({ form, doc, choices }: CommandOption): GrammarOption {
+  const placeholder = /<(.*)>/.exec(form)?.[1];
+  return {
+    spellings: form.match(/(?<=^|, )-{1,2}[\w-]+/g) ?? [],
+    doc,
+    value: placeholder === undefined ? null : valueOf(placeholder, choices),
+  };
+}
+
+function valueOf(placeholder: string, choices: readonly string[] | undefined): Value {
+  return choices === undefined ? (OF_PLACEHOLDER[placeholder] ?? { kind: "text" }) : { kind: "words", words: choices };
+}

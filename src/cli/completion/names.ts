@@ -1,0 +1,84 @@
+// The names that are completed on a command line: of actions, locks, hosts and claims. A shell waits for them while somebody
+// types, so that they come soon or not at all, and without a word where something is wrong.
+import { DEFAULT_LOCK } from "../../config/locks.js";
+import { hostLock, hostOfLock } from "../../leases/hosts.js";
+import { bestEffort } from "../../locks/errors.js";
+import { lockNameProblem } from "../../locks/names.js";
+import type { Context } from "../context.js";
+import { describeClaim } from "../listing.js";
+import { readLocks, storesFor } from "../queues.js";
+import { sanitize } from "../render.js";
+import type { NameKind } from "./grammar.js";
+
+/** A name, and what to say of it. */
+export interface Name {
+  readonly name: string;
+  readonly meaning: string;
+}
+
+// Longer than a store takes that is there, and not so long that one would wonder what has become of the key.
+const PATIENCE_MS = 1_500;
+
+/** The names of a kind that are known within a moment. @param lock of claims, the lock that they stand on; `null` for all */
+export async function readNames(context: Context, kind: NameKind, lock: string | null): Promise<readonly Name[]> {
+  const found = new Map<string, string>();
+  for (const { name, meaning } of declared(context, kind)) found.set(name, meaning);
+  const { signal } = context.stop;
+  const late = new AbortController();
+  const patience = setTimeout(() => late.abort(), PATIENCE_MS);
+  const silence = new Promise<never>((_, reject) => {
+    const onEnd = (): void => reject(new Error("the store does not answer in time"));
+    for (const end of [late.signal, signal]) end.addEventListener("abort", onEnd, { once: true });
+  });
+  silence.catch(() => undefined);
+  await bestEffort(context.log, "no names were read from the store", async () => {
+    const names = await Promise.race([present(context, kind, lock, late.signal), silence]);
+    for (const { name, meaning } of names) found.set(name, meaning);
+  });
+  clearTimeout(patience);
+  return (
+    [...found]
+      // One that a line cannot hold, or that a terminal would take for more than a name, is not typed either.
+      .filter(([name]) => name === sanitize(name))
+      .map(([name, meaning]) => ({ name, meaning: sanitize(meaning) }))
+      .sort((one, other) => (one.name < other.name ? -1 : 1))
+  );
+}
+
+/** Those of the configuration. */
+function declared({ settings }: Context, kind: NameKind): readonly Name[] {
+  if (kind === "actions") return settings.actions.map(({ name, lock }) => ({ name, meaning: `under the lock ${lock}` }));
+  if (kind === "claims") return [];
+  const locks = [
+    ...settings.actions.map(({ lock }) => lock),
+    ...[...settings.locks.keys()].filter((name) => name !== DEFAULT_LOCK),
+  ];
+  const hosts = [...settings.dependencies].flat(2).map(hostLock);
+  return ofKind(kind, kind === "locks" ? locks : [...locks, ...hosts], "declared");
+}
+
+/** Those that somebody claims now. */
+async function present(context: Context, kind: NameKind, lock: string | null, signal: AbortSignal): Promise<readonly Name[]> {
+  if (kind === "actions") return [];
+  if (kind === "claims") {
+    const only = lock !== null && lockNameProblem(lock) === null ? lock : null;
+    const seen = await readLocks(context, only, signal);
+    return seen.flatMap(({ claims, now }) =>
+      claims
+        .filter(({ claim }) => claim.durable)
+        .map((standing) => ({ name: standing.claim.id, meaning: describeClaim(standing, now).replace(/ \(claim .*\)$/, "") })),
+    );
+  }
+  const stores = await storesFor(context, null);
+  const lists = await Promise.all(
+    stores.map(async ({ coordinator, isFor }) => (await coordinator.list(signal)).filter((name) => isFor(name))),
+  );
+  return ofKind(kind, lists.flat(), "claimed");
+}
+
+function ofKind(kind: NameKind, locks: readonly string[], meaning: string): readonly Name[] {
+  const hosts = locks.flatMap((lock) => hostOfLock(lock) ?? []);
+  const names =
+    kind === "hosts" ? hosts : kind === "locks" ? locks : [...hosts, ...locks.filter((lock) => hostOfLock(lock) === null)];
+  return names.map((name) => ({ name, meaning }));
+}
