@@ -1,4 +1,5 @@
 // SIGINT and SIGTERM as stop requests: the first ends every wait, and each is passed on to a running command.
+import { setMaxListeners } from "node:events";
 import { InterruptedError } from "../actions/stop.js";
 import type { StopRequests } from "../actions/stop.js";
 
@@ -17,6 +18,8 @@ const IGNORED = "SIGTSTP";
 /** Listens until it is closed. */
 export function openStopRequests(source: SignalSource): StopRequests & { close(): void } {
   const controller = new AbortController();
+  // Whoever waits for anything listens: as many at once as there are questions on their way, which is no leak.
+  setMaxListeners(0, controller.signal);
   const listeners = new Set<(signal: NodeJS.Signals) => void>();
   const onSignal = (signal: NodeJS.Signals) => {
     controller.abort(new InterruptedError(signal));

@@ -144,8 +144,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a claim that someone else has taken over counts as one's own",
     file: "src/actions/hold.ts",
-    text: "now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId",
-    replacement: "now.pid === 0",
+    text: "!isSameProcess(this.#record.owner.process, claim.owner.process)",
+    replacement: "claim.owner.process?.pid === 0",
   },
   {
     name: "a release that failed is not tried again",
