@@ -89,7 +89,7 @@ describe("data", () => {
     expect(await coordinator.queue("db")).toMatchObject([{ data: { old: 1 } }]);
   });
 
-  test("of no claim, and of an ephemeral one that is to be changed, is refused", async () => {
+  test("of a process's durable claim is changed, and of no claim refused", async () => {
     const { stage, coordinator, run } = await openShell();
     expect(await refusal(run(data, ["db", "nobody"]))).toBe(
       "nothing-there: no claim nobody holds db: it has ended, or still waits",

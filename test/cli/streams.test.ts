@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { PassThrough } from "node:stream";
+import { getMaxListeners } from "node:events";
 import { expect, test } from "vitest";
 import { InterruptedError } from "../../src/actions/stop.js";
 import { openIo, paintFor } from "../../src/cli/io.js";
@@ -44,6 +45,7 @@ test("the first stop request ends waits, and each is passed on", () => {
   expect(passedOn).toEqual(["SIGTERM", "SIGINT"]);
   expect(stop.signal.reason).toBeInstanceOf(InterruptedError);
   expect((stop.signal.reason as InterruptedError).signal).toBe("SIGTERM");
+  expect((getMaxListeners as (signal: AbortSignal) => number)(stop.signal), "many may wait at once, without a warning").toBe(0);
   stop.close();
   expect(source.listenerCount("SIGINT") + source.listenerCount("SIGTERM")).toBe(0);
 });

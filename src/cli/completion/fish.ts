@@ -71,7 +71,8 @@ function __holdline_argument -a name number
 end
 
 function __holdline_rest -a name
-    test (__holdline_parse rest)"" = $name
+    set -l command (__holdline_parse rest)
+    test "$command" = $name
 end
 
 function __holdline_names -a kind

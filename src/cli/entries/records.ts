@@ -9,7 +9,7 @@ export const RECORDS: readonly CommandEntry[] = [
     options: [
       {
         form: "--watch",
-        doc: "show every change as it comes until Ctrl-C: in place on a terminal, elsewhere one listing after another (with --json one document a line)",
+        doc: "show changes as they come: in place on a terminal; elsewhere listing after listing, with --json one document a line",
       },
     ],
     examples: ["holdline locks --watch", "holdline locks restart/nginx --json"],
