@@ -8,10 +8,12 @@ import { openCoordinator } from "./coordinators/registry.js";
 import type { Claim, Condition, Owner } from "./locks/claim.js";
 import { conditionOf, isSlots } from "./locks/claim.js";
 import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
+import { plainData } from "./locks/data.js";
 import { HoldlineError } from "./locks/errors.js";
 import { parseLockName } from "./locks/names.js";
 import { defaultSlots, isHeld } from "./locks/rule.js";
 import { link } from "./locks/signals.js";
+import { quoted } from "./locks/text.js";
 import { takeTurn } from "./locks/turn.js";
 import { watchClaim } from "./locks/watch.js";
 
@@ -129,8 +131,15 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
 function draftOf(name: string, { key = null, slots, reason, data }: LockOptions, owner: Owner): Draft {
   const lock = parseLockName(name);
   const allowed = slots ?? defaultSlots(key);
-  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${String(slots)}`);
-  return { id: randomUUID(), locks: [lock], key, slots: allowed, owner, reason: reason ?? null, data: data ?? null };
+  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${quoted(slots)}`);
+  // Callers without types may give anything, and a record that nobody can read would be taken for a foreign claim.
+  if (key !== null && (typeof key !== "string" || key.includes("\0") || !key.isWellFormed()))
+    throw new HoldlineError("usage", `key must be well-formed text without a NUL character, not ${quoted(key)}`);
+  if (reason != null && typeof reason !== "string")
+    throw new HoldlineError("usage", `reason must be a text, not ${quoted(reason)}`);
+  const plain = plainData(data ?? null);
+  if ("problem" in plain) throw new HoldlineError("usage", `data ${plain.problem}`);
+  return { id: randomUUID(), locks: [lock], key, slots: allowed, owner, reason: reason ?? null, data: plain.data };
 }
 
 async function withLock<T>(

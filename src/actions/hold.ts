@@ -100,7 +100,9 @@ export class Hold {
     if (claim === undefined) return this.#whyGone();
     const own = this.#record.owner.process;
     const now = claim.owner.process;
-    if (own === null || now === null || now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId) {
+    // Nothing of ours is without a process: it cannot be read any more, and what cannot be read is not ours to end.
+    if (now === null) return "somebody has written something else into the claim, which is left as it is";
+    if (own === null || now.pid !== own.pid || now.startTicks !== own.startTicks || now.bootId !== own.bootId) {
       return `the claim was taken over by ${claim.owner.principal} on ${claim.owner.node}`;
     }
     this.#settled = { ...this.#settled, entries: [claim] };

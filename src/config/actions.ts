@@ -1,6 +1,7 @@
 // The `actions` and `locks` of a configuration: from anything at all to settings, or to problems that say what is wrong
 // with each key. Reads no file and asks nothing of the machine.
 import type { ProcessPattern } from "../actions/machine.js";
+import { plainData } from "../locks/data.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
   readBoolean,
@@ -182,29 +183,10 @@ function readDirectory(field: Field, context: ActionContext): string | undefined
   return path === undefined ? undefined : context.directory(path);
 }
 
-// A claim's data is written with each of its records and read by whoever looks at the queue.
-const LARGEST_DATA_BYTES = 65_536;
-
 /** Any YAML that JSON can carry, as plain values. */
 export function readData(field: Field): unknown {
-  let data: unknown;
-  let bytes: number;
-  try {
-    data = plainValue(field.value);
-    bytes = Buffer.byteLength(JSON.stringify(data) ?? "null");
-  } catch {
-    return field.refuse("contains itself, or is nested too deeply");
-  }
-  return bytes <= LARGEST_DATA_BYTES ? data : field.refuse(`has ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
-}
-
-/** Values as plain objects, fit for JSON. @throws RangeError when they contain themselves */
-function plainValue(value: unknown): unknown {
-  if (value instanceof Map) {
-    // fromEntries makes own properties of all keys, `__proto__` too: nothing is inherited from a file.
-    return Object.fromEntries([...(value as Map<unknown, unknown>)].map(([key, child]) => [String(key), plainValue(child)]));
-  }
-  return Array.isArray(value) ? value.map(plainValue) : value;
+  const plain = plainData(field.value);
+  return "data" in plain ? plain.data : field.refuse(plain.problem);
 }
 
 // An action's name is given on command lines, and is its lock's name where none is said.

@@ -7,6 +7,7 @@ import type { Field } from "./field.js";
 import { findConfig } from "./file.js";
 import type { ConfigText } from "./file.js";
 import { nearestTo } from "../locks/nearest.js";
+import { shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Problems } from "./problems.js";
@@ -121,6 +122,8 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
   return { settings, actions: root?.get("actions"), locks: root?.get("locks") };
 }
 
+const LONGEST_VARIABLE = 100;
+
 function environmentFields(env: Surroundings["env"], problems: Problems): Fields {
   const fields = new Map<SettingPath, Field>();
   const variables = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
@@ -134,7 +137,8 @@ function environmentFields(env: Surroundings["env"], problems: Problems): Fields
     // A variable of this family may be anybody's, but one that is nearly a setting's is a setting that would be
     // missed: with a mistyped coordinator each node would lock for itself alone.
     const near = nearestTo(name, variables.keys());
-    if (near !== null) problems.add(plainOrigin(name), [], `is an unknown variable; did you mean ${near}?`);
+    if (near !== null)
+      problems.add(plainOrigin(shortened(name, LONGEST_VARIABLE)), [], `is an unknown variable; did you mean ${near}?`);
   }
   return fields;
 }

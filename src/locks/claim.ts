@@ -1,4 +1,5 @@
 // What a claim is: its record in a store, who owns it, and how both are read back from bytes that anyone may have written.
+import { isTooDeep } from "./data.js";
 import type { Contender } from "./rule.js";
 
 /** A process that cannot be mistaken for a later one with the same pid. Wall time plays no part in it. */
@@ -114,12 +115,15 @@ export function encodeRecord(record: ClaimRecord): string {
  * exclusive claim of somebody else: garbage is never free.
  */
 export function decodeRecord(text: string): ClaimRecord | null {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return readRecord(JSON.parse(text));
   } catch {
     return null;
   }
+}
+
+/** The record out of what JSON made of a store's text; `null` for anything that is not one. */
+export function readRecord(value: unknown): ClaimRecord | null {
   if (!isObject(value) || value["v"] !== RECORD_VERSION) return null;
   const owner = decodeOwner(value["owner"]);
   const key = value["key"];
@@ -128,7 +132,7 @@ export function decodeRecord(text: string): ClaimRecord | null {
   if (!isNumberOrNull(value["expiresAt"]) || !isTextOrNull(value["reason"])) return null;
   const made = decodeMoment(value["made"]);
   const failure = decodeFailure(value["failure"]);
-  if (made === undefined || failure === undefined) return null;
+  if (made === undefined || failure === undefined || isTooDeep(value["data"])) return null;
   return { owner, key, slots, made, expiresAt: value["expiresAt"], reason: value["reason"], data: value["data"] ?? null, failure };
 }
 
@@ -150,8 +154,8 @@ export function decodeIdentity(value: unknown): ProcessIdentity | null {
 export function decodeMoment(value: unknown): BootMoment | null | undefined {
   if (value === null || value === undefined) return null;
   if (!isObject(value) || !isTextOrNull(value["bootId"]) || !isNumberOrNull(value["ticks"])) return undefined;
-  if (typeof value["wallMs"] !== "number") return undefined;
-  return { bootId: value["bootId"], ticks: value["ticks"], wallMs: value["wallMs"] };
+  if (!Number.isFinite(value["wallMs"])) return undefined;
+  return { bootId: value["bootId"], ticks: value["ticks"], wallMs: value["wallMs"] as number };
 }
 
 function decodeOwner(value: unknown): Owner | null {
@@ -168,8 +172,8 @@ function decodeFailure(value: unknown): Failure | null | undefined {
   if (!isObject(value)) return undefined;
   const { exitCode, signal, message, output, at } = value;
   if (!isNumberOrNull(exitCode) || !isTextOrNull(signal)) return undefined;
-  if (typeof message !== "string" || typeof output !== "string" || typeof at !== "number") return undefined;
-  return { exitCode, signal, message, output, at };
+  if (typeof message !== "string" || typeof output !== "string" || !Number.isFinite(at)) return undefined;
+  return { exitCode, signal, message, output, at: at as number };
 }
 
 /** Is it a plain object, such as JSON makes? */

@@ -3,6 +3,7 @@ import { decodeRecord, isObject } from "../../locks/claim.js";
 import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 import type { ClaimRow } from "./claims.js";
 import type { Sql } from "./database.js";
+import { asHex, textOf } from "./database.js";
 
 /** Records the end of an entry, and forgets the oldest of its lock beyond `keep`. */
 export function recordEnding(sql: Sql, lock: string, row: ClaimRow, ending: Ending, endedAt: number, keep: number): void {
@@ -23,7 +24,7 @@ export function readHistory(sql: Sql, lock: string | null, limit: number): reado
   let before = Number.MAX_SAFE_INTEGER;
   while (records.length < limit) {
     const page = sql.all(
-      "SELECT sequence, lock, record FROM history WHERE sequence < ? AND (?2 IS NULL OR lock = ?2) ORDER BY sequence DESC LIMIT ?3",
+      `SELECT sequence, lock, ${asHex("record")} FROM history WHERE sequence < ? AND (?2 IS NULL OR lock = ?2) ORDER BY sequence DESC LIMIT ?3`,
       before,
       lock,
       limit - records.length,
@@ -31,7 +32,7 @@ export function readHistory(sql: Sql, lock: string | null, limit: number): reado
     const last = page.at(-1);
     if (last === undefined) break;
     before = last["sequence"] as number;
-    records.push(...page.flatMap((row) => decodeEnding(row["lock"] as string, row["record"] as string) ?? []));
+    records.push(...page.flatMap((row) => decodeEnding(row["lock"] as string, textOf(row["record"])) ?? []));
   }
   return records;
 }

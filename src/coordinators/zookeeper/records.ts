@@ -1,7 +1,7 @@
 // What is written into znodes: the record of a claim with its fencing token, and a record of the history. Both are read
 // back from bytes that anyone may have written.
 import type { ClaimRecord } from "../../locks/claim.js";
-import { decodeRecord, encodeRecord, isObject } from "../../locks/claim.js";
+import { decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
 import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 
 /** A claim's data. The fencing token is the zxid of the write that made its holder; a later write must carry it along. */
@@ -52,7 +52,7 @@ export function decodeEnded(text: string, lock: string, endedAt: number): Histor
   }
   if (!isObject(value)) return null;
   const { claim, event, by, reason, claimedAt } = value;
-  const record = decodeRecord(JSON.stringify(value["record"] ?? null));
+  const record = readRecord(value["record"]);
   if (record === null || typeof claim !== "string" || !EVENTS.has(event) || typeof by !== "string") return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
   return { lock, claim, owner: record.owner, event: event as EndEvent, by, reason, claimedAt, endedAt, data: record.data };
