@@ -50,10 +50,10 @@ test("in a setting, one that is refused is refused in clear words, and one that 
 
 test("blanks without end are looked at once", () => {
   for (const text of [
-    `1${" ".repeat(1_000_000)}!`,
-    `${" ".repeat(1_000_000)}!`,
-    `${"1".repeat(1_000_000)}!`,
-    `1.${"1".repeat(1_000_000)}!`,
+    `1${" ".repeat(120_000)}!`,
+    `${" ".repeat(120_000)}!`,
+    `${"1".repeat(120_000)}!`,
+    `1.${"1".repeat(120_000)}!`,
   ])
     expect(open(() => parseDurationMs(text), [])).toEqual({ value: null });
 });

@@ -129,6 +129,6 @@ test("whatever a process calls itself and is given, its line of the list is read
     }),
     { numRuns: CASES },
   );
-  // A process may give itself a million empty arguments.
-  expect(open(() => splitArguments(`a${"\0".repeat(1_000_000)}b`).length, [])).toEqual({ value: 1_000_001 });
+  // A process may give itself so many empty arguments.
+  expect(open(() => splitArguments(`a${"\0".repeat(200_000)}b`).length, [])).toEqual({ value: 200_001 });
 });

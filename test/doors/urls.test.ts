@@ -101,7 +101,7 @@ describe("a password", () => {
       { numRuns: CASES },
     );
     for (const piece of ["a", "a:", "a@", "a/", "?pass", "pass", "x://", "x://?pass", "1.", "-:", "&a=", " a:b@"]) {
-      const text = piece.repeat(200_000);
+      const text = piece.repeat(60_000);
       for (const whole of [text, `x://${text}`, `x://?${text}`, `a:${text}`]) open(() => redactUrlsIn(whole), []);
     }
   });

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../src/locks/errors.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 
 // Of this process's own time, so that a busy machine makes no difference. A case takes a millisecond, the longest ones a
-// second, and minutes where something is squared or worse.
+// second, and more than this where something is squared or worse.
 const LONGEST_CASE_MS = 5_000;
 
 // An error's line is read on a terminal; the path of a file may stand in it.
