@@ -18,6 +18,7 @@ import { HoldlineError } from "./locks/errors.js";
 import { readPresentQueue } from "./locks/holders.js";
 import { parseLockName } from "./locks/names.js";
 import { link } from "./locks/signals.js";
+import { quoted } from "./locks/text.js";
 import { takeTurn } from "./locks/turn.js";
 import { watchClaim } from "./locks/watch.js";
 
@@ -127,7 +128,7 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
 
 function readHistoryKeep(keep = 100): number {
   if (Number.isSafeInteger(keep) && keep >= 1) return keep;
-  throw new HoldlineError("usage", `historyKeep must be a whole number from 1, not ${String(keep)}`);
+  throw new HoldlineError("usage", `historyKeep must be a whole number from 1, not ${quoted(keep)}`);
 }
 
 function draftOf(name: string, options: LockOptions, owner: Owner): Draft {

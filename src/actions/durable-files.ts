@@ -14,6 +14,7 @@ import {
   readSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -106,12 +107,18 @@ export function writeWhole(directory: string, name: string, text: string): void 
   spoken("written", path, () => {
     const file = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
-      writeAll(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+      try {
+        writeAll(file, text);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(temporary, path);
+    } catch (error) {
+      // Above all on a full disk, where every try would leave one more and none would find room again.
+      rmSync(temporary, { force: true });
+      throw error;
     }
-    renameSync(temporary, path);
     flushDirectory(directory);
   });
 }
@@ -167,14 +174,17 @@ export function removeFile(directory: string, name: string): void {
 export function setAside(directory: string, name: string): string | null {
   const path = join(directory, name);
   return spoken("set aside", path, () => {
+    let aside = `${path}.damaged`;
+    // What was set aside before is evidence as well: it is not written over, and a directory could not be.
+    if (lstatSync(aside, { throwIfNoEntry: false }) !== undefined) aside = `${aside}-${randomUUID()}`;
     try {
-      renameSync(path, `${path}.damaged`);
+      renameSync(path, aside);
     } catch (error) {
       if (codeOf(error) === "ENOENT") return null;
       throw error;
     }
     flushDirectory(directory);
-    return `${path}.damaged`;
+    return aside;
   });
 }
 

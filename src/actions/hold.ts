@@ -99,6 +99,8 @@ export class Hold {
   async #takeUpChange(): Promise<string | null> {
     const claim = (await this.#options.coordinator.queue(this.lock)).find(({ id }) => id === this.id);
     if (claim === undefined) return this.#whyGone();
+    // Nothing of ours is without a process: it cannot be read any more, and what cannot be read is not ours to end.
+    if (claim.owner.process === null) return "somebody has written something else into the claim, which is left as it is";
     if (!isSameProcess(this.#record.owner.process, claim.owner.process)) {
       return `the claim was taken over by ${claim.owner.principal} on ${claim.owner.node}`;
     }

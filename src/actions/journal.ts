@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { decodeIdentity, decodeMoment, isObject, type BootMoment, type ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
+import { lockNameProblem } from "../locks/names.js";
 import {
   appendLine,
   demandWritable,
@@ -151,12 +152,13 @@ function decodeRun(text: string): RunEntry | null {
   const value = parseVersioned(text);
   if (value === null) return null;
   const { claim, lock, action, phase } = value;
-  if (typeof claim !== "string" || typeof lock !== "string" || typeof action !== "string") return null;
+  // The lock is looked up in the store: no bytes of a file may lead it anywhere else.
+  if (typeof claim !== "string" || lockNameProblem(lock) !== null || typeof action !== "string") return null;
   if (typeof phase !== "string" || !PHASES.includes(phase)) return null;
   const agent = decodeIdentity(value["agent"]);
   const group = value["group"] === null ? null : decodeIdentity(value["group"]);
   if (agent === null || (group === null && value["group"] !== null)) return null;
-  return { claim, lock, action, agent, phase: phase as RunPhase, group };
+  return { claim, lock: lock as string, action, agent, phase: phase as RunPhase, group };
 }
 
 function parseVersioned(text: string): Record<string, unknown> | null {

@@ -107,8 +107,13 @@ export function listPids(): number[] {
 /** The arguments of a process; empty for kernel threads and zombies, `null` when it is gone. */
 export function readArguments(pid: number): string[] | null {
   const text = readProc(`/proc/${pid}/cmdline`);
-  if (text === null) return null;
-  const trimmed = text.replace(/\0+$/, "");
+  return text === null ? null : splitArguments(text);
+}
+
+/** The arguments in the text of a `cmdline` file, without empty ones at its end, which may be padding. */
+export function splitArguments(text: string): string[] {
+  // The look-behind has a run of empty arguments tried from its beginning alone: there may be a million of them.
+  const trimmed = text.replace(/(?<!\0)\0+$/, "");
   return trimmed === "" ? [] : trimmed.split("\0");
 }
 

@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { quoted, sanitize, shortened } from "../locks/text.js";
 import { endGroup } from "./group.js";
 import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
 import { isWithinSight, listPids, ownIdentity, ownStat, readArguments, readStat, readUid, ticksNow } from "./proc.js";
@@ -74,7 +75,8 @@ async function matching(pattern: ProcessPattern): Promise<readonly RunningProces
   return found;
 }
 
-async function compilePattern(commandString: string | null): Promise<(text: string) => boolean> {
+/** Does a text match? @throws HoldlineError `configuration` for what is no pattern */
+export async function compilePattern(commandString: string | null): Promise<(text: string) => boolean> {
   if (commandString === null) return () => true;
   const { RE2JS } = await import("re2js");
   try {
@@ -82,10 +84,14 @@ async function compilePattern(commandString: string | null): Promise<(text: stri
     return (text) => compiled.matcher(text).find();
   } catch (error) {
     // The configuration refuses it before anything runs; the library has only this.
-    throw new HoldlineError("configuration", `${JSON.stringify(commandString)} is no regular expression: ${messageOf(error)}`, {
-      hint: "`command_string` takes RE2 syntax, which has no look-around and no back-references",
-      cause: error,
-    });
+    throw new HoldlineError(
+      "configuration",
+      `${quoted(commandString)} is no regular expression: ${shortened(sanitize(messageOf(error)), 100)}`,
+      {
+        hint: "`command_string` takes RE2 syntax, which has no look-around and no back-references",
+        cause: error,
+      },
+    );
   }
 }
 

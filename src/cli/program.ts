@@ -1,6 +1,8 @@
 // The command line from argv to an exit code: options, help, usage errors, and how errors are told. Ends no process.
 import { Command as Parser, CommanderError } from "commander";
+import { redactUrlsIn } from "../config/secrets.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { shortened } from "../locks/text.js";
 import { VERSION } from "../version.js";
 import type { CommandEntry, CommandOption } from "./entry.js";
 import { COMMANDS, GLOBAL_OPTIONS, usageOf } from "./registry.js";
@@ -51,7 +53,8 @@ export function tellError(error: unknown, io: Io, { json, verbose }: { readonly 
   const paint = paintFor(io, "stderr");
   const isOurs = error instanceof HoldlineError && error.code !== "bug";
   const code = error instanceof HoldlineError ? error.code : "bug";
-  const message = isOurs ? messageOf(error) : `bug in holdline: ${messageOf(error)}`;
+  // Whatever was quoted, and by whom: a coordinator's URL may have been given in the place of anything.
+  const message = redactUrlsIn(isOurs ? messageOf(error) : `bug in holdline: ${messageOf(error)}`);
   const hint = error instanceof HoldlineError ? error.hint : null;
   if (json) io.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
   for (const line of message.split("\n")) io.stderr.write(`${paint("red", `holdline: ${sanitize(line)}`)}\n`);
@@ -171,13 +174,18 @@ function flagsOf(options: Readonly<Record<string, unknown>>): GlobalFlags {
   };
 }
 
+// The parser quotes what it was given, however long.
+const LONGEST_SAID = 200;
+
 /** The parser's error in our form: one line, and what was probably meant as the hint. */
 function usageError(error: CommanderError, head: readonly string[]): HoldlineError {
   if (error.code === "commander.help")
     return new HoldlineError("usage", "no command was given", { hint: "holdline --help lists them" });
-  const lines = error.message.replace(/^error: /, "").split("\n");
-  const meant = /^\((.*)\)$/.exec(lines[1] ?? "")?.[1];
+  const words = error.message.replace(/^error: /, "");
+  // The parser adds it after what was given, which may have lines of its own.
+  const meant = /\n\((Did you mean [^\n]*)\)$/.exec(words);
+  const said = sanitize(meant === null ? words : words.slice(0, meant.index));
   const command = COMMANDS.find(({ name }) => head.includes(name));
   const help = command === undefined ? "holdline --help lists the commands" : `usage: holdline ${usageOf(command)}`;
-  return new HoldlineError("usage", lines[0] as string, { hint: meant ?? help });
+  return new HoldlineError("usage", shortened(said, LONGEST_SAID), { hint: meant?.[1] ?? help });
 }

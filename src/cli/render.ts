@@ -1,24 +1,8 @@
-// Text for people: what others wrote made harmless, columns that line up whatever the script, ages. Pure functions.
+// Text for people: columns that line up whatever the script, ages. Pure functions.
 import { formatDuration } from "../locks/durations.js";
+import { sanitize } from "../locks/text.js";
 
-/**
- * Text that may come from anywhere, fit for a terminal: control characters and those that change the direction of
- * writing are shown by their numbers, so that no claim's data can move the cursor or hide another line.
- */
-export function sanitize(text: string): string {
-  return text.toWellFormed().replace(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/gu, (character) => {
-    const named = NAMED.get(character);
-    if (named !== undefined) return named;
-    const code = character.charCodeAt(0).toString(16);
-    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
-  });
-}
-
-const NAMED = new Map([
-  ["\n", "\\n"],
-  ["\r", "\\r"],
-  ["\t", "\\t"],
-]);
+export { sanitize } from "../locks/text.js";
 
 // Wide in every terminal: East Asian scripts (Unicode's width W and F) and emoji that are pictures by default.
 const WIDE =

@@ -1,7 +1,7 @@
 // The `actions` of a configuration: from anything at all to settings, or to problems that say what is wrong
 // with each key. Reads no file and asks nothing of the machine.
 import type { ProcessPattern } from "../actions/machine.js";
-import { LARGEST_DATA_BYTES } from "../locks/claim.js";
+import { plainData } from "../locks/data.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
   readBoolean,
@@ -166,24 +166,8 @@ function readDirectory(field: Field, context: ActionContext): string | undefined
 
 /** Any YAML that JSON can carry, as plain values. */
 export function readData(field: Field): unknown {
-  let data: unknown;
-  let bytes: number;
-  try {
-    data = plainValue(field.value);
-    bytes = Buffer.byteLength(JSON.stringify(data) ?? "null");
-  } catch {
-    return field.refuse("contains itself, or is nested too deeply");
-  }
-  return bytes <= LARGEST_DATA_BYTES ? data : field.refuse(`has ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
-}
-
-/** Values as plain objects, fit for JSON. @throws RangeError when they contain themselves */
-function plainValue(value: unknown): unknown {
-  if (value instanceof Map) {
-    // fromEntries makes own properties of all keys, `__proto__` too: nothing is inherited from a file.
-    return Object.fromEntries([...(value as Map<unknown, unknown>)].map(([key, child]) => [String(key), plainValue(child)]));
-  }
-  return Array.isArray(value) ? value.map(plainValue) : value;
+  const plain = plainData(field.value);
+  return "data" in plain ? plain.data : field.refuse(plain.problem);
 }
 
 // An action's name is given on command lines, and is its lock's name where none is said.

@@ -83,6 +83,7 @@ export function readLabel(field: Field): string | undefined {
 export function readText(field: Field): string | undefined {
   const { value } = field;
   if (typeof value === "string") {
+    if (!value.isWellFormed()) return field.refuse("must be well-formed Unicode");
     return value.includes("\0") ? field.refuse("must be text without a NUL character") : value;
   }
   if (typeof value === "number" || typeof value === "boolean") return field.written ?? String(value);

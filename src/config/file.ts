@@ -2,6 +2,7 @@
 // missing, but when it is there it must be readable: a node that cannot read its configuration must not run without it.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { sanitize } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { searchPath } from "./surroundings.js";
 import type { Surroundings } from "./surroundings.js";
@@ -43,13 +44,14 @@ function absoluteIn(name: string, by: string, { cwd, homedir }: Surroundings): s
 export function readNamed(path: string, by: string): ConfigText {
   const text = readConfig(path);
   if (text !== null) return { path, text };
-  throw new HoldlineError("configuration", `${path}: there is no such file (named by ${by})`, {
+  throw new HoldlineError("configuration", `${sanitize(path)}: there is no such file (named by ${by})`, {
     hint: "name a file that is there, or none: then the defaults serve",
   });
 }
 
 // A configuration has a few kilobytes. The bound is for those who name a log or a device.
 const LARGEST_BYTES = 1_048_576;
+const PIECE_BYTES = 16_384;
 
 function readConfig(path: string): string | null {
   let bytes: Buffer;
@@ -60,12 +62,12 @@ function readConfig(path: string): string | null {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return null;
     const why = code === "EACCES" || code === "EPERM" ? "this user may not read it" : messageOf(error);
-    throw new HoldlineError("configuration", `${path}: cannot be read: ${why}`, { cause: error });
+    throw new HoldlineError("configuration", `${sanitize(path)}: cannot be read: ${sanitize(why)}`, { cause: error });
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new HoldlineError("configuration", `${path}: is not YAML: it is no text in UTF-8`, { cause: error });
+    throw new HoldlineError("configuration", `${sanitize(path)}: is not YAML: it is no text in UTF-8`, { cause: error });
   }
 }
 
@@ -73,17 +75,17 @@ function readBytes(path: string): Buffer {
   const file = openSync(path, "r");
   try {
     if (fstatSync(file).isDirectory())
-      throw new HoldlineError("configuration", `${path}: is a directory, and a YAML file is needed`);
+      throw new HoldlineError("configuration", `${sanitize(path)}: is a directory, and a YAML file is needed`);
     // Read to the end rather than to the size: a pipe (`--config <(…)`) has none.
-    const buffer = Buffer.alloc(LARGEST_BYTES + 1);
-    let length = 0;
-    for (;;) {
-      const count = readSync(file, buffer, length, buffer.length - length, null);
+    const pieces: Buffer[] = [];
+    for (let length = 0; length <= LARGEST_BYTES;) {
+      const piece = Buffer.allocUnsafe(PIECE_BYTES);
+      const count = readSync(file, piece, 0, PIECE_BYTES, null);
+      if (count === 0) return Buffer.concat(pieces);
+      pieces.push(piece.subarray(0, count));
       length += count;
-      if (length > LARGEST_BYTES)
-        throw new HoldlineError("configuration", `${path}: is larger than 1 MiB, and no configuration is`);
-      if (count === 0) return buffer.subarray(0, length);
     }
+    throw new HoldlineError("configuration", `${sanitize(path)}: is larger than 1 MiB, and no configuration is`);
   } finally {
     closeSync(file);
   }

@@ -9,6 +9,7 @@ import { findConfig, readNamed } from "./file.js";
 import type { ConfigText } from "./file.js";
 import { parseDependencies, parseLocks } from "./locks.js";
 import { nearestTo } from "../locks/nearest.js";
+import { shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Problems } from "./problems.js";
@@ -156,6 +157,8 @@ export async function readDependencies(path: string, by: string, problems: Probl
   return parseDependencies(createField(value, [], origin, problems));
 }
 
+const LONGEST_VARIABLE = 100;
+
 function environmentFields(env: Surroundings["env"], problems: Problems): Fields {
   const fields = new Map<SettingPath, Field>();
   const variables = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
@@ -169,7 +172,8 @@ function environmentFields(env: Surroundings["env"], problems: Problems): Fields
     // A variable of this family may be anybody's, but one that is nearly a setting's is a setting that would be
     // missed: with a mistyped coordinator each node would lock for itself alone.
     const near = nearestTo(name, variables.keys());
-    if (near !== null) problems.add(plainOrigin(name), [], `is an unknown variable; did you mean ${near}?`);
+    if (near !== null)
+      problems.add(plainOrigin(shortened(name, LONGEST_VARIABLE)), [], `is an unknown variable; did you mean ${near}?`);
   }
   return fields;
 }

@@ -1,6 +1,7 @@
 // What is wrong with a configuration: problems are collected, each with the place where it stands, and then thrown as
 // one error, so that whoever wrote the file sees all of them at once.
 import { HoldlineError } from "../locks/errors.js";
+import { quoted, sanitize, shortened } from "../locks/text.js";
 import { redactUrlsIn } from "./secrets.js";
 
 /** Where settings come from: a file, a variable of the environment, or a flag. */
@@ -27,6 +28,10 @@ export interface Problems {
   throwIfAny(): void;
 }
 
+// All that is said here is shorter; what is longer quotes too much.
+const LONGEST_MESSAGE = 400;
+const LONGEST_PATH = 200;
+
 // A file of another kind can be wrong in thousands of places; nobody reads those.
 const MOST_SHOWN = 50;
 
@@ -40,8 +45,10 @@ export function createProblems(): Problems {
   return {
     add(origin, path, message) {
       const line = origin.lineOf(path);
-      const where = line === null ? origin.name : `${origin.name}:${line}`;
-      const text = path.length === 0 ? `${where}: ${message}` : `${where}: ${formatPath(path)}: ${message}`;
+      const where = sanitize(line === null ? origin.name : `${origin.name}:${line}`);
+      // The YAML parser's own words quote what they are about, whatever that is and however long.
+      const words = shortened(sanitize(redactUrlsIn(message)), LONGEST_MESSAGE);
+      const text = path.length === 0 ? `${where}: ${words}` : `${where}: ${formatPath(path)}: ${words}`;
       found.set(text, { origin: origin.name, line: line ?? 0 });
     },
     get lines() {
@@ -58,7 +65,8 @@ export function createProblems(): Problems {
 
 /** A key's path for people: `actions.restart-nginx.timeout`. */
 export function formatPath(path: readonly string[]): string {
-  return path.map((key) => (/^[\p{L}\p{N}_/-]+$/u.test(key) ? key : JSON.stringify(key))).join(".");
+  const keys = path.map((key) => (/^[\p{L}\p{N}_/-]{1,100}$/u.test(key) ? key : quoted(redactUrlsIn(key))));
+  return shortened(keys.join("."), LONGEST_PATH);
 }
 
 /** A value as it is quoted in a problem: short, on one line, without passwords. */
@@ -67,6 +75,5 @@ export function shownValue(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value !== "string") return "a map";
-  const text = redactUrlsIn(value);
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+  return quoted(redactUrlsIn(value));
 }

@@ -75,7 +75,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     default: null,
     defaultDoc: "/var/lib/holdline for root; else $XDG_STATE_HOME/holdline",
     example: "/srv/holdline",
-    read: readNonEmpty,
+    read: readPath,
   },
   "acquire.sleep_time": {
     doc: "the longest pause between looks where nothing wakes the waiter sooner",
@@ -204,4 +204,13 @@ export function readCoordinator(field: Field): string | undefined {
 function readNonEmpty(field: Field): string | undefined {
   const text = readText(field);
   return text?.trim() === "" ? field.refuse("must not be empty; leave it out for its default") : text;
+}
+
+// No system takes a longer one, and what is made of it (the default coordinator's URL) is bounded as well.
+const LONGEST_PATH_BYTES = 4_096;
+
+function readPath(field: Field): string | undefined {
+  const path = readNonEmpty(field);
+  if (path === undefined || Buffer.byteLength(path) <= LONGEST_PATH_BYTES) return path;
+  return field.refuse(`is a path of more than ${LONGEST_PATH_BYTES} bytes`);
 }

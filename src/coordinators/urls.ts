@@ -1,6 +1,7 @@
 // Whether a coordinator's URL can be right, before anything is contacted: scheme, servers, ports and paths. What a URL
 // means is its coordinator's business; how each one's looks is said here so that a typo is a configuration error.
 import { suggestion } from "../locks/nearest.js";
+import { quoted } from "../locks/text.js";
 
 interface Scheme {
   readonly example: string;
@@ -13,11 +14,15 @@ const SCHEMES = {
   sqlite: { example: "sqlite:///var/lib/holdline/holdline.db", problem: sqliteProblem },
 } satisfies Readonly<Record<string, Scheme>>;
 
+// Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.
+const LONGEST_URL = 32_768;
+
 /** The schemes that a coordinator's URL may have. */
 export const COORDINATOR_SCHEMES = Object.keys(SCHEMES) as readonly (keyof typeof SCHEMES)[];
 
 /** What is wrong with a coordinator's URL and what would be right, in words that follow its key, or `null`. */
 export function coordinatorUrlProblem(url: string): string | null {
+  if (url.length > LONGEST_URL) return `is longer than ${LONGEST_URL} characters, and no coordinator's URL is`;
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(url);
   const examples = Object.values(SCHEMES)
     .map((scheme) => scheme.example)
@@ -25,7 +30,7 @@ export function coordinatorUrlProblem(url: string): string | null {
   if (parts === null) return `must be a URL such as ${examples}`;
   const name = parts[1] as string;
   const known = COORDINATOR_SCHEMES.find((scheme) => scheme === name);
-  if (known === undefined) return `has the unknown scheme "${name}://"; ${suggestion(name, COORDINATOR_SCHEMES)}`;
+  if (known === undefined) return `has the unknown scheme ${quoted(`${name}://`)}; ${suggestion(name, COORDINATOR_SCHEMES)}`;
   const rest = parts[2] as string;
   const scheme: Scheme = SCHEMES[known];
   const problem = generalProblem(rest) ?? scheme.problem(rest);
@@ -40,6 +45,7 @@ export function sqliteUrl(path: string): string {
 function generalProblem(rest: string): string | null {
   if (/[\s\p{Cc}]/u.test(rest)) return "must not contain blanks or control characters";
   if (/[?#]/.test(rest)) return 'must not have a "?" or "#"; in a password or a path they are written %3F and %23';
+  if (!rest.isWellFormed()) return "must be well-formed Unicode";
   try {
     decodeURIComponent(rest);
   } catch {
@@ -51,20 +57,18 @@ function generalProblem(rest: string): string | null {
 function zookeeperProblem(rest: string): string | null {
   const slash = rest.indexOf("/");
   const authority = slash < 0 ? rest : rest.slice(0, slash);
-  const chroot = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "");
+  const chroot = slash < 0 ? "" : rest.slice(slash).replace(/(?<!\/)\/+$/, "");
   const at = authority.lastIndexOf("@");
   if (at >= 0 && !/^[^:]+:./s.test(authority.slice(0, at))) return 'must have "user:password" before the "@"';
   if (at >= 0 && authority.slice(0, at).includes("@")) return 'has an "@" in its password, which is written %40';
   const servers = authority.slice(at + 1);
   if (servers === "") return "names no server";
   // With a "/" in the password, what looks like a server is a part of it.
-  const mayQuote = !rest.includes("@");
+  const mayQuote = !/@|%40/.test(rest);
   for (const server of servers.split(",")) {
     const problem = serverProblem(server);
     if (problem !== null)
-      return mayQuote && server !== ""
-        ? `has the server ${JSON.stringify(server)}, which ${problem}`
-        : `has a server which ${problem}`;
+      return mayQuote && server !== "" ? `has the server ${quoted(server)}, which ${problem}` : `has a server which ${problem}`;
   }
   return chroot === "" ? null : chrootProblem(chroot);
 }
@@ -86,11 +90,14 @@ function chrootProblem(chroot: string): string | null {
   const segments = chroot.slice(1).split("/");
   if (segments.includes("")) return 'has two "/" in a row in its path';
   if (segments.some((segment) => segment === "." || segment === "..")) return 'has "." or ".." in its path';
+  // ZooKeeper reads UTF-16 and takes no surrogates: only what one unit can say.
+  if (/[\ud800-\uf8ff\ufff0-\uffff]/.test(chroot)) return "has a character in its path that ZooKeeper does not take";
   return segments[0] === "zookeeper" ? 'has a path below "/zookeeper", which belongs to ZooKeeper itself' : null;
 }
 
 function sqliteProblem(rest: string): string | null {
   if (!rest.startsWith("/")) return "needs the absolute path of a file, and so three slashes";
-  if (decodeURIComponent(rest).includes("\0")) return "has a NUL in its path";
-  return rest.endsWith("/") ? "must name a file, not a directory" : null;
+  const path = decodeURIComponent(rest);
+  if (path.includes("\0")) return "has a NUL in its path";
+  return path.endsWith("/") ? "must name a file, not a directory" : null;
 }

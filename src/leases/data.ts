@@ -1,6 +1,7 @@
 // Changing the structured data of a claim: one key, a merge, or all of it. Data is what JSON can carry; maps are plain
 // objects whose keys are always their own. Pure functions.
-import { isObject, LARGEST_DATA_BYTES } from "../locks/claim.js";
+import { isObject } from "../locks/claim.js";
+import { plainData } from "../locks/data.js";
 import { HoldlineError } from "../locks/errors.js";
 
 /** One step of a change: `set` at a path of keys, `merge` into what is there, `replace` all of it. */
@@ -16,9 +17,9 @@ export type DataChange =
 export function applyChanges(data: unknown, changes: readonly DataChange[]): unknown {
   let changed = data;
   for (const change of changes) changed = applied(changed, change);
-  const bytes = Buffer.byteLength(JSON.stringify(changed) ?? "null");
-  if (bytes <= LARGEST_DATA_BYTES) return changed;
-  throw new HoldlineError("usage", `the data would have ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
+  const plain = plainData(changed);
+  if ("problem" in plain) throw new HoldlineError("usage", `changed like this, the data ${plain.problem}`);
+  return plain.data;
 }
 
 function applied(data: unknown, change: DataChange): unknown {

@@ -2,9 +2,11 @@
 // words that name the option and what would be right.
 import type { DependencyMap } from "../leases/dependencies.js";
 import { parseHost } from "../leases/hosts.js";
-import { isSlots, LARGEST_DATA_BYTES } from "../locks/claim.js";
-import { HoldlineError, messageOf } from "../locks/errors.js";
+import { isSlots } from "../locks/claim.js";
+import { plainData } from "../locks/data.js";
+import { HoldlineError } from "../locks/errors.js";
 import { defaultSlots } from "../locks/rule.js";
+import { quoted } from "../locks/text.js";
 
 /** By host, those that depend on it: `{ hv01: ["dc01", "vmm01"] }`. */
 export type Dependencies = Readonly<Record<string, readonly string[]>> | ReadonlyMap<string, readonly string[]>;
@@ -16,15 +18,15 @@ export function readSharing({ key, slots }: { readonly key?: string | null; read
 } {
   const shared = readText(key, "key");
   const allowed = slots ?? defaultSlots(shared);
-  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${String(slots)}`);
+  if (!isSlots(allowed)) throw new HoldlineError("usage", `slots must be a whole number from 1, not ${quoted(slots)}`);
   return { key: shared, slots: allowed };
 }
 
 /** A text, or `null` where there is none. @throws HoldlineError `usage` */
 export function readText(value: unknown, name: string): string | null {
   if (value === undefined || value === null) return null;
-  if (typeof value === "string" && value !== "" && value.isWellFormed()) return value;
-  throw new HoldlineError("usage", `${name} must be a text that is not empty`);
+  if (typeof value === "string" && value !== "" && !value.includes("\0") && value.isWellFormed()) return value;
+  throw new HoldlineError("usage", `${name} must be well-formed text without a NUL character, and not empty`);
 }
 
 /** The id of a claim. @throws HoldlineError `usage` */
@@ -38,7 +40,7 @@ export function readId(value: unknown): string {
 export function readTimeoutMs(value: unknown, otherwise: number): number | null {
   const ms = value ?? otherwise;
   if (typeof ms !== "number" || !(ms >= 0)) {
-    throw new HoldlineError("usage", `timeoutMs must be a number of milliseconds from 0, not ${String(value)}`);
+    throw new HoldlineError("usage", `timeoutMs must be a number of milliseconds from 0, not ${quoted(value)}`);
   }
   return Number.isFinite(ms) ? ms : null;
 }
@@ -48,21 +50,14 @@ export function readTtlMs(value: unknown, otherwise: number | null): number | nu
   const ms = value === undefined ? otherwise : value;
   if (ms === null || ms === Number.POSITIVE_INFINITY) return null;
   if (typeof ms === "number" && ms > 0) return ms;
-  throw new HoldlineError("usage", `ttlMs must be a number of milliseconds above 0, or null, not ${String(value)}`);
+  throw new HoldlineError("usage", `ttlMs must be a number of milliseconds above 0, or null, not ${quoted(value)}`);
 }
 
 /** A copy of what JSON can carry of some data. @throws HoldlineError `usage` for what it cannot, and for too much */
 export function readData(value: unknown): unknown {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value ?? null);
-  } catch (error) {
-    throw new HoldlineError("usage", `data must be what JSON can carry: ${messageOf(error)}`, { cause: error });
-  }
-  if (text === undefined) throw new HoldlineError("usage", `data must be what JSON can carry, and no ${typeof value}`);
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= LARGEST_DATA_BYTES) return JSON.parse(text);
-  throw new HoldlineError("usage", `the data has ${bytes} bytes as JSON, and ${LARGEST_DATA_BYTES} is the most`);
+  const plain = plainData(value ?? null);
+  if ("problem" in plain) throw new HoldlineError("usage", `data ${plain.problem}`);
+  return JSON.parse(JSON.stringify(plain.data));
 }
 
 /** @throws HoldlineError `usage` */

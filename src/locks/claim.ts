@@ -1,4 +1,5 @@
 // What a claim is: its record in a store, who owns it, and how both are read back from bytes that anyone may have written.
+import { isTooDeep } from "./data.js";
 import { lockNameProblem } from "./names.js";
 import type { Contender } from "./rule.js";
 
@@ -118,9 +119,6 @@ export function conditionOf(claim: Claim, held: boolean, ownerGone: boolean): Co
   return claim.durable && ownerGone ? "stale" : "running";
 }
 
-/** The most that a claim's data may have as JSON: it is written with each of its records, and read by whoever looks at the queue. */
-export const LARGEST_DATA_BYTES = 65_536;
-
 const RECORD_VERSION = 1;
 
 /** The record of a claim as text for a store. */
@@ -145,12 +143,15 @@ export function encodeRecord(record: ClaimRecord): string {
  * exclusive claim of somebody else: garbage is never free.
  */
 export function decodeRecord(text: string): ClaimRecord | null {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return readRecord(JSON.parse(text));
   } catch {
     return null;
   }
+}
+
+/** The record out of what JSON made of a store's text; `null` for anything that is not one. */
+export function readRecord(value: unknown): ClaimRecord | null {
   if (!isObject(value) || value["v"] !== RECORD_VERSION) return null;
   const owner = decodeOwner(value["owner"]);
   const key = value["key"];
@@ -160,7 +161,7 @@ export function decodeRecord(text: string): ClaimRecord | null {
   const made = decodeMoment(value["made"]);
   const lease = decodeLease(value["lease"]);
   const failure = decodeFailure(value["failure"]);
-  if (made === undefined || lease === undefined || failure === undefined) return null;
+  if (made === undefined || lease === undefined || failure === undefined || isTooDeep(value["data"])) return null;
   const { expiresAt, reason, data } = value;
   return { owner, key, slots, made, lease, expiresAt, reason, data: data ?? null, failure };
 }
@@ -183,8 +184,8 @@ export function decodeIdentity(value: unknown): ProcessIdentity | null {
 export function decodeMoment(value: unknown): BootMoment | null | undefined {
   if (value === null || value === undefined) return null;
   if (!isObject(value) || !isTextOrNull(value["bootId"]) || !isNumberOrNull(value["ticks"])) return undefined;
-  if (typeof value["wallMs"] !== "number") return undefined;
-  return { bootId: value["bootId"], ticks: value["ticks"], wallMs: value["wallMs"] };
+  if (!Number.isFinite(value["wallMs"])) return undefined;
+  return { bootId: value["bootId"], ticks: value["ticks"], wallMs: value["wallMs"] as number };
 }
 
 function decodeOwner(value: unknown): Owner | null {
@@ -210,8 +211,8 @@ function decodeFailure(value: unknown): Failure | null | undefined {
   if (!isObject(value)) return undefined;
   const { exitCode, signal, message, output, at } = value;
   if (!isNumberOrNull(exitCode) || !isTextOrNull(signal)) return undefined;
-  if (typeof message !== "string" || typeof output !== "string" || typeof at !== "number") return undefined;
-  return { exitCode, signal, message, output, at };
+  if (typeof message !== "string" || typeof output !== "string" || !Number.isFinite(at)) return undefined;
+  return { exitCode, signal, message, output, at: at as number };
 }
 
 /** Is it a plain object, such as JSON makes? */

@@ -29,7 +29,8 @@ export function parseDurationMs(value: unknown): number | null {
   if (typeof value === "number") {
     ms = value * 1_000;
   } else if (typeof value === "string") {
-    const parts = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*$/i.exec(value);
+    // Trimmed first: two runs of blanks around nothing would be tried in every way that they can be divided.
+    const parts = /^(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)$/i.exec(value.trim());
     if (parts === null) return null;
     const unit = parts[2] === "" ? 1_000 : UNITS.get((parts[2] as string).toLowerCase());
     if (unit === undefined) return null;

@@ -1,5 +1,6 @@
 // Names of locks: which are allowed, and what is said of those that are not. Coordinators encode them in their own way.
 import { HoldlineError } from "./errors.js";
+import { quoted } from "./text.js";
 
 /** The longest lock name in bytes of UTF-8: what every coordinator can store, with room for encoding. */
 export const LONGEST_NAME_BYTES = 255;
@@ -8,6 +9,8 @@ export const LONGEST_NAME_BYTES = 255;
 export function lockNameProblem(name: unknown): string | null {
   if (typeof name !== "string") return "must be a text";
   if (name === "") return "must not be empty";
+  // Neither SQLite nor a command's environment can carry it: both would cut the name off there.
+  if (name.includes("\0")) return "must not have a NUL character";
   if (!name.isWellFormed()) return "must be well-formed Unicode";
   const bytes = Buffer.byteLength(name);
   if (bytes > LONGEST_NAME_BYTES) return `has ${bytes} bytes, and ${LONGEST_NAME_BYTES} is the most`;
@@ -24,8 +27,7 @@ export function lockNameProblem(name: unknown): string | null {
 export function parseLockName(name: unknown): string {
   const problem = lockNameProblem(name);
   if (problem === null) return name as string;
-  const shown = typeof name === "string" && name.length > 60 ? `${name.slice(0, 60)}…` : String(name);
-  throw new HoldlineError("usage", `the lock name ${JSON.stringify(shown)} ${problem}`, {
+  throw new HoldlineError("usage", `the lock name ${quoted(name)} ${problem}`, {
     hint: `a name is 1 to ${LONGEST_NAME_BYTES} bytes of text, such as "restart/nginx"`,
   });
 }

@@ -4,7 +4,7 @@
 //   joining → waiting ⇄ looking → granted
 //                ↓ session lost → joining (at the end of the line)
 //                ↓ signal, or `look` says leave → withdrawn
-import { ClaimLostError, SessionLostError } from "./errors.js";
+import { SessionLostError } from "./errors.js";
 import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
 import { blockers } from "./rule.js";
 import { link } from "./signals.js";
@@ -49,7 +49,8 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
         options.onRejoin?.();
         continue;
       }
-      if (!(error instanceof ClaimLostError) && !joined.session.lost.aborted) await coordinator.withdraw(joined.standings);
+      // Also where the claim was taken out of one of its queues: in the others it still stands.
+      if (!joined.session.lost.aborted) await coordinator.withdraw(joined.standings);
       throw error;
     }
   }

@@ -16,7 +16,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
-import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openJournal } from "../../src/actions/journal.js";
 import { type Journal, type RunEntry } from "../../src/actions/machine.js";
@@ -182,25 +181,6 @@ describe("what is remembered", () => {
     again.clearAttempts(name);
     expect(again.actions()).toEqual([]);
     expect(warnings()).toEqual([]);
-  });
-
-  test("no two names share a place", () => {
-    const names = fc.uniqueArray(fc.oneof(fc.string({ unit: "grapheme" }), fc.constantFrom(...odd)), {
-      minLength: 2,
-      maxLength: 6,
-    });
-    let node = 0;
-    fc.assert(
-      fc.property(names, (actions) => {
-        const fresh = openJournal(stateDir, `node-${(node += 1)}`, log);
-        for (const [index, action] of actions.entries()) fresh.addAttempt(action, moment(index));
-        expect(actions.map((action) => fresh.attempts(action))).toEqual(
-          actions.map((_, index) => ({ first: moment(index), count: 1 })),
-        );
-        expect(fresh.actions()).toEqual([...actions].sort());
-      }),
-      { numRuns: 20 },
-    );
   });
 });
 

@@ -1,17 +1,22 @@
 // One chaos campaign: a real ensemble of three, a fleet of real agents, a nemesis, and the verdict over what happened.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import { type FaultProxy, openFaultProxy } from "../support/fault-proxy.js";
+import { reasonNotToMount } from "../support/small-disk.js";
 import { startEnsemble } from "../support/zookeeper-server.js";
 import { ChaosFleet, LOCKS } from "./fleet.js";
 import { Nemesis } from "./nemesis.js";
-import { judgeHistory, judgeLock, parseLog } from "./verdict.js";
+import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
 
 const ROOT = "/chaos";
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+// Servers that look for a leader ask each other ever more rarely, by default once a minute at last, and wait 5 s for one
+// that is frozen: the fleet would be idle for most of the time.
+const QUICK_ELECTIONS = { "zookeeper.fastleader.maxNotificationInterval": "1000", "zookeeper.cnxTimeout": "1000" };
 
 // After the nemesis has stopped: every session that it left behind has ended by then, every agent had its turn.
 const FINISH_MS = 180_000;
@@ -23,17 +28,20 @@ export interface Report {
   readonly exitCodes: Readonly<Record<string, number>>;
   readonly longestStuckMs: number;
   readonly violations: readonly string[];
-  /** Where the log is, when something was wrong. */
+  /** What could not be done on this machine, in words. */
+  readonly leftOut: readonly string[];
+  /** Where all that was written down is kept, when something was wrong: by actions, agents, servers and the nemesis. */
   readonly evidence: string | null;
 }
 
 export async function campaign(options: { readonly minutes: number; readonly nodes: number }): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "holdline-chaos-"));
-  const ensemble = await startEnsemble();
+  const ensemble = await startEnsemble({ properties: QUICK_ELECTIONS });
   const proxies: FaultProxy[] = [await openFaultProxy(...ensemble.servers), await openFaultProxy(...ensemble.servers)];
   const urlOf = (index: number): string => `zookeeper://${(proxies[index % proxies.length] as FaultProxy).address}${ROOT}`;
-  const fleet = new ChaosFleet({ directory, nodes: options.nodes, urlOf });
-  const nemesis = new Nemesis({ ensemble, proxies, fleet });
+  const noDisk = reasonNotToMount();
+  const fleet = new ChaosFleet({ directory, nodes: options.nodes, urlOf, smallDisk: noDisk === null });
+  const nemesis = new Nemesis({ ensemble, proxies, fleet, root: ROOT, diary: join(directory, "nemesis.log") });
   const violations = fleet.violations;
   const stop = new AbortController();
   const stuck = watchProgress(fleet, stop.signal);
@@ -48,17 +56,25 @@ export async function campaign(options: { readonly minutes: number; readonly nod
       pause(FINISH_MS, false, { signal: late.signal }).catch(() => false),
     ]);
     late.abort();
+    stop.abort();
     if (!finished) violations.push(`the fleet did not finish within ${FINISH_MS} ms after the nemesis had stopped`);
     violations.push(...(await judgeStore(ensemble.address, fleet, finished)));
+  } catch (error) {
+    throw new Error(`the campaign broke off; all that was written down is in ${directory}`, { cause: error });
   } finally {
     stop.abort();
     fleet.killAll();
+    fleet.close();
     for (const proxy of proxies) await proxy.close();
+    ensemble.servers.forEach((server, index) =>
+      cpSync(join(server.directory, "zookeeper.log"), join(directory, `server-${index}.log`)),
+    );
     await ensemble.close();
   }
   const text = fleet.lines();
   const lines = parseLog(text);
   for (const lock of LOCKS) violations.push(...judgeLock(lock, lines));
+  violations.push(...judgeTold(fleet.told, lines));
   if (violations.length > 0) writeFileSync(join(directory, "violations"), violations.join("\n"));
   else rmSync(directory, { recursive: true, force: true });
   return {
@@ -68,6 +84,7 @@ export async function campaign(options: { readonly minutes: number; readonly nod
     exitCodes: Object.fromEntries(fleet.codes),
     longestStuckMs: Math.round(await stuck),
     violations,
+    leftOut: noDisk === null ? [] : [`no disk was filled: ${noDisk}`],
     evidence: violations.length > 0 ? directory : null,
   };
 }

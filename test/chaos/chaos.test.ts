@@ -4,7 +4,7 @@ import { canStartServers } from "../support/zookeeper-server.js";
 import { campaign } from "./campaign.js";
 import { LOCKS } from "./fleet.js";
 import type { ChaosLock } from "./verdict.js";
-import { judgeHistory, judgeLock, parseLog } from "./verdict.js";
+import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
 
 const MINUTES = 2;
 
@@ -13,6 +13,7 @@ test("two minutes of a nemesis violate nothing", { timeout: 420_000 }, async ({ 
   const report = await campaign({ minutes: MINUTES, nodes: 12 });
   expect(report.violations, `the evidence is in ${report.evidence}`).toEqual([]);
   expect(report.actionsRun).toBeGreaterThan(20);
+  expect(Object.keys(report.faults).length, "kinds of faults").toBeGreaterThan(10);
 });
 
 describe("the verdict", () => {
@@ -39,6 +40,24 @@ describe("the verdict", () => {
   test("sees a token that does not grow", () => {
     expect(judgeLock(mutex, log("start mutex a 1 10", "end mutex a 1 10", "start mutex b 2 9"))).toHaveLength(1);
     expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex a 1 10"))).toHaveLength(1);
+    expect(judgeLock(exec, log("start exec a 1 10", "end exec a 1 10", "start exec b 2 10"))).toHaveLength(1);
+    const racksInTurn = (token: number) => log("start racks r0 1 10", "end racks r0 1 10", `start racks r1 2 ${token}`);
+    expect(judgeLock(racks, racksInTurn(9))).toHaveLength(1);
+    expect(judgeLock(racks, racksInTurn(11))).toEqual([]);
+    // In the same slots the order in which they were held says nothing of the order in which they start.
+    expect(judgeLock(slots, log("start slots a 1 10", "start slots b 2 9"))).toEqual([]);
+  });
+
+  test("sees a command that goes on after its claim was adopted", () => {
+    expect(judgeLock(mutex, log("start mutex a 1 10", "start mutex a 1 12", "end mutex a 1 10"))).toHaveLength(1);
+    expect(judgeLock(mutex, log("end mutex a 1 10"))).toHaveLength(1);
+  });
+
+  test("sees an agent that tells of what never happened", () => {
+    const told = [{ lock: "mutex", node: "a", claim: "1", token: 10 }];
+    expect(judgeTold(told, log("start mutex a 1 10", "end mutex a 1 10"))).toEqual([]);
+    expect(judgeTold(told, log("start mutex a 1 10", "end mutex a 1 11"))).toHaveLength(1);
+    expect(judgeTold(told, [])).toHaveLength(2);
   });
 
   test("sees a claim whose end nobody knows, and one that ended twice", () => {
@@ -60,5 +79,6 @@ describe("the verdict", () => {
     expect(judgeHistory(LOCKS, lines, [record])).toEqual([]);
     expect(judgeHistory(LOCKS, lines, [])).toHaveLength(1);
     expect(judgeHistory(LOCKS, lines, [record, record])).toHaveLength(1);
+    expect(judgeHistory(LOCKS, lines, [{ ...record, event: "cleared" }])).toHaveLength(1);
   });
 });

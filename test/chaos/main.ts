@@ -17,12 +17,17 @@ const counts = (of: Readonly<Record<string, number>>): string =>
     .join(", ");
 process.stdout.write(
   row("minutes", report.minutes) +
-    row("faults injected", counts(report.faults)) +
+    row(
+      "faults injected",
+      Object.values(report.faults).reduce((sum, count) => sum + count, 0),
+    ) +
+    row("", counts(report.faults)) +
     row("actions run", report.actionsRun) +
     row("exit codes", counts(report.exitCodes)) +
     row("longest time stuck", `${report.longestStuckMs} ms`) +
     row("violations", report.violations.length),
 );
+for (const reason of report.leftOut) process.stdout.write(row("left out", reason));
 for (const violation of report.violations) process.stdout.write(`  ${violation}\n`);
 if (report.evidence !== null) process.stdout.write(row("evidence", report.evidence));
 process.exit(report.violations.length === 0 ? 0 : 1);

@@ -1,16 +1,31 @@
-// The nemesis of a chaos run: kills, freezes and restarts servers, cuts and half-opens connections, expires sessions, and
-// kills and freezes agents. Whatever it breaks it mends after a while, and all of it at the end.
+// The nemesis of a chaos run: kills, freezes and restarts servers, cuts and half-opens connections, expires sessions, kills
+// and freezes agents, fills a disk, and vandalises znodes. Whatever it breaks it mends after a while, and all of it at the end.
+import { appendFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { FaultProxy } from "../support/fault-proxy.js";
 import { expireSession } from "../support/zookeeper-frames.js";
 import type { Ensemble, ZooKeeperServer } from "../support/zookeeper-server.js";
-import type { ChaosFleet } from "./fleet.js";
+import type { ChaosFleet, Phase } from "./fleet.js";
+import { LOCKS } from "./fleet.js";
+import { type Deed, deleteClock, deleteLiveness, deleteWaiting, overwriteWaiting, vandalise } from "./vandal.js";
 
 export interface Battlefield {
   readonly ensemble: Ensemble;
   readonly proxies: readonly FaultProxy[];
   readonly fleet: ChaosFleet;
+  /** The root of the fleet's znodes. */
+  readonly root: string;
+  /** Where it writes down what it does. */
+  readonly diary: string;
 }
+
+/** A fault: what it mends is awaited; without anything to do it to it has not been injected. */
+type Fault = () => Promise<(() => Promise<unknown>) | null>;
+
+// How long an agent that is doing a certain thing is looked for. A fleet without a quorum does nothing at all.
+const LOOK_FOR_MS = 1_000;
+
+const NOTHING_TO_MEND = async (): Promise<void> => undefined;
 
 export class Nemesis {
   readonly #field: Battlefield;
@@ -26,91 +41,181 @@ export class Nemesis {
 
   /** Attacks until `signal`, and resolves when everything is mended. */
   async rage(signal: AbortSignal): Promise<void> {
-    const faults: readonly (readonly [string, () => Promise<void>])[] = [
-      ["server killed", () => this.#hurtServer(() => this.#someServer(), killed)],
-      ["leader killed", () => this.#hurtServer(() => this.#field.ensemble.leader(), killed)],
-      ["server frozen", () => this.#hurtServer(() => this.#someServer(), frozen)],
-      ["connections cut", () => this.#someProxy().cut()],
+    const { ensemble } = this.#field;
+    const lock = (): string => pick(LOCKS.filter(({ ephemeral }) => !ephemeral)).name;
+    const faults: readonly (readonly [string, Fault])[] = [
+      ["server killed", () => this.#hurtServer(async () => pick(ensemble.servers), killed)],
+      ["server restarted", () => this.#hurtServer(async () => pick(ensemble.servers), restarted)],
+      ["server frozen", () => this.#hurtServer(async () => pick(ensemble.servers), frozen)],
+      ["leader killed", () => this.#hurtServer(() => ensemble.leader(), killed)],
+      ["leader frozen", () => this.#hurtServer(() => ensemble.leader(), frozen)],
+      ["quorum lost", () => this.#loseQuorum()],
+      ["connections cut", () => this.#cut()],
       ["connections half-open", () => this.#halfOpen()],
       ["connections refused", () => this.#refuse()],
       ["session expired", () => this.#expire()],
-      ["agent killed", () => this.#killAgent()],
-      ["agent killed", () => this.#killAgent()],
-      ["agent frozen", () => this.#freezeAgent()],
+      ["agent killed waiting", () => this.#killAgent("waiting")],
+      ["agent killed running", () => this.#killAgent("running")],
+      ["agent killed running", () => this.#killAgent("running")],
+      ["agent killed releasing", () => this.#killAgent("releasing")],
+      ["agent frozen waiting", () => this.#freezeAgent("waiting")],
+      ["agent frozen running", () => this.#freezeAgent("running")],
+      ["agent frozen releasing", () => this.#freezeAgent("releasing")],
+      ["disk filled", () => this.#fillDisk()],
+      ["waiting claim deleted", () => this.#vandalise(deleteWaiting(lock()))],
+      ["waiting claim overwritten", () => this.#vandalise(overwriteWaiting(lock()))],
+      ["liveness deleted", () => this.#vandalise(deleteLiveness)],
+      ["clock deleted", () => this.#vandalise(deleteClock)],
     ];
-    while (!signal.aborted) {
+    // What cannot be mended ends the campaign: it says nothing about the fleet.
+    const broken = new AbortController();
+    const ended = AbortSignal.any([signal, broken.signal]);
+    while (!ended.aborted) {
       const [name, inject] = pick(faults);
+      const mend = await inject();
+      if (mend === null) continue;
+      this.#note(name);
       this.injected.set(name, (this.injected.get(name) ?? 0) + 1);
-      this.#mending.push(inject());
-      await pause(300 + Math.random() * 1_500, undefined, { signal }).catch(() => undefined);
+      const mended = mend().then(() => this.#note(`${name}: mended`));
+      mended.catch(() => broken.abort());
+      this.#mending.push(mended);
+      await pause(200 + Math.random() * 1_200, undefined, { signal: ended }).catch(() => undefined);
     }
     await Promise.all(this.#mending);
+    this.#note("over");
   }
 
-  async #hurtServer(choose: () => Promise<ZooKeeperServer>, hurt: (server: ZooKeeperServer) => Promise<void>): Promise<void> {
-    // Mostly one at a time; now and then two, and then there is no quorum for a while.
-    if (this.#hurt.size >= (Math.random() < 0.2 ? 2 : 1)) return;
-    const server = await choose();
-    if (this.#hurt.has(server)) return;
+  #note(what: string): void {
+    appendFileSync(this.#field.diary, `${new Date().toISOString()} ${what}\n`);
+  }
+
+  async #hurtServer(choose: () => Promise<ZooKeeperServer>, hurt: Hurt): ReturnType<Fault> {
+    if (this.#hurt.size > 0) return yieldTurn();
+    return this.#hurtOne(await choose(), hurt);
+  }
+
+  async #hurtOne(server: ZooKeeperServer, hurt: Hurt): Promise<() => Promise<void>> {
     this.#hurt.add(server);
-    await hurt(server);
-    this.#hurt.delete(server);
+    const mend = await hurt(server);
+    return async () => {
+      await pause(500 + Math.random() * 5_000);
+      await mend();
+      this.#hurt.delete(server);
+    };
   }
 
-  async #someServer(): Promise<ZooKeeperServer> {
-    return pick(this.#field.ensemble.servers);
+  async #loseQuorum(): ReturnType<Fault> {
+    if (this.#hurt.size > 0) return yieldTurn();
+    const [first, second] = this.#field.ensemble.servers.toSorted(() => Math.random() - 0.5) as [ZooKeeperServer, ZooKeeperServer];
+    const mends = await Promise.all([this.#hurtOne(first, killed), this.#hurtOne(second, pick([killed, frozen]))]);
+    return () => Promise.all(mends.map((mend) => mend()));
   }
 
-  #someProxy(): FaultProxy {
-    return pick(this.#field.proxies);
+  async #cut(): ReturnType<Fault> {
+    const proxy = pick(this.#field.proxies);
+    if (proxy.connections === 0) return yieldTurn();
+    await proxy.cut();
+    return NOTHING_TO_MEND;
   }
 
-  async #halfOpen(): Promise<void> {
-    const proxy = this.#someProxy();
+  async #halfOpen(): ReturnType<Fault> {
+    const proxy = pick(this.#field.proxies);
     const gate = Math.floor(Math.random() * 3);
     proxy.freeze(gate);
-    await pause(1_000 + Math.random() * 7_000);
-    proxy.thaw(gate);
+    return async () => {
+      await pause(1_000 + Math.random() * 7_000);
+      proxy.thaw(gate);
+    };
   }
 
-  async #refuse(): Promise<void> {
-    const proxy = this.#someProxy();
+  async #refuse(): ReturnType<Fault> {
+    const proxy = pick(this.#field.proxies);
     const gate = Math.floor(Math.random() * 3);
     await proxy.welcome("refuse", gate);
     await proxy.cut(gate);
-    await pause(500 + Math.random() * 3_000);
-    await proxy.welcome("serve", gate);
+    return async () => {
+      await pause(500 + Math.random() * 3_000);
+      await proxy.welcome("serve", gate);
+    };
   }
 
-  async #expire(): Promise<void> {
-    const session = this.#someProxy().sessions.at(-1);
+  async #expire(): ReturnType<Fault> {
+    // The newest belong to agents that are likely to live; where one has ended, the server does not know it any more.
+    const session = pick(pick(this.#field.proxies).sessions.slice(-4));
     const server = this.#field.ensemble.servers.find((one) => !this.#hurt.has(one));
-    // It may have ended by itself since.
-    if (session !== undefined && server !== undefined) await expireSession(server, session).catch(() => undefined);
+    if (session === undefined || server === undefined) return yieldTurn();
+    const isExpired = await expireSession(server, session).then(
+      () => true,
+      () => false,
+    );
+    return isExpired ? NOTHING_TO_MEND : null;
   }
 
-  async #killAgent(): Promise<void> {
-    pick(this.#field.fleet.targets)?.kill("SIGKILL");
+  async #killAgent(phase: Phase): ReturnType<Fault> {
+    const agent = await this.#field.fleet.find(phase, "any", AbortSignal.timeout(LOOK_FOR_MS));
+    return agent?.kill("SIGKILL") === true ? NOTHING_TO_MEND : null;
   }
 
-  async #freezeAgent(): Promise<void> {
-    const agent = pick(this.#field.fleet.targets);
-    agent?.kill("SIGSTOP");
-    await pause(500 + Math.random() * 9_000);
-    agent?.kill("SIGCONT");
+  async #freezeAgent(phase: Phase): ReturnType<Fault> {
+    // A frozen agent cannot end a command under an ephemeral claim before its session ends: only durable ones are frozen.
+    const agent = await this.#field.fleet.find(phase, "durable", AbortSignal.timeout(LOOK_FOR_MS));
+    if (agent?.kill("SIGSTOP") !== true) return null;
+    return async () => {
+      await pause(500 + Math.random() * 9_000);
+      agent.kill("SIGCONT");
+    };
+  }
+
+  async #fillDisk(): ReturnType<Fault> {
+    const { fleet } = this.#field;
+    if (!fleet.fillDisk()) return yieldTurn();
+    return async () => {
+      await pause(1_000 + Math.random() * 4_000);
+      fleet.emptyDisk();
+    };
+  }
+
+  async #vandalise(deed: Deed): ReturnType<Fault> {
+    const server = this.#field.ensemble.servers.find((one) => !this.#hurt.has(one));
+    return server !== undefined && (await vandalise(server, this.#field.root, deed)) ? NOTHING_TO_MEND : yieldTurn();
   }
 }
 
-async function killed(server: ZooKeeperServer): Promise<void> {
+/** Hurts a server, and gives what mends it. */
+type Hurt = (server: ZooKeeperServer) => Promise<() => Promise<void>>;
+
+async function killed(server: ZooKeeperServer): ReturnType<Hurt> {
   await server.kill();
-  await pause(500 + Math.random() * 4_000);
-  await server.restart();
+  return () => startAgain(server);
 }
 
-async function frozen(server: ZooKeeperServer): Promise<void> {
+async function restarted(server: ZooKeeperServer): ReturnType<Hurt> {
+  await server.stop();
+  return () => startAgain(server);
+}
+
+async function frozen(server: ZooKeeperServer): ReturnType<Hurt> {
   await server.freeze();
-  await pause(500 + Math.random() * 7_000);
-  server.thaw();
+  return async () => server.thaw();
+}
+
+// A server serves once it has found a quorum, and finds none while the others are away.
+const TRIES_TO_START = 3;
+
+async function startAgain(server: ZooKeeperServer): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await server.restart();
+    } catch (error) {
+      if (tries === TRIES_TO_START) throw error;
+    }
+  }
+}
+
+/** There was nothing to do it to; others have a moment to change that. */
+async function yieldTurn(): Promise<null> {
+  await pause(20);
+  return null;
 }
 
 function pick<T>(from: readonly T[]): T {

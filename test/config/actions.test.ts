@@ -173,7 +173,7 @@ describe("an action is refused", () => {
     ["{ shell: x, env: { A: } }", '.env.A: must be a text, and is empty (write "" for an empty text)'],
     ["{ shell: x, env: { A=B: 1 } }", '.env."A=B": a variable\'s name must not be empty or have "=" in it'],
     ["{ shell: x, data: &a [*a] }", ".data: contains itself, or is nested too deeply"],
-    [`{ shell: x, data: ${"x".repeat(70_000)} }`, ".data: has 70002 bytes as JSON, and 65536 is the most"],
+    [`{ shell: x, data: ${"x".repeat(70_000)} }`, ".data: has more than 65536 bytes as JSON, which is the most"],
   ])("%s", async (yaml, words) => {
     const problems = await wrong(yaml);
     expect(problems).toHaveLength(1);

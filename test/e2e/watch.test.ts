@@ -102,13 +102,17 @@ describe.each(STORES)("on %s", (kind) => {
 describe.skipIf(noTerminal !== null).each([
   {
     outage: "that cannot be reached",
-    begin: async (proxy: FaultProxy) => {
+    begin: async (proxy: FaultProxy): Promise<void> => {
       await proxy.welcome("refuse");
       await proxy.cut();
     },
-    end: (proxy: FaultProxy) => proxy.welcome("serve"),
+    end: async (proxy: FaultProxy): Promise<void> => proxy.welcome("serve"),
   },
-  { outage: "that is frozen", begin: (proxy: FaultProxy) => proxy.freeze(), end: (proxy: FaultProxy) => proxy.thaw() },
+  {
+    outage: "that is frozen",
+    begin: async (proxy: FaultProxy): Promise<void> => Promise.resolve(proxy.freeze()),
+    end: async (proxy: FaultProxy): Promise<void> => Promise.resolve(proxy.thaw()),
+  },
 ])(`a ZooKeeper $outage${skipped}`, ({ begin, end }) =>
   test("is told, and survived", async () => {
     const fleet = await openFleet("zookeeper");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { DataChange } from "../../src/leases/data.js";
 import { applyChanges, isForbiddenKey, parseDataPath } from "../../src/leases/data.js";
-import { LARGEST_DATA_BYTES } from "../../src/locks/claim.js";
+import { LARGEST_DATA_BYTES } from "../../src/locks/data.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 
 const set = (path: string, value: unknown): DataChange => ({ kind: "set", path: path.split("."), value });

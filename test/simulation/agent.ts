@@ -27,7 +27,7 @@ export interface JobEnd {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const SESSION_TIMEOUT_MS = 10_000;
-const RELEASE_TIMEOUT_MS = 20_000;
+export const RELEASE_TIMEOUT_MS = 20_000;
 
 const silent = (): void => undefined;
 const SILENT_LOG = { debug: silent, info: silent, warn: silent, error: silent };
@@ -41,6 +41,8 @@ export class Agent {
   /** Has its journal told it of an attempt that came to nothing? */
   hasSeenAttempts = false;
   coordinator: MemoryCoordinator | null = null;
+  /** What has come up while it was stopped; `null` when it is not. */
+  #stopped: (() => void)[] | null = null;
   readonly #world: World;
   readonly #stop = new AbortController();
   readonly #relays = new Set<(signal: NodeJS.Signals) => void>();
@@ -67,7 +69,7 @@ export class Agent {
 
   /** Parks something of this process's own. */
   park(what: string, go: () => void): void {
-    if (this.isAlive) this.#world.scheduler.park("local", this.name, what, go);
+    if (this.isAlive) this.#world.scheduler.park("local", this.name, what, () => this.#whenAwake(go));
   }
 
   pause(what: string): Promise<void> {
@@ -75,7 +77,36 @@ export class Agent {
   }
 
   after(ms: number, what: string, fire: () => void): () => void {
-    return this.isAlive ? this.#world.scheduler.after(ms, this.name, what, fire) : silent;
+    return this.isAlive ? this.#world.scheduler.after(ms, this.name, what, () => this.#whenAwake(fire)) : silent;
+  }
+
+  /** Does its command run under an ephemeral claim? */
+  get isEphemeral(): boolean {
+    const { job } = this;
+    return (job.kind === "exec" && !job.spec.durable) || (job.kind === "several" && !job.durable);
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped !== null;
+  }
+
+  /** SIGSTOP: it does nothing and hears nothing, and does not know it; its command goes on. */
+  stop(): void {
+    this.#stopped ??= [];
+    this.link.freeze();
+  }
+
+  /** SIGCONT. */
+  goOn(): void {
+    const waiting = this.#stopped ?? [];
+    this.#stopped = null;
+    for (const go of waiting) this.park("", go);
+    this.reconnect();
+  }
+
+  /** Lets its messages pass again, unless something else holds them up. */
+  reconnect(): void {
+    if (!this.#world.isStoreFrozen && !this.isStopped) this.link.serve();
   }
 
   /** Starts it. What it does from now on is the scheduler's to order. */
@@ -98,6 +129,10 @@ export class Agent {
 
   /** SIGTERM, as a user or a service manager sends it. */
   interrupt(): void {
+    this.#whenAwake(() => this.#onInterrupt());
+  }
+
+  #onInterrupt(): void {
     if (!this.#stop.signal.aborted) this.#stop.abort(new InterruptedError("SIGTERM"));
     for (const relay of [...this.#relays]) relay("SIGTERM");
   }
@@ -170,6 +205,11 @@ export class Agent {
       storeAfter: (ms, run) => scheduler.after(ms, "store", "", run),
     });
     return this.coordinator;
+  }
+
+  #whenAwake(go: () => void): void {
+    if (this.#stopped === null) go();
+    else this.#stopped.push(go);
   }
 
   #die(): void {

@@ -49,7 +49,9 @@ export class Checks implements StoreObserver {
       if (!this.stories.isOwner(entry, by)) this.fail(`${by} settles ${this.nameOf(entry.id)}, which is not its own`);
       this.#noteToken(entry);
     }
-    this.stories.ofEntries(entries).isDurable = true;
+    const story = this.stories.ofEntries(entries);
+    if (entries.length !== story.locks.length) this.fail(`${by} settles ${story.name} on one of its locks and not on the others`);
+    story.isDurable = true;
   }
 
   adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
@@ -66,11 +68,12 @@ export class Checks implements StoreObserver {
     }
   }
 
-  updated(entries: readonly StoredEntry[], by: string): void {
-    for (const entry of entries) {
+  updated(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
+    for (const [index, entry] of entries.entries()) {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
-      if (!this.stories.isOwner(entry, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
+      if (!this.stories.isOwner(before[index] as StoredEntry, by))
+        this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
     }
   }
 
@@ -96,7 +99,7 @@ export class Checks implements StoreObserver {
       }
       for (const group of this.commands.atWork()) {
         if (group.claim !== entry.id) continue;
-        if (this.stories.isForced(entry.session) || ending?.event === "cleared") group.isExcused = true;
+        if (this.stories.isForced(entry.session) || this.#world.wasCleared(entry.id, entry.lock)) group.isExcused = true;
         else this.fail(`${name} leaves ${entry.lock} while a command of ${group.agent.name} runs under it`);
       }
       const others = this.#world.store.stored(entry.lock);

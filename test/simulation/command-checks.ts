@@ -50,6 +50,12 @@ export class CommandChecks {
       this.#fail(`${who} starts to resume what nobody has left`);
   }
 
+  /** A process ends the group of a command. */
+  ended(group: Group, by: Agent): void {
+    const { agent } = group;
+    if (agent !== by && agent.isAlive && group.isAtWork) this.#fail(`${by.name} ends the command of ${agent.name}, which lives`);
+  }
+
   /** A command has ended well, and its process hears of it. */
   succeeded(group: Group): void {
     const { agent } = group;
@@ -76,25 +82,20 @@ export class CommandChecks {
   #demandClaim(group: Group, story: Story, lock: string, who: string): void {
     const entry = this.#world.store.stored(lock).find(({ id }) => id === group.claim);
     const wasForced = this.#stories.isForced(story.entries.get(lock)?.session ?? null);
-    const wasCleared = story.isDurable && this.#world.wasCleared(group.claim, lock);
-    if (wasForced || wasCleared) {
+    if (wasForced || this.#world.wasCleared(group.claim, lock)) {
       group.isExcused = true;
       return;
     }
     if (entry === undefined) return this.#fail(`${who} starts under ${story.name}, which is not on ${lock}`);
     if (!this.#stories.isHeld(entry)) this.#fail(`${who} starts under ${story.name}, which is not held on ${lock}`);
     const token = group.fencingToken;
-    const isEphemeralJob = this.#isEphemeral(group.agent);
+    const isEphemeralJob = group.agent.isEphemeral;
     if (!isEphemeralJob && entry.session !== null) this.#fail(`${who} starts under ${story.name}, which is not settled`);
     if (!isEphemeralJob && entry.fencingToken !== token)
       this.#fail(`${who} starts with token ${token}, and ${story.name} has ${entry.fencingToken}`);
     if (!this.#stories.isOwner(entry, group.agent.name)) this.#fail(`${who} starts under ${story.name}, which is not its own`);
     const since = this.#stories.heldSince(entry);
     if (token < since) this.#fail(`${who} starts with token ${token}, older than its turn on ${lock} (${since})`);
-  }
-
-  #isEphemeral({ job }: Agent): boolean {
-    return (job.kind === "exec" && !job.spec.durable) || (job.kind === "several" && !job.durable);
   }
 
   /** Of all that runs under a lock: one key, and no more than any of them allows. */

@@ -1,7 +1,7 @@
 // What must be true when a simulated process is done, and when everything is: nothing is left, nothing is claimed that was
 // not so, and everything is recorded once.
 import type { RunEntry } from "../../src/actions/machine.js";
-import type { Agent, JobEnd } from "./agent.js";
+import { type Agent, type JobEnd, RELEASE_TIMEOUT_MS } from "./agent.js";
 import type { StoredEntry } from "./memory/entry.js";
 import type { World } from "./world.js";
 
@@ -25,8 +25,17 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted) {
     checks.fail(`${agent.name} says "${outcome}", but has started a command`);
   }
+  const isNotBegun = outcome === "timed-out" || (outcome === "unreachable" && agent.coordinator === null);
+  if (job.kind === "run" && isNotBegun && !agent.node.attempts.has(job.action.name))
+    checks.fail(`${agent.name} says "${outcome}", and its journal does not say that the action is still to be run`);
   demandNothingHeld(world, agent, outcome);
-  if (outcome === "unreachable") return;
+  if (outcome === "unreachable") {
+    // The release is tried again until its time is over: from then on the journal has to do.
+    const succeeded = done.filter(({ kind }) => kind === last).at(-1);
+    const triedForMs = succeeded === undefined ? Infinity : world.scheduler.now - succeeded.reportedAt;
+    if (triedForMs < RELEASE_TIMEOUT_MS) checks.fail(`${agent.name} gives up its release after ${triedForMs} ms`);
+    return;
+  }
   const held = new Set(store.entries().map(({ id }) => id));
   for (const entry of agent.node.runs.get(job.action.name)?.values() ?? []) {
     if (entry.agent.pid === agent.identity.pid && !held.has(entry.claim)) {

@@ -6,7 +6,23 @@ import type { World } from "./world.js";
 type Fault = (world: World) => boolean;
 
 /** Each gives whether there was anything that it could be done to. */
-const FAULTS: readonly Fault[] = [cut, cut, kill, kill, partition, freezeStore, expire, reboot, clear, interrupt, jump];
+const FAULTS: readonly Fault[] = [
+  cut,
+  cut,
+  kill,
+  killAll,
+  partition,
+  loseReply,
+  loseReply,
+  freezeStore,
+  expire,
+  reboot,
+  clear,
+  takeOut,
+  stop,
+  interrupt,
+  jump,
+];
 
 /** Has a fault come over the fleet, perhaps. */
 export function perhapsFault(world: World): void {
@@ -41,22 +57,54 @@ function kill(world: World): boolean {
   );
 }
 
+/** Every process of a node, as when it is out of memory; what they have started goes on. */
+function killAll(world: World): boolean {
+  const nodes = world.nodes.filter(({ agents }) => agents.size > 0);
+  if (nodes.length === 0) return false;
+  const node = world.choices.pick(nodes);
+  world.noteFault(node.name, "has all its agents killed");
+  for (const agent of [...node.agents]) agent.kill(world.choices.percent(50));
+  return true;
+}
+
 /** Long enough for a session to survive it, to be lost and not ended, or to be ended. */
 const OUTAGES_MS = [2_000, 9_000, 12_000, 40_000] as const;
 
 function partition(world: World): boolean {
+  // Half of them while something is on its way: then what was asked for may have happened, and nobody is told for long.
+  const midway = world.choices.percent(50) && world.living.some(({ link }) => link.isOpen && link.isBusy);
   return withAgent(
     world,
-    ({ link }) => link.isOpen,
+    ({ link }) => link.isOpen && (!midway || link.isBusy),
     (agent) => {
       const lastsMs = world.choices.pick(OUTAGES_MS);
       const isSilent = world.choices.percent(50);
       world.noteFault(agent.name, `cannot reach the store for ${lastsMs} ms${isSilent ? ", and is not told" : ""}`);
       if (isSilent) agent.link.freeze();
       else agent.link.refuse();
-      world.scheduler.after(lastsMs, "store", "", () => {
-        if (!world.isStoreFrozen) agent.link.serve();
-      });
+      world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
+    },
+  );
+}
+
+const WRITES: readonly string[] = ["settle", "adopt", "update", "leave"];
+
+/** The next write of a process takes effect, and it does not hear of it for long: others have the time to act upon it. */
+function loseReply(world: World): boolean {
+  return withAgent(
+    world,
+    ({ link }) => link.isOpen && link.onReply === null,
+    (agent) => {
+      const { link, name } = agent;
+      const lastsMs = world.choices.pick(OUTAGES_MS);
+      world.noteFault(name, `will not hear of its next write for ${lastsMs} ms`);
+      link.onReply = ({ operation }) => {
+        if (!WRITES.includes(operation) || !link.isOpen) return;
+        link.onReply = null;
+        world.scheduler.say(name, "⚡ loses the reply");
+        link.refuse();
+        world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
+      };
     },
   );
 }
@@ -69,7 +117,7 @@ function freezeStore(world: World): boolean {
   for (const { link } of world.living) link.freeze();
   world.scheduler.after(lastsMs, "store", "is back", () => {
     world.isStoreFrozen = false;
-    for (const { link } of world.agents.values()) link.serve();
+    for (const agent of world.agents.values()) agent.reconnect();
   });
   return true;
 }
@@ -105,6 +153,32 @@ function clear(world: World): boolean {
   world.noteFault("admin", `clears ${world.checks.nameOf(id)} on ${lock}`);
   world.clear(id);
   return true;
+}
+
+function takeOut(world: World): boolean {
+  const ephemeral = world.store.entries().filter(({ session }) => session !== null);
+  if (ephemeral.length === 0) return false;
+  const entry = world.choices.pick(ephemeral);
+  world.noteFault("admin", `takes ${world.checks.nameOf(entry.id)} out of the queue of ${entry.lock} by hand`);
+  world.takeOut(entry);
+  return true;
+}
+
+/** A process is stopped for a while and does not know it; others may well think it dead. */
+function stop(world: World): boolean {
+  return withAgent(
+    world,
+    ({ isStopped }) => !isStopped,
+    (agent) => {
+      const lastsMs = world.choices.pick(OUTAGES_MS);
+      world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
+      // A command under an ephemeral claim can be ended in time only by an agent that runs.
+      const session = agent.coordinator?.session ?? null;
+      if (session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
+      agent.stop();
+      world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
+    },
+  );
 }
 
 function interrupt(world: World): boolean {

@@ -49,6 +49,7 @@ function processesOf(world: World, agent: Agent): Processes {
     endGroup: async (leader, killAfterMs) => {
       const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
       if (group === undefined || group.isGone) return;
+      world.checks.commands.ended(group, agent);
       world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
       node.end(group, killAfterMs);
       await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
@@ -59,8 +60,10 @@ function processesOf(world: World, agent: Agent): Processes {
 function commandsOf(world: World, agent: Agent): Commands {
   return {
     run: async (spec, control) => {
-      if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted();
+      if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted(CALLED_OFF);
       await agent.pause("");
+      // Such as a program that is not there.
+      if (world.choices.percent(world.troublePercent / 10)) return neverStarted("it could not be started");
       const group = groupFor(world, agent, spec);
       agent.node.groups.push(group);
       const unsubscribe = control.relayed?.subscribe(() => agent.node.end(group, Number.POSITIVE_INFINITY));
@@ -70,7 +73,7 @@ function commandsOf(world: World, agent: Agent): Commands {
         if (!agent.isAlive) throw new AgentKilled();
         if (isAborted(control.signal) || isAborted(control.calledOff)) {
           group.die("SIGKILL");
-          return neverStarted();
+          return neverStarted(CALLED_OFF);
         }
         return await supervise(world, agent, group, spec, control.signal);
       } catch (error) {
@@ -130,6 +133,7 @@ function supervise(
         agent.park("learns that its command has ended", () => {
           const { exitCode, signal: killedBy } = group;
           group.hasReported = true;
+          group.reportedAt = scheduler.now;
           if (exitCode === 0 && !timedOut && killedBy === null) world.checks.commands.succeeded(group);
           resolve({ exitCode, signal: killedBy, timedOut, startProblem: null, tail: "", ranMs: scheduler.now - begunAt });
         });
@@ -152,8 +156,10 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
-function neverStarted(): CommandEnd {
-  return { exitCode: null, signal: null, timedOut: false, startProblem: "it was called off before it started", tail: "", ranMs: 0 };
+const CALLED_OFF = "it was called off before it started";
+
+function neverStarted(startProblem: string): CommandEnd {
+  return { exitCode: null, signal: null, timedOut: false, startProblem, tail: "", ranMs: 0 };
 }
 
 function journalOf(world: World, agent: Agent): Journal {

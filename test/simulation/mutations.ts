@@ -1,5 +1,6 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. `text` occurs
-// exactly once in its file.
+// exactly once in its file. Those of the store that the code relies on are store-mutations.ts's.
+import { STORE_MUTATIONS } from "./store-mutations.js";
 
 export interface Mutation {
   readonly name: string;
@@ -13,7 +14,6 @@ const HELD_RUN = "src/actions/held-run.ts";
 const RECOVERY = "src/actions/recovery.ts";
 const TURN = "src/locks/turn.ts";
 const RULE = "src/locks/rule.ts";
-const STORE = "test/simulation/memory/store.ts";
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -48,6 +48,32 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: `const result = await this.letGo(event, "ran", "", end);
       if (result.outcome === "unreachable") await this.#journal("succeeded", null);
       return result;`,
+  },
+  {
+    name: "a success whose release failed is forgotten",
+    file: HELD_RUN,
+    text: 'if (left.outcome === "unreachable" && outcome !== "failed") {',
+    replacement:
+      'if (left.outcome === "unreachable") await this.#forget();\n    if (left.outcome === "unreachable" && outcome !== "failed") {',
+  },
+  {
+    name: "the journal learns of a command only once it runs",
+    file: HELD_RUN,
+    text: "this.#remember(phase, leader);\n    this.#mayHaveBegun = true;",
+    replacement:
+      "void Promise.resolve().then(() => Promise.resolve()).then(() => this.#remember(phase, leader));\n    this.#mayHaveBegun = true;",
+  },
+  {
+    name: "an attempt that timed out is not noted",
+    file: GUARD,
+    text: 'const isAskedFor = when === "anyway" ||',
+    replacement: "const isAskedFor =",
+  },
+  {
+    name: "the health check is left out",
+    file: "src/actions/execution.ts",
+    text: "if (action.verify === null) return success(end, clock.now() - started);",
+    replacement: "return success(end, clock.now() - started);",
   },
   {
     name: "what succeeded before is run again",
@@ -97,6 +123,12 @@ export const MUTATIONS: readonly Mutation[] = [
     file: RECOVERY,
     text: "owner.node !== node || owner.action !== action",
     replacement: "owner.node !== node",
+  },
+  {
+    name: "nobody asks whether a claim's owner is gone",
+    file: RECOVERY,
+    text: "return claim.failure !== null || isOwnerGone(claim, processes);",
+    replacement: "return true;",
   },
   {
     name: "an owner whose session has ended is taken for dead although it lives",
@@ -162,8 +194,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a wait that times out leaves its claim in line",
     file: TURN,
-    text: "if (!(error instanceof ClaimLostError) && !joined.session.lost.aborted) await coordinator.withdraw(joined.standings);",
+    text: "if (!joined.session.lost.aborted) await coordinator.withdraw(joined.standings);",
     replacement: "",
+  },
+  {
+    name: "a claim that was taken out of one of its queues stays in the others",
+    file: TURN,
+    text: "if (!joined.session.lost.aborted) await",
+    replacement: 'if ((error as { code?: string }).code !== "claim-lost" && !joined.session.lost.aborted) await',
   },
   {
     name: "the first to leave makes the next one the holder",
@@ -201,24 +239,5 @@ export const MUTATIONS: readonly Mutation[] = [
     text: "return [ahead];",
     replacement: "return [];",
   },
-  {
-    name: "in the store: settling gives up the place in line",
-    file: STORE,
-    text: "this.#liveness.set(draft.id, session);\n    this.observer?.settled",
-    replacement: `for (const entry of own) this.#locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
-    this.#liveness.set(draft.id, session);
-    this.observer?.settled`,
-  },
-  {
-    name: "in the store: a write does not ask whether the entry is as it was read",
-    file: STORE,
-    text: "entry?.revision === read[index]?.revision && entry?.session === null",
-    replacement: "entry?.session === null",
-  },
-  {
-    name: "in the store: a failed claim counts as free",
-    file: STORE,
-    text: "if (entry.ref === ref) break;",
-    replacement: "if (entry.ref === ref) break;\n      if (entry.record?.failure != null) continue;",
-  },
+  ...STORE_MUTATIONS,
 ];

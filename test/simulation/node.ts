@@ -24,6 +24,8 @@ export class Group {
   isExcused = false;
   /** Its process knows that the command has ended: what it has left behind is a daemon, and nobody's matter. */
   hasReported = false;
+  /** When it has heard of it. */
+  reportedAt = 0;
   exitCode: number | null = null;
   signal: string | null = null;
   nature: Nature = { exitCode: 0, lastsMs: 0, obeys: true, forks: false };

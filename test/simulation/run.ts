@@ -4,6 +4,7 @@ import { checkEnd } from "./end-checks.js";
 import { perhapsFault } from "./faults.js";
 import { drawScenario, type Scenario } from "./scenario.js";
 import { Scheduler, settled } from "./scheduler.js";
+import { usePlainSignals } from "./signals.js";
 import { World } from "./world.js";
 
 export interface Outcome {
@@ -21,15 +22,27 @@ export interface Outcome {
 
 // A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes.
 const MOST_STEPS = 30_000;
-const LONGEST_MS = 7_200_000;
+// From the end of the faults on: thirty nodes that take turns at the slowest action need a quarter of that.
+const LONGEST_CALM_MS = 1_800_000;
 // Faults come early or not at all: from then on the fleet is to come to its end.
 const FAULTS_UNTIL_MS = 150_000;
 const FAULTS_UNTIL_STEP = 1_500;
 
 /** @param without tasks of the scenario, by their place, that are left out */
 export async function simulate(choices: Choices, traced = false, without: readonly number[] = []): Promise<Outcome> {
+  const { stackTraceLimit } = Error;
   // Most errors of a run are outcomes: where they were made is of interest only to whoever reads the trace.
   Error.stackTraceLimit = traced ? 10 : 0;
+  const useOwnSignals = usePlainSignals();
+  try {
+    return await run(choices, traced, without);
+  } finally {
+    useOwnSignals();
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+async function run(choices: Choices, traced: boolean, without: readonly number[]): Promise<Outcome> {
   const drawn = drawScenario(choices);
   const scenarioDraws = choices.drawn.length;
   const scenario: Scenario = { ...drawn, tasks: drawn.tasks.filter((_, index) => !without.includes(index)) };
@@ -46,7 +59,7 @@ export async function simulate(choices: Choices, traced = false, without: readon
     if (scheduler.now >= lastStart && (isOver || hasEnded)) world.calm();
     else perhapsFault(world);
     if (scheduler.step()) {
-      if (scheduler.count < MOST_STEPS && scheduler.now < LONGEST_MS) continue;
+      if (scheduler.count < MOST_STEPS && scheduler.now < world.calmSince + LONGEST_CALM_MS) continue;
       const waiting = world.living.map(({ name }) => name).join(", ");
       checks.fail(
         `it does not come to an end: after ${scheduler.count} steps and ${scheduler.now} ms there are ${waiting === "" ? "claims left" : waiting}`,

@@ -97,15 +97,22 @@ function drawJob(choices: Choices, node: number, locks: readonly string[], plans
     const chosen = [locks[first] as string, locks[(first + 1) % locks.length] as string];
     return { kind, locks: chosen, durable: choices.percent(60), key, slots: key === null ? 1 : UNLIMITED };
   }
-  return { kind: kind === "resume" ? "resume" : "run", action: actionOf(choices, choices.pick(plans), node, acquire) };
+  return { kind: kind === "resume" ? "resume" : "run", action: actionOf(choices, choices.pick(plans), locks, node, acquire) };
 }
 
-function actionOf(choices: Choices, plan: ActionPlan, node: number, acquire: GuardedAction["acquire"]): GuardedAction {
+function actionOf(
+  choices: Choices,
+  plan: ActionPlan,
+  locks: readonly string[],
+  node: number,
+  acquire: GuardedAction["acquire"],
+): GuardedAction {
   const { name, mode, lock, onFailure, timeoutMs, isKeyed, isChecked } = plan;
   return {
     name,
     mode,
-    lock,
+    // A configuration that has changed since, or has not yet.
+    lock: choices.percent(4) ? choices.pick(locks) : lock,
     argv: [name],
     timeoutMs,
     killAfterMs: 3_000,

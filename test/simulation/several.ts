@@ -6,7 +6,7 @@ import type { CommandSpec } from "../../src/actions/machine.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn, type Turn } from "../../src/locks/turn.js";
 import { watchClaim } from "../../src/locks/watch.js";
 import type { JobEnd } from "./agent.js";
 import type { Job } from "./scenario.js";
@@ -28,7 +28,13 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       data: null,
       lease: null,
     };
-    const turn = await takeTurn(coordinator, draft, { signal: stop.signal });
+    let turn: Turn;
+    try {
+      turn = await takeTurn(coordinator, draft, { signal: stop.signal });
+    } catch (error) {
+      if (error instanceof ClaimLostError) return { outcome: "taken-out", message: error.message };
+      throw error;
+    }
     if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
     if (!job.durable) {
       const { standings, session } = turn.joined;
@@ -58,7 +64,10 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
     try {
       settled = await coordinator.settle(draft, turn.joined, record);
     } catch (error) {
-      if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;
+      if (error instanceof SessionLostError) continue;
+      // It may be in line still: in another of its locks, or because the store does not answer.
+      await coordinator.withdraw(turn.joined.standings);
+      if (error instanceof ClaimLostError) continue;
       throw error;
     }
     await machine.commands.run(specOf(draft, settled.fencingToken, 3_000), { onGroup: () => undefined, relayed: stop });

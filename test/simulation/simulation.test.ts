@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { judge } from "./mutants.js";
 import { MUTATIONS } from "./mutations.js";
 import { simulateSeed } from "./run.js";
@@ -11,17 +11,12 @@ import { shrink } from "./shrink.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SEEDS = 20_000;
-// They take some 15 s of a processor of their own; with the other tests beside them, several times that.
+// They take some 10 s of a processor of their own; with the other tests beside them, several times that.
 const DEADLINE_MS = 240_000;
 // Of many, two that only chance upon chance brings about: here it is shown that they are noticed, not how soon.
 const NOTICED = ["the orphaned command of an adopted claim goes on", "exec ignores the loss of its session"];
 
 describe("a simulated fleet", () => {
-  const { stackTraceLimit } = Error;
-  afterEach(() => {
-    Error.stackTraceLimit = stackTraceLimit;
-  });
-
   test(
     `keeps every promise, whatever happens, for ${SEEDS} seeds`,
     async () => {

@@ -20,7 +20,10 @@ export class World {
   readonly agents = new Map<string, Agent>();
   /** Are faults over, and all that was broken whole again? */
   isCalm = false;
+  /** Infinity until then. */
+  calmSince = Number.POSITIVE_INFINITY;
   isStoreFrozen = false;
+  /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
   #faultsLeft: number;
   #settling: (() => void)[] = [];
@@ -77,6 +80,7 @@ export class World {
     for (const tell of this.#settling.splice(0)) tell();
   }
 
+  /** Has a person ended the claim there? */
   wasCleared(claim: string, lock: string): boolean {
     return this.#cleared.has(`${claim} ${lock}`);
   }
@@ -88,6 +92,15 @@ export class World {
     const before = this.store.actor;
     this.store.actor = ADMIN;
     this.store.leave(claim, entries, { event: "cleared", by: ADMIN, reason: "in the way" }, Number.POSITIVE_INFINITY);
+    this.store.actor = before;
+  }
+
+  /** Somebody takes an ephemeral claim out of one of its queues by hand, as the store's own tools allow. */
+  takeOut(entry: StoredEntry): void {
+    this.#cleared.add(`${entry.id} ${entry.lock}`);
+    const before = this.store.actor;
+    this.store.actor = ADMIN;
+    this.store.withdraw([entry]);
     this.store.actor = before;
   }
 
@@ -108,9 +121,13 @@ export class World {
   calm(): void {
     if (this.isCalm) return;
     this.isCalm = true;
+    this.calmSince = this.scheduler.now;
     this.isStoreFrozen = false;
     this.scheduler.say("fleet", "no more faults from here on");
-    for (const { link } of this.agents.values()) link.serve();
+    for (const agent of this.agents.values()) {
+      agent.link.onReply = null;
+      agent.goOn();
+    }
     this.#tidy();
   }
 
@@ -120,14 +137,14 @@ export class World {
       const node = this.nodes.find(({ name }) => name === entry.record?.owner.node) as SimulatedNode;
       const job = this.#jobFor(entry, node);
       if (job === null) this.clear(entry.id);
-      else if (![...node.agents].some((agent) => nameOf(agent.job) === nameOf(job))) this.launch(node, job);
+      else this.#tend(node, job);
     }
     for (const node of this.nodes) {
       for (const [action, runs] of node.runs) {
         const known = this.#actions(node).find(({ name }) => name === action);
-        const isTended = [...node.agents].some((agent) => nameOf(agent.job) === action);
-        if (runs.size > 0 && known !== undefined && !isTended) this.launch(node, { kind: "resume", action: known });
-        else if (known === undefined) for (const { lock } of runs.values()) this.#retryExec(node, lock);
+        if (known !== undefined) {
+          if (runs.size > 0) this.#tend(node, { kind: "resume", action: known });
+        } else for (const { lock } of runs.values()) this.#retryExec(node, lock);
       }
     }
     if (this.scheduler.now > TIDY_FOR_MS) return;
@@ -143,14 +160,20 @@ export class World {
   #jobFor({ record, lock }: StoredEntry, node: SimulatedNode): Job | null {
     const name = record?.owner.action ?? null;
     if (name === null) return null;
-    const action = this.#actions(node).find((one) => one.name === name);
+    // Where the configuration has changed since, and the journal does not know of it, only the old one finds it.
+    const action = this.#actions(node).find((one) => one.name === name && one.lock === lock);
     if (action !== undefined) return { kind: "run", action: { ...action, acquire: PATIENT } };
     return this.#execOf(node, lock);
   }
 
   #retryExec(node: SimulatedNode, lock: string): void {
     const job = this.#execOf(node, lock);
-    if (job !== null && ![...node.agents].some((agent) => nameOf(agent.job) === nameOf(job))) this.launch(node, job);
+    if (job !== null) this.#tend(node, job);
+  }
+
+  /** Has somebody do it, unless somebody does. */
+  #tend(node: SimulatedNode, job: Job): void {
+    if (![...node.agents].some((agent) => nameOf(agent.job) === nameOf(job))) this.launch(node, job);
   }
 
   #execOf(node: SimulatedNode, lock: string): Job | null {
@@ -169,9 +192,9 @@ export class World {
 const PATIENT = { sleepTimeMs: 8_000, timeoutMs: null };
 const TIDY_EVERY_MS = 30_000;
 // Long after whatever can be tended has been.
-const TIDY_FOR_MS = 3_600_000;
+const TIDY_FOR_MS = 1_200_000;
 
 function nameOf(job: Job): string | null {
-  if (job.kind === "run" || job.kind === "resume") return job.action.name;
+  if (job.kind === "run" || job.kind === "resume") return `${job.action.name} ${job.action.lock}`;
   return job.kind === "exec" && job.spec.durable ? `exec ${job.spec.lock}` : null;
 }

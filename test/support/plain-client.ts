@@ -17,7 +17,7 @@ export interface PlainClient {
   /** Creates a node, with its parents; gives its path. */
   create(path: string, data?: string, mode?: keyof typeof MODES): Promise<string>;
   read(path: string): Promise<string>;
-  write(path: string, data: string): Promise<void>;
+  write(path: string, data: string | Buffer): Promise<void>;
   exists(path: string): Promise<boolean>;
   /** Sorted; empty where there is no such node. */
   children(path: string): Promise<readonly string[]>;
@@ -45,7 +45,8 @@ export async function openPlainClient(server: ServerAddress, credentials: string
       return call((callback) => client.create(path, Buffer.from(data), MODES[mode], callback));
     },
     read: async (path) => (await call<Buffer | undefined>((callback) => client.getData(path, callback)))?.toString() ?? "",
-    write: async (path, data) => void (await call((callback) => client.setData(path, Buffer.from(data), callback))),
+    write: async (path, data) =>
+      void (await call((callback) => client.setData(path, typeof data === "string" ? Buffer.from(data) : data, callback))),
     exists: async (path) => Boolean(await call<object | null>((callback) => client.exists(path, callback))),
     children: async (path) => {
       const stat = await call<object | null>((callback) => client.exists(path, callback));

@@ -1,7 +1,8 @@
 // What a terminal shows after all that a program has written to it: the little of a terminal that a program needs which
 // draws whole windows in place. What it does not know is an error.
 
-const PART = /\u001b\[[?\d;]*[A-Za-z]|\r?\n|[^\u001b\r\n]+/g;
+const ESCAPE = "\u001b";
+const PART = new RegExp(`${ESCAPE}\\[[?\\d;]*[A-Za-z]|\\r?\\n|[^${ESCAPE}\\r\\n]+`, "g");
 
 /** The lines of a window of that height, without what ends the drawing. Fails where the window would have scrolled. */
 export function screenOf(written: string, rows: number): string[] {

@@ -22,6 +22,8 @@ export interface ZooKeeperServer extends ServerAddress {
   /** `host:port`. */
   readonly address: string;
   readonly pid: number | null;
+  /** Where its logs are, and in "data" what it has stored; they go when it is closed. */
+  readonly directory: string;
   /** SIGTERM; resolves when the process is gone. Its data stay. */
   stop(): Promise<void>;
   /** SIGKILL; resolves when the process is gone. Its data stay. */

@@ -2,6 +2,7 @@
 import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { quoted } from "../../locks/text.js";
 import type { Command } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
@@ -24,7 +25,7 @@ export function selectActions(settings: Pick<Settings, "actions" | "file">, name
   const unknown = named.find((name) => !declared.includes(name));
   if (unknown === undefined) return named.length === 0 ? declared : named;
   const where = settings.file === null ? "there is no configuration file" : `${settings.file} declares no such action`;
-  throw new HoldlineError("usage", `unknown action ${JSON.stringify(unknown)}: ${where}`, {
+  throw new HoldlineError("usage", `unknown action ${quoted(unknown)}: ${where}`, {
     hint: declared.length > 0 ? suggestion(unknown, declared) : "actions are declared under `actions:` in the configuration",
   });
 }

@@ -3,6 +3,7 @@ import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import { decodeRecord } from "../../locks/claim.js";
 import type { Entry, Place, Standing } from "../../locks/coordinator.js";
 import type { Row, Sql } from "./database.js";
+import { asHex, textOf } from "./database.js";
 
 /** A row of `claims` as far as writes need it. */
 export interface ClaimRow {
@@ -16,15 +17,17 @@ export interface ClaimRow {
   readonly record: string;
 }
 
+const COLUMNS = `position, claim, session, durable, key, slots, revision, since_ms, fencing_token, ${asHex("record")}`;
+
 /** The row of an entry; `null` when it is not there. */
 export function findRow(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): ClaimRow | null {
-  const [row] = sql.all("SELECT * FROM claims WHERE lock = ? AND position = ?", lock, positionOf(ref));
+  const [row] = sql.all(`SELECT ${COLUMNS} FROM claims WHERE lock = ? AND position = ?`, lock, positionOf(ref));
   return row === undefined ? null : rowOf(row);
 }
 
 /** The row of a claim in a lock's queue; `null` when it is not there. */
 export function findClaim(sql: Sql, lock: string, claim: string): ClaimRow | null {
-  const [row] = sql.all("SELECT * FROM claims WHERE lock = ? AND claim = ?", lock, claim);
+  const [row] = sql.all(`SELECT ${COLUMNS} FROM claims WHERE lock = ? AND claim = ?`, lock, claim);
   return row === undefined ? null : rowOf(row);
 }
 
@@ -37,7 +40,7 @@ function rowOf(row: Row): ClaimRow {
     revision: row["revision"] as number,
     sinceMs: row["since_ms"] as number,
     fencingToken: row["fencing_token"] as number | null,
-    record: row["record"] as string,
+    record: textOf(row["record"]),
   };
 }
 
@@ -77,7 +80,7 @@ export function findDeparted(sql: Sql, lock: string, refs: readonly string[]): r
 /** The first claims of a lock's queue in order. */
 export function readQueue(sql: Sql, lock: string, first: number): readonly Claim[] {
   const rows = sql.all(
-    "SELECT *, session IN (SELECT id FROM sessions) AS is_alive FROM claims WHERE lock = ? ORDER BY position LIMIT ?",
+    `SELECT ${COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims WHERE lock = ? ORDER BY position LIMIT ?`,
     lock,
     first,
   );

@@ -9,6 +9,14 @@ import { checkFile, type FileIdentity, prepareFile, unusable } from "./file.js";
 export type SqlValue = string | number | null;
 export type Row = Readonly<Record<string, SqlValue>>;
 
+/** A text column as bytes, in hexadecimal: the client ends the whole process at a text that is not UTF-8. */
+export const asHex = (column: string): string => `hex(${column}) AS ${column}`;
+
+/** The text behind {@link asHex}. */
+export function textOf(hex: SqlValue | undefined): string {
+  return Buffer.from(String(hex), "hex").toString();
+}
+
 /** What can be asked inside a transaction. */
 export interface Sql {
   all(statement: string, ...values: readonly SqlValue[]): readonly Row[];

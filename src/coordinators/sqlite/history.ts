@@ -3,6 +3,7 @@ import { decodeRecord, isObject } from "../../locks/claim.js";
 import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 import type { ClaimRow } from "./claims.js";
 import type { Sql } from "./database.js";
+import { asHex, textOf } from "./database.js";
 
 /** Records the end of an entry. Is it time to trim the history of its lock? */
 export function recordEnding(sql: Sql, lock: string, row: ClaimRow, ending: Ending, endedAt: number, keep: number): boolean {
@@ -35,7 +36,7 @@ export function readHistory(sql: Sql, lock: string | null, limit: number, keep: 
   let before = Number.MAX_SAFE_INTEGER;
   while (records.length < limit) {
     const page = sql.all(
-      "SELECT sequence, lock, record FROM history WHERE sequence < ? AND (?2 IS NULL OR lock = ?2) ORDER BY sequence DESC LIMIT ?3",
+      `SELECT sequence, lock, ${asHex("record")} FROM history WHERE sequence < ? AND (?2 IS NULL OR lock = ?2) ORDER BY sequence DESC LIMIT ?3`,
       before,
       lock,
       limit - records.length,
@@ -47,7 +48,7 @@ export function readHistory(sql: Sql, lock: string | null, limit: number, keep: 
       const name = row["lock"] as string;
       const count = (counts.get(name) ?? 0) + 1;
       counts.set(name, count);
-      const record = count > keep ? null : decodeEnding(name, row["record"] as string);
+      const record = count > keep ? null : decodeEnding(name, textOf(row["record"]));
       if (record !== null) records.push(record);
     }
   }

@@ -2,6 +2,7 @@
 // that take turns with it on the same path. Pure functions.
 import { createHash } from "node:crypto";
 import type { Place } from "../../locks/coordinator.js";
+import { lockNameProblem } from "../../locks/names.js";
 
 /** The znodes that a root holds. */
 export interface Layout {
@@ -117,7 +118,9 @@ function encodeSegment(segment: string): string {
 /** A lock's name out of a path of znodes; `null` for one that Holdline did not write. */
 export function decodeName(path: string): string | null {
   try {
-    return decodeURIComponent(path);
+    const name = decodeURIComponent(path);
+    // Another spelling would be a second lock of the same name, of which only one is ever looked up.
+    return lockNameProblem(name) === null && encodeName(name) === path ? name : null;
   } catch {
     return null;
   }

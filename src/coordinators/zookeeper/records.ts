@@ -1,7 +1,7 @@
 // What is written into znodes: the record of a claim with its fencing token, and a record of the history. Both are read
 // back from bytes that anyone may have written.
 import type { ClaimRecord } from "../../locks/claim.js";
-import { decodeRecord, encodeRecord, isObject } from "../../locks/claim.js";
+import { decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
 import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 import type { Stat } from "./protocol.js";
 
@@ -58,7 +58,7 @@ export function decodeEnded(text: string, lock: string, endedAt: number): Histor
   }
   if (!isObject(value)) return null;
   const { claim, event, by, reason, claimedAt } = value;
-  const record = decodeRecord(JSON.stringify(value["record"] ?? null));
+  const record = readRecord(value["record"]);
   if (record === null || typeof claim !== "string" || !EVENTS.has(event) || typeof by !== "string") return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
   const { owner, reason: description, lease, data } = record;

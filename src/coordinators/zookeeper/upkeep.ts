@@ -41,9 +41,18 @@ export async function removeIfThere(wire: Wire, path: string, version?: number):
   }
 }
 
-/** Deletes a claim that has not been settled; one that has, meanwhile, stays. */
-export function removeUnsettled(wire: Wire, path: string): Promise<void> {
-  return removeIfThere(wire, path, UNSETTLED);
+/**
+ * Deletes a claim that has not been settled; one that has, meanwhile, stays. One that somebody has written to while it
+ * was ephemeral goes too: its settle is conditional on the version, so that none can succeed any more.
+ */
+export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
+  try {
+    await wire.remove(path, UNSETTLED);
+  } catch (error) {
+    if (!(error instanceof WireError) || (error.zk !== ZK.noNode && error.zk !== ZK.badVersion)) throw error;
+    const stat = error.zk === ZK.noNode ? null : await wire.exists(path);
+    if (stat !== null && stat.ephemeralOwner !== null) await removeIfThere(wire, path, stat.version);
+  }
 }
 
 /** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */

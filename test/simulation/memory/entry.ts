@@ -21,7 +21,7 @@ export interface StoreObserver {
   joined(entries: readonly StoredEntry[], by: string): void;
   settled(entries: readonly StoredEntry[], by: string): void;
   adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void;
-  updated(entries: readonly StoredEntry[], by: string): void;
+  updated(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void;
   /** @param ending `null` for an ephemeral entry that was withdrawn or has ended with its session */
   left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void;
 }

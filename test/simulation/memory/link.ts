@@ -34,6 +34,8 @@ export class Link {
   wasAlwaysOpen = true;
   /** Told when it opens, and when it stops being open. */
   onChange: (isOpen: boolean) => void = () => undefined;
+  /** Told once when a reply is about to be sent; may break the connection. */
+  onReply: ((request: Request) => void) | null = null;
   readonly #store: MemoryStore;
   readonly #carry: Carry;
   #condition: Condition = "open";
@@ -76,6 +78,7 @@ export class Link {
         }
         this.#store.actor = before;
         this.#reply(request, deliver, () => reject(new LinkLost()));
+        this.onReply?.(request);
       };
       this.#enter("request", { request, arrive, lost: () => reject(new LinkLost()), isOver: false });
     });

@@ -1,6 +1,7 @@
 // The sessions of one client of the in-memory store: the one that lives, the next one when it has ended, and the claims in
 // hand whose liveness comes back with it. Requests that name a session go through here.
 import type { Entry, Settled } from "../../../src/locks/coordinator.js";
+import { UnreachableError } from "../../../src/locks/errors.js";
 import { Asks } from "./asks.js";
 import type { Link, Request } from "./link.js";
 import { type After, MemorySession, Silences } from "./session.js";
@@ -31,6 +32,8 @@ export class Sessions {
   /** Called when the link is there again. */
   onLinked: () => void = () => undefined;
   #session: MemorySession | null = null;
+  /** The newest one that the store has opened, whether this client has heard of it or not. */
+  #opened: string | null = null;
   #renewal: Promise<MemorySession> | null = null;
   #isClosing = false;
 
@@ -51,7 +54,7 @@ export class Sessions {
   /** Its process is killed. */
   die(delivers: boolean): void {
     this.#link.close(delivers);
-    if (this.#session !== null) this.#silences.begin(this.#session.id);
+    if (this.#opened !== null) this.#silences.begin(this.#opened);
   }
 
   async close(): Promise<void> {
@@ -69,6 +72,8 @@ export class Sessions {
     }
     this.asks.close();
     this.#link.close(false);
+    // One that was on its way meanwhile ends by its timeout.
+    if (this.#opened !== null && this.#opened !== session?.id) this.#silences.begin(this.#opened);
   }
 
   ask<T>(asked: Request, effect: () => T, signal?: AbortSignal, session?: MemorySession): Promise<T> {
@@ -115,11 +120,17 @@ export class Sessions {
   async #renew(): Promise<MemorySession> {
     const { sessionTimeoutMs } = this.#options;
     let id: string | null = null;
-    const open = (): string =>
-      (id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id))));
+    const open = (): string => {
+      id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id)));
+      this.#opened = id;
+      // Its client was killed while this was on its way.
+      if (this.#link.isClosed) this.#silences.begin(id);
+      return id;
+    };
     const opened = await this.ask(request("open", null), open);
+    if (this.#isClosing) throw new UnreachableError("the coordinator is closed");
     const session = new MemorySession(opened, this.#link, sessionTimeoutMs, (ms, silent) =>
-      this.asks.whenSilentFor(ms, () => this.ended(silent, "the store has not answered for too long")),
+      this.asks.whenSilentFor(ms, () => this.giveUp(silent, "the store has not answered for too long")),
     );
     this.#session = session;
     for (const claim of this.#holdings.keys()) this.#revive(session, claim);

@@ -144,9 +144,10 @@ export class MemoryStore {
   update(read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
+    const before = entries.map((entry) => ({ ...entry }));
     this.#commit();
     for (const entry of entries) this.#write(entry, { record });
-    this.observer?.updated(entries, this.actor);
+    this.observer?.updated(entries, before, this.actor);
     return settledOf(entries);
   }
 

@@ -1,0 +1,114 @@
+// Coordinators' URLs, from configurations, variables, flags and the library; and their passwords, which no message repeats.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
+import { parseSqliteUrl } from "../../src/coordinators/sqlite/url.js";
+import { coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
+import { createLayout } from "../../src/coordinators/zookeeper/layout.js";
+import { parseZooKeeperUrl } from "../../src/coordinators/zookeeper/url.js";
+import { CASES, mangled, nastyText } from "./junk.js";
+import { expectClear, failOnPollution, open } from "./verdict.js";
+
+failOnPollution();
+
+const SECRET = "hunter2";
+const right = fc.constantFrom(
+  "zookeeper://zk1",
+  "zookeeper://zk1:2181,zk2:2181,zk3:2181/holdline",
+  `zookeeper://bob:${SECRET}@zk1:2181,[::1]:2182/a/b`,
+  `zookeeper://bob:${SECRET}@zk1`,
+  "sqlite:///var/lib/holdline/holdline.db",
+  "sqlite:///srv/my%20locks%3F.db",
+);
+const urls = fc.oneof(
+  { weight: 5, arbitrary: mangled(right, 3) },
+  nastyText,
+  fc
+    .tuple(fc.constantFrom("zookeeper://", "sqlite:///", "zookeeper://zk1/", `zookeeper://bob:${SECRET}@`), nastyText)
+    .map((parts) => parts.join("")),
+);
+
+test("any text is a URL whose parts are what they should be, or is refused in clear words without its password", () => {
+  let accepted = 0;
+  fc.assert(
+    fc.property(urls, (url) => {
+      const read = open(() => coordinatorUrlProblem(url), []);
+      const problem = "value" in read ? read.value : "";
+      if (problem !== null) {
+        // What has no "@" behind it cannot be known to be a password.
+        expectClear(problem, url.includes(`${SECRET}@`) ? SECRET : undefined);
+        return;
+      }
+      accepted += 1;
+      if (url.startsWith("sqlite:")) {
+        const path = parseSqliteUrl(url);
+        expect(path).toMatch(/^\/[^\0]*[^/\0]$/);
+        return;
+      }
+      const { servers, root, credentials } = parseZooKeeperUrl(url);
+      expect(servers.length).toBeGreaterThan(0);
+      for (const { host, port } of servers) {
+        expect(host).toMatch(/^[^\s/@,]+$/);
+        expect(Number.isInteger(port) && port > 0 && port < 65_536).toBe(true);
+      }
+      expect(credentials ?? "a:b").toMatch(/^[^:]+:./s);
+      // What ZooKeeper takes for a path, and nothing beside or above the root.
+      expect(root).toMatch(/^(?:\/[^/\p{Cc}\p{Co}\p{Cs}\ufff0-\uffff\u{10000}-\u{10ffff}]+)+$/u);
+      expect(root.split("/").some((segment) => segment === "." || segment === "..")).toBe(false);
+      expect(createLayout(root).lock("a/b")).toBe(`${root}/locks/a/b`);
+    }),
+    { numRuns: CASES },
+  );
+  expect(accepted).toBeGreaterThan(CASES / 20);
+});
+
+test("the path of a file comes back out of its URL", () => {
+  const path = fc.array(
+    nastyText.filter((text) => text.isWellFormed() && text !== ""),
+    { minLength: 1, maxLength: 3 },
+  );
+  fc.assert(
+    fc.property(path, (segments) => {
+      const file = `/${segments.join("/")}`.replaceAll("\0", "");
+      if (file.endsWith("/") || file.length > 1_000) return;
+      const url = sqliteUrl(file);
+      expect(coordinatorUrlProblem(url)).toBeNull();
+      expect(parseSqliteUrl(url)).toBe(file);
+    }),
+    { numRuns: CASES },
+  );
+});
+
+describe("a password", () => {
+  test("is hidden, whatever it consists of", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[!-~]{4,20}$/), fc.constantFrom("", "see ", "curl -x "), (password, before) => {
+        const marked = `QQ${password.replaceAll(/[?&"'<>]/g, "")}QQ`;
+        const url = `zookeeper://bob:${marked}@zk1:2181/x`;
+        expect(redactUrl(url)).not.toContain("QQ");
+        expect(redactUrlsIn(`${before}${url} and more`)).not.toContain("QQ");
+      }),
+      { numRuns: CASES },
+    );
+  });
+
+  test("is looked for in any text in time", () => {
+    fc.assert(
+      fc.property(nastyText, (text) => {
+        const read = open(() => redactUrlsIn(text), []);
+        if ("value" in read) expect(redactUrlsIn(read.value)).toBe(read.value);
+      }),
+      { numRuns: CASES },
+    );
+    for (const piece of ["a", "a:", "a@", "a/", "?pass", "pass", "x://", "x://?pass", "1.", "-:", "&a=", " a:b@"]) {
+      const text = piece.repeat(60_000);
+      for (const whole of [text, `x://${text}`, `x://?${text}`, `a:${text}`]) open(() => redactUrlsIn(whole), []);
+    }
+  });
+});
+
+test("URLs without end are looked at once", () => {
+  for (const piece of ["/", "a", ",", ":", "@", "[", "%41", "a.", "-"])
+    for (const start of ["zookeeper://", "zookeeper://zk1/", "zookeeper://zk1", "sqlite:///", ""])
+      for (const count of [5_000, 300_000]) open(() => coordinatorUrlProblem(`${start}${piece.repeat(count)}x`), []);
+});

@@ -1,0 +1,76 @@
+// Small changes of what the code above the seam relies on: promises that a store could break, which the simulation must
+// notice as well.
+import type { Mutation } from "./mutations.js";
+
+const CLIENT = "test/simulation/memory/coordinator.ts";
+const STORE = "test/simulation/memory/store.ts";
+const SETTLE = "const settle = (): Settled => this.#store.settle(session.id, draft, joined.standings, record);";
+
+export const STORE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "in the store: settling gives up the place in line",
+    file: STORE,
+    text: "this.#liveness.set(draft.id, session);\n    this.observer?.settled",
+    replacement: `for (const entry of own) this.#locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
+    this.#liveness.set(draft.id, session);
+    this.observer?.settled`,
+  },
+  {
+    name: "in the store: a write does not ask whether the entry is as it was read",
+    file: STORE,
+    text: "entry?.revision === read[index]?.revision && entry?.session === null",
+    replacement: "entry?.session === null",
+  },
+  {
+    name: "in the store: a failed claim counts as free",
+    file: STORE,
+    text: "if (entry.ref === ref) break;",
+    replacement: "if (entry.ref === ref) break;\n      if (entry.record?.failure != null) continue;",
+  },
+  {
+    name: "in the store: settling takes the claim out and puts it back in two transactions",
+    file: CLIENT,
+    text: SETTLE,
+    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
+    const settle = (): Settled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
+  },
+  {
+    name: "in the store: a claim on several locks is settled lock by lock",
+    file: CLIENT,
+    text: SETTLE,
+    replacement: `const settleOne = (place: Entry) => (): Settled => this.#store.settle(session.id, draft, [place], record);
+    for (const place of joined.standings.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
+    ${SETTLE}`,
+  },
+  {
+    name: "in the store: the numbers of a queue are compared as text",
+    file: STORE,
+    text: "queue.push(entry);",
+    replacement: "queue.push(entry);\n    queue.sort((one, other) => (one.ref < other.ref ? -1 : 1));",
+  },
+  {
+    name: "in the store: a join whose reply was lost joins twice",
+    file: STORE,
+    text: `if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry));
+    for (const lock of draft.locks) {`,
+    replacement: "void found;\n    for (const lock of [] as string[]) {",
+  },
+  {
+    name: "in the store: a claim leaves without a record",
+    file: STORE,
+    text: "this.#history.unshift({ ...ending, lock, claim: id, owner, data, claimedAt: since, endedAt: this.now() });",
+    replacement: "void [owner, data, since];",
+  },
+  {
+    name: "in the store: an adopted claim keeps its fencing token",
+    file: STORE,
+    text: "this.#write(entry, { record, fencingToken: this.transactions });",
+    replacement: "this.#write(entry, { record });",
+  },
+  {
+    name: "in the store: a session that has ended leaves its claims in line",
+    file: STORE,
+    text: "queue.filter(({ session }) => session === id),",
+    replacement: "queue.filter(({ session }) => session === id).slice(1),",
+  },
+];
