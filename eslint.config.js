@@ -23,14 +23,28 @@ const LAYERS = [
   { layer: "leases", may: ["locks", "actions/line", "actions/machine", "actions/progress"], packages: [] },
   // The library's parts, behind holdline.ts.
   { layer: "library", may: ["locks", "leases", "actions/machine"], packages: [] },
-  { layer: "server", may: ["locks", "leases", "actions", "config"], packages: [] },
-  { layer: "cli", may: ["locks", "leases", "actions", "config", "server", "version"], packages: ["commander", "pino", "yaml"] },
+  // What the command line and the server both show and end.
+  { layer: "admin", may: ["locks", "leases", "config"], packages: [] },
+  {
+    layer: "server",
+    may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "version"],
+    packages: ["fastify", "@fastify/swagger", "prom-client"],
+  },
+  {
+    layer: "cli",
+    may: ["locks", "leases", "actions", "admin", "config", "server", "version"],
+    packages: ["commander", "pino", "yaml"],
+  },
 ];
 
 /** The files of src/ itself, each with its own word, so that a new one has to say what it is. */
 const FILES = [
   // The only wiring: what the command line asks for is put together here, out of coordinators and actions.
-  { file: "runtime", may: ["locks", "leases", "actions", "config", "coordinators/registry", "server", "cli"], packages: [] },
+  {
+    file: "runtime",
+    may: ["locks", "leases", "actions", "admin", "config", "coordinators/registry", "server", "cli"],
+    packages: [],
+  },
   // The library, and its face.
   { file: "holdline", may: ["locks", "library", "actions", "coordinators/registry"], packages: [] },
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },

@@ -1,8 +1,9 @@
-// Builds dist/: the program, the library with its types, and the benchmark. Also knows whether a build is up to date.
+// Builds dist/: the program, its man page, the library with its types, and the benchmark. Also knows whether a build is up to date.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ensurePackages, root } from "./packages.mjs";
 
 const INPUTS = ["src", "bench", "scripts/build.mjs", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
@@ -64,6 +65,7 @@ export async function build({ types }) {
     const bundled = await Promise.all(entries.map((entry) => bundle(esbuild, entry, out))).catch(() => {
       throw new Error("the sources could not be bundled; what the bundler said stands above");
     });
+    await writeManPage(esbuild, out);
     writeLicenses(bundled, out);
     if (types) await declareTypes(out);
     writeFileSync(join(root, out, ".built-from"), stamp);
@@ -143,6 +145,30 @@ function writeLicenses(metafiles, out) {
     return `${name} ${version}\n\n${text}\n`;
   });
   writeFileSync(join(root, out, "THIRD-PARTY-LICENSES.txt"), sections.join(`\n${"-".repeat(78)}\n\n`));
+}
+
+/** The man page, which the sources make out of the tables of commands, settings and exit codes. */
+async function writeManPage(esbuild, out) {
+  const maker = join(root, out, ".man-page.mjs");
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ["src/cli/man-page.ts"],
+    outfile: maker,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    // The commands themselves are not asked.
+    external: ["../commands/*"],
+    packages: "external",
+    logLevel: "warning",
+  });
+  const { manPage } = await import(pathToFileURL(maker).href);
+  rmSync(maker);
+  // As reproducible-builds.org asks: the same sources make the same page, on whatever day.
+  const epoch = process.env.SOURCE_DATE_EPOCH;
+  const date = epoch ? new Date(Number(epoch) * 1_000) : new Date();
+  mkdirSync(join(root, out, "man"));
+  writeFileSync(join(root, out, "man/holdline.1"), manPage(date.toISOString().slice(0, 10)));
 }
 
 async function declareTypes(out) {

@@ -1,5 +1,5 @@
 // What the tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it can
-// be had: foreign clients of ZooKeeper's locks. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
+// be had: foreign clients of ZooKeeper's locks, shells, and readers of man pages. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
 // choice; here it is only seen to that there is one.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -10,12 +10,14 @@ import { root } from "./packages.mjs";
 const ZOOKEEPER_PACKAGES = ["zookeeper", "default-jre-headless"];
 const PS_PACKAGE = "procps";
 
-/** Without these the tests with foreign clients are skipped, with a word: they are no reason to fail. */
+/** Without these and those below the tests with them are skipped, with a word: they are no reason to fail. */
 const KAZOO_PACKAGE = "python3-kazoo";
 /** Curator, what it logs with, and the compiler that its program in source form needs. */
 const CURATOR_PACKAGES = ["libcurator-recipes-java", "libslf4j-java", "default-jdk-headless"];
+/** Shells whose completion is tested, and two readers of man pages; each by the program that it is there for. */
+const PROGRAM_PACKAGES = { bash: "bash", fish: "fish", man: "man-db", mandoc: "mandoc", zsh: "zsh" };
 /** There after they could not be had, so that not every run waits for apt-get to fail again; `npm ci` removes it. */
-const WITHOUT_FOREIGN = join(root, "node_modules/.cache/holdline-test/without-foreign-clients");
+const WITHOUT_EXTRAS = join(root, "node_modules/.cache/holdline-test/without-extras");
 
 /**
  * Sees to it that there are a ZooKeeper and `ps`; whoever names a ZooKeeper of their own gets nothing installed. Throws with
@@ -29,23 +31,24 @@ export function ensureRequirements() {
 
   if (!hasProgram("ps")) throw new Error(`"ps" is needed and not there; on Debian and Ubuntu: apt-get install ${PS_PACKAGE}`);
   if (!hasZooKeeper() && !hasDocker()) throw new Error(WITHOUT_ZOOKEEPER);
-  installForeignClients();
+  installExtras();
 }
 
 /** By themselves, so that a package which this system does not have is no harm to those that are needed. */
-function installForeignClients() {
-  const missing = missingForeignClients();
-  if (missing.length === 0 || process.env.HOLDLINE_TEST_ZOOKEEPER || !canUseApt() || existsSync(WITHOUT_FOREIGN)) return;
+function installExtras() {
+  const missing = missingExtras();
+  if (missing.length === 0 || process.env.HOLDLINE_TEST_ZOOKEEPER || !canUseApt() || existsSync(WITHOUT_EXTRAS)) return;
   install(missing);
-  if (missingForeignClients().length === 0) return;
-  mkdirSync(dirname(WITHOUT_FOREIGN), { recursive: true });
-  writeFileSync(WITHOUT_FOREIGN, "");
+  if (missingExtras().length === 0) return;
+  mkdirSync(dirname(WITHOUT_EXTRAS), { recursive: true });
+  writeFileSync(WITHOUT_EXTRAS, "");
 }
 
-function missingForeignClients() {
+function missingExtras() {
   const missing = [];
   if (!existsSync("/usr/lib/python3/dist-packages/kazoo")) missing.push(KAZOO_PACKAGE);
   if (!existsSync("/usr/share/java/curator-recipes.jar") || !hasProgram("javac")) missing.push(...CURATOR_PACKAGES);
+  for (const [program, name] of Object.entries(PROGRAM_PACKAGES)) if (!hasProgram(program)) missing.push(name);
   return missing;
 }
 

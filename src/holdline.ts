@@ -3,6 +3,8 @@
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { createClock } from "./actions/clock.js";
+import { waitInLine } from "./actions/line.js";
+import type { LineOptions } from "./actions/line.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import { openCoordinator } from "./coordinators/registry.js";
@@ -14,12 +16,10 @@ import { viewOf } from "./library/views.js";
 import type { LockView } from "./library/views.js";
 import type { Claim, Owner } from "./locks/claim.js";
 import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
-import { HoldlineError } from "./locks/errors.js";
+import { ClaimLostError, HoldlineError } from "./locks/errors.js";
 import { readPresentQueue } from "./locks/holders.js";
 import { parseLockName } from "./locks/names.js";
-import { link } from "./locks/signals.js";
 import { quoted } from "./locks/text.js";
-import { takeTurn } from "./locks/turn.js";
 import { watchClaim } from "./locks/watch.js";
 
 export interface HoldlineOptions {
@@ -116,7 +116,11 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
       process: processes.self,
     }),
     // Async, so that a wrong name rejects as everything else does.
-    withLock: async (name, lockOptions, work) => withLock(coordinator, draftOf(name, lockOptions, owner), lockOptions, work),
+    withLock: async (name, lockOptions, work) => {
+      const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
+      const acquire = { timeoutMs, sleepTimeMs: pollMs };
+      return withLock(coordinator, draftOf(name, lockOptions, owner), { acquire, ownerGone, by: principal, stop: signal }, work);
+    },
     async locks() {
       const names = await coordinator.list();
       const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name, principal)));
@@ -137,14 +141,16 @@ function draftOf(name: string, options: LockOptions, owner: Owner): Draft {
   return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, lease: null };
 }
 
+type Waiting = Pick<LineOptions, "acquire" | "ownerGone" | "by" | "stop">;
+
 async function withLock<T>(
   coordinator: Coordinator,
   draft: Draft,
-  options: LockOptions,
+  waiting: Waiting,
   work: (claim: HeldClaim) => Promise<T>,
 ): Promise<T> {
   const lock = draft.locks[0] as string;
-  const turn = await takeTurnInTime(coordinator, draft, options);
+  const turn = await takeTurnInTime(coordinator, draft, waiting);
   const { standings } = turn.joined;
   const watch = watchClaim(coordinator, turn.joined);
   try {
@@ -157,30 +163,16 @@ async function withLock<T>(
   }
 }
 
-async function takeTurnInTime(coordinator: Coordinator, draft: Draft, { timeoutMs, signal }: LockOptions) {
-  const late = new AbortController();
-  const ended = link(late.signal, signal);
-  const over = new AbortController();
-  const tooLate = (): TimedOutError =>
-    new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
-  if (timeoutMs !== undefined && timeoutMs > 0) {
-    createClock()
-      .sleep(timeoutMs, over.signal)
-      .then(
-        () => late.abort(tooLate()),
-        () => undefined, // The turn came first.
-      );
-  }
-  try {
-    const turn = await takeTurn(coordinator, draft, {
-      signal: ended.signal,
-      // Without any time to wait there is still time to ask: a free lock is had.
-      ...(timeoutMs === 0 ? { look: () => Promise.resolve("leave" as const) } : {}),
-    });
-    if (turn.outcome === "left") throw tooLate();
-    return turn;
-  } finally {
-    over.abort();
-    ended.unlink();
-  }
+/** As whoever waits in line does it: a lease whose time is over is met by its looks alone, and holds up nobody. */
+async function takeTurnInTime(coordinator: Coordinator, draft: Draft, waiting: Waiting) {
+  const line = await waitInLine(coordinator, draft, {
+    ...waiting,
+    clock: createClock(),
+    progress: { waiting: () => undefined, step: () => undefined },
+    isLeftover: () => false,
+  });
+  if (line.outcome === "granted") return line;
+  if (line.outcome === "taken-out") throw new ClaimLostError(line.message);
+  const { timeoutMs } = waiting.acquire;
+  throw new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
 }

@@ -69,7 +69,7 @@ describe("the sample configurations", () => {
   });
 
   it("holdline.yaml changes nothing", async () => {
-    const { acquire, connectTimeoutMs, sessionTimeoutMs, releaseTimeoutMs, skipCoordination, log, history } =
+    const { acquire, connectTimeoutMs, sessionTimeoutMs, releaseTimeoutMs, skipCoordination, log, history, dependencies } =
       await load("config/holdline.yaml");
     const plain = await loadSettings({
       config: null,
@@ -84,7 +84,16 @@ describe("the sample configurations", () => {
         hostname: "web-07",
       },
     });
-    expect(plain).toMatchObject({ acquire, connectTimeoutMs, sessionTimeoutMs, releaseTimeoutMs, skipCoordination, log, history });
+    expect(plain).toMatchObject({
+      acquire,
+      connectTimeoutMs,
+      sessionTimeoutMs,
+      releaseTimeoutMs,
+      skipCoordination,
+      log,
+      history,
+      dependencies,
+    });
   });
 
   const lines = linesOf(read("config/holdline.yaml"));
@@ -106,7 +115,9 @@ describe("the sample configurations", () => {
   it("holdline.yaml has nothing else", () => {
     const known = new Set<string>([...SETTING_PATHS, ...keys.map(({ path }) => path)]);
     const groups = [...known].map((path) => path.slice(0, path.lastIndexOf(".")));
-    expect([...lines.keys()].filter((path) => !known.has(path) && !groups.includes(path))).toEqual(["actions", "locks"]);
+    expect([...lines.keys()].filter((path) => !known.has(path) && !groups.includes(path))).toEqual([
+      ...["actions", "locks", "locks.default", "dependencies"],
+    ]);
   });
 });
 

@@ -3,18 +3,12 @@ import type { ExecEnd, ExecSpec } from "../actions/exec.js";
 import type { Progress } from "../actions/progress.js";
 import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
-import type { Settings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/lease.js";
-import type { Claim } from "../locks/claim.js";
-import type { Coordinator, Log } from "../locks/coordinator.js";
+import type { Stores } from "../admin/stores.js";
+import type { Log } from "../locks/coordinator.js";
 import type { Io } from "./io.js";
 
-export interface Context {
-  readonly settings: Settings;
-  /** The store of a lock's queue, opened with the first call for any of its locks; the runtime closes it. */
-  coordinator(lock: string): Promise<Coordinator>;
-  /** All stores that the configuration names, for what may be in any of them; the general one first. */
-  coordinators(): Promise<readonly Coordinator[]>;
+export interface Context extends Stores {
   /** What hand-made locks need beside a store; loaded with the first call. */
   leases(lock: string): Promise<LeaseContext>;
   /** What runs actions; loaded with the first call. */
@@ -28,8 +22,6 @@ export interface Context {
   readonly verbose: boolean;
   /** SIGINT and SIGTERM. Its signal ends every wait. */
   readonly stop: StopRequests;
-  /** Is the claim's process known to be gone, by the store or by what this node can see for itself? */
-  ownerGone(claim: Claim): boolean;
 }
 
 /** Guarded runs, as the commands `run`, `resume` and `exec` need them. */
@@ -54,6 +46,8 @@ export interface Invocation {
 
 /** One verb. */
 export interface Command {
+  /** Does what needs neither a configuration nor a store, which may be wrong or missing; `null` where it needs them. */
+  runAlone?(io: Io, invocation: Invocation): number | null;
   /** Does it, and gives the exit code. */
   run(context: Context, invocation: Invocation): Promise<number>;
 }

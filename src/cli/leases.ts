@@ -10,8 +10,9 @@ import type { Coordinator } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
 import { parseLockName } from "../locks/names.js";
-import { claimAsJson } from "./claims.js";
-import type { StandingClaim } from "./claims.js";
+import { quoted } from "../locks/text.js";
+import { claimAsJson } from "../admin/claims.js";
+import type { StandingClaim } from "../admin/claims.js";
 import type { Context, Invocation } from "./context.js";
 import { paintFor } from "./io.js";
 import { describeClaim } from "./listing.js";
@@ -35,7 +36,7 @@ export function readClaimId({ args }: Pick<Invocation, "args">): string {
   const id = args[1] ?? "";
   if (id.trim() !== "" && id.isWellFormed() && !/\p{Cc}/u.test(id)) return id;
   // What an unset variable of a script becomes, which must not pass for a lease that is gone.
-  const problem = id.trim() === "" ? "is empty" : `has characters that no id has: ${JSON.stringify(id.slice(0, 60))}`;
+  const problem = id.trim() === "" ? "is empty" : `has characters that no id has: ${quoted(id)}`;
   throw new HoldlineError("usage", `the id of the lease ${problem}`, {
     hint: "right would be what acquire has printed, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
   });

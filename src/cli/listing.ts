@@ -1,18 +1,15 @@
 // Locks and their claims for people: who holds, who waits, since when, why, until when, and whether their agents live.
+import { isoTime } from "../locks/durations.js";
 import { ordinal } from "../actions/line.js";
 import type { Claim, Condition } from "../locks/claim.js";
-import { disagreementsOf } from "./claims.js";
-import type { Disagreement, LockState, StandingClaim } from "./claims.js";
+import { disagreementsOf } from "../admin/claims.js";
+import type { Disagreement, StandingClaim } from "../admin/claims.js";
+import type { SeenLock } from "../admin/queues.js";
 import type { Colour } from "./io.js";
-import { ago, isoTime, lastLineOf, sanitize, until } from "./render.js";
+import { ago, lastLineOf, sanitize, until } from "./render.js";
 import type { Cell } from "./render.js";
 import { renderTable, renderText } from "./table.js";
 import type { Column, Row, View } from "./table.js";
-
-/** A lock as it was at a moment of its store's clock. */
-export interface SeenLock extends LockState {
-  readonly now: number;
-}
 
 const COLUMNS: readonly Column[] = [
   { heading: "LOCK" },

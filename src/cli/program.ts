@@ -5,7 +5,7 @@ import { HoldlineError, messageOf } from "../locks/errors.js";
 import { shortened } from "../locks/text.js";
 import { VERSION } from "../version.js";
 import type { CommandEntry, CommandOption } from "./entry.js";
-import { COMMANDS, GLOBAL_OPTIONS, usageOf } from "./registry.js";
+import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS, usageOf } from "./registry.js";
 import type { GlobalFlags, Invocation, OpenContext } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import type { Io } from "./io.js";
@@ -33,6 +33,8 @@ export async function runProgram(options: ProgramOptions): Promise<number> {
     if (parsed === "told") return 0;
     const { entry, flags, invocation } = parsed;
     const command = await entry.load();
+    const alone = command.runAlone?.(io, invocation) ?? null;
+    if (alone !== null) return alone;
     const opened = await options.open({ flags, io, stop });
     try {
       return await command.run(opened.context, invocation);
@@ -81,13 +83,15 @@ interface Parsed {
   readonly invocation: Invocation;
 }
 
+const [VERSION_OPTION] = PARSER_OPTIONS;
+
 /** `told` when help or the version was asked for and given. @throws HoldlineError `usage` */
 function parse(head: readonly string[], rest: readonly string[] | null, io: Io): Parsed | "told" {
   let parsed: Parsed | null = null;
   const program = configure(new Parser("holdline"), io)
     .description("Runs guarded actions one node at a time under a distributed lock.")
     .usage("[options] COMMAND")
-    .version(VERSION, "-V, --version", "print the version")
+    .version(VERSION, VERSION_OPTION.form, VERSION_OPTION.doc)
     .helpCommand("help [COMMAND]", "help for a command")
     .configureHelp({ showGlobalOptions: true });
   addOptions(program, GLOBAL_OPTIONS);

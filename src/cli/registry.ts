@@ -3,9 +3,10 @@ import { GUARDED } from "./entries/guarded.js";
 import { HOSTS } from "./entries/hosts.js";
 import { LEASES } from "./entries/leases.js";
 import { RECORDS } from "./entries/records.js";
+import { SERVE } from "./entries/serve.js";
 import type { CommandEntry, CommandOption } from "./entry.js";
 
-export const COMMANDS: readonly CommandEntry[] = [...GUARDED, ...LEASES, ...HOSTS, ...RECORDS];
+export const COMMANDS: readonly CommandEntry[] = [...GUARDED, ...LEASES, ...HOSTS, ...RECORDS, ...SERVE];
 
 /** The options that every command takes. */
 export const GLOBAL_OPTIONS: readonly CommandOption[] = [
@@ -15,6 +16,12 @@ export const GLOBAL_OPTIONS: readonly CommandOption[] = [
   { form: "-q, --quiet", doc: "say nothing on standard error but errors" },
   { form: "-v, --verbose", doc: "say more on standard error" },
 ];
+
+/** The options that are answered without a command; the parser has them of its own. */
+export const PARSER_OPTIONS = [
+  { form: "-V, --version", doc: "print the version" },
+  { form: "-h, --help", doc: "help, also for a command" },
+] as const satisfies readonly CommandOption[];
 
 /** A command's usage in one line, as the documents have it: `exec LOCK [--slots N] -- COMMAND…`. */
 export function usageOf(entry: CommandEntry): string {

@@ -1,5 +1,5 @@
 // Text for people: columns that line up whatever the script, ages. Pure functions.
-import { formatDuration } from "../locks/durations.js";
+import { formatDuration, isoTime } from "../locks/durations.js";
 import { sanitize } from "../locks/text.js";
 
 export { sanitize } from "../locks/text.js";
@@ -120,12 +120,6 @@ export function until(at: number, now: number): string {
   const isToday = moment.slice(0, 10) === isoTime(now).slice(0, 10);
   const shown = isToday ? moment.slice(11, 16) : `${moment.slice(0, 10)} ${moment.slice(11, 16)}`;
   return `${shown} UTC, ${formatDuration(Math.max(0, at - now))} left`;
-}
-
-/** ISO 8601 in UTC. A time that no calendar has is shown as the first one. */
-export function isoTime(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString();
 }
 
 /** The end of a text that may have many lines: its last one that is not blank. */

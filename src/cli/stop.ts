@@ -19,7 +19,7 @@ const IGNORED = "SIGTSTP";
 export function openStopRequests(source: SignalSource): StopRequests & { close(): void } {
   const controller = new AbortController();
   // Whoever waits for anything listens: as many at once as there are questions on their way, which is no leak.
-  setMaxListeners(0, controller.signal);
+  setMaxListeners(Number.POSITIVE_INFINITY, controller.signal);
   const listeners = new Set<(signal: NodeJS.Signals) => void>();
   const onSignal = (signal: NodeJS.Signals) => {
     controller.abort(new InterruptedError(signal));

@@ -1,14 +1,16 @@
 // `locks --watch`: reads the queues again whenever a store says that something has changed, or a lease's time is over, and
 // shows them: in place on a terminal, elsewhere one listing after another. Goes on when a store does not answer, and says so.
+import { isoTime } from "../locks/durations.js";
 import { messageOf, UnreachableError } from "../locks/errors.js";
-import { locksAsJson } from "./claims.js";
+import { locksAsJson } from "../admin/claims.js";
 import type { Context } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import { renderListing } from "./listing.js";
-import type { SeenLock } from "./listing.js";
+import type { SeenLock } from "../admin/queues.js";
 import { printDocument, printLines } from "./output.js";
-import { readLocks, storesFor } from "./queues.js";
-import { ago, isoTime, sanitize, truncate, wrap } from "./render.js";
+import { readLocks } from "../admin/queues.js";
+import { storesFor } from "../admin/stores.js";
+import { ago, sanitize, truncate, wrap } from "./render.js";
 import { openScreen } from "./screen.js";
 import { viewOf } from "./table.js";
 

@@ -1,7 +1,7 @@
 // The settings in force in the form of a configuration file, for people and for `check --json`: secrets hidden, and
 // otherwise such that reading it again gives the same settings.
 import { HIDDEN, isSecretName, redactUrl, redactUrlsIn } from "./secrets.js";
-import type { AcquireSettings, ActionSettings, Settings, VerifySettings } from "./settings.js";
+import type { AccessEntry, AcquireSettings, ActionSettings, Settings, VerifySettings } from "./settings.js";
 
 /** A value of a description: what JSON can carry. */
 export type Described = null | string | number | boolean | readonly unknown[] | { readonly [key: string]: unknown };
@@ -32,8 +32,23 @@ export function describeSettings(settings: Settings): { readonly [key: string]: 
         },
       ]),
     ),
+    serve: withoutNull({
+      listen: settings.serve.listen,
+      port: settings.serve.port,
+      cert: settings.serve.cert,
+      key: settings.serve.key,
+      client_ca: settings.serve.clientCa,
+      rate: settings.serve.rate,
+    }),
+    ...(settings.access.size === 0 ? {} : { access: Object.fromEntries([...settings.access].map(describeAccess)) }),
+    ...(settings.groups.size === 0 ? {} : { groups: Object.fromEntries(settings.groups) }),
     ...(settings.dependencies.size === 0 ? {} : { dependencies: Object.fromEntries(settings.dependencies) }),
   };
+}
+
+function describeAccess([name, { password, token, certificate, may, locks }]: readonly [string, AccessEntry]) {
+  const hidden = (hash: string | null): string | null => (hash === null ? null : HIDDEN);
+  return [name, withoutNull({ password: hidden(password), token: hidden(token), certificate, may, locks })] as const;
 }
 
 /** A duration that reads back as exactly the same: "90 s", "10 min", "250 ms", or "none". */

@@ -8,12 +8,13 @@ import type { Field } from "./field.js";
 import { findConfig, readNamed } from "./file.js";
 import type { ConfigText } from "./file.js";
 import { parseDependencies, parseLocks } from "./locks.js";
+import { parseAccess, parseGroups } from "./serve.js";
 import { nearestTo } from "../locks/nearest.js";
 import { shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Problems } from "./problems.js";
-import { mergeLayers, SETTING_PATHS, SETTINGS, variableOf } from "./schema.js";
+import { mergeLayers, OTHER_VARIABLES, SETTING_PATHS, SETTINGS, variableOf } from "./schema.js";
 import type { SettingPath, SettingValues } from "./schema.js";
 import type { SettingOrigin, Settings } from "./settings.js";
 import { defaultStateDir, qualifiedName } from "./surroundings.js";
@@ -29,9 +30,6 @@ export interface LoadRequest {
 
 /** The flags that set settings, for messages. */
 const FLAG_NAMES: Partial<Record<SettingPath, string>> = { coordinator: "--coordinator", "log.level": "--quiet or --verbose" };
-
-// Variables of this family that are no settings: the first is for us, the others are what a guarded command sees.
-const OTHER_VARIABLES = ["HOLDLINE_CONFIG", "HOLDLINE_ACTION", "HOLDLINE_LOCK", "HOLDLINE_CLAIM", "HOLDLINE_FENCING_TOKEN"];
 
 /**
  * The settings in force.
@@ -62,14 +60,21 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
   });
   const locks = parseLocks(file.locks);
   const dependencies = await dependenciesIn(file.dependencies, fileBase, homedir, problems);
+  const access = parseAccess(file.access);
+  const groups = parseGroups(file.groups);
   await checkPatterns(patterns);
   problems.throwIfAny();
 
   const get = values as NonNullable<typeof values>;
   const origins = originsOf(layers);
   const node = get("node") ?? qualifiedName(request.surroundings);
-  const stateBase = origins.get("state_dir") === "file" ? fileBase : cwd;
-  const stateDir = absolutePath(get("state_dir") ?? defaultStateDir(request.surroundings), stateBase, homedir);
+  const located = (path: SettingPath, text: string): string =>
+    absolutePath(text, origins.get(path) === "file" ? fileBase : cwd, homedir);
+  const fileAt = (path: "serve.cert" | "serve.key" | "serve.client_ca"): string | null => {
+    const text = get(path);
+    return text === null ? null : located(path, text);
+  };
+  const stateDir = located("state_dir", get("state_dir") ?? defaultStateDir(request.surroundings));
   return {
     file: config?.path ?? null,
     node,
@@ -86,6 +91,16 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     actions,
     locks,
     dependencies,
+    serve: {
+      listen: get("serve.listen") as string,
+      port: get("serve.port") as number,
+      cert: fileAt("serve.cert"),
+      key: fileAt("serve.key"),
+      clientCa: fileAt("serve.client_ca"),
+      rate: get("serve.rate") as number,
+    },
+    access,
+    groups,
     origins,
   };
 }
@@ -103,9 +118,20 @@ interface FileFields {
   readonly actions: Field | undefined;
   readonly locks: Field | undefined;
   readonly dependencies: Field | undefined;
+  readonly access: Field | undefined;
+  readonly groups: Field | undefined;
 }
 
-const NO_FILE: FileFields = { settings: new Map(), actions: undefined, locks: undefined, dependencies: undefined };
+const NO_FILE: FileFields = {
+  settings: new Map(),
+  actions: undefined,
+  locks: undefined,
+  dependencies: undefined,
+  access: undefined,
+  groups: undefined,
+};
+
+const PARTS = ["actions", "locks", "dependencies", "access", "groups"] as const;
 
 async function readFile({ path, text }: ConfigText, problems: Problems): Promise<FileFields> {
   const { parseYaml } = await import("./document.js");
@@ -116,7 +142,7 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     const [group, key] = setting.split(".") as [string, string | undefined];
     groups.set(group, [...(groups.get(group) ?? []), ...(key === undefined ? [] : [key])]);
   }
-  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), "actions", "locks", "dependencies"]);
+  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), ...PARTS]);
   const settings = new Map<SettingPath, Field>();
   for (const [group, keys] of groups) {
     const field = root?.get(group);
@@ -124,7 +150,8 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     if (keys.length === 0) settings.set(group as SettingPath, field);
     else for (const [key, child] of readKnownMap(field, keys) ?? []) settings.set(`${group}.${key}` as SettingPath, child);
   }
-  return { settings, actions: root?.get("actions"), locks: root?.get("locks"), dependencies: root?.get("dependencies") };
+  const parts = Object.fromEntries(PARTS.map((part) => [part, root?.get(part)]));
+  return { ...NO_FILE, ...parts, settings };
 }
 
 /** The map itself, or the name of a YAML or JSON file that holds it. */
@@ -163,7 +190,7 @@ function environmentFields(env: Surroundings["env"], problems: Problems): Fields
   const fields = new Map<SettingPath, Field>();
   const variables = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || !name.startsWith("HOLDLINE_") || OTHER_VARIABLES.includes(name)) continue;
+    if (value === undefined || !name.startsWith("HOLDLINE_") || Object.hasOwn(OTHER_VARIABLES, name)) continue;
     const path = variables.get(name);
     if (path !== undefined) {
       fields.set(path, createField(value, path.split("."), plainOrigin(name), problems));

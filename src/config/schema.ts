@@ -31,6 +31,12 @@ export interface SettingValues {
   readonly "log.level": Settings["log"]["level"];
   readonly "log.format": Settings["log"]["format"];
   readonly "history.keep": number;
+  readonly "serve.listen": string;
+  readonly "serve.port": number;
+  readonly "serve.cert": string;
+  readonly "serve.key": string;
+  readonly "serve.client_ca": string;
+  readonly "serve.rate": number;
 }
 
 export type SettingPath = keyof SettingValues;
@@ -140,6 +146,48 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     example: "1000",
     read: (field) => readWhole(field, 1, 100_000),
   },
+  "serve.listen": {
+    doc: "the address on which holdline serve listens",
+    default: "127.0.0.1",
+    defaultDoc: null,
+    example: "10.0.0.5",
+    read: readLabel,
+  },
+  "serve.port": {
+    doc: "the port on which holdline serve listens; 0: any that is free",
+    default: "3000",
+    defaultDoc: null,
+    example: "8443",
+    read: (field) => readWhole(field, 0, 65_535),
+  },
+  "serve.cert": {
+    doc: "the file with the server's certificate (PEM), for HTTPS",
+    default: null,
+    defaultDoc: "none: HTTP",
+    example: "/etc/holdline/server.crt",
+    read: readPath,
+  },
+  "serve.key": {
+    doc: "the file with the certificate's key (PEM)",
+    default: null,
+    defaultDoc: "none: HTTP",
+    example: "/etc/holdline/server.key",
+    read: readPath,
+  },
+  "serve.client_ca": {
+    doc: "the file with the authorities (PEM) whose client certificates are taken as credentials",
+    default: null,
+    defaultDoc: "none: no client certificates",
+    example: "/etc/holdline/clients.crt",
+    read: readPath,
+  },
+  "serve.rate": {
+    doc: "requests a second that one address may make, and as many more at once; 0: any number",
+    default: "500",
+    defaultDoc: null,
+    example: "50",
+    read: (field) => readWhole(field, 0, 1_000_000),
+  },
 };
 
 /** The settings' paths in the table's order. */
@@ -149,6 +197,15 @@ export const SETTING_PATHS = Object.keys(SETTINGS) as readonly SettingPath[];
 export function variableOf(path: SettingPath): string {
   return `HOLDLINE_${path.replaceAll(".", "_").toUpperCase()}`;
 }
+
+/** The variables of this family that are no settings: the first is for us, the others are what a guarded command sees. */
+export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  HOLDLINE_CONFIG: "the configuration file, where --config names none",
+  HOLDLINE_ACTION: "given to a guarded command: the name of its action",
+  HOLDLINE_LOCK: "given to a guarded command: the lock under which it runs",
+  HOLDLINE_CLAIM: "given to a guarded command: the id of its claim",
+  HOLDLINE_FENCING_TOKEN: "given to a guarded command: a number that grows with every change of holder",
+};
 
 /** What has been said of settings, by path. A value is as it was written, or as YAML makes it. */
 export type Layer = ReadonlyMap<SettingPath, unknown>;

@@ -12,6 +12,32 @@ export interface LockSettings {
   readonly coordinator: string | null;
 }
 
+export type Right = "read" | "lock" | "clear";
+
+/** What those may do who have some credentials. */
+export interface AccessEntry {
+  /** Hashes of the secrets; `null` where there is none. */
+  readonly password: string | null;
+  readonly token: string | null;
+  /** The common name of a client's certificate. */
+  readonly certificate: string | null;
+  readonly may: readonly Right[];
+  /** Patterns of locks' names. */
+  readonly locks: readonly string[];
+}
+
+/** What `holdline serve` listens on. Paths are absolute. */
+export interface ServeSettings {
+  readonly listen: string;
+  readonly port: number;
+  /** Certificate and key in PEM form, both or neither. */
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly clientCa: string | null;
+  /** Requests a second from one address, and as many more at once; 0: any number. */
+  readonly rate: number;
+}
+
 /** Who said what is in force of a setting. */
 export type SettingOrigin = "default" | "file" | "environment" | "flag";
 
@@ -35,6 +61,11 @@ export interface Settings {
   readonly locks: ReadonlyMap<string, LockSettings>;
   /** By host, those that depend on it. */
   readonly dependencies: DependencyMap;
+  readonly serve: ServeSettings;
+  /** By name: what may be done with whose credentials. */
+  readonly access: ReadonlyMap<string, AccessEntry>;
+  /** By name: how many machines of a group may reboot at once. */
+  readonly groups: ReadonlyMap<string, number>;
   /** By the setting's path in the file (`acquire.timeout`), for `check`; not there for settings that were made by hand. */
   readonly origins?: ReadonlyMap<string, SettingOrigin>;
 }

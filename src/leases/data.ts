@@ -3,6 +3,7 @@
 import { isObject } from "../locks/claim.js";
 import { plainData } from "../locks/data.js";
 import { HoldlineError } from "../locks/errors.js";
+import { quoted } from "../locks/text.js";
 
 /** One step of a change: `set` at a path of keys, `merge` into what is there, `replace` all of it. */
 export type DataChange =
@@ -61,7 +62,7 @@ function withValueAt(data: unknown, path: readonly string[], value: unknown, abo
 export function parseDataPath(text: string): readonly string[] {
   const path = text.split(".");
   if (path.length <= LONGEST_PATH && path.every((key) => key !== "" && !isForbiddenKey(key))) return path;
-  throw new HoldlineError("usage", `${JSON.stringify(text)} names no key of the data`, {
+  throw new HoldlineError("usage", `${quoted(text)} names no key of the data`, {
     hint: 'right would be such as status, or deploy.version for "version" in "deploy"',
   });
 }

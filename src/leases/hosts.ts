@@ -2,6 +2,7 @@
 import type { Claim, LeaseType } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { LONGEST_NAME_BYTES } from "../locks/names.js";
+import { quoted } from "../locks/text.js";
 
 /** The types of lock that a host can have. */
 export const HOST_LOCK_TYPES = ["generic", "host", "file"] as const satisfies readonly LeaseType[];
@@ -47,7 +48,7 @@ export function parseHost(text: string): string {
   const host = canonicalHost(text);
   const problem = hostProblem(host);
   if (problem === null) return host;
-  throw new HoldlineError("usage", `a host's name ${problem}: ${JSON.stringify(text.slice(0, 60))}`, {
+  throw new HoldlineError("usage", `a host's name ${problem}: ${quoted(text)}`, {
     hint: 'right would be such as "dc01" or "dc01.example.com"; it need not be reachable',
   });
 }
@@ -94,7 +95,7 @@ const EXPORT = /^(?:[^@/:\s]+@)?(\[[0-9a-f:.]+\]|[^/:\\\s]+):\/(?!\/)./i;
 function notAPath(text: string): HoldlineError {
   return new HoldlineError(
     "usage",
-    `the file ${JSON.stringify(text.slice(0, 80))} is on no host that could be told from its path`,
+    `the file ${quoted(text)} is on no host that could be told from its path`,
     {
       hint: "right would be \\\\server\\share\\path, smb://server/path, server:/path or /local/path",
     },

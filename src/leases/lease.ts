@@ -106,9 +106,11 @@ export async function acquireLease(request: LeaseRequest, context: LeaseContext)
       if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, await coordinator.now(context.signal));
       settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
     } catch (error) {
-      if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;
-      // The session may live on: nobody is to wait behind a lease that nobody has.
+      if (error instanceof SessionLostError) continue;
+      // The session may live on, and what was taken out of one of its queues still stands in the others: nobody is to wait
+      // behind a lease that nobody has.
       await coordinator.withdraw(standings);
+      if (error instanceof ClaimLostError) continue;
       throw error;
     }
     return { outcome: "acquired", lease: { id: draft.id, locks: request.locks, fencingToken: settled.fencingToken, expiresAt } };
@@ -236,7 +238,9 @@ export async function releaseById(
 
 /** Is the claim `id` a holder of the lock, and its time not over? */
 export async function isLeaseHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<boolean> {
-  return (await findHeld(coordinator, lock, id, asking)) !== null;
+  const claim = await findHeld(coordinator, lock, id, asking);
+  // A lease that has not been settled waits, wherever it stands: it may be first here and still wait for another of its locks.
+  return claim !== null && (claim.durable || claim.lease === null);
 }
 
 function refuseUnlessLease({ id, lock, lease, owner, durable }: Claim): void {

@@ -95,8 +95,13 @@ export interface HistoryRecord extends Ending {
 
 /** A watch over a store, until it is closed. */
 export interface StoreWatch {
+  /** Resolves once every change that was committed before the call has been told of. */
+  caughtUp(signal?: AbortSignal): Promise<void>;
   close(): void;
 }
+
+/** What has changed since the last call: queues or histories of some locks, the liveness of some claims; `null`: it may be anything. */
+export type Change = { readonly locks: ReadonlySet<string>; readonly claims: ReadonlySet<string> } | null;
 
 /**
  * What became of a conditional write: `done`; `gone`, the entry is no longer there; `changed`, it is there but no
@@ -133,8 +138,8 @@ export interface Coordinator {
 
   /**
    * Makes an ephemeral claim durable at its places, in one transaction, which also creates its liveness entry, save for a
-   * lease, which needs none. Idempotent: after a lost reply it is looked up. The liveness entry comes back by itself with
-   * a new session.
+   * lease, which needs none. Idempotent: after a lost reply it is looked up, and given as it was settled, so that whatever
+   * others have written to it since counts as a change. The liveness entry comes back by itself with a new session.
    * @throws SessionLostError when the entries went with their session, so that nothing was settled
    * @throws ClaimLostError when the entries were taken away by someone else
    */
@@ -178,7 +183,7 @@ export interface Coordinator {
    * may have been missed: after a lost connection, say. It may be called more often than that, never while it runs, and
    * never again once the watch is closed. Resolves when the watch stands: what is read from then on misses nothing.
    */
-  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch>;
+  watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch>;
 
   /** The store's clock, in milliseconds since 1970. */
   now(signal?: AbortSignal): Promise<number>;

@@ -27,13 +27,17 @@ export function plainData(value: unknown): PlainData {
     Object.fromEntries(pairs.map(([key, child]) => [plain(String(key), depth), plain(child, depth + 1)]));
   try {
     const data = plain(value, 0);
-    return Buffer.byteLength(JSON.stringify(data) ?? "null") <= LARGEST_DATA_BYTES ? { data } : { problem: TOO_LARGE };
+    const text = JSON.stringify(data) as string | undefined;
+    // JSON has no text for a function, where it throws for other things that it cannot carry. Nothing at all is no data.
+    if (text === undefined) return data === undefined ? { data } : { problem: NO_JSON };
+    return Buffer.byteLength(text) <= LARGEST_DATA_BYTES ? { data } : { problem: TOO_LARGE };
   } catch (error) {
-    return { problem: error instanceof Excess ? error.message : "is nothing that JSON can carry" };
+    return { problem: error instanceof Excess ? error.message : NO_JSON };
   }
 }
 
 const TOO_LARGE = `has more than ${LARGEST_DATA_BYTES} bytes as JSON, which is the most`;
+const NO_JSON = "is nothing that JSON can carry";
 const TOO_DEEP = "contains itself, or is nested too deeply";
 
 class Excess extends Error {}

@@ -1,4 +1,4 @@
-// Durations as people write them ("30 s", "10 min", "1 day"), in milliseconds inside.
+// Durations as people write them ("30 s", "10 min", "1 day"), in milliseconds inside; and moments as programs exchange them.
 
 // The units' names: every prefix of one stands for it. "ms" is none, and a unit of its own.
 const UNIT_NAMES: readonly (readonly [string, number])[] = [
@@ -53,4 +53,10 @@ export function formatDuration(ms: number): string {
   if (minutes < 1_440) return pair(Math.floor(minutes / 60), "h", minutes % 60, "min");
   const hours = Math.floor(minutes / 60);
   return pair(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+/** ISO 8601 in UTC. A time that no calendar has is shown as the first one. */
+export function isoTime(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString();
 }

@@ -120,6 +120,9 @@ export function settings(changes: Partial<Settings> = {}): Settings {
     actions: [],
     locks: new Map(),
     dependencies: new Map(),
+    serve: { listen: "127.0.0.1", port: 3000, cert: null, key: null, clientCa: null, rate: 500 },
+    access: new Map(),
+    groups: new Map(),
     ...changes,
   };
 }

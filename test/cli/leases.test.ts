@@ -106,7 +106,7 @@ describe("acquire", () => {
     [{ data: "{ a: { __proto__: 1 } }" }, 'usage: --data: must not have a key "__proto__"'],
     [{ data: "[{ constructor: 1 }]" }, 'usage: --data: must not have a key "constructor"'],
     [{ data: "{ a: [.inf] }" }, "usage: --data: must not have Infinity: JSON cannot carry it"],
-    [{ data: "x".repeat(70_000) }, "usage: --data: has 70002 bytes as JSON, and 65536 is the most"],
+    [{ data: "x".repeat(70_000) }, "usage: --data: has more than 65536 bytes as JSON, which is the most"],
     [{ data: "@" }, "usage: --data: names no file"],
     [{ data: "@/nowhere/data.yaml" }, "usage: /nowhere/data.yaml: there is no such file (named by --data)"],
   ])("refuses %j", async (options, words) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { lockAsJson, stateOf } from "../../src/cli/claims.js";
+import { lockAsJson, stateOf } from "../../src/admin/claims.js";
 import { locks } from "../../src/cli/commands/locks.js";
 import { renderLocks } from "../../src/cli/listing.js";
 import { widthOf } from "../../src/cli/render.js";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ago, isoTime, lastLineOf, renderColumns, sanitize, truncate, widthOf } from "../../src/cli/render.js";
+import { isoTime } from "../../src/locks/durations.js";
+import { ago, lastLineOf, renderColumns, sanitize, truncate, widthOf } from "../../src/cli/render.js";
 
 describe("text of others", () => {
   test.each([

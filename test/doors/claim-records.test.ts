@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { plainData } from "../../src/locks/data.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import { decodeRecord, encodeRecord } from "../../src/locks/claim.js";
-import { recordAsJson } from "../../src/cli/commands/history.js";
+import { recordAsJson } from "../../src/admin/records.js";
 import { decodeEnded, encodeEnded } from "../../src/coordinators/zookeeper/records.js";
 import { CASES, bottomless, mangled, misshapen, nastyText, nastyValue } from "./junk.js";
 import { recordText, records, someRecord } from "./records.js";
@@ -124,7 +124,7 @@ describe("a caller's data", () => {
         throw new Error("no");
       },
     };
-    for (const value of [cycle, map, bomb, deep, unwilling, trap, 1n, "x".repeat(70_000), new Array(1e9)])
+    for (const value of [cycle, map, bomb, deep, unwilling, trap, 1n, () => 1, Symbol("s"), "x".repeat(70_000), new Array(1e9)])
       expect(open(() => plainData(value), [])).toHaveProperty("value.problem");
   });
 });

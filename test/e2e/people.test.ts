@@ -70,6 +70,7 @@ describe.each(STORES)("on %s", (kind) => {
         reason: null,
         data: null,
         failure: null,
+        lease: null,
       };
       const waiting = { ...common, state: "waiting", condition: "waiting", durable: false, fencingToken: null };
       const owner = (node: string, action: string) => ({ node, principal: `ops@${node}`, action, pid });
@@ -322,7 +323,8 @@ describe.each(STORES)("on %s", (kind) => {
       };
       expect(history.map(({ lock }) => lock)).toEqual(["one", "bad", "two", "one"]);
       const time = expect.stringMatching(ISO_TIME) as string;
-      const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", claimedAt: time, endedAt: time };
+      const times = { claimedAt: time, endedAt: time };
+      const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", ...times, lease: null, description: null };
       const owner = (action: string) => ({ node: "web-01", principal: "ops@web-01", action, pid: expect.any(Number) as number });
       expect(history.slice(0, 2)).toEqual([
         { ...common, lock: "one", owner: owner("one"), event: "released", reason: null, data: { ticket: "OPS-1" } },

@@ -8,6 +8,7 @@ import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
 import { UnreachableError } from "../../src/locks/errors.js";
 import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
+import { actById, useLease } from "./people.js";
 import { type MemoryCoordinator, openMemory } from "./memory/coordinator.js";
 import { Link } from "./memory/link.js";
 import type { SimulatedNode } from "./node.js";
@@ -191,6 +192,8 @@ export class Agent {
     };
     if (job.kind === "exec") return execute(job.spec, context);
     if (job.kind === "several") return holdSeveral(job, context);
+    if (job.kind === "lease") return useLease(job, this.#world, this, context);
+    if (job.kind === "by-id") return actById(job, this.#world, this, context);
     const result = job.kind === "run" ? await runGuarded(job.action, context) : await resumeGuarded(job.action, context);
     return result ?? { outcome: "nothing to do", message: "" };
   }

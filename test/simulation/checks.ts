@@ -1,9 +1,10 @@
 // What must be true whatever happens: told of every transaction of the store, it says at once what is wrong. Commands are
-// command-checks.ts's, and what is left when something is over is end-checks.ts's.
+// command-checks.ts's, leases are lease-checks.ts's, and what is left when something is over is end-checks.ts's.
 import type { Ending } from "../../src/locks/coordinator.js";
 import { CommandChecks } from "./command-checks.js";
+import { changesIn, LeaseChecks } from "./lease-checks.js";
 import type { StoredEntry, StoreObserver } from "./memory/entry.js";
-import { Stories } from "./stories.js";
+import { Stories, type Story } from "./stories.js";
 import type { World } from "./world.js";
 
 export const ADMIN = "admin";
@@ -13,6 +14,7 @@ export class Checks implements StoreObserver {
   violation: string | null = null;
   readonly stories: Stories;
   readonly commands: CommandChecks;
+  readonly leases: LeaseChecks;
   /** How often each claim has ended durably on each lock, by "claim lock". */
   readonly ended = new Map<string, number>();
   readonly #world: World;
@@ -22,6 +24,7 @@ export class Checks implements StoreObserver {
     this.#world = world;
     this.stories = new Stories(world);
     this.commands = new CommandChecks(world, this.stories, (what) => this.fail(what));
+    this.leases = new LeaseChecks(world, this.stories, (what) => this.fail(what));
   }
 
   fail(what: string): void {
@@ -38,7 +41,11 @@ export class Checks implements StoreObserver {
   joined(entries: readonly StoredEntry[], by: string): void {
     const agent = this.#world.agents.get(by);
     const idles = agent?.job.kind === "resume" && !agent.hasSeenAttempts;
-    this.stories.begin(entries);
+    this.stories.begin(entries, by);
+    for (const { id, lock } of entries) {
+      const places = this.#world.store.stored(lock).filter((entry) => entry.id === id);
+      if (places.length > 1) this.fail(`${by} stands in line on ${lock} ${places.length} times with ${this.nameOf(id)}`);
+    }
     if (idles) this.fail(`${by} joins the line to resume what nobody has left`);
   }
 
@@ -46,12 +53,15 @@ export class Checks implements StoreObserver {
     for (const entry of entries) {
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is settled on ${entry.lock}, token ${entry.fencingToken}`);
       if (!this.stories.isHeld(entry)) this.fail(`${by} settles ${this.nameOf(entry.id)} on ${entry.lock}, which is not held`);
-      if (!this.stories.isOwner(entry, by)) this.fail(`${by} settles ${this.nameOf(entry.id)}, which is not its own`);
       this.#noteToken(entry);
     }
     const story = this.stories.ofEntries(entries);
+    if (story.by !== by) this.fail(`${by} settles ${story.name}, which is not its own`);
     if (entries.length !== story.locks.length) this.fail(`${by} settles ${story.name} on one of its locks and not on the others`);
     story.isDurable = true;
+    if (!story.isLease) return;
+    this.leases.settled(entries, by);
+    for (const lock of story.locks) this.commands.demandRule(lock);
   }
 
   adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
@@ -72,12 +82,23 @@ export class Checks implements StoreObserver {
     for (const [index, entry] of entries.entries()) {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
-      if (!this.stories.isOwner(before[index] as StoredEntry, by))
-        this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
+      const then = before[index] as StoredEntry;
+      const kind = this.#world.agents.get(by)?.job.kind;
+      if (kind === "lease" || kind === "by-id") this.leases.updated(entry, then, by);
+      else if (!this.stories.isOwner(then, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
+      else if (changesIn(entry.record?.data) !== changesIn(then.record?.data))
+        this.fail(`${by} writes to ${this.nameOf(entry.id)} and loses a change of its data`);
     }
   }
 
   left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void {
+    for (const { id } of entries) {
+      const story = this.stories.of(id) as Story;
+      const isThere = story.locks.some((lock) => this.#world.store.stored(lock).some((entry) => entry.id === id));
+      if (!isThere) story.endedAt = this.#world.store.transactions;
+      if (ending !== null && entries.length !== story.locks.length)
+        this.fail(`${by} ends ${story.name} on one of its locks and not on the others`);
+    }
     for (const entry of entries) {
       const name = this.nameOf(entry.id);
       this.#world.scheduler.say(
@@ -90,8 +111,9 @@ export class Checks implements StoreObserver {
       if (ending !== null) {
         const place = `${entry.id} ${entry.lock}`;
         this.ended.set(place, (this.ended.get(place) ?? 0) + 1);
+        this.leases.ended(entry, ending, by);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");
-        else if (ending.event !== "cleared" && !this.stories.isOwner(entry, by))
+        else if (entry.record?.lease == null && ending.event !== "cleared" && !this.stories.isOwner(entry, by))
           this.fail(`${by} ends ${name}, which is not its own`);
         else if (ending.event === "cleared" && by !== ADMIN) this.fail(`${by} clears ${name}`);
         if (ending.event === "failed" && this.#keepsFailures(by))
@@ -111,7 +133,7 @@ export class Checks implements StoreObserver {
     const agent = this.#world.agents.get(by);
     const { owner, failure } = entry.record ?? { owner: null, failure: null };
     const name = this.nameOf(entry.id);
-    if (agent === undefined || owner === null) return this.fail(`${by} ${does} ${name}`);
+    if (agent === undefined || owner === null || entry.record?.lease != null) return this.fail(`${by} ${does} ${name}`);
     if (owner.process?.pid === agent.identity.pid && owner.process.bootId === agent.identity.bootId) return;
     const { job } = agent;
     const isSame =

@@ -20,7 +20,7 @@ export class CommandChecks {
     this.#fail = fail;
   }
 
-  /** Has that process started any? */
+  /** Has that process started any? A check of a claim that was adopted may be called off, and nothing is begun for it. */
   hasStarted(agent: Agent): boolean {
     return this.#started.has(agent);
   }
@@ -35,7 +35,7 @@ export class CommandChecks {
     const who = `the ${group.kind === "main" ? "command" : "check"} of ${agent.name}`;
     const story = this.#stories.of(claim);
     if (story === undefined) return this.#fail(`${who} starts without a claim`);
-    this.#started.add(agent);
+    if (group.kind === "main") this.#started.add(agent);
     if (group.kind === "main" && story.hasSucceeded)
       this.#fail(`${who} starts under ${story.name} although it had succeeded under it before`);
     for (const other of this.atWork()) {
@@ -43,7 +43,7 @@ export class CommandChecks {
     }
     this.#groups.push(group);
     for (const lock of story.locks) this.#demandClaim(group, story, lock, who);
-    if (!group.isExcused) for (const lock of story.locks) this.#demandRule(lock);
+    if (!group.isExcused) for (const lock of story.locks) this.demandRule(lock);
     if (story.isDurable && agent.job.kind !== "several") this.#demandJournal(group, who);
     if (group.kind === "main") this.#demandNeeded(group, story, who);
     if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
@@ -98,19 +98,22 @@ export class CommandChecks {
     if (token < since) this.#fail(`${who} starts with token ${token}, older than its turn on ${lock} (${since})`);
   }
 
-  /** Of all that runs under a lock: one key, and no more than any of them allows. */
-  #demandRule(lock: string): void {
+  /** Of all that runs under a lock, and of all leases on it: one key, and no more than any of them allows. */
+  demandRule(lock: string): void {
     const running = new Map<string, Story>();
     for (const { claim } of this.atWork()) {
       const story = this.#stories.of(claim) as Story;
       if (story.locks.includes(lock)) running.set(claim, story);
     }
+    // A lease is at work for as long as it is in hand: what its owner does meanwhile is nobody's business.
+    for (const { id, session, record } of this.#world.store.stored(lock))
+      if (session === null && record?.lease != null) running.set(id, this.#stories.of(id) as Story);
     const stories = [...running.values()];
     const names = stories.map(({ name }) => name).join(" and ");
     if (new Set(stories.map(({ key }) => key)).size > 1)
-      this.#fail(`commands run at once under ${names}, which have different keys on ${lock}`);
+      this.#fail(`work is done at once under ${names}, which have different keys on ${lock}`);
     if (stories.some(({ slots }) => slots < stories.length))
-      this.#fail(`commands run at once under ${names}, more than the slots of ${lock} allow`);
+      this.#fail(`work is done at once under ${names}, more than the slots of ${lock} allow`);
   }
 
   #demandJournal(group: Group, who: string): void {

@@ -1,8 +1,9 @@
 // What a seed asks of a fleet: its nodes, locks and actions, who starts what and when, and how many faults there are to be.
-// Drawn from the choices; plain data. Leases are not among it: nothing in src/ makes them yet.
+// Drawn from the choices; plain data. What is done with leases is lease-jobs.ts's.
 import type { GuardedAction } from "../../src/actions/action.js";
 import type { ExecSpec } from "../../src/actions/exec.js";
 import type { Choices } from "./choices.js";
+import { type ByIdJob, describeLeaseJob, drawLeaseJob, type LeaseJob } from "./lease-jobs.js";
 
 /** What one process of a node is started for. */
 export type Job =
@@ -15,7 +16,9 @@ export type Job =
       readonly durable: boolean;
       readonly key: string | null;
       readonly slots: number;
-    };
+    }
+  | LeaseJob
+  | ByIdJob;
 
 export interface Task {
   readonly node: number;
@@ -83,9 +86,10 @@ function drawAction(choices: Choices, locks: readonly string[], index: number): 
 }
 
 function drawJob(choices: Choices, node: number, locks: readonly string[], plans: readonly ActionPlan[]): Job {
+  const kind = choices.pick(["run", "run", "run", "run", "resume", "exec", "several", "lease", "lease"] as const);
+  if (kind === "lease") return drawLeaseJob(choices, node, locks);
   const acquire = { sleepTimeMs: choices.pick([3_000, 8_000]), timeoutMs: choices.pick([null, null, null, 6_000, 40_000, 0]) };
   const key = choices.percent(25) ? `rack${node % 2}` : null;
-  const kind = choices.pick(["run", "run", "run", "run", "resume", "exec", "several"] as const);
   if (kind === "exec") {
     const durable = choices.percent(35);
     const lock = choices.pick(locks);
@@ -130,6 +134,7 @@ function actionOf(
 
 /** The job in words, for a trace. */
 export function describeJob(job: Job): string {
+  if (job.kind === "lease" || job.kind === "by-id") return describeLeaseJob(job);
   if (job.kind === "several") return `hold ${job.locks.join(" and ")}${job.durable ? "" : ", ephemerally"}${keyed(job)}`;
   if (job.kind === "exec") return `exec on ${job.spec.lock}${job.spec.durable ? ", durably" : ""}${keyed(job.spec)}`;
   const { name, lock, mode, onFailure, verify } = job.action;

@@ -2,14 +2,17 @@
 // a host and all that it depends on: src/actions has no action with more than one lock.
 import { randomUUID } from "node:crypto";
 import type { GuardContext } from "../../src/actions/context.js";
+import { waitInLine } from "../../src/actions/line.js";
 import type { CommandSpec } from "../../src/actions/machine.js";
+import { isOwnerGone } from "../../src/actions/recovery.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
-import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
+import type { Coordinator, Draft, Entry, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
-import { takeTurn, type Turn } from "../../src/locks/turn.js";
 import { watchClaim } from "../../src/locks/watch.js";
 import type { JobEnd } from "./agent.js";
 import type { Job } from "./scenario.js";
+
+const SLEEP_TIME_MS = 3_000;
 
 type SeveralJob = Extract<Job, { kind: "several" }>;
 
@@ -28,13 +31,16 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       data: null,
       lease: null,
     };
-    let turn: Turn;
-    try {
-      turn = await takeTurn(coordinator, draft, { signal: stop.signal });
-    } catch (error) {
-      if (error instanceof ClaimLostError) return { outcome: "taken-out", message: error.message };
-      throw error;
-    }
+    const turn = await waitInLine(coordinator, draft, {
+      clock: machine.clock,
+      acquire: { timeoutMs: null, sleepTimeMs: SLEEP_TIME_MS },
+      progress: context.progress,
+      ownerGone: (claim) => isOwnerGone(claim, machine.processes),
+      isLeftover: () => false,
+      by: principal,
+      stop: stop.signal,
+    });
+    if (turn.outcome === "taken-out") return { outcome: "taken-out", message: turn.message };
     if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
     if (!job.durable) {
       const { standings, session } = turn.joined;
@@ -76,11 +82,14 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
 }
 
 async function release(coordinator: Coordinator, draft: Draft, settled: Settled, context: GuardContext): Promise<string> {
+  let entries: readonly Entry[] = settled.entries;
   for (;;) {
     try {
       const ending = { event: "released", by: context.principal, reason: null } as const;
-      const outcome = await coordinator.leave(draft.id, settled.entries, ending);
-      return outcome === "done" ? "ended" : `claim ${outcome}`;
+      const outcome = await coordinator.leave(draft.id, entries, ending);
+      if (outcome !== "changed") return outcome === "done" ? "ended" : `claim ${outcome}`;
+      // Somebody has changed its data; nobody but its owner can have it otherwise.
+      entries = await coordinator.find(draft.id);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
       await context.machine.clock.sleep(1_000);

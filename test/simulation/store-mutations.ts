@@ -58,8 +58,8 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: a claim leaves without a record",
     file: STORE,
-    text: "this.#history.unshift({ ...ending, lock, claim: id, owner, data, claimedAt: since, endedAt: this.now() });",
-    replacement: "void [owner, data, since];",
+    text: "this.#history.unshift(endedOf(entry, ending, this.now()));",
+    replacement: "",
   },
   {
     name: "in the store: an adopted claim keeps its fencing token",

@@ -13,6 +13,11 @@ export interface Story {
   /** Its places, as they are stored. */
   readonly entries: Map<string, StoredEntry>;
   isDurable: boolean;
+  readonly isLease: boolean;
+  /** The process that has joined with it. */
+  readonly by: string;
+  /** The transaction that has ended it, or `null`. */
+  endedAt: number | null;
   /** Its action has succeeded, and its process knew. */
   hasSucceeded: boolean;
   /** What was adopted, as it was before. */
@@ -34,16 +39,7 @@ export class Stories {
   nameOf(claim: string): string {
     let story = this.#stories.get(claim);
     if (story === undefined) {
-      story = {
-        name: `c${this.#stories.size + 1}`,
-        locks: [],
-        key: null,
-        slots: 1,
-        entries: new Map(),
-        isDurable: false,
-        hasSucceeded: false,
-        adopted: null,
-      };
+      story = storyOf(`c${this.#stories.size + 1}`, [], "");
       this.#stories.set(claim, story);
     }
     return story.name;
@@ -57,21 +53,9 @@ export class Stories {
     return this.#stories.get((entry as StoredEntry).id) as Story;
   }
 
-  begin(entries: readonly StoredEntry[]): void {
-    const [{ id, record }] = entries as [StoredEntry];
-    const name = this.nameOf(id);
-    const places = new Map(entries.map((entry) => [entry.lock, entry]));
-    const { key, slots } = record ?? { key: null, slots: 1 };
-    this.#stories.set(id, {
-      name,
-      locks: [...places.keys()],
-      key,
-      slots,
-      entries: places,
-      isDurable: false,
-      hasSucceeded: false,
-      adopted: null,
-    });
+  begin(entries: readonly StoredEntry[], by: string): void {
+    const [{ id }] = entries as [StoredEntry];
+    this.#stories.set(id, storyOf(this.nameOf(id), entries, by));
     this.noteHeld(entries);
   }
 
@@ -114,4 +98,22 @@ export class Stories {
       [...node.agents].some(({ identity }) => identity.pid === process?.pid && identity.bootId === process.bootId),
     );
   }
+}
+
+function storyOf(name: string, entries: readonly StoredEntry[], by: string): Story {
+  const { key, slots, lease } = entries[0]?.record ?? { key: null, slots: 1, lease: null };
+  const places = new Map(entries.map((entry) => [entry.lock, entry]));
+  return {
+    name,
+    locks: [...places.keys()],
+    key,
+    slots,
+    entries: places,
+    isLease: lease !== null,
+    by,
+    isDurable: false,
+    endedAt: null,
+    hasSucceeded: false,
+    adopted: null,
+  };
 }

@@ -9,6 +9,8 @@ import { MemoryStore } from "./memory/store.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
 import type { GuardedAction } from "../../src/actions/action.js";
+import type { ClaimRecord } from "../../src/locks/claim.js";
+import type { Story } from "./stories.js";
 
 const EPOCH = 1_700_000_000_000;
 
@@ -104,10 +106,10 @@ export class World {
     this.store.actor = before;
   }
 
-  /** Durable claims whose process is gone, or whose action has failed. */
+  /** Durable claims, but for leases, whose process is gone, or whose action has failed. */
   leftovers(): readonly StoredEntry[] {
     return this.store.entries().filter(({ session, record }) => {
-      if (session !== null || record === null) return false;
+      if (session !== null || record === null || record.lease !== null) return false;
       return (
         record.failure !== null ||
         !this.living.some(
@@ -133,6 +135,7 @@ export class World {
 
   /** What people and timers do about what was left: run the action again, clear what has no action. */
   #tidy(): void {
+    for (const entry of this.store.entries()) if (entry.session === null && entry.record?.lease != null) this.#putAway(entry);
     for (const entry of this.leftovers()) {
       const node = this.nodes.find(({ name }) => name === entry.record?.owner.node) as SimulatedNode;
       const job = this.#jobFor(entry, node);
@@ -151,6 +154,17 @@ export class World {
     this.scheduler.after(TIDY_EVERY_MS, "fleet", "", () => {
       if (this.living.length > 0 || this.store.entries().length > 0 || this.#isNoted()) this.#tidy();
     });
+  }
+
+  /** Has a lease that its owner has left ended, and one whose time is over looked at, unless somebody waits behind it and will. */
+  #putAway({ id, record }: StoredEntry): void {
+    const story = this.checks.stories.of(id) as Story;
+    if (this.living.some(({ name, job }) => name === story.by || (job.kind === "by-id" && job.claim === id))) return;
+    const { expiresAt = null, owner } = record as ClaimRecord;
+    const isWaitedFor = story.locks.some((lock) => this.store.stored(lock).some(({ session }) => session !== null));
+    if (expiresAt !== null && (expiresAt > this.store.now() || isWaitedFor)) return;
+    const node = this.nodes.find(({ name }) => name === owner.node) as SimulatedNode;
+    this.launch(node, { kind: "by-id", claim: id, deeds: [{ kind: expiresAt === null ? "unlock" : "ask", afterMs: 0 }] });
   }
 
   #isNoted(): boolean {

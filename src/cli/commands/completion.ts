@@ -15,7 +15,8 @@ import { printLines } from "../output.js";
 const SCRIPTS: Readonly<Record<string, (grammar: Grammar) => string>> = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
 export const completion: Command = {
-  async run(context, { args, options }) {
+  // Whoever starts a shell with it shall not be told with every one that the configuration is wrong.
+  runAlone(io, { args, options }) {
     const shell = args[0] ?? "";
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined) {
@@ -23,11 +24,14 @@ export const completion: Command = {
         hint: suggestion(shell, Object.keys(SCRIPTS)),
       });
     }
+    if (readOption(options, "names", readAsked, null) !== null) return null;
+    io.stdout.write(script(grammar()));
+    return 0;
+  },
+
+  async run(context, { args: [shell], options }) {
     const asked = readOption(options, "names", readAsked, null);
-    if (asked === null) {
-      context.io.stdout.write(script(grammar()));
-      return 0;
-    }
+    if (asked === null) throw new HoldlineError("bug", "the script needs no context");
     const { readNames } = await import("../completion/names.js");
     const names = await readNames(context, asked.kind, asked.lock);
     // Bash has no place to show more than the names.

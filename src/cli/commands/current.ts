@@ -1,15 +1,16 @@
 // `holdline current`: who holds a lock now, in the form that a person or a script wants.
+import { isoTime } from "../../locks/durations.js";
 import { readChoice } from "../../config/field.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { readPresentHolders } from "../../locks/holders.js";
-import { claimAsJson } from "../claims.js";
+import { claimAsJson } from "../../admin/claims.js";
 import type { Command, Invocation } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readLock, standingOf } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { isoTime, renderColumns, sanitize } from "../render.js";
+import { renderColumns, sanitize } from "../render.js";
 
 const FORMATS = ["id", "json", "lines", "oneline", "cols", "rows"] as const;
 type Format = (typeof FORMATS)[number];

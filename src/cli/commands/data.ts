@@ -4,6 +4,7 @@ import { applyChanges, parseDataPath } from "../../leases/data.js";
 import { changeData, readData } from "../../leases/lease.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { quoted } from "../../locks/text.js";
 import type { Command, Invocation } from "../context.js";
 import { parseData, parseDataText } from "../data-option.js";
 import { readClaimId, readLock } from "../leases.js";
@@ -50,7 +51,7 @@ export async function parseChanges(options: Invocation["options"]): Promise<read
 async function parseSet(text: string): Promise<DataChange> {
   const equals = text.indexOf("=");
   if (equals < 0) {
-    throw new HoldlineError("usage", `--set ${JSON.stringify(text)}: says no value`, {
+    throw new HoldlineError("usage", `--set ${quoted(text)}: says no value`, {
       hint: "right would be such as status=READY",
     });
   }

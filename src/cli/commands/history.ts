@@ -1,17 +1,16 @@
 // `holdline history`: durable claims that have ended, newest first.
 import { readChoice, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
-import { formatDuration } from "../../locks/durations.js";
+import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
-import { leaseAsJson, ownerAsJson } from "../claims.js";
 import type { Command, Invocation } from "../context.js";
 import type { Colour } from "../io.js";
 import { reasonWord, whatOf } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { readRecords } from "../records.js";
-import type { RecordFilter, SeenRecord } from "../records.js";
-import { ago, isoTime } from "../render.js";
+import { readRecords, recordAsJson } from "../../admin/records.js";
+import type { RecordFilter, SeenRecord } from "../../admin/records.js";
+import { ago } from "../render.js";
 import type { Cell } from "../render.js";
 import { renderTable, viewOf } from "../table.js";
 import type { Column, Row, View } from "../table.js";
@@ -45,24 +44,6 @@ export function parseHistory({ args, options }: Invocation): RecordFilter {
 
 function isFiltered({ sinceMs, by, event, claim }: RecordFilter): boolean {
   return [sinceMs, by, event, claim].some((wanted) => wanted !== null);
-}
-
-/** A record as `history --json` gives it. */
-export function recordAsJson(record: HistoryRecord) {
-  const { lock, claim, event, by, reason, description } = record;
-  return {
-    lock,
-    claim,
-    owner: ownerAsJson(record.owner),
-    lease: leaseAsJson(record.lease),
-    event,
-    by,
-    reason,
-    claimedAt: isoTime(record.claimedAt),
-    endedAt: isoTime(record.endedAt),
-    description,
-    data: record.data ?? null,
-  };
 }
 
 const COLUMNS: readonly Column[] = [

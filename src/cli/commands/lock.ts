@@ -1,5 +1,6 @@
 // `holdline lock`: a lock on a host or on a file of it, along with the hosts that it depends on, taken by hand. Owns what
 // its options mean; taking all or nothing is leases/'s.
+import { isoTime } from "../../locks/durations.js";
 import { homedir } from "node:os";
 import type { Field } from "../../config/field.js";
 import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readText, readWhole } from "../../config/field.js";
@@ -19,7 +20,6 @@ import { dependenciesInForce, enumerate, refuseSeveralStores } from "../hosts.js
 import { tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { isoTime } from "../render.js";
 
 // What ResourceLocker does: three attempts, ten seconds apart.
 const DEFAULT_ATTEMPTS = 3;

@@ -7,7 +7,7 @@ import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
-import { readLocks } from "../queues.js";
+import { readLocks } from "../../admin/queues.js";
 
 export const test: Command = {
   async run(context, { args, options }) {

@@ -3,6 +3,7 @@ import { DEFAULT_LOCK, settingsOfLock } from "../../config/locks.js";
 import { releaseById } from "../../leases/lease.js";
 import type { Released } from "../../leases/lease.js";
 import { HoldlineError, UnreachableError } from "../../locks/errors.js";
+import { quoted } from "../../locks/text.js";
 import type { Command, Context } from "../context.js";
 import { EXIT_NOTHING_THERE, exitCodeOfReleased } from "../exit-codes.js";
 import { printDocument } from "../output.js";
@@ -25,7 +26,7 @@ export const unlock: Command = {
 /** @throws HoldlineError `usage` */
 function parseId(text: string | undefined): string {
   if (text !== undefined && text.trim() !== "" && !/[\p{Cc}/]/u.test(text) && text.isWellFormed()) return text;
-  throw new HoldlineError("usage", `${JSON.stringify(text ?? "")} is no id of a lock`, {
+  throw new HoldlineError("usage", `${quoted(text ?? "")} is no id of a lock`, {
     hint: "right would be what `holdline lock` has printed",
   });
 }

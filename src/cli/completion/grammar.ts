@@ -1,6 +1,6 @@
 // What can be completed where, out of the table of commands: the part that the scripts for all shells have in common.
 import type { CommandEntry, CommandOption } from "../entry.js";
-import { COMMANDS, GLOBAL_OPTIONS } from "../registry.js";
+import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "../registry.js";
 
 /** The names that scripts ask `holdline completion` for, because nobody else knows them. */
 export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims"] as const;
@@ -61,8 +61,7 @@ export function grammar(): Grammar {
     isMany: false,
     hasRest: false,
   };
-  const general: readonly CommandOption[] = [...GLOBAL_OPTIONS, { form: "-h, --help", doc: "help" }];
-  return { commands: [...commands, help], options: general.map(optionOf) };
+  return { commands: [...commands, help], options: [...GLOBAL_OPTIONS, ...PARSER_OPTIONS].map(optionOf) };
 }
 
 function commandOf({ name, summary, options, arguments: taken, rest }: CommandEntry): GrammarCommand {

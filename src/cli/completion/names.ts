@@ -6,7 +6,8 @@ import { bestEffort } from "../../locks/errors.js";
 import { lockNameProblem } from "../../locks/names.js";
 import type { Context } from "../context.js";
 import { describeClaim } from "../listing.js";
-import { readLocks, storesFor } from "../queues.js";
+import { readLocks } from "../../admin/queues.js";
+import { storesFor } from "../../admin/stores.js";
 import { sanitize } from "../render.js";
 import type { NameKind } from "./grammar.js";
 

@@ -61,10 +61,7 @@ export const RECORDS: readonly CommandEntry[] = [
     summary: "print a script that completes commands, options, and the names of actions, locks and claims",
     arguments: [{ form: "<SHELL>", doc: "bash, zsh or fish", choices: ["bash", "zsh", "fish"] }],
     options: [{ form: "--names <KIND>", doc: "what such a script asks for: actions, locks, hosts, names, claims or claims=LOCK" }],
-    examples: [
-      "holdline completion bash > /etc/bash_completion.d/holdline",
-      "holdline completion fish > ~/.config/fish/completions/holdline.fish",
-    ],
+    examples: ['eval "$(holdline completion bash)"', "holdline completion fish | source"],
     load: async () => (await import("../commands/completion.js")).completion,
   },
 ];

@@ -91,7 +91,7 @@ export function readQueue(sql: Sql, lock: string, first: number): readonly Claim
 export function findEntries(sql: Sql, claim: string): readonly Claim[] {
   // The index of locks and claims is all that the inner question has to go through, which is short against the table.
   const rows = sql.all(
-    `SELECT *, session IN (SELECT id FROM sessions) AS is_alive FROM claims
+    `SELECT lock, ${COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims
      WHERE position IN (SELECT position FROM claims WHERE claim = ?)`,
     claim,
   );

@@ -2,7 +2,7 @@
 // may be coming is seen from its write-ahead log being written to, and whether it has come from SQLite's own count.
 //
 //   idle → (the first watch) looking ⇄ pausing → (the last watch is closed) idle
-import type { CoordinatorOptions, StoreWatch } from "../../locks/coordinator.js";
+import type { Change, CoordinatorOptions, StoreWatch } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
 import { watchChanges } from "./changes.js";
@@ -20,6 +20,8 @@ export class Feed {
   readonly #options: CoordinatorOptions;
   readonly #listeners = new Listeners();
   #stop: AbortController | null = null;
+  /** The version after which every change is still to be told; `null` where that could not be seen. */
+  #seen: string | null = null;
 
   constructor(database: Database, membership: Membership, options: CoordinatorOptions) {
     this.#database = database;
@@ -27,14 +29,19 @@ export class Feed {
     this.#options = options;
   }
 
-  async watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+  async watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
     const seen = await this.#database.version(signal);
     const remove = this.#listeners.add(onChange);
     if (this.#stop === null) {
       this.#stop = new AbortController();
-      void this.#run(seen, this.#stop.signal);
+      this.#seen = seen;
+      void this.#run(this.#stop.signal);
     }
     return {
+      caughtUp: async (patience) => {
+        await this.#membership.look("all", patience, () => undefined);
+        this.#tellOf(await this.#database.version(patience));
+      },
       close: () => {
         remove();
         if (this.#listeners.isEmpty) this.#end();
@@ -52,8 +59,14 @@ export class Feed {
     this.#stop = null;
   }
 
-  /** @param seen the version after which every change is told */
-  async #run(seen: string | null, signal: AbortSignal): Promise<void> {
+  #tellOf(version: string | null): void {
+    if (version === this.#seen) return;
+    this.#seen = version;
+    // Nothing says what has been written.
+    this.#listeners.tell(null);
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { pollMs, log } = this.#options;
     const writes = watchChanges(`${this.#database.path}-wal`, log);
     // What was committed before the log was watched is found by the first look.
@@ -68,8 +81,8 @@ export class Feed {
         const isTime = performance.now() - attendedAt >= pollMs;
         if (isTime) attendedAt = performance.now();
         const version = await this.#look(isTime, signal);
-        if (version !== seen) this.#listeners.tell();
-        seen = version;
+        if (signal.aborted) return;
+        this.#tellOf(version);
       }
     } finally {
       writes.close();

@@ -3,6 +3,7 @@
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import { encodeRecord } from "../../locks/claim.js";
 import type {
+  Change,
   Coordinator,
   CoordinatorOptions,
   Draft,
@@ -154,8 +155,9 @@ class SqliteCoordinator implements Coordinator {
         if (lost >= 0) return { missing: standings[lost] as Entry, isSessionThere: hasSession(sql, session.id) };
         const [first] = rows;
         if (first?.durable === true) {
-          const entries = standings.map(({ lock, ref }, index) => ({ lock, ref, revision: rows[index]?.revision as number }));
-          return { entries, fencingToken: first.fencingToken as number };
+          // As it was settled, which is all that is known of it: others may have written to it since.
+          const fencingToken = first.fencingToken as number;
+          return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
         }
         const since = tickClock(sql, this.#membership.time);
         const fencingToken = drawNumber(sql);
@@ -270,7 +272,7 @@ class SqliteCoordinator implements Coordinator {
     return this.#database.read(signal, (sql) => readHistory(sql, lock, limit, this.#options.historyKeep));
   }
 
-  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+  watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
     return this.#feed.watch(onChange, signal);
   }
 

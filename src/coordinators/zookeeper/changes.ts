@@ -3,9 +3,11 @@
 //
 //   unset → (the first watch) setting → set → (another connection) setting …
 //     ↑________________ the last watch is closed _________________|
-import type { Log, StoreWatch } from "../../locks/coordinator.js";
+import type { Change, Log, StoreWatch } from "../../locks/coordinator.js";
 import { bestEffort, HoldlineError } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
+import { readClock } from "./upkeep.js";
+import { changedAt } from "./layout.js";
 import type { Layout } from "./layout.js";
 import type { Sessions, ZkSession } from "./session.js";
 import { WireError, ZK } from "./protocol.js";
@@ -21,17 +23,19 @@ export class Changes {
   readonly #sessions: Sessions;
   /** Not the whole root: the clock under it is written to by whoever reads the time. */
   readonly #trees: readonly string[];
+  readonly #layout: Layout;
   readonly #log: Log;
   readonly #listeners = new Listeners();
   #setting: Setting | null = null;
 
-  constructor(sessions: Sessions, { locks, alive, history }: Layout, log: Log) {
+  constructor(sessions: Sessions, layout: Layout, log: Log) {
     this.#sessions = sessions;
-    this.#trees = [locks, alive, history];
+    this.#layout = layout;
+    this.#trees = [layout.locks, layout.alive, layout.history];
     this.#log = log;
   }
 
-  async watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+  async watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
     // Before the server knows: its first event may be in the same packet as its answer.
     const remove = this.#listeners.add(onChange);
     const close = (): void => {
@@ -44,7 +48,14 @@ export class Changes {
       close();
       throw error;
     }
-    return { close };
+    // A write goes through the leader, and a server sends a client the events of what came before it ahead of its answer.
+    const caughtUp = async (patience?: AbortSignal): Promise<void> => {
+      await this.#sessions.retry(patience, async (session) => {
+        await this.#set(session);
+        await readClock(session.wire, this.#layout);
+      });
+    };
+    return { caughtUp, close };
   }
 
   /** After every connection: the server that now answers knows of no watch, and changes may have passed by. */
@@ -58,7 +69,7 @@ export class Changes {
         if (error instanceof HoldlineError && error.code === "configuration") this.#log.error({}, error.message);
         throw error;
       } finally {
-        this.#listeners.tell();
+        this.#listeners.tell(null);
       }
     });
   }
@@ -72,7 +83,7 @@ export class Changes {
   #set(session: ZkSession): Promise<void> {
     const { connections: connection } = session;
     if (this.#setting?.session === session && this.#setting.connection === connection) return this.#setting.done;
-    const tell = (): void => this.#listeners.tell();
+    const tell = (path: string): void => this.#listeners.tell(changedAt(this.#layout, path));
     const answers = this.#trees.map((tree) => session.wire.watchTree(tree, tell));
     const setting = { session, connection, done: Promise.all(answers).then(() => undefined, refuse) };
     this.#setting = setting;

@@ -53,7 +53,7 @@ export class Connection {
   readonly #listener: WireListener;
   readonly #outstanding = new Set<(code: number) => void>();
   /** What is to be called when the server tells of a change at or below a znode. */
-  protected readonly trees = new Map<string, () => void>();
+  protected readonly trees = new Map<string, (path: string) => void>();
   #rest: Buffer | null = null;
   #pingsSentAt: number[] = [];
   #connectSentAt = 0;
@@ -266,7 +266,7 @@ export class Connection {
   #onEvent(frame: Buffer): boolean {
     const path = eventPathIn(frame);
     if (path === null) return false;
-    for (const [tree, onChange] of this.trees) if (path === tree || path.startsWith(`${tree}/`)) onChange();
+    for (const [tree, onChange] of this.trees) if (path === tree || path.startsWith(`${tree}/`)) onChange(path);
     return true;
   }
 

@@ -56,7 +56,8 @@ export class Holdings {
       return found ?? this.#commitSettle(session.wire, draft.id, paths, record);
     });
     const [first] = stats as [Stat];
-    const held = entries.map(({ lock, ref }, index) => ({ lock, ref, revision: (stats[index] as Stat).version }));
+    // As it was settled, which is all that is known of it: others may have written to it since.
+    const held = entries.map(({ lock, ref }) => ({ lock, ref, revision: SETTLED }));
     const settled = { entries: held, fencingToken: first.czxid };
     this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
     if (home.lost.aborted) this.#liveness.restore(draft.id);

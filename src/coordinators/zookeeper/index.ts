@@ -3,6 +3,7 @@
 // are session.ts's.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type {
+  Change,
   Coordinator,
   CoordinatorOptions,
   Draft,
@@ -222,7 +223,7 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#options.historyKeep));
   }
 
-  watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
+  watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
     return this.#changes.watch(onChange, signal);
   }
 

@@ -125,3 +125,16 @@ export function decodeName(path: string): string | null {
     return null;
   }
 }
+
+/** What a change of the znode at `path` is a change of; `null` where it may be of anything. */
+export function changedAt({ locks, alive, history }: Layout, path: string): { lock: string } | { claim: string } | null {
+  const below = (tree: string): string[] | null => (path.startsWith(`${tree}/`) ? path.slice(tree.length + 1).split("/") : null);
+  const [claim] = below(alive) ?? [];
+  if (claim !== undefined) return { claim };
+  const segments = below(locks) ?? below(history);
+  if (segments === null) return null;
+  const last = segments.at(-1) as string;
+  if (parseClaimName(last) !== null || RECORD.test(last)) segments.pop();
+  const lock = decodeName(segments.join("/"));
+  return lock === null ? null : { lock };
+}

@@ -86,7 +86,7 @@ export class Wire extends Connection {
    * Has `onChange` called at every change of a znode, which need not exist, and of all below it: on this connection, and
    * not on the next. Servers have known this since 3.6.
    */
-  async watchTree(path: string, onChange: () => void): Promise<void> {
+  async watchTree(path: string, onChange: (path: string) => void): Promise<void> {
     this.trees.set(path, onChange);
     await this.send(ADD_WATCH, new PathAndNumber(path, PERSISTENT_RECURSIVE));
   }

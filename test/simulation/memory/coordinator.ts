@@ -2,6 +2,7 @@
 // real ones it looks up what became of a request whose reply was lost, and brings liveness back with a new session.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type {
+  Change,
   Coordinator,
   Draft,
   Ending,
@@ -53,7 +54,7 @@ export class MemoryCoordinator implements Coordinator {
     this.#options = options;
     this.#sessions = new Sessions(store, link, options);
     // What the store has told meanwhile is lost.
-    this.#sessions.onLinked = () => this.#listeners.tell();
+    this.#sessions.onLinked = () => this.#listeners.tell(null);
   }
 
   /** The session that there is now, for whoever wants to end it. */
@@ -208,8 +209,8 @@ export class MemoryCoordinator implements Coordinator {
     return this.#sessions.ask(request("history", null), () => this.#store.history(lock, limit), signal);
   }
 
-  async watch(onChange: () => void, signal?: AbortSignal): Promise<StoreWatch> {
-    const tell = (): void => this.#link.tell(request("changed", null), () => this.#listeners.tell());
+  async watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
+    const tell = (): void => this.#link.tell(request("changed", null), () => this.#listeners.tell(null));
     const set = (): void => void (this.#unwatch ??= this.#store.watch(tell));
     const remove = this.#listeners.add(onChange);
     const close = (): void => {
@@ -222,7 +223,12 @@ export class MemoryCoordinator implements Coordinator {
       close();
       throw error;
     }
-    return { close };
+    const caughtUp = async (patience?: AbortSignal): Promise<void> => {
+      await this.#sessions.ask(request("caught up", null), () => undefined, patience);
+      // What was to be told may still be on its way: whoever looks now misses nothing.
+      this.#listeners.tell(null);
+    };
+    return { caughtUp, close };
   }
 
   #endWatch(): void {

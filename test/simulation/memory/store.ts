@@ -117,7 +117,8 @@ export class MemoryStore {
   settle(session: string, draft: Draft, places: readonly Entry[], record: ClaimRecord): Settled {
     const entries = places.map((place) => this.#find(place));
     if (entries.every((entry) => entry !== undefined && entry.session === null && entry.id === draft.id)) {
-      return settledOf(entries as StoredEntry[]);
+      // As it was settled: others may have written to it since.
+      return settledOf((entries as StoredEntry[]).map((entry) => ({ ...entry, revision: entry.fencingToken ?? 0 })));
     }
     if (!this.hasSession(session)) throw new SessionLostError("the claim went with its session");
     if (entries.some((entry) => entry === undefined)) throw new ClaimLostError("the claim was taken out of the queue");

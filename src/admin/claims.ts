@@ -3,7 +3,7 @@
 import { conditionOf } from "../locks/claim.js";
 import type { Claim, Condition, Lease, Owner } from "../locks/claim.js";
 import { isInHand } from "../locks/holders.js";
-import { isoTime } from "./render.js";
+import { isoTime } from "../locks/durations.js";
 
 /** A claim with what its queue says of it. */
 export interface StandingClaim {

@@ -1,56 +1,50 @@
 // Reading the queues of many locks at once, out of all the stores that the configuration names: a store that is asked one
 // by one answers a fleet's worth of locks only slowly. Leases whose time is over are ended on the way.
-import { coordinatorsInForce, settingsOfLock } from "../config/locks.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endExpired, isOver } from "../locks/holders.js";
 import { stateOf } from "./claims.js";
-import type { Context } from "./context.js";
-import type { SeenLock } from "./listing.js";
+import type { LockState } from "./claims.js";
+import { storesFor } from "./stores.js";
+import type { Store, Stores } from "./stores.js";
+
+/** A lock as it was at a moment of its store's clock. */
+export interface SeenLock extends LockState {
+  readonly now: number;
+}
 
 // As many questions as a store's connection carries well without being flooded.
 const AT_ONCE = 32;
 
-/** A store that the configuration names, and whether it is the one for a lock. */
-export interface Store {
-  readonly coordinator: Coordinator;
-  /** Nobody with this configuration looks for a lock's queue, or its history, anywhere else. */
-  readonly isFor: (lock: string) => boolean;
-}
-
-/** All stores, or the one of `only`. */
-export async function storesFor(context: Context, only: string | null): Promise<readonly Store[]> {
-  if (only !== null) return [{ coordinator: await context.coordinator(only), isFor: () => true }];
-  const { settings } = context;
-  const urls = coordinatorsInForce(settings);
-  const coordinators = await context.coordinators();
-  return coordinators.map((coordinator, index) => ({
-    coordinator,
-    isFor: (lock) => urls.length === 1 || settingsOfLock(settings, lock).coordinator === urls[index],
-  }));
-}
-
 /** The locks that somebody claims, sorted, of all stores; only one when it is named. */
-export async function readLocks(context: Context, only: string | null, signal: AbortSignal): Promise<readonly SeenLock[]> {
-  const stores = await storesFor(context, only);
-  const seen = await Promise.all(stores.map((store) => readStore(context, store, only, signal)));
+export async function readLocks(from: Stores, only: string | null, signal: AbortSignal): Promise<readonly SeenLock[]> {
+  const stores = await storesFor(from, only);
+  const seen = await Promise.all(
+    stores.map((store) => readLocksOf(from, store, only === null ? null : [only], from.settings.principal, signal)),
+  );
   return seen.flat().sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
 }
 
-async function readStore(
-  context: Context,
+/**
+ * The locks of one store that somebody claims, in the order of `names`.
+ * @param names only these; all of them, sorted, with `null`
+ * @param by the principal who ends the leases that are met whose time is over
+ */
+export async function readLocksOf(
+  from: Stores,
   { coordinator, isFor }: Store,
-  only: string | null,
+  names: readonly string[] | null,
+  by: string,
   signal: AbortSignal,
 ): Promise<readonly SeenLock[]> {
-  const locks = only === null ? (await coordinator.list(signal)).filter(isFor) : [only];
-  const queues = await readPresentQueues(coordinator, locks, context.settings.principal, signal);
+  const locks = names ?? (await coordinator.list(signal)).filter(isFor);
+  const queues = await readPresentQueues(coordinator, locks, by, signal);
   const now = await coordinator.now(signal);
   return (
     locks
       .map((lock, index) => {
-        const { claims } = stateOf(lock, queues[index] ?? [], (claim) => context.ownerGone(claim));
+        const { claims } = stateOf(lock, queues[index] ?? [], (claim) => from.ownerGone(claim));
         // One may have run out since, or may not be ours to end: it counts no more all the same.
         return { lock, now, claims: claims.filter(({ claim }) => !isOver(claim, now)) };
       })

@@ -1,9 +1,10 @@
 // Reading the history out of all the stores that the configuration names, and choosing from it. A store gives its newest
 // records; where they are filtered, more of them are asked for until there are enough.
 import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
-import type { Context } from "./context.js";
-import { storesFor } from "./queues.js";
-import type { Store } from "./queues.js";
+import { isoTime } from "../locks/durations.js";
+import { leaseAsJson, ownerAsJson } from "./claims.js";
+import { storesFor } from "./stores.js";
+import type { Store, Stores } from "./stores.js";
 
 /** Which records are wanted; `null` where all are. */
 export interface RecordFilter {
@@ -25,8 +26,8 @@ export interface SeenRecord {
 }
 
 /** The wanted records of all stores, newest first. */
-export async function readRecords(context: Context, filter: RecordFilter, signal: AbortSignal): Promise<readonly SeenRecord[]> {
-  const stores = await storesFor(context, filter.lock);
+export async function readRecords(from: Stores, filter: RecordFilter, signal: AbortSignal): Promise<readonly SeenRecord[]> {
+  const stores = await storesFor(from, filter.lock);
   const seen = await Promise.all(stores.map((store) => readStore(store, filter, signal)));
   return seen
     .flat()
@@ -55,4 +56,22 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
 function fits({ owner, lease, by, event, claim }: HistoryRecord, wanted: RecordFilter): boolean {
   if (wanted.by !== null && ![by, owner.principal, lease?.caller].includes(wanted.by)) return false;
   return (wanted.event === null || event === wanted.event) && (wanted.claim === null || claim === wanted.claim);
+}
+
+/** A record as `history --json` gives it. */
+export function recordAsJson(record: HistoryRecord) {
+  const { lock, claim, event, by, reason, description } = record;
+  return {
+    lock,
+    claim,
+    owner: ownerAsJson(record.owner),
+    lease: leaseAsJson(record.lease),
+    event,
+    by,
+    reason,
+    claimedAt: isoTime(record.claimedAt),
+    endedAt: isoTime(record.endedAt),
+    description,
+    data: record.data ?? null,
+  };
 }

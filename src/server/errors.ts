@@ -1,0 +1,65 @@
+// What goes wrong, as HTTP says it: the status of each error, and the form in which each of the protocols spoken here wants
+// its words.
+import type { FastifyReply } from "fastify";
+import type { ErrorCode } from "../locks/errors.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+
+/** The form of a route's errors: Locker's, FleetLock's, or problem details (RFC 9457). */
+export type ErrorForm = "locker" | "fleetlock" | "problem";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    readonly errors?: ErrorForm;
+  }
+}
+
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  usage: 400,
+  configuration: 500,
+  unreachable: 503,
+  "not-allowed": 403,
+  "session-lost": 503,
+  "claim-lost": 409,
+  conflict: 409,
+  "nothing-there": 404,
+  interrupted: 503,
+  bug: 500,
+};
+
+/** Something refused, in HTTP's own terms. */
+export interface Refusal {
+  readonly status: number;
+  /** In one word that programs may compare. */
+  readonly kind: string;
+  readonly message: string;
+  readonly hint?: string | null;
+  /** More members of a problem document. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+// A store that does not answer is looked for again at once; a client that asks every few seconds finds it soon enough.
+const RETRY_AFTER_S = 5;
+
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof HoldlineError) {
+    const { code, message, hint } = error;
+    return { status: STATUS[code], kind: code, message, hint };
+  }
+  const status = error instanceof Error && "statusCode" in error ? Number(error.statusCode) : 500;
+  // What Fastify refuses by itself says what was wrong with the request; what nobody expected says nothing to strangers.
+  if (status >= 400 && status < 500) return { status, kind: "usage", message: messageOf(error) };
+  return { status: 500, kind: "bug", message: "something went wrong that should not; the server's log says what" };
+}
+
+/** Answers with a refusal, in the form that the route's clients know. */
+export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): FastifyReply {
+  const { status, kind, message, hint, more } = refusal;
+  if (status === 503) void reply.header("Retry-After", String(RETRY_AFTER_S));
+  // Clients of Locker's have looked for this word in the status line.
+  if (status === 423) reply.raw.statusMessage = "Locked";
+  void reply.code(status);
+  if (form === "locker") return reply.send({ error: message });
+  if (form === "fleetlock") return reply.send({ kind, value: message });
+  const problem = { type: "about:blank", title: kind, status, detail: message, ...(hint == null ? {} : { hint }), ...more };
+  return reply.header("Content-Type", "application/problem+json").send(JSON.stringify(problem));
+}

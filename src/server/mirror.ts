@@ -1,0 +1,226 @@
+// All locks of all stores, kept as they are by being told of changes: what is asked for often and by many is read from the
+// store once. Whoever reads is given nothing older than the moment of asking. Keeps nothing that is not in the stores.
+import { lockAsJson } from "../admin/claims.js";
+import type { SeenLock } from "../admin/queues.js";
+import { readLocksOf } from "../admin/queues.js";
+import { storesFor } from "../admin/stores.js";
+import type { Store, Stores } from "../admin/stores.js";
+import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
+import { isOver } from "../locks/holders.js";
+import { messageOf } from "../locks/errors.js";
+
+/** A lock that somebody claims. */
+export interface MirroredLock extends SeenLock {
+  /** As `/v1/locks` gives it, in JSON: what a thousand readers ask for is written out once. */
+  readonly text: string;
+}
+
+/** What subscribers are told: locks whose queues are another than before, and those that nobody claims any more. */
+export interface MirrorChange {
+  readonly changed: readonly MirroredLock[];
+  readonly gone: readonly string[];
+}
+
+// A fleet changes all the time: readings follow each other at least this far apart, in milliseconds, unless somebody asks.
+const SHORTEST_GAP_MS = 50;
+const RETRY_MS = 1_000;
+
+export class Mirror {
+  readonly #parts: readonly Part[];
+  readonly #subscribers = new Set<(change: MirrorChange) => void>();
+
+  private constructor(parts: readonly Part[]) {
+    this.#parts = parts;
+    for (const part of parts) part.onChange = (change) => this.#tell(change);
+  }
+
+  /** Resolves when all stores are watched and have been read. */
+  static async open(stores: Stores, by: string, log: Log, signal: AbortSignal): Promise<Mirror> {
+    const parts = (await storesFor(stores, null)).map((store) => new Part(store, stores, by, log, signal));
+    const mirror = new Mirror(parts);
+    try {
+      await Promise.all(parts.map((part) => part.open()));
+    } catch (error) {
+      mirror.close();
+      throw error;
+    }
+    return mirror;
+  }
+
+  /**
+   * The locks that somebody claims, sorted by name, with every change that was made before the call.
+   * @throws UnreachableError when a store does not answer
+   */
+  async read(signal?: AbortSignal): Promise<readonly MirroredLock[]> {
+    await Promise.all(this.#parts.map((part) => part.caughtUp(signal)));
+    return this.latest();
+  }
+
+  /** One lock, or `null` when nobody claims it; see {@link read}. */
+  async readOne(lock: string, signal?: AbortSignal): Promise<MirroredLock | null> {
+    await Promise.all(this.#parts.map((part) => part.caughtUp(signal)));
+    return this.#parts.map((part) => part.locks.get(lock)).find((found) => found !== undefined) ?? null;
+  }
+
+  /** The same as it was read last, without asking a store. */
+  latest(): readonly MirroredLock[] {
+    const locks = this.#parts.flatMap((part) => [...part.locks.values()]);
+    return locks.sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
+  }
+
+  /** Has `onChange` called after every change; gives what ends that. */
+  subscribe(onChange: (change: MirrorChange) => void): () => void {
+    this.#subscribers.add(onChange);
+    return () => void this.#subscribers.delete(onChange);
+  }
+
+  #tell(change: MirrorChange): void {
+    for (const onChange of this.#subscribers) onChange(change);
+  }
+
+  close(): void {
+    for (const part of this.#parts) part.close();
+  }
+}
+
+/** What is known of one store to be out of date. */
+interface Stale {
+  isAnything: boolean;
+  readonly locks: Set<string>;
+}
+
+//   opening → fresh ⇄ (told of a change, a lease is over) stale → reading → fresh …; any → closed
+class Part {
+  readonly locks = new Map<string, MirroredLock>();
+  onChange: (change: MirrorChange) => void = () => undefined;
+  readonly #store: Store;
+  readonly #stores: Stores;
+  readonly #by: string;
+  readonly #log: Log;
+  readonly #closed = new AbortController();
+  readonly #unlink: () => void;
+  #watch: StoreWatch | null = null;
+  #stale: Stale = { isAnything: true, locks: new Set() };
+  #reading: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #expiry: NodeJS.Timeout | null = null;
+
+  constructor(store: Store, stores: Stores, by: string, log: Log, signal: AbortSignal) {
+    this.#store = store;
+    this.#stores = stores;
+    this.#by = by;
+    this.#log = log;
+    const close = (): void => this.close();
+    signal.addEventListener("abort", close, { once: true });
+    this.#unlink = () => signal.removeEventListener("abort", close);
+  }
+
+  async open(): Promise<void> {
+    const { signal } = this.#closed;
+    this.#watch = await this.#store.coordinator.watch((change) => this.#note(change), signal);
+    await this.#refresh();
+  }
+
+  /** Resolves when what is here is no older than the call. */
+  async caughtUp(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const [now] = await Promise.all([this.#store.coordinator.now(signal), this.#watch?.caughtUp(signal)]);
+    for (const { lock, claims } of this.locks.values())
+      if (claims.some(({ claim }) => isOver(claim, now))) this.#stale.locks.add(lock);
+    // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
+    await this.#reading?.catch(() => undefined);
+    if (this.#isStale()) await this.#refresh();
+    signal?.throwIfAborted();
+  }
+
+  close(): void {
+    this.#closed.abort(new Error("the server shuts down"));
+    this.#unlink();
+    this.#watch?.close();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
+  }
+
+  #isStale(): boolean {
+    return this.#stale.isAnything || this.#stale.locks.size > 0;
+  }
+
+  #note(change: Change): void {
+    if (change === null) this.#stale.isAnything = true;
+    else {
+      for (const lock of change.locks) this.#stale.locks.add(lock);
+      for (const id of change.claims)
+        for (const { lock, claims } of this.locks.values())
+          if (claims.some(({ claim }) => claim.id === id)) this.#stale.locks.add(lock);
+    }
+    if (this.#isStale()) this.#schedule(SHORTEST_GAP_MS);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#timer !== null || this.#closed.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#refresh().catch((error: unknown) => {
+        if (this.#closed.signal.aborted) return;
+        this.#log.warn({ error: messageOf(error) }, "the locks could not be read; it is tried again");
+        this.#schedule(RETRY_MS);
+      });
+    }, delayMs);
+  }
+
+  /** Reads what is out of date, once however many ask. */
+  #refresh(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const stale = this.#stale;
+    this.#stale = { isAnything: false, locks: new Set() };
+    try {
+      const { signal } = this.#closed;
+      const names = stale.isAnything ? null : [...stale.locks].filter((lock) => this.#store.isFor(lock));
+      const seen = await readLocksOf(this.#stores, this.#store, names, this.#by, signal);
+      this.#take(seen, names ?? [...this.locks.keys()]);
+    } catch (error) {
+      this.#stale.isAnything ||= stale.isAnything;
+      for (const lock of stale.locks) this.#stale.locks.add(lock);
+      throw error;
+    }
+  }
+
+  /** @param read which locks were read, of those that were known */
+  #take(seen: readonly SeenLock[], read: readonly string[]): void {
+    const found = new Set(seen.map(({ lock }) => lock));
+    const gone = read.filter((lock) => !found.has(lock) && this.locks.delete(lock));
+    const changed: MirroredLock[] = [];
+    for (const lock of seen) {
+      const text = JSON.stringify(lockAsJson(lock));
+      const mirrored = { ...lock, text };
+      const isNew = this.locks.get(lock.lock)?.text !== text;
+      this.locks.set(lock.lock, mirrored);
+      if (isNew) changed.push(mirrored);
+    }
+    this.#awaitExpiry(Math.max(0, ...seen.map(({ now }) => now)));
+    if (changed.length > 0 || gone.length > 0) this.onChange({ changed, gone });
+  }
+
+  /** A lease that runs out changes nothing in the store by itself. */
+  #awaitExpiry(now: number): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const { claims } of this.locks.values())
+      for (const { claim } of claims) soonest = Math.min(soonest, claim.expiresAt ?? Number.POSITIVE_INFINITY);
+    if (now === 0 || !Number.isFinite(soonest)) return;
+    this.#expiry = setTimeout(
+      () => {
+        this.caughtUp(this.#closed.signal).catch(() => this.#schedule(RETRY_MS));
+      },
+      Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - now) + AFTER_EXPIRY_MS),
+    );
+  }
+}
+
+// A lease that ends at this very moment is over only after it.
+const AFTER_EXPIRY_MS = 20;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;

@@ -1,0 +1,16 @@
+// What every route is given to work with. Types only; the runtime and app.ts make the real thing.
+import type { Stores } from "../admin/stores.js";
+import type { LeaseContext } from "../leases/lease.js";
+import type { Log } from "../locks/coordinator.js";
+import type { Mirror } from "./mirror.js";
+
+export interface Service {
+  readonly stores: Stores;
+  /** All locks of all stores, as they are. */
+  readonly mirror: Mirror;
+  /** What a lease on this lock is taken with. Its signal is the server's: a request puts its own in place of it. */
+  readonly leases: (lock: string) => Promise<LeaseContext>;
+  readonly log: Log;
+  /** Aborted when the server shuts down: ends long polls and streams. */
+  readonly signal: AbortSignal;
+}
