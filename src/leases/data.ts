@@ -3,7 +3,7 @@
 import { isObject } from "../locks/claim.js";
 import { plainData } from "../locks/data.js";
 import { HoldlineError } from "../locks/errors.js";
-import { quoted } from "../locks/text.js";
+import { quoted, sanitize, shortened } from "../locks/text.js";
 
 /** One step of a change: `set` at a path of keys, `merge` into what is there, `replace` all of it. */
 export type DataChange =
@@ -46,8 +46,8 @@ function withValueAt(data: unknown, path: readonly string[], value: unknown, abo
   const [key, ...below] = path;
   if (key === undefined) return value;
   if (data !== null && data !== undefined && !isObject(data)) {
-    const where = above.length === 0 ? "the data" : above.join(".");
-    throw new HoldlineError("usage", `${[...above, ...path].join(".")} cannot be set: ${where} is no map`, {
+    const where = above.length === 0 ? "the data" : shownPath(above);
+    throw new HoldlineError("usage", `${shownPath([...above, ...path])} cannot be set: ${where} is no map`, {
       hint: "--replace sets all of the data",
     });
   }
@@ -65,6 +65,14 @@ export function parseDataPath(text: string): readonly string[] {
   throw new HoldlineError("usage", `${quoted(text)} names no key of the data`, {
     hint: 'right would be such as status, or deploy.version for "version" in "deploy"',
   });
+}
+
+// Enough to know a path again by.
+const LONGEST_SHOWN = 100;
+
+/** A path of keys for messages: on one line, and of a length that can be read. */
+export function shownPath(path: readonly string[]): string {
+  return sanitize(shortened(path.join("."), LONGEST_SHOWN));
 }
 
 // As deep as the YAML that is read may be nested.

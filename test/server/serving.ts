@@ -8,7 +8,7 @@ export interface Serving {
   readonly node: Node;
   readonly cli: Cli;
   /** Asks it; a body is sent as JSON. */
-  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  readonly ask: (method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
 }
 
 export interface Answer {

@@ -1,6 +1,6 @@
 // `holdline data`: shows the structured data of a claim, or changes it in place.
 import type { DataChange } from "../../leases/data.js";
-import { applyChanges, parseDataPath } from "../../leases/data.js";
+import { applyChanges, parseDataPath, shownPath } from "../../leases/data.js";
 import { changeData, readData } from "../../leases/lease.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
@@ -57,11 +57,12 @@ async function parseSet(text: string): Promise<DataChange> {
   }
   const written = text.slice(equals + 1);
   const path = parseDataPath(text.slice(0, equals));
-  const by = `--set ${path.join(".")}`;
+  const shown = shownPath(path);
+  const by = `--set ${shown}`;
   const value = await parseDataText(written, by);
   const problem = problemOfValue(written.trim(), value);
   if (problem === null) return { kind: "set", path, value };
-  throw new HoldlineError("usage", `${by}: ${problem}`, { hint: `to mean it as text: ${path.join(".")}='"…"'` });
+  throw new HoldlineError("usage", `${by}: ${problem}`, { hint: `to mean it as text: ${shown}='"…"'` });
 }
 
 /** What YAML makes of a value that was meant otherwise, in words that complete "--set KEY: …"; `null` where there is nothing to say. */
