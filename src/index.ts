@@ -2,7 +2,6 @@
 export type { HeldClaim, Holdline, HoldlineOptions, LockOptions } from "./holdline.js";
 export { openHoldline, TimedOutError } from "./holdline.js";
 export type { HeldAs, HostLockType } from "./leases/hosts.js";
-export { hostLock } from "./leases/hosts.js";
 export type { HeldLease } from "./leases/lease.js";
 export type {
   AcquireOptions,
@@ -24,4 +23,5 @@ export type { ClaimView, LockView } from "./library/views.js";
 export type { Claim, Condition, Failure, Lease, LeaseType, Owner, ProcessIdentity } from "./locks/claim.js";
 export type { EndEvent, HistoryRecord, Log } from "./locks/coordinator.js";
 export type { ErrorCode } from "./locks/errors.js";
+export { hostLock } from "./locks/names.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "./locks/errors.js";

@@ -97,7 +97,7 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
   const key = readIfThere(keys.get("key"), readLabel, null);
   const parts = {
     mode,
-    lock: readIfThere(keys.get("lock"), readLockName, name),
+    lock: readIfThere(keys.get("lock"), readLockName, canonicalLock(name)),
     argv: readArgv(field, keys),
     timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f), null),
     killAfterMs: readIfThere(keys.get("kill_after"), (f) => readDurationMs(f, { zero: true }), DEFAULT_KILL_AFTER_MS),

@@ -1,7 +1,7 @@
 // One value of a configuration with the place where it stands, and the readers that make typed values of it. A reader
 // gives `undefined` for what it refuses, after it has said why; it never throws.
 import { DURATION_FORM, parseDurationMs } from "../locks/durations.js";
-import { lockNameProblem } from "../locks/names.js";
+import { canonicalLock, lockNameProblem } from "../locks/names.js";
 import { suggestion } from "../locks/nearest.js";
 import { shownValue } from "./problems.js";
 import type { Origin, Problems } from "./problems.js";
@@ -94,10 +94,11 @@ export function readText(field: Field): string | undefined {
   );
 }
 
+/** Of a host's lock the one name that it has. */
 export function readLockName(field: Field): string | undefined {
   const text = typeof field.value === "number" ? (field.written ?? String(field.value)) : field.value;
   const problem = lockNameProblem(text);
-  if (problem === null) return text as string;
+  if (problem === null) return canonicalLock(text as string);
   return field.refuse(`a lock's name ${problem}; right would be such as "restart/nginx"`);
 }
 

@@ -2,7 +2,7 @@
 // missing, but when it is there it must be readable: a node that cannot read its configuration must not run without it.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { HoldlineError, messageOf } from "../locks/errors.js";
-import { sanitize } from "../locks/text.js";
+import { sanitize, shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { searchPath } from "./surroundings.js";
 import type { Surroundings } from "./surroundings.js";
@@ -44,9 +44,22 @@ function absoluteIn(name: string, by: string, { cwd, homedir }: Surroundings): s
 export function readNamed(path: string, by: string): ConfigText {
   const text = readConfig(path);
   if (text !== null) return { path, text };
-  throw new HoldlineError("configuration", `${sanitize(path)}: there is no such file (named by ${by})`, {
+  throw new HoldlineError("configuration", `${shownPath(path)}: there is no such file (named by ${by})`, {
     hint: "name a file that is there, or none: then the defaults serve",
   });
+}
+
+const REASONS: ReadonlyMap<string | undefined, string> = new Map([
+  ["EACCES", "this user may not read it"],
+  ["EPERM", "this user may not read it"],
+  ["ENAMETOOLONG", "no file has so long a name"],
+]);
+
+// What is longer is hardly a path, but rather what was to be in the file.
+const LONGEST_SHOWN = 500;
+
+function shownPath(path: string): string {
+  return shortened(sanitize(path), LONGEST_SHOWN);
 }
 
 // A configuration has a few kilobytes. The bound is for those who name a log or a device.
@@ -61,13 +74,13 @@ function readConfig(path: string): string | null {
     if (error instanceof HoldlineError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return null;
-    const why = code === "EACCES" || code === "EPERM" ? "this user may not read it" : messageOf(error);
-    throw new HoldlineError("configuration", `${sanitize(path)}: cannot be read: ${sanitize(why)}`, { cause: error });
+    const why = REASONS.get(code) ?? sanitize(messageOf(error));
+    throw new HoldlineError("configuration", `${shownPath(path)}: cannot be read: ${why}`, { cause: error });
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new HoldlineError("configuration", `${sanitize(path)}: is not YAML: it is no text in UTF-8`, { cause: error });
+    throw new HoldlineError("configuration", `${shownPath(path)}: is not YAML: it is no text in UTF-8`, { cause: error });
   }
 }
 
@@ -75,7 +88,7 @@ function readBytes(path: string): Buffer {
   const file = openSync(path, "r");
   try {
     if (fstatSync(file).isDirectory())
-      throw new HoldlineError("configuration", `${sanitize(path)}: is a directory, and a YAML file is needed`);
+      throw new HoldlineError("configuration", `${shownPath(path)}: is a directory, and a YAML file is needed`);
     // Read to the end rather than to the size: a pipe (`--config <(…)`) has none.
     const pieces: Buffer[] = [];
     for (let length = 0; length <= LARGEST_BYTES;) {
@@ -85,7 +98,7 @@ function readBytes(path: string): Buffer {
       pieces.push(piece.subarray(0, count));
       length += count;
     }
-    throw new HoldlineError("configuration", `${sanitize(path)}: is larger than 1 MiB, and no configuration is`);
+    throw new HoldlineError("configuration", `${shownPath(path)}: is larger than 1 MiB, and no configuration is`);
   } finally {
     closeSync(file);
   }

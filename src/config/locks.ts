@@ -1,6 +1,6 @@
 // The `locks` and `dependencies` of a configuration: defaults for locks by name, and which hosts depend on which. From
 // anything at all to settings, or to problems that say what is wrong with each key.
-import { canonicalHost, canonicalLock, hostProblem } from "../leases/hosts.js";
+import { canonicalHost, hostProblem } from "../locks/names.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import type { KeyDoc } from "./actions.js";
 import { readDurationMs, readIfThere, readKnownMap, readLabel, readLockName, readMap, readText } from "./field.js";
@@ -28,13 +28,14 @@ export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSe
   const locks = new Map<string, LockSettings>();
   const known = LOCK_KEYS.map(({ key }) => key);
   for (const [name, child] of (field && readMap(field)) ?? []) {
-    const keys = readLockName({ ...child, value: name }) === undefined ? undefined : readKnownMap(child, known);
-    if (keys === undefined) continue;
+    const lock = readLockName({ ...child, value: name });
+    const keys = lock === undefined ? undefined : readKnownMap(child, known);
+    if (lock === undefined || keys === undefined) continue;
     const ttlMs = readIfThere(keys.get("ttl"), readTtlMs, null);
     const principal = readIfThere(keys.get("principal"), readLabel, null);
     const coordinator = readIfThere(keys.get("coordinator"), readCoordinator, null);
     if (ttlMs === undefined || principal === undefined || coordinator === undefined) continue;
-    locks.set(canonicalLock(name), { ttlMs, principal, coordinator });
+    locks.set(lock, { ttlMs, principal, coordinator });
   }
   return locks;
 }

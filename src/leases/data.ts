@@ -72,7 +72,7 @@ const LONGEST_SHOWN = 100;
 
 /** A path of keys for messages: on one line, and of a length that can be read. */
 export function shownPath(path: readonly string[]): string {
-  return sanitize(shortened(path.join("."), LONGEST_SHOWN));
+  return shortened(sanitize(path.join(".")), LONGEST_SHOWN);
 }
 
 // As deep as the YAML that is read may be nested.

@@ -1,47 +1,12 @@
-// Locks on hosts: their names, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
+// Locks on hosts: which hosts are meant, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
 import type { Claim, LeaseType } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
-import { LONGEST_NAME_BYTES } from "../locks/names.js";
+import { canonicalHost, hostProblem } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 
 /** The types of lock that a host can have. */
 export const HOST_LOCK_TYPES = ["generic", "host", "file"] as const satisfies readonly LeaseType[];
 export type HostLockType = (typeof HOST_LOCK_TYPES)[number];
-
-const PREFIX = "host/";
-
-/** The name of a host's lock. */
-export function hostLock(host: string): string {
-  return `${PREFIX}${host}`;
-}
-
-/** The host whose lock it is, or `null` for any other lock. */
-export function hostOfLock(lock: string): string | null {
-  return lock.startsWith(PREFIX) ? lock.slice(PREFIX.length) : null;
-}
-
-/** Why `text` cannot name a host, in words that complete "a host's name …", or `null` when it can. */
-export function hostProblem(text: string): string | null {
-  if (text === "") return "must not be empty";
-  if (!text.isWellFormed() || /[\p{Cc}\s/\\@]/u.test(text)) return 'must be without blanks, "/", "\\" and "@"';
-  if (text === "." || text === "..") return `must not be "${text}"`;
-  const bytes = Buffer.byteLength(hostLock(text));
-  return bytes > LONGEST_NAME_BYTES ? `is too long by ${bytes - LONGEST_NAME_BYTES} bytes` : null;
-}
-
-/**
- * A host's name in the form in which it is locked: neither the case of a host's name means anything (RFC 4343) nor the dot
- * that says that it is a full one.
- */
-export function canonicalHost(text: string): string {
-  return text.toLowerCase().replace(/(?<=[^.])\.$/, "");
-}
-
-/** A lock's name with the host in it, if it is a host's, in the form in which that is locked. */
-export function canonicalLock(name: string): string {
-  const host = canonicalHost(hostOfLock(name) ?? "");
-  return hostProblem(host) === null ? hostLock(host) : name;
-}
 
 /** @throws HoldlineError `usage` that says what would be right */
 export function parseHost(text: string): string {

@@ -3,7 +3,7 @@
 import type { Clock } from "../actions/machine.js";
 import { dependenciesOf } from "../leases/dependencies.js";
 import type { DependencyMap } from "../leases/dependencies.js";
-import { HOST_LOCK_TYPES, hostLock, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
+import { HOST_LOCK_TYPES, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
 import type { HeldAs, HostLockType } from "../leases/hosts.js";
 import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
 import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
@@ -11,7 +11,7 @@ import type { Claim, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readPresentQueue } from "../locks/holders.js";
-import { parseLockName } from "../locks/names.js";
+import { hostLock, parseLockName } from "../locks/names.js";
 import { readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { viewOf } from "./views.js";
 import type { ClaimView, LockView } from "./views.js";
@@ -251,12 +251,7 @@ function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
   if (!HOST_LOCK_TYPES.includes(type)) {
     throw new HoldlineError("usage", `type must be ${HOST_LOCK_TYPES.join(", ")}, not ${JSON.stringify(type)}`);
   }
-  if ((type === "file") !== (path !== undefined)) {
-    throw new HoldlineError(
-      "usage",
-      type === "file" ? "a lock of the type file needs a path" : "path is for locks of the type file",
-    );
-  }
+  if (type !== "file" && path !== undefined) throw new HoldlineError("usage", "path is for locks of the type file");
   return type;
 }
 

@@ -95,8 +95,8 @@ export interface HistoryRecord extends Ending {
 
 /** A watch over a store, until it is closed. */
 export interface StoreWatch {
-  /** Resolves once every change that was committed before the call has been told of. */
-  caughtUp(signal?: AbortSignal): Promise<void>;
+  /** Resolves, with the time by the store's clock, once every change that was committed before the call has been told of. */
+  caughtUp(signal?: AbortSignal): Promise<number>;
   close(): void;
 }
 

@@ -1,4 +1,4 @@
-// Names of locks: which are allowed, and what is said of those that are not. Coordinators encode them in their own way.
+// Names of locks, and of hosts, which have locks by their names: which are allowed, and what is said of those that are not. Coordinators encode them in their own way.
 import { HoldlineError } from "./errors.js";
 import { quoted } from "./text.js";
 
@@ -21,13 +21,48 @@ export function lockNameProblem(name: unknown): string | null {
 }
 
 /**
- * A lock's name out of anything.
+ * A lock's name out of anything. A host's lock has one name, however the host's is written.
  * @throws HoldlineError `usage` that quotes the name and says what would be right
  */
 export function parseLockName(name: unknown): string {
   const problem = lockNameProblem(name);
-  if (problem === null) return name as string;
+  if (problem === null) return canonicalLock(name as string);
   throw new HoldlineError("usage", `the lock name ${quoted(name)} ${problem}`, {
     hint: `a name is 1 to ${LONGEST_NAME_BYTES} bytes of text, such as "restart/nginx"`,
   });
+}
+
+const PREFIX = "host/";
+
+/** The name of a host's lock. */
+export function hostLock(host: string): string {
+  return `${PREFIX}${host}`;
+}
+
+/** The host whose lock it is, or `null` for any other lock. */
+export function hostOfLock(lock: string): string | null {
+  return lock.startsWith(PREFIX) ? lock.slice(PREFIX.length) : null;
+}
+
+/** Why `text` cannot name a host, in words that complete "a host's name …", or `null` when it can. */
+export function hostProblem(text: string): string | null {
+  if (text === "") return "must not be empty";
+  if (!text.isWellFormed() || /[\p{Cc}\s/\\@]/u.test(text)) return 'must be without blanks, "/", "\\" and "@"';
+  if (text === "." || text === "..") return `must not be "${text}"`;
+  const bytes = Buffer.byteLength(hostLock(text));
+  return bytes > LONGEST_NAME_BYTES ? `is too long by ${bytes - LONGEST_NAME_BYTES} bytes` : null;
+}
+
+/**
+ * A host's name in the form in which it is locked: neither the case of a host's name means anything (RFC 4343) nor the dot
+ * that says that it is a full one.
+ */
+export function canonicalHost(text: string): string {
+  return text.toLowerCase().replace(/(?<=[^.])\.$/, "");
+}
+
+/** A lock's name with the host in it, if it is a host's, in the form in which that is locked. */
+export function canonicalLock(name: string): string {
+  const host = canonicalHost(hostOfLock(name) ?? "");
+  return hostProblem(host) === null ? hostLock(host) : name;
 }

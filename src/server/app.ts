@@ -1,5 +1,6 @@
 // The server as a whole: who is let in, how large and how long a request may be, what an error looks like, and which routes
 // there are. What a route does is in its own file.
+import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
@@ -58,6 +59,7 @@ export async function buildApp(service: Service, serve: ServeSettings, access: A
   app.addHook("onRequest", async (request, reply) => {
     const controller = new AbortController();
     waiting.add(controller);
+    setMaxListeners(0, controller.signal);
     request.patience = controller.signal;
     // It closes after the answer as well.
     reply.raw.once("close", () => {

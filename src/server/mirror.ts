@@ -1,5 +1,6 @@
 // All locks of all stores, kept as they are by being told of changes: what is asked for often and by many is read from the
 // store once. Whoever reads is given nothing older than the moment of asking. Keeps nothing that is not in the stores.
+import { setMaxListeners } from "node:events";
 import { lockAsJson } from "../admin/claims.js";
 import type { SeenLock } from "../admin/queues.js";
 import { readLocksOf } from "../admin/queues.js";
@@ -104,12 +105,16 @@ class Part {
   #reading: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #expiry: NodeJS.Timeout | null = null;
+  /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
+  #clockAhead = 0;
 
   constructor(store: Store, stores: Stores, by: string, log: Log, signal: AbortSignal) {
     this.#store = store;
     this.#stores = stores;
     this.#by = by;
     this.#log = log;
+    // Many questions wait at once.
+    setMaxListeners(0, this.#closed.signal);
     const close = (): void => this.close();
     signal.addEventListener("abort", close, { once: true });
     this.#unlink = () => signal.removeEventListener("abort", close);
@@ -124,7 +129,8 @@ class Part {
   /** Resolves when what is here is no older than the call. */
   async caughtUp(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const [now] = await Promise.all([this.#store.coordinator.now(signal), this.#watch?.caughtUp(signal)]);
+    const now = await (this.#watch as StoreWatch).caughtUp(signal);
+    this.#clockAhead = now - performance.now();
     for (const { lock, claims } of this.locks.values())
       if (claims.some(({ claim }) => isOver(claim, now))) this.#stale.locks.add(lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
@@ -160,6 +166,8 @@ class Part {
     if (this.#timer !== null || this.#closed.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
+      // Somebody has asked meanwhile.
+      if (!this.#isStale()) return;
       this.#refresh().catch((error: unknown) => {
         if (this.#closed.signal.aborted) return;
         this.#log.warn({ error: messageOf(error) }, "the locks could not be read; it is tried again");
@@ -201,22 +209,30 @@ class Part {
       this.locks.set(lock.lock, mirrored);
       if (isNew) changed.push(mirrored);
     }
-    this.#awaitExpiry(Math.max(0, ...seen.map(({ now }) => now)));
+    for (const { now } of seen) this.#clockAhead = now - performance.now();
+    this.#awaitExpiry();
     if (changed.length > 0 || gone.length > 0) this.onChange({ changed, gone });
   }
 
   /** A lease that runs out changes nothing in the store by itself. */
-  #awaitExpiry(now: number): void {
+  #awaitExpiry(): void {
     if (this.#expiry !== null) clearTimeout(this.#expiry);
     let soonest = Number.POSITIVE_INFINITY;
     for (const { claims } of this.locks.values())
       for (const { claim } of claims) soonest = Math.min(soonest, claim.expiresAt ?? Number.POSITIVE_INFINITY);
-    if (now === 0 || !Number.isFinite(soonest)) return;
+    if (!Number.isFinite(soonest)) return;
+    const leftMs = soonest - performance.now() - this.#clockAhead;
     this.#expiry = setTimeout(
       () => {
-        this.caughtUp(this.#closed.signal).catch(() => this.#schedule(RETRY_MS));
+        this.caughtUp(this.#closed.signal).then(
+          () => this.#awaitExpiry(),
+          () => {
+            this.#stale.isAnything = true;
+            this.#schedule(RETRY_MS);
+          },
+        );
       },
-      Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - now) + AFTER_EXPIRY_MS),
+      Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs) + AFTER_EXPIRY_MS),
     );
   }
 }

@@ -86,6 +86,11 @@ describe("lock", () => {
     expect((await parse(["dc01"], { type: "host" })).request).toMatchObject({ type: "host", key: null, slots: 1 });
   });
 
+  test("a lock of the type file may leave its path to the description", async () => {
+    const { hosts, request } = await parse(["fs01"], { type: "file", description: "D:\\reports" });
+    expect([hosts, request]).toMatchObject([["fs01"], { type: "file", key: "generic", path: null, reason: "D:\\reports" }]);
+  });
+
   test("takes everything that is said of it", async () => {
     const options = { caller: "OPS-1", description: "new disks", data: "{ a: [1] }", ttl: "1 day", dependencies: false };
     expect(await parse(["dc01"], options)).toMatchObject({
@@ -131,7 +136,6 @@ describe("lock", () => {
     [[], {}, "it is not said what to lock | right would be holdline lock HOST"],
     [["dc01"], { file: "/x" }, "HOST and --file exclude each other"],
     [[], { file: "/x", type: "host" }, "--file and --type host exclude each other"],
-    [["dc01"], { type: "file" }, "--type file needs --file"],
     [["dc01"], { type: "hard" }, '--type: must be generic, host or file, not "hard"'],
     [["a b"], {}, "a host's name must be without blanks"],
     [[], { file: "x" }, 'the file "x" is on no host that could be told from its path'],

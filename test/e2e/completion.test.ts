@@ -67,7 +67,7 @@ const CASES: readonly (readonly [line: string, offered: () => readonly string[]]
   ["test d", () => ["dc01"]],
   ["help hist", () => ["history"]],
   ["completion z", () => ["zsh"]],
-  ["locks --coordinator sqlite:///nowhere/at.all db", () => []],
+  ["locks --coordinator sqlite:///dev/null/at.all db", () => []],
 ];
 
 describe.skipIf(noBash !== null)(`bash${why(noBash)}`, () => {

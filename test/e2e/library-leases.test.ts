@@ -208,7 +208,6 @@ describe.each(STORES)("on %s", (kind) => {
       ["data has more than 65536 bytes", () => holdline.acquire("db", { data: "x".repeat(70_000) })],
       ["a host's name must be", () => holdline.lockHosts("a b")],
       ["type must be generic, host, file", () => holdline.lockHosts("a", { type: "lease" as unknown as "host" })],
-      ["needs a path", () => holdline.lockHosts("a", { type: "file" })],
       ["path is for locks of the type file", () => holdline.lockHosts("a", { path: "/x" })],
       ["ensureUnlocked does not wait", () => holdline.lockHosts("a", { ensureUnlocked: true, timeoutMs: 5 })],
       ["the id of a claim", () => holdline.unlock("")],

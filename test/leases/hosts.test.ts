@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { hostLock, hostOfLock, hostProblem, parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
+import { parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
+import { hostLock, hostOfLock, hostProblem } from "../../src/locks/names.js";
 import type { HostLockType } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/lease.js";
 import { acquireLease, releaseById } from "../../src/leases/lease.js";

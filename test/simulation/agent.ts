@@ -162,7 +162,9 @@ export class Agent {
   async #demandNothingLeft(): Promise<void> {
     const { checks } = this.#world;
     try {
-      await this.coordinator?.now();
+      // What was lost with a connection and is sent anew may come after what was sent since.
+      do await this.coordinator?.now();
+      while (this.isAlive && this.link.isBusy);
     } catch {
       return; // The store does not answer: what is left ends with the session.
     }

@@ -1,5 +1,7 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. `text` occurs
-// exactly once in its file. Those of the store that the code relies on are store-mutations.ts's.
+// exactly once in its file. Those of leases are lease-mutations.ts's, and those of the store that the code relies on are
+// store-mutations.ts's.
+import { LEASE_MUTATIONS } from "./lease-mutations.js";
 import { STORE_MUTATIONS } from "./store-mutations.js";
 
 export interface Mutation {
@@ -239,5 +241,6 @@ export const MUTATIONS: readonly Mutation[] = [
     text: "return [ahead];",
     replacement: "return [];",
   },
+  ...LEASE_MUTATIONS,
   ...STORE_MUTATIONS,
 ];

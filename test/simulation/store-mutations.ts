@@ -56,6 +56,12 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     replacement: "void found;\n    for (const lock of [] as string[]) {",
   },
   {
+    name: "in the store: a settle that is looked up takes what others have written since for its own",
+    file: STORE,
+    text: "({ ...entry, revision: entry.fencingToken ?? 0 })",
+    replacement: "entry",
+  },
+  {
     name: "in the store: a claim leaves without a record",
     file: STORE,
     text: "this.#history.unshift(endedOf(entry, ending, this.now()));",
@@ -64,7 +70,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: an adopted claim keeps its fencing token",
     file: STORE,
-    text: "this.#write(entry, { record, fencingToken: this.transactions });",
+    text: "this.#write(entry, { record, fencingToken: this.#transactions });",
     replacement: "this.#write(entry, { record });",
   },
   {

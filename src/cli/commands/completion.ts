@@ -3,6 +3,7 @@ import { readLabel } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
 import { suggestion } from "../../locks/nearest.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { quoted } from "../../locks/text.js";
 import { bashScript } from "../completion/bash.js";
 import { fishScript } from "../completion/fish.js";
 import { grammar, NAME_KINDS } from "../completion/grammar.js";
@@ -20,7 +21,7 @@ export const completion: Command = {
     const shell = args[0] ?? "";
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined) {
-      throw new HoldlineError("usage", `there is no completion for the shell ${JSON.stringify(shell)}`, {
+      throw new HoldlineError("usage", `there is no completion for the shell ${quoted(shell)}`, {
         hint: suggestion(shell, Object.keys(SCRIPTS)),
       });
     }

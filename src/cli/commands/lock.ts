@@ -8,11 +8,12 @@ import { readTtlMs, settingsOfLock } from "../../config/locks.js";
 import { absolutePath } from "../../config/paths.js";
 import type { Settings } from "../../config/settings.js";
 import { dependenciesOf } from "../../leases/dependencies.js";
-import { HOST_LOCK_TYPES, hostLock, parseFilePath, parseHost, sharingOf } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, parseFilePath, parseHost, sharingOf } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { acquireLease } from "../../leases/lease.js";
 import type { HeldLease, LeaseRequest } from "../../leases/lease.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { hostLock } from "../../locks/names.js";
 import type { Command, Context, Invocation } from "../context.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
@@ -96,11 +97,7 @@ function parseTarget(
       hint: "right would be holdline lock HOST, or holdline lock --file PATH",
     });
   }
-  if (type === "file") {
-    throw new HoldlineError("usage", "--type file needs --file: a lock on a file says on which", {
-      hint: "right would be such as holdline lock --file server:/path",
-    });
-  }
+  // Of the type file without a path: files of that host, which the description may name.
   return { host: parseHost(name), path: null, type };
 }
 

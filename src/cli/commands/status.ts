@@ -1,11 +1,11 @@
 // `holdline status`: whether a host, or a lock of that very name, is locked, by what types and by whom. It answers a
 // question: what the answer is does not show in the exit code.
 import { readChoice } from "../../config/field.js";
-import { canonicalHost, canonicalLock, hostLock, hostProblem, typesOf } from "../../leases/hosts.js";
+import { typesOf } from "../../leases/hosts.js";
 import { isObject } from "../../locks/claim.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
-import { parseLockName } from "../../locks/names.js";
+import { canonicalHost, hostLock, hostProblem, parseLockName } from "../../locks/names.js";
 import { lockAsJson } from "../../admin/claims.js";
 import type { Command, Context, Invocation } from "../context.js";
 import { renderLocks } from "../listing.js";
@@ -36,7 +36,7 @@ export const status: Command = {
 /** The locks that a name may stand for: that of the host, and the one that is called just so. */
 function locksNamed(name: string): readonly string[] {
   const host = canonicalHost(name);
-  const lock = canonicalLock(parseLockName(name));
+  const lock = parseLockName(name);
   return hostProblem(host) === null ? [hostLock(host), lock] : [lock];
 }
 

@@ -1,10 +1,11 @@
 // `holdline test`: is a host locked? The exit code says it, for scripts.
 import { readChoice } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
-import { HOST_LOCK_TYPES, hostLock, parseHost, typesOf } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, parseHost, typesOf } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
+import { hostLock } from "../../locks/names.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
 import { readLocks } from "../../admin/queues.js";

@@ -1,9 +1,8 @@
 // The names that are completed on a command line: of actions, locks, hosts and claims. A shell waits for them while somebody
 // types, so that they come soon or not at all, and without a word where something is wrong.
 import { DEFAULT_LOCK } from "../../config/locks.js";
-import { hostLock, hostOfLock } from "../../leases/hosts.js";
 import { bestEffort } from "../../locks/errors.js";
-import { lockNameProblem } from "../../locks/names.js";
+import { hostLock, hostOfLock, lockNameProblem } from "../../locks/names.js";
 import type { Context } from "../context.js";
 import { describeClaim } from "../listing.js";
 import { readLocks } from "../../admin/queues.js";

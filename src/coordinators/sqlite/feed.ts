@@ -6,6 +6,7 @@ import type { Change, CoordinatorOptions, StoreWatch } from "../../locks/coordin
 import { bestEffort } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
 import { watchChanges } from "./changes.js";
+import { readClock } from "./clock.js";
 import type { Database } from "./database.js";
 import type { Membership } from "./membership.js";
 
@@ -41,6 +42,7 @@ export class Feed {
       caughtUp: async (patience) => {
         await this.#membership.look("all", patience, () => undefined);
         this.#tellOf(await this.#database.version(patience));
+        return this.#database.read(patience, (sql) => readClock(sql, this.#membership.time));
       },
       close: () => {
         remove();

@@ -49,12 +49,11 @@ export class Changes {
       throw error;
     }
     // A write goes through the leader, and a server sends a client the events of what came before it ahead of its answer.
-    const caughtUp = async (patience?: AbortSignal): Promise<void> => {
-      await this.#sessions.retry(patience, async (session) => {
+    const caughtUp = (patience?: AbortSignal): Promise<number> =>
+      this.#sessions.retry(patience, async (session) => {
         await this.#set(session);
-        await readClock(session.wire, this.#layout);
+        return readClock(session.wire, this.#layout);
       });
-    };
     return { caughtUp, close };
   }
 

@@ -1,7 +1,7 @@
 // Conformance: being told of all that changes in a store. Each test follows a store as a display does, which looks again
 // only when it is told: what it is not told of it never shows.
 import { describe, expect, test } from "vitest";
-import type { Coordinator, StoreWatch } from "../../../src/locks/coordinator.js";
+import type { Change, Coordinator, StoreWatch } from "../../../src/locks/coordinator.js";
 import { until } from "../../support/wait.js";
 import {
   claimIn,
@@ -147,6 +147,25 @@ export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
         next.watch.close();
         await withdrawal;
       }
+    });
+
+    test("has told of every change that was made before it is asked whether it is caught up, and of whose", async () => {
+      const [coordinator, other] = [await stage.open(), await stage.open()];
+      let told: Change[] = [];
+      const watch = await coordinator.watch((change) => told.push(change));
+      const tellsOf = (lock: string) => told.some((change) => change === null || change.locks.has(lock));
+      for (let round = 0; round < 20; round += 1) {
+        const lock = `lock ${round}/part`;
+        const { draft, settled } = await takeDurably(other, lock);
+        await watch.caughtUp();
+        expect(tellsOf(lock), `the claim of round ${round}`).toBe(true);
+        told = [];
+        expect(await other.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+        await watch.caughtUp();
+        expect(tellsOf(lock), `its end in round ${round}`).toBe(true);
+        told = [];
+      }
+      watch.close();
     });
 
     test("calls nobody any more whose watch is closed, and goes on for the others", async () => {

@@ -223,10 +223,11 @@ export class MemoryCoordinator implements Coordinator {
       close();
       throw error;
     }
-    const caughtUp = async (patience?: AbortSignal): Promise<void> => {
-      await this.#sessions.ask(request("caught up", null), () => undefined, patience);
+    const caughtUp = async (patience?: AbortSignal): Promise<number> => {
+      const now = await this.#sessions.ask(request("caught up", null), () => this.#store.now(), patience);
       // What was to be told may still be on its way: whoever looks now misses nothing.
       this.#listeners.tell(null);
+      return now;
     };
     return { caughtUp, close };
   }

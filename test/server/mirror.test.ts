@@ -1,0 +1,88 @@
+// The mirror of all locks: nothing older than the moment of asking, changes told once, nothing kept that the stores have not.
+import { describe, expect, onTestFinished, test } from "vitest";
+import { isOwnerGone } from "../../src/actions/recovery.js";
+import { createProcesses } from "../../src/actions/processes.js";
+import type { Stores } from "../../src/admin/stores.js";
+import { openCoordinator } from "../../src/coordinators/registry.js";
+import { Mirror, type MirrorChange } from "../../src/server/mirror.js";
+import { settings } from "../cli/fakes.js";
+import { draftFor, recordFor, RELEASED, takeDurably } from "../coordinators/conformance/store.js";
+import { type Fleet, openFleet, STORES } from "../e2e/fleet.js";
+import { failOnLeaks } from "../support/leaks.js";
+import { until } from "../support/wait.js";
+
+failOnLeaks();
+
+const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+async function openMirror(fleet: Fleet): Promise<Mirror> {
+  const coordinator = await openCoordinator(fleet.url, {
+    connectTimeoutMs: 10_000,
+    sessionTimeoutMs: 8_000,
+    historyKeep: 100,
+    pollMs: 20,
+    log: QUIET,
+  });
+  const processes = createProcesses();
+  const stores: Stores = {
+    settings: settings({ coordinator: fleet.url }),
+    coordinator: () => Promise.resolve(coordinator),
+    coordinators: () => Promise.resolve([coordinator]),
+    ownerGone: (claim) => isOwnerGone(claim, processes),
+  };
+  const mirror = await Mirror.open(stores, "server", QUIET, new AbortController().signal);
+  onTestFinished(async () => {
+    mirror.close();
+    await coordinator.close();
+  });
+  return mirror;
+}
+
+describe.each(STORES)("on %s", (kind) => {
+  test("shows every change that was made before it is read, at once", async () => {
+    const fleet = await openFleet(kind);
+    const mirror = await openMirror(fleet);
+    const other = await fleet.coordinator();
+    for (let round = 0; round < 20; round += 1) {
+      const { draft, settled } = await takeDurably(other, "a/b");
+      expect((await mirror.read()).map(({ lock }) => lock)).toEqual(["a/b"]);
+      expect((await mirror.readOne("a/b"))?.claims.map(({ claim, held }) => [claim.id, held])).toEqual([[draft.id, true]]);
+      expect(await other.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+      expect(await mirror.read()).toEqual([]);
+      expect(await mirror.readOne("a/b")).toBeNull();
+    }
+  });
+
+  test("tells subscribers of locks that have changed and of those that are gone, and of nothing else", async () => {
+    const fleet = await openFleet(kind);
+    const other = await fleet.coordinator();
+    await takeDurably(other, "still");
+    const mirror = await openMirror(fleet);
+    const told: MirrorChange[] = [];
+    const end = mirror.subscribe((change) => told.push(change));
+    const { draft, settled } = await takeDurably(other, "a");
+    const names = (part: "changed" | "gone"): string[] =>
+      told.flatMap((change) => (part === "gone" ? change.gone : change.changed.map(({ lock }) => lock)));
+    await until(() => names("changed").includes("a"), "the claim to be told of");
+    await other.leave(draft.id, settled.entries, RELEASED);
+    await until(() => names("gone").includes("a"), "its end to be told of");
+    expect(new Set(names("changed"))).toEqual(new Set(["a"]));
+    end();
+    const before = told.length;
+    await takeDurably(other, "b");
+    await mirror.read();
+    expect(told).toHaveLength(before);
+  });
+
+  test("ends leases whose time is over, though nothing changes in the store when it is", async () => {
+    const fleet = await openFleet(kind);
+    const mirror = await openMirror(fleet);
+    const other = await fleet.coordinator();
+    const draft = draftFor("a", { lease: { type: "lease", caller: null, path: null, locks: ["a"] } });
+    const joined = await other.join(draft);
+    await other.settle(draft, joined, recordFor(draft, { expiresAt: (await other.now()) + 300 }));
+    expect((await mirror.read()).map(({ lock }) => lock)).toEqual(["a"]);
+    await until(() => mirror.latest().length === 0, "the lease to be over");
+    expect((await other.history("a", 10)).map(({ event, by }) => [event, by])).toEqual([["expired", "server"]]);
+  });
+});

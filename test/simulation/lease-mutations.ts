@@ -1,0 +1,150 @@
+// Small changes of what is done with leases, each a mistake that someone could make, which the simulation must notice.
+import type { Mutation } from "./mutations.js";
+
+const LEASE = "src/leases/lease.ts";
+const HELD = "src/leases/held.ts";
+const HOLDERS = "src/locks/holders.ts";
+
+export const LEASE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a lease's time is counted by the node's own clock",
+    file: LEASE,
+    text: "endOf(request.ttlMs, await coordinator.now(context.signal))",
+    replacement: "endOf(request.ttlMs, Date.now())",
+  },
+  {
+    name: "whether a lease's time is over is judged by the node's own clock",
+    file: HOLDERS,
+    text: "const now = await coordinator.now(signal);",
+    replacement: "const now = Date.now();",
+  },
+  {
+    name: "a lease is ended a little before its time is over",
+    file: HOLDERS,
+    text: "return expiresAt !== null && expiresAt <= now;",
+    replacement: "return expiresAt !== null && expiresAt <= now + 1_000;",
+  },
+  {
+    name: "a lease whose time is over is not ended by those who wait behind it",
+    file: "src/actions/line.ts",
+    text: "(await endExpired(coordinator, others, options.by, ended.signal)) > 0;",
+    replacement: "false;",
+  },
+  {
+    name: "a lease whose time is over keeps others from the lock",
+    file: HOLDERS,
+    text: "(await readPresentQueue(coordinator, lock, by, signal)).filter",
+    replacement: "(await coordinator.queue(lock, signal)).filter",
+  },
+  {
+    name: "a lease whose time is over counts as held",
+    file: HELD,
+    text: "(await endExpired(coordinator, [claim], by, signal)) === 0 ?",
+    replacement: "true ?",
+  },
+  {
+    name: "a lease on several locks expires on one of them",
+    file: HOLDERS,
+    text: "return [claim, ...queues.flat().filter(({ id }) => id === claim.id)];",
+    replacement: "return [claim];",
+  },
+  {
+    name: "a renewal brings a lease back whose time is over",
+    file: LEASE,
+    text: 'return isOver(present, now) ? "again" :',
+    replacement: 'return isOver(present, now - 3_600_000) ? "again" :',
+  },
+  {
+    name: "a renewal is counted from when the lease was made",
+    file: LEASE,
+    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, now)",
+    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.since)",
+  },
+  {
+    name: "a renewal adds to what is left",
+    file: LEASE,
+    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, now)",
+    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.expiresAt ?? now)",
+  },
+  {
+    name: "a renewal puts back the data that it has read first",
+    file: LEASE,
+    text: "const claim = await rewrite(coordinator, lock, id, asking, async (present) => {\n    refuseUnlessLease(present);",
+    replacement: `let first: Claim | null = null;
+  const claim = await rewrite(coordinator, lock, id, asking, async (read) => {
+    const present: Claim = { ...read, data: (first ??= read).data };
+    refuseUnlessLease(present);`,
+  },
+  {
+    name: "a write that another was faster than counts as done",
+    file: HELD,
+    text: 'if (typeof settled !== "string") return',
+    replacement: 'if (typeof settled === "string") return { ...claim, ...record };\n    else return',
+  },
+  {
+    name: "changing the data gives a lease no end",
+    file: LEASE,
+    text: "Promise.resolve({ ...recordOf(present), data: change(present.data) }),",
+    replacement: "Promise.resolve({ ...recordOf(present), expiresAt: null, data: change(present.data) }),",
+  },
+  {
+    name: "whoever holds the lock is taken for the lease",
+    file: HELD,
+    text: "holders.find((holder) => holder.id === id)",
+    replacement: "holders.find(() => true)",
+  },
+  {
+    name: "the claim of a process is released like a lease",
+    file: LEASE,
+    text: "refuseUnlessLease(claim);",
+    replacement: "",
+  },
+  {
+    name: "a release that came too late says that it was in time",
+    file: LEASE,
+    text: 'if (left === "done") return "released";',
+    replacement: 'if (left !== "changed") return "released";',
+  },
+  {
+    name: "a lease that was changed while it was released is said to be gone",
+    file: LEASE,
+    text: 'if (left === "done") return "released";',
+    replacement: 'return left === "done" ? "released" : "gone";',
+  },
+  {
+    name: "a lease that could not be settled stays in line",
+    file: LEASE,
+    text: "await coordinator.withdraw(standings);\n      if (error instanceof ClaimLostError)",
+    replacement: "if (error instanceof ClaimLostError)",
+  },
+  {
+    name: "a lease that was taken out of one of its queues stays in the others",
+    file: LEASE,
+    text: "if (error instanceof SessionLostError) continue;",
+    replacement: "if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;",
+  },
+  {
+    name: "a lease that wants to be alone stands beside others",
+    file: LEASE,
+    text: "(request.alone && line.joined",
+    replacement: "(!request.alone && request.waitMs === -1 && line.joined",
+  },
+  {
+    name: "a lease that is refused because it is not alone stays in line",
+    file: LEASE,
+    text: "if (isGranted) await coordinator.withdraw(line.joined.standings);",
+    replacement: "",
+  },
+  {
+    name: "a lease that waits for another of its locks counts as held",
+    file: LEASE,
+    text: "return claim !== null && (claim.durable || claim.lease === null);",
+    replacement: "return claim !== null;",
+  },
+  {
+    name: "a lease belongs to the process that has taken it",
+    file: "src/leases/draft.ts",
+    text: "owner: { ...owner, process: null }",
+    replacement: "owner",
+  },
+];
