@@ -25,14 +25,19 @@ const LAYERS = [
   { layer: "library", may: ["locks", "leases", "actions/machine"], packages: [] },
   // What the command line and the server both show and end.
   { layer: "admin", may: ["locks", "leases", "config"], packages: [] },
+  // The page: what the server and the browser both make HTML with, and what only the browser runs.
+  { layer: "page", may: ["locks/durations", "locks/patterns", "locks/text"], packages: [], node: false, deepest: 0 },
+  { layer: "page/browser", may: ["page", "locks/text"], packages: [], node: false },
   {
     layer: "server",
-    may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "version"],
+    may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "page", "version"],
     packages: ["fastify", "@fastify/swagger", "prom-client"],
   },
+  // A client of servers like this one, which has no store.
+  { layer: "concourse", may: ["locks", "config"], packages: [] },
   {
     layer: "cli",
-    may: ["locks", "leases", "actions", "admin", "config", "server", "version"],
+    may: ["locks", "leases", "actions", "admin", "concourse", "config", "server", "version"],
     packages: ["commander", "pino", "yaml"],
   },
 ];
@@ -48,6 +53,7 @@ const FILES = [
   // The library, and its face.
   { file: "holdline", may: ["locks", "library", "actions", "coordinators/registry"], packages: [] },
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },
+  { file: "boot", may: ["version"], packages: [] },
   { file: "main", may: ["locks", "cli", "runtime"], packages: [] },
   { file: "version", may: [], packages: [] },
 ];

@@ -27,7 +27,7 @@ interface Row {
 }
 
 const driver = fileURLToPath(new URL("./driver.js", import.meta.url));
-const main = fileURLToPath(new URL("../main.js", import.meta.url));
+const main = fileURLToPath(new URL("../main.cjs", import.meta.url));
 const bareExec = fileURLToPath(new URL("../../bench/bare-exec.mjs", import.meta.url));
 
 process.exitCode = await bench(process.argv.includes("--strict"));

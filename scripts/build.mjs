@@ -1,24 +1,47 @@
 // Builds dist/: the program, its man page, the library with its types, and the benchmark. Also knows whether a build is up to date.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ensurePackages, root } from "./packages.mjs";
 
-const INPUTS = ["src", "bench", "scripts/build.mjs", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const INPUTS = [
+  "src",
+  "bench",
+  "scripts/build.mjs",
+  "scripts/compile.cjs",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+];
 const STAMP = "dist/.built-from";
 
 // Bundled one by one rather than together: a chunk that two entries share is one more file to load at each start.
 const ENTRIES = [
-  { source: "src/main.ts", out: "main", executable: true },
+  { source: "src/boot.ts", out: "main", format: "cjs" },
+  { source: "src/main.ts", out: "program", format: "cjs" },
   { source: "src/index.ts", out: "index" },
   { source: "bench/driver.ts", out: "bench/driver" },
   { source: "bench/run.ts", out: "bench/run" },
 ];
 
-// Native packages stay outside of the bundle, and so does the test's server harness with what it would drag in.
-const EXTERNAL = ["libsql", "testcontainers", "vitest"];
+// Native packages stay outside of the bundle, so does the test's server harness with what it would drag in, and so do the
+// server's packages: a server starts once.
+const EXTERNAL = ["libsql", "testcontainers", "vitest", "fastify", "@fastify/swagger", "prom-client"];
 
 // Packages in the older module form ask for node's own modules by `require`, which a bundle in the newer form lacks.
 const REQUIRE =
@@ -65,7 +88,9 @@ export async function build({ types }) {
     const bundled = await Promise.all(entries.map((entry) => bundle(esbuild, entry, out))).catch(() => {
       throw new Error("the sources could not be bundled; what the bundler said stands above");
     });
+    compile(out);
     await writeManPage(esbuild, out);
+    await writePage(esbuild, out);
     writeLicenses(bundled, out);
     if (types) await declareTypes(out);
     writeFileSync(join(root, out, ".built-from"), stamp);
@@ -92,34 +117,74 @@ function putInPlace(out) {
   }
 }
 
-/** Bundles one entry with all that it always needs; what it imports only at times goes to dist/chunks. Gives esbuild's account of it. */
-async function bundle(esbuild, { source, out: name, executable = false }, out) {
+/**
+ * Bundles one entry. In the newer module form, what it imports only at times goes to dist/chunks; in the older one, all is
+ * one file in which that is evaluated only at times: node loads one file faster than many. Gives esbuild's account of it.
+ */
+async function bundle(esbuild, { source, out: name, format = "esm" }, out) {
   const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: root,
     entryPoints: [{ in: source, out: name }],
     outdir: out,
     chunkNames: "chunks/[name]-[hash]",
     bundle: true,
-    splitting: true,
-    format: "esm",
+    splitting: format === "esm",
+    format,
+    outExtension: { ".js": format === "esm" ? ".js" : ".cjs" },
     platform: "node",
     target: "node20.19",
+    // What was compiled before can only be loaded by means that know no imports of that form.
+    ...(format === "cjs" ? { supported: { "dynamic-import": false } } : {}),
     external: EXTERNAL,
     // Names stay, for stack traces that can be read; blanks and comments go, because node reads the whole file at each start.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: "none",
-    define: { "process.env.NODE_ENV": '"production"' },
+    define: {
+      "process.env.NODE_ENV": '"production"',
+      ...(format === "cjs" ? { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" } : {}),
+    },
     metafile: true,
     write: false,
     logLevel: "warning",
   });
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, withRequire(text));
-    if (executable && path === join(root, out, `${name}.js`)) chmodSync(path, 0o755);
+    writeFileSync(path, format === "esm" ? withRequire(text) : text);
+    if (text.startsWith("#!")) chmodSync(path, 0o755);
   }
   return metafile;
+}
+
+// What a program goes through at nearly every start: with a configuration, and with each kind of store. Nobody listens at
+// the port of ZooKeeper's, which is enough to have its client loaded.
+const COMPILED = [
+  ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
+  ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
+  ["run", "--config", "DIRECTORY/holdline.yaml"],
+];
+
+/** Writes down what node has compiled of the program, for this very version of node. */
+function compile(out) {
+  const directory = mkdtempSync(join(tmpdir(), "holdline-build-"));
+  try {
+    const settings = [
+      "coordinator: zookeeper://127.0.0.1:1/build",
+      `state_dir: ${directory}`,
+      "connect_timeout: 50 ms",
+      "actions: { build: { command: ['true'], process: { command_string: build } } }",
+    ];
+    writeFileSync(join(directory, "holdline.yaml"), settings.join("\n"));
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
+    for (const words of COMPILED) {
+      const argv = words.map((word) => word.replace("DIRECTORY", directory));
+      const program = join(root, out, "program.cjs");
+      spawnSync(process.execPath, [join(root, "scripts/compile.cjs"), program, ...argv], { env: { ...env, HOME: directory } });
+    }
+    if (!existsSync(join(root, out, "program.cjs.compiled"))) throw new Error("the program could not be run");
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** Gives a file the older form's `require` where it asks for it; the `#!` line stays the first. */
@@ -169,6 +234,24 @@ async function writeManPage(esbuild, out) {
   const date = epoch ? new Date(Number(epoch) * 1_000) : new Date();
   mkdirSync(join(root, out, "man"));
   writeFileSync(join(root, out, "man/holdline.1"), manPage(date.toISOString().slice(0, 10)));
+}
+
+/** What the server's page is made with in a browser, each file on its own. */
+async function writePage(esbuild, out) {
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: [{ in: "src/page/browser/app.ts", out: "app" }, "src/page/style.css", "src/page/icon.svg"],
+    outdir: join(out, "page"),
+    outbase: "src/page",
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    // Browsers of the last few years; none older has what the page is made of.
+    target: ["chrome111", "firefox113", "safari16.4"],
+    minify: true,
+    loader: { ".svg": "copy" },
+    logLevel: "warning",
+  });
 }
 
 async function declareTypes(out) {

@@ -93,7 +93,7 @@ function openStage(folder) {
     },
     holdline: async (argv, expected) => {
       process.stdout.write(`   $ holdline ${argv.join(" ")}\n`);
-      await run([join(root, "dist/main.js"), ...argv, "--config", CONFIG], expected);
+      await run([join(root, "dist/main.cjs"), ...argv, "--config", CONFIG], expected);
       if (expected !== 0) process.stdout.write(`   (exit code ${expected})\n`);
     },
     service: (verb) => run([SERVICE, verb], 0),

@@ -1,5 +1,5 @@
 // What the tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it can
-// be had: foreign clients of ZooKeeper's locks, shells, and readers of man pages. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
+// be had: foreign clients of ZooKeeper's locks, shells, a browser, and readers of man pages. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
 // choice; here it is only seen to that there is one.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -14,8 +14,8 @@ const PS_PACKAGE = "procps";
 const KAZOO_PACKAGE = "python3-kazoo";
 /** Curator, what it logs with, and the compiler that its program in source form needs. */
 const CURATOR_PACKAGES = ["libcurator-recipes-java", "libslf4j-java", "default-jdk-headless"];
-/** Shells whose completion is tested, and two readers of man pages; each by the program that it is there for. */
-const PROGRAM_PACKAGES = { bash: "bash", fish: "fish", man: "man-db", mandoc: "mandoc", zsh: "zsh" };
+/** Shells whose completion is tested, a browser, and two readers of man pages; each by the program that it is there for. */
+const PROGRAM_PACKAGES = { bash: "bash", chromium: "chromium", fish: "fish", man: "man-db", mandoc: "mandoc", zsh: "zsh" };
 /** There after they could not be had, so that not every run waits for apt-get to fail again; `npm ci` removes it. */
 const WITHOUT_EXTRAS = join(root, "node_modules/.cache/holdline-test/without-extras");
 

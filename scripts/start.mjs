@@ -21,7 +21,7 @@ try {
 if (process.argv.length > 2) {
   // npm runs scripts in the package's folder; relative paths among the arguments are meant from where the caller is.
   if (process.env.npm_lifecycle_event === "start" && process.env.INIT_CWD !== undefined) process.chdir(process.env.INIT_CWD);
-  const main = join(root, "dist/main.js");
+  const main = join(root, "dist/main.cjs");
   process.argv[1] = main;
   await import(pathToFileURL(main).href);
 } else {

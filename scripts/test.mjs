@@ -11,6 +11,7 @@ const CHECKS = [
   { name: "layout", advice: "npm run format", argv: [tool("prettier/bin/prettier.cjs"), "--check", "--log-level", "warn", "."] },
   { name: "rules", advice: "npm run lint", argv: [tool("eslint/bin/eslint.js"), "--max-warnings", "0", "."] },
   { name: "types", advice: "npm run types", argv: [tool("typescript/bin/tsc"), "-p", "."] },
+  { name: "types of the page", advice: "npm run types", argv: [tool("typescript/bin/tsc"), "-p", "src/page/browser"] },
 ];
 const UNUSED = { name: "unused code", advice: "npx knip", argv: [tool("knip/bin/knip.js")] };
 

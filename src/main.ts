@@ -1,10 +1,10 @@
-#!/usr/bin/env node
 // The process's edge: arguments, signals, exit code. The only place that ends the process.
+import { commandLineOf } from "./cli/entries/concourse.js";
 import { openIo } from "./cli/io.js";
 import { runProgram, tellError } from "./cli/program.js";
 import { openStopRequests } from "./cli/stop.js";
 
-const argv = process.argv.slice(2);
+const argv = commandLineOf(process.argv);
 const io = openIo(process);
 const stop = openStopRequests(process);
 
@@ -16,15 +16,19 @@ const onBug = (error: unknown) => {
 process.on("uncaughtException", onBug);
 process.on("unhandledRejection", onBug);
 
-const code = await runProgram({
-  argv,
-  io,
-  stop,
-  open: async (request) => (await import("./runtime.js")).openContext(request),
-});
-stop.close();
-await Promise.all([process.stdout, process.stderr].map(drained));
-process.exit(code);
+void main();
+
+async function main(): Promise<void> {
+  const code = await runProgram({
+    argv,
+    io,
+    stop,
+    open: async (request) => (await import("./runtime.js")).openContext(request),
+  });
+  stop.close();
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  process.exit(code);
+}
 
 /** Resolves when all that was written has gone out, or cannot any more. */
 function drained(stream: NodeJS.WriteStream): Promise<void> {

@@ -65,7 +65,8 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
         let mayBeFree = false;
         try {
           const holders = await readHolders(coordinator, lock, ended.signal);
-          const others = holders.filter(({ id }) => id !== draft.id);
+          // One's own claim is ephemeral: a durable one with its id was made by somebody else who was asked for the same.
+          const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
           // Where nobody is in the way any more, the next look at the line says so.
           mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
           leftover = others.some((claim) => options.isLeftover(claim));

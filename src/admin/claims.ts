@@ -2,6 +2,7 @@
 // people read of it is listing.ts's.
 import { conditionOf } from "../locks/claim.js";
 import type { Claim, Condition, Lease, Owner } from "../locks/claim.js";
+import { typesOf } from "../leases/hosts.js";
 import { isInHand } from "../locks/holders.js";
 import { isoTime } from "../locks/durations.js";
 
@@ -50,6 +51,11 @@ export function stateOf(lock: string, queue: readonly Claim[], ownerGone: (claim
   return { lock, claims };
 }
 
+/** A claim that is known to hold its lock. */
+export function holderOf(claim: Claim, { ownerGone }: { readonly ownerGone: (claim: Claim) => boolean }): StandingClaim {
+  return { claim, held: true, condition: conditionOf(claim, true, ownerGone(claim)), place: 0 };
+}
+
 /** Locks as `locks --json` gives them. */
 export function locksAsJson(states: readonly LockState[]) {
   return { locks: states.map(lockAsJson) };
@@ -59,6 +65,18 @@ export function locksAsJson(states: readonly LockState[]) {
 export function lockAsJson({ lock, claims }: LockState) {
   const standing = (held: boolean) => claims.filter((claim) => claim.held === held).map(claimAsJson);
   return { lock, holders: standing(true), waiting: standing(false) };
+}
+
+/** A lock as `status --json` gives it. */
+export function statusAsJson(state: LockState) {
+  const { lock, ...claims } = lockAsJson(state);
+  const types = typesOf(holdersOf(state));
+  return { lock, locked: types.length > 0, types, ...claims };
+}
+
+/** Those who hold the lock. */
+export function holdersOf({ claims }: LockState): readonly Claim[] {
+  return claims.filter(({ held }) => held).map(({ claim }) => claim);
 }
 
 /** A claim as `--json` gives it. */

@@ -6,6 +6,11 @@ import { leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
+const ENDS: Readonly<Record<EndEvent, true>> = { released: true, cleared: true, expired: true, recovered: true, failed: true };
+
+/** How a durable claim can have ended. */
+export const END_EVENTS = Object.keys(ENDS) as readonly EndEvent[];
+
 /** Which records are wanted; `null` where all are. */
 export interface RecordFilter {
   readonly lock: string | null;
@@ -15,6 +20,8 @@ export interface RecordFilter {
   readonly by: string | null;
   readonly event: EndEvent | null;
   readonly claim: string | null;
+  /** Whether the reader may see a lock's records; all of them by default. */
+  readonly sees?: (lock: string) => boolean;
   /** At most so many of those that fit the rest. */
   readonly limit: number;
 }
@@ -44,7 +51,7 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
   const now = await coordinator.now(signal);
   const oldest = filter.sinceMs === null ? Number.NEGATIVE_INFINITY : now - filter.sinceMs;
   const isWanted = (record: HistoryRecord): boolean => record.endedAt >= oldest && isFor(record.lock) && fits(record, filter);
-  const isPlain = filter.by === null && filter.event === null && filter.claim === null;
+  const isPlain = filter.by === null && filter.event === null && filter.claim === null && filter.sees === undefined;
   for (let piece = isPlain ? filter.limit : Math.max(FIRST_PIECE, filter.limit); ; piece *= GROWTH) {
     const records = await coordinator.history(filter.lock, piece, signal);
     const wanted = records.filter(isWanted).slice(0, filter.limit);
@@ -53,7 +60,8 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
   }
 }
 
-function fits({ owner, lease, by, event, claim }: HistoryRecord, wanted: RecordFilter): boolean {
+function fits({ lock, owner, lease, by, event, claim }: HistoryRecord, wanted: RecordFilter): boolean {
+  if (wanted.sees?.(lock) === false) return false;
   if (wanted.by !== null && ![by, owner.principal, lease?.caller].includes(wanted.by)) return false;
   return (wanted.event === null || event === wanted.event) && (wanted.claim === null || claim === wanted.claim);
 }

@@ -47,7 +47,7 @@ export interface Invocation {
 /** One verb. */
 export interface Command {
   /** Does what needs neither a configuration nor a store, which may be wrong or missing; `null` where it needs them. */
-  runAlone?(io: Io, invocation: Invocation): number | null;
+  runAlone?(io: Io, invocation: Invocation, stop: StopRequests): number | null | Promise<number>;
   /** Does it, and gives the exit code. */
   run(context: Context, invocation: Invocation): Promise<number>;
 }

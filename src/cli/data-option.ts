@@ -5,7 +5,7 @@ import { createField } from "../config/field.js";
 import { readNamed } from "../config/file.js";
 import { absolutePath } from "../config/paths.js";
 import { createProblems } from "../config/problems.js";
-import { isForbiddenKey } from "../leases/data.js";
+import { problemInData } from "../leases/data.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { Invocation } from "./context.js";
 
@@ -41,7 +41,7 @@ export async function parseDataText(text: string, name: string): Promise<unknown
   const { value, origin } = parseYaml(text, name, problems);
   const field = createField(value, [], origin, problems);
   const data = problems.lines.length > 0 ? null : readData(field);
-  const problem = problemIn(data);
+  const problem = problemInData(data);
   if (problem !== null) field.refuse(problem);
   if (problems.lines.length > 0) throw new HoldlineError("usage", problems.lines.join("\n"));
   return data ?? null;
@@ -57,17 +57,4 @@ function readFile(name: string, by: string): { readonly name: string; readonly t
     if (!(error instanceof HoldlineError) || error.code !== "configuration") throw error;
     throw new HoldlineError("usage", error.message, { hint: `${by} takes YAML, or @ and the name of a file`, cause: error.cause });
   }
-}
-
-/** What is in the data that would not reach every reader as it is meant, in words that complete "--data …"; `null` when nothing is. */
-function problemIn(data: unknown): string | null {
-  if (typeof data === "number" && !Number.isFinite(data)) return `must not have ${data}: JSON cannot carry it`;
-  if (typeof data !== "object" || data === null) return null;
-  const forbidden = Object.keys(data).find(isForbiddenKey);
-  if (forbidden !== undefined) return `must not have a key "${forbidden}"`;
-  for (const value of Object.values(data)) {
-    const problem = problemIn(value);
-    if (problem !== null) return problem;
-  }
-  return null;
 }

@@ -1,8 +1,6 @@
-// What the commands for locks on hosts share: which hosts are locked with a host, the store that they are all on, and how
-// several of them are named.
+// What the commands for locks on hosts share: which hosts are locked with a host, and how several of them are named.
 import { homedir } from "node:os";
 import { readDependencies } from "../config/load.js";
-import { settingsOfLock } from "../config/locks.js";
 import { absolutePath } from "../config/paths.js";
 import { createProblems } from "../config/problems.js";
 import type { Settings } from "../config/settings.js";
@@ -23,24 +21,6 @@ export async function dependenciesInForce(options: Invocation["options"], settin
   const map = await readDependencies(absolutePath(file, process.cwd(), homedir()), "--dependencies", problems);
   problems.throwIfAny();
   return map;
-}
-
-/**
- * Locks that are taken together are taken in one transaction, and so in one store.
- * @throws HoldlineError `configuration` that names the two locks and what would be right
- */
-export function refuseSeveralStores(settings: Settings, locks: readonly string[]): void {
-  const [first, ...others] = locks;
-  if (first === undefined) return;
-  const store = settingsOfLock(settings, first).coordinator;
-  const stray = others.find((lock) => settingsOfLock(settings, lock).coordinator !== store);
-  if (stray === undefined) return;
-  const file = settings.file === null ? "" : `${settings.file}: `;
-  throw new HoldlineError(
-    "configuration",
-    `${file}locks: ${first} and ${stray} are to be locked together, and are on different coordinators`,
-    { hint: `right would be the same coordinator for both; or lock ${hostOfLock(first) ?? first} with --no-dependencies` },
-  );
 }
 
 /** "dc02 and hv01", "dc02, dc03 and hv01". */

@@ -4,15 +4,13 @@ import type { Field } from "../config/field.js";
 import { DEFAULT_TTL_MS, readTtlMs, settingsOfLock } from "../config/locks.js";
 import type { LockInForce } from "../config/locks.js";
 import type { Acquired } from "../leases/lease.js";
-import { conditionOf } from "../locks/claim.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
-import { claimAsJson } from "../admin/claims.js";
-import type { StandingClaim } from "../admin/claims.js";
+import { claimAsJson, holderOf } from "../admin/claims.js";
 import type { Context, Invocation } from "./context.js";
 import { paintFor } from "./io.js";
 import { describeClaim } from "./listing.js";
@@ -47,14 +45,9 @@ export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce):
   return readOption(options, "ttl", (field: Field) => readTtlMs(field), ttlMs ?? DEFAULT_TTL_MS);
 }
 
-/** A holder as it is told of. */
-export function standingOf(claim: Claim, context: Pick<Context, "ownerGone">): StandingClaim {
-  return { claim, held: true, condition: conditionOf(claim, true, context.ownerGone(claim)), place: 0 };
-}
-
 /** A lease in hand as `--json` gives it. */
 export function leaseAsJson(claim: Claim, context: Pick<Context, "ownerGone">) {
-  return { claim: { ...claimAsJson(standingOf(claim, context)), lock: claim.lock } };
+  return { claim: { ...claimAsJson(holderOf(claim, context)), lock: claim.lock } };
 }
 
 /** Tells that others hold a lock: who, since when and why in words, and the holders' ids for programs. */
@@ -68,7 +61,7 @@ export async function tellHeld(
 ): Promise<void> {
   const { io, json } = context;
   const now = await coordinator.now(context.stop.signal);
-  const standing = holders.map((claim) => standingOf(claim, context));
+  const standing = holders.map((claim) => holderOf(claim, context));
   const described = standing.map((holder) => {
     const { reason, lease } = holder.claim;
     const caller = lease?.caller == null ? "" : sanitize(`, for ${lease.caller}`);

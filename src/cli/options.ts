@@ -1,8 +1,6 @@
-// Values of command-line options, read by the same readers as the configuration's but told as usage errors.
-import { createField } from "../config/field.js";
+// Values of command-line options.
 import type { Field } from "../config/field.js";
-import { createProblems, plainOrigin } from "../config/problems.js";
-import { HoldlineError } from "../locks/errors.js";
+import { readGiven } from "../config/given.js";
 import type { Invocation } from "./context.js";
 
 /**
@@ -16,9 +14,5 @@ export function readOption<T, D>(
   read: (field: Field) => T | undefined,
   otherwise: D,
 ): T | D {
-  if (options[name] === undefined) return otherwise;
-  const problems = createProblems();
-  const value = read(createField(options[name], [], plainOrigin(`--${name}`), problems));
-  if (problems.lines.length > 0) throw new HoldlineError("usage", problems.lines.join("\n"));
-  return value as T;
+  return options[name] === undefined ? otherwise : readGiven(options[name], `--${name}`, read);
 }

@@ -33,7 +33,7 @@ export async function runProgram(options: ProgramOptions): Promise<number> {
     if (parsed === "told") return 0;
     const { entry, flags, invocation } = parsed;
     const command = await entry.load();
-    const alone = command.runAlone?.(io, invocation) ?? null;
+    const alone = (await command.runAlone?.(io, invocation, stop)) ?? null;
     if (alone !== null) return alone;
     const opened = await options.open({ flags, io, stop });
     try {

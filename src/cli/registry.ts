@@ -1,4 +1,5 @@
 // The table of all commands, in the order of the help. A new command is a row in one of entries/ and a file in commands/.
+import { CONCOURSE } from "./entries/concourse.js";
 import { GUARDED } from "./entries/guarded.js";
 import { HOSTS } from "./entries/hosts.js";
 import { LEASES } from "./entries/leases.js";
@@ -6,7 +7,7 @@ import { RECORDS } from "./entries/records.js";
 import { SERVE } from "./entries/serve.js";
 import type { CommandEntry, CommandOption } from "./entry.js";
 
-export const COMMANDS: readonly CommandEntry[] = [...GUARDED, ...LEASES, ...HOSTS, ...RECORDS, ...SERVE];
+export const COMMANDS: readonly CommandEntry[] = [...GUARDED, ...LEASES, ...HOSTS, ...RECORDS, ...SERVE, ...CONCOURSE];
 
 /** The options that every command takes. */
 export const GLOBAL_OPTIONS: readonly CommandOption[] = [

@@ -2,6 +2,7 @@
 // with each key. Reads no file and asks nothing of the machine.
 import type { ProcessPattern } from "../actions/machine.js";
 import { plainData } from "../locks/data.js";
+import { canonicalLock } from "../locks/names.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
   readBoolean,

@@ -64,11 +64,17 @@ const GROUP = /^[a-zA-Z0-9.-]+$/;
 /** `scrypt:N:r:p:salt:hash`, the latter two in base64url; see server/passwords.ts, which makes and checks them. */
 const HASH = /^scrypt:(\d{4,7}):(\d{1,2}):(\d{1,2}):[\w-]{16,}:[\w-]{43}$/;
 
+// More would let a stranger's guess take seconds and gigabytes.
+const MOST_WORK = 2 ** 24;
+
 function readHash(field: Field): string | undefined {
   const text = readText(field);
   if (text === undefined) return undefined;
+  const [, N = 0, r = 0, p = 0] = (HASH.exec(text) ?? []).map(Number);
   // The value is not quoted: what is no hash may be the secret itself.
-  return HASH.test(text) ? text : field.refuse("must be a hash as holdline serve --hash prints it, and not the secret itself");
+  if (N === 0) return field.refuse("must be a hash as holdline serve --hash prints it, and not the secret itself");
+  const isCost = Number.isInteger(Math.log2(N)) && r > 0 && p > 0 && N * r * p <= MOST_WORK;
+  return isCost ? text : field.refuse("is a hash with a cost that is not taken; holdline serve --hash makes one that is");
 }
 
 function readRights(field: Field): readonly Right[] | undefined {

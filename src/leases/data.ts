@@ -78,6 +78,19 @@ export function shownPath(path: readonly string[]): string {
 // As deep as the YAML that is read may be nested.
 const LONGEST_PATH = 100;
 
+/** What is in the data that would not reach every reader as it is meant, in words that complete "--data …"; `null` when nothing is. */
+export function problemInData(data: unknown): string | null {
+  if (typeof data === "number" && !Number.isFinite(data)) return `must not have ${data}: JSON cannot carry it`;
+  if (typeof data !== "object" || data === null) return null;
+  const forbidden = Object.keys(data).find(isForbiddenKey);
+  if (forbidden !== undefined) return `must not have a key "${forbidden}"`;
+  for (const value of Object.values(data)) {
+    const problem = problemInData(value);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
 /** Keys that the data must not have: what other programs make of them once they read it is not ours to risk. */
 export function isForbiddenKey(key: string): boolean {
   return key === "__proto__" || key === "constructor" || key === "prototype";

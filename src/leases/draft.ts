@@ -1,5 +1,5 @@
 // What a lease is in the queues: the draft with which it joins, and the record that it is settled with. Pure but for the
-// id that each draft is given.
+// id that a draft is given whose request has none.
 import { randomUUID } from "node:crypto";
 import { encodeRecord } from "../locks/claim.js";
 import type { ClaimRecord } from "../locks/claim.js";
@@ -16,7 +16,7 @@ const BYTES_BESIDE_RECORD = 400;
 export function draftOf(request: LeaseRequest, { node, process }: LeaseContext): Draft {
   const { locks, type, key, slots, principal, caller, path, reason, data } = request;
   const owner = { node, principal, action: null, process };
-  return { id: randomUUID(), locks, key, slots, owner, reason, data, lease: { type, caller, path, locks } };
+  return { id: request.id ?? randomUUID(), locks, key, slots, owner, reason, data, lease: { type, caller, path, locks } };
 }
 
 /** The same once it is held: nobody's process, and over at `expiresAt`. */

@@ -58,11 +58,7 @@ const USER = /^(smb:\/\/)[^@/]*@/i;
 const EXPORT = /^(?:[^@/:\s]+@)?(\[[0-9a-f:.]+\]|[^/:\\\s]+):\/(?!\/)./i;
 
 function notAPath(text: string): HoldlineError {
-  return new HoldlineError(
-    "usage",
-    `the file ${quoted(text)} is on no host that could be told from its path`,
-    {
-      hint: "right would be \\\\server\\share\\path, smb://server/path, server:/path or /local/path",
-    },
-  );
+  return new HoldlineError("usage", `the file ${quoted(text)} is on no host that could be told from its path`, {
+    hint: "right would be \\\\server\\share\\path, smb://server/path, server:/path or /local/path",
+  });
 }

@@ -7,7 +7,7 @@ import type { Progress } from "../actions/progress.js";
 import type { Claim, LeaseType, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, Settled } from "../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
-import { entriesOf, isOver, readObstacles } from "../locks/holders.js";
+import { entriesOf, isOver, readHolders, readObstacles } from "../locks/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import type { Asking } from "./held.js";
 import { findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
@@ -29,6 +29,8 @@ export interface LeaseContext {
 }
 
 export interface LeaseRequest {
+  /** A UUID of the caller's, by which it can be asked for again: see once.ts. By default a new one. */
+  readonly id?: string;
   /** All are taken or none, in one transaction. The first is the one that was asked for. */
   readonly locks: readonly string[];
   readonly type: LeaseType;
@@ -74,47 +76,83 @@ export type Acquired =
  * @throws UnreachableError when the store cannot be reached
  */
 export async function acquireLease(request: LeaseRequest, context: LeaseContext): Promise<Acquired> {
-  const { coordinator, clock } = context;
+  const { clock } = context;
   const startedAt = clock.now();
   for (;;) {
-    const draft = draftOf(request, context);
-    refuseIfTooLarge(draft);
     const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
-    const line = await waitInLine(coordinator, draft, {
-      clock,
-      progress: context.progress,
-      acquire: { timeoutMs: leftMs, sleepTimeMs: context.sleepTimeMs },
-      ownerGone: (claim) => context.ownerGone(claim),
-      isLeftover: () => false,
-      by: request.principal,
-      stop: context.signal,
-    });
-    if (line.outcome === "taken-out") throw new HoldlineError("conflict", line.message, { hint: "try again" });
-    const isGranted = line.outcome === "granted";
-    // Whoever stands ahead of a claim that is granted shares the lock with it.
-    if (!isGranted || (request.alone && line.joined.standings.some(({ ahead }) => ahead.length > 0))) {
-      if (isGranted) await coordinator.withdraw(line.joined.standings);
-      const held = await findHolders(request, draft.id, context);
-      if (held !== null) return held;
-      // They have left since: nobody is in the way any more, but whoever has come in between.
-      continue;
-    }
-    let settled: Settled;
-    const { standings } = line.joined;
-    let expiresAt: number | null = null;
-    try {
-      if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, await coordinator.now(context.signal));
-      settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
-    } catch (error) {
-      if (error instanceof SessionLostError) continue;
-      // The session may live on, and what was taken out of one of its queues still stands in the others: nobody is to wait
-      // behind a lease that nobody has.
-      await coordinator.withdraw(standings);
-      if (error instanceof ClaimLostError) continue;
-      throw error;
-    }
-    return { outcome: "acquired", lease: { id: draft.id, locks: request.locks, fencingToken: settled.fencingToken, expiresAt } };
+    const attempt = await attemptLease({ ...request, waitMs: leftMs }, context);
+    if (attempt.outcome === "taken-out") throw takenOut(attempt);
+    if (attempt.outcome !== "undecided") return attempt;
   }
+}
+
+/** What came of standing in line once. */
+export type Attempt =
+  | Acquired
+  /** Whoever was in the way has left, or the claim was lost before it was a lease: nothing is left in line, and it is to be tried again. */
+  | { readonly outcome: "undecided" }
+  /** Somebody took the claim out of the line while it waited. */
+  | { readonly outcome: "taken-out"; readonly message: string };
+
+export function takenOut({ message }: Extract<Attempt, { outcome: "taken-out" }>): HoldlineError {
+  return new HoldlineError("conflict", message, { hint: "try again" });
+}
+
+/** Stands in line once for a lease; see {@link acquireLease}. */
+export async function attemptLease(request: LeaseRequest, context: LeaseContext): Promise<Attempt> {
+  const { coordinator, clock } = context;
+  const draft = draftOf(request, context);
+  refuseIfTooLarge(draft);
+  const line = await waitInLine(coordinator, draft, {
+    clock,
+    progress: context.progress,
+    acquire: { timeoutMs: request.waitMs, sleepTimeMs: context.sleepTimeMs },
+    ownerGone: (claim) => context.ownerGone(claim),
+    // Only one that was asked for before with the id that this request was given.
+    isLeftover: ({ id }) => id === draft.id,
+    by: request.principal,
+    stop: context.signal,
+  });
+  if (line.outcome === "taken-out" || line.outcome === "leftover") return line.outcome === "leftover" ? UNDECIDED : line;
+  const isGranted = line.outcome === "granted";
+  // Whoever stands ahead of a claim that is granted shares the lock with it.
+  const isAlone = !isGranted || line.joined.standings.every(({ ahead }) => ahead.length === 0);
+  if (!isGranted || (request.alone && !isAlone)) {
+    if (isGranted) await coordinator.withdraw(line.joined.standings);
+    // Where nobody is in the way any more, they have left since, and others may have come in between.
+    return (await findHolders(request, draft.id, context)) ?? UNDECIDED;
+  }
+  const { standings } = line.joined;
+  if (!isAlone && request.id !== undefined && (await isTakenAlready(request, draft.id, context))) {
+    await coordinator.withdraw(standings);
+    return UNDECIDED;
+  }
+  let settled: Settled;
+  let expiresAt: number | null = null;
+  try {
+    if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, await coordinator.now(context.signal));
+    settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
+  } catch (error) {
+    if (error instanceof SessionLostError) return UNDECIDED;
+    // The session may live on, and what was taken out of one of its queues still stands in the others: nobody is to wait
+    // behind a lease that nobody has.
+    await coordinator.withdraw(standings);
+    if (error instanceof ClaimLostError) return UNDECIDED;
+    throw error;
+  }
+  return { outcome: "acquired", lease: { id: draft.id, locks: request.locks, fencingToken: settled.fencingToken, expiresAt } };
+}
+
+const UNDECIDED = { outcome: "undecided" } as const;
+
+/** Has another who was asked with the same id made a lease of it, beside which this claim could be held? */
+async function isTakenAlready(
+  { locks: [lock] }: LeaseRequest,
+  id: string,
+  { coordinator, signal }: LeaseContext,
+): Promise<boolean> {
+  const holders = await readHolders(coordinator, lock as string, signal);
+  return holders.some((holder) => holder.id === id && holder.durable);
 }
 
 /** When a lease is over that begins `now`: whole milliseconds, as clocks have them, and never too few. */
@@ -122,7 +160,8 @@ function endOf(ttlMs: number, now: number): number {
   return now + Math.ceil(ttlMs);
 }
 
-async function findHolders(
+/** Who stands in the way of a lease; `null` when nobody does. Its own claim does not count. */
+export async function findHolders(
   { locks, key, slots, alone, principal }: LeaseRequest,
   id: string,
   { coordinator, signal }: LeaseContext,

@@ -1,15 +1,20 @@
 // Who asks, and what they may: credentials to a caller, and a caller's rights to locks by name.
-import type { TLSSocket } from "node:tls";
+import { type PeerCertificate, TLSSocket } from "node:tls";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ANONYMOUS } from "../config/serve.js";
 import type { AccessEntry, Right, Settings } from "../config/settings.js";
 import { HoldlineError } from "../locks/errors.js";
-import { Secrets } from "./passwords.js";
+import { matchesPattern } from "../locks/patterns.js";
+import { nobodysHash, Secrets, TooManyAttemptsError } from "./passwords.js";
+
+/** What may be done, and to which locks, by patterns of their names. */
+export type Rights = Pick<AccessEntry, "may" | "locks">;
 
 /** Who makes a request. */
 export interface Caller {
   /** The principal of what it takes and ends. */
   readonly name: string;
+  readonly rights: Rights;
   /** May it do this to some lock at all? */
   may(right: Right): boolean;
   /** May it do this to the lock? */
@@ -32,7 +37,15 @@ export function requireRight(caller: Caller, right: Right, lock: string): void {
 
 const WORDS: Readonly<Record<Right, string>> = { read: "see", lock: "lock", clear: "clear" };
 
-const EVERYTHING: Pick<AccessEntry, "may" | "locks"> = { may: ["read", "lock", "clear"], locks: ["*"] };
+const EVERYTHING: Rights = { may: ["read", "lock", "clear"], locks: ["*"] };
+
+/** What comes of a request's credentials. */
+export type Identified =
+  | { readonly outcome: "known"; readonly caller: Caller }
+  /** Credentials are needed, or those that were given are wrong. */
+  | { readonly outcome: "unknown" }
+  /** They were not looked at: too many wrong ones have come from there. */
+  | { readonly outcome: "too-many"; readonly retryAfterS: number };
 
 interface Basic {
   readonly user: string;
@@ -40,9 +53,10 @@ interface Basic {
 }
 
 export class Access {
-  readonly #entries: readonly (readonly [string, AccessEntry])[];
+  readonly #entries: ReadonlyMap<string, AccessEntry>;
   readonly #anonymous: Caller | null;
   readonly #secrets = new Secrets();
+  readonly #nobodysHash: string | null;
 
   /** @param own credentials with all rights, beside those that are configured */
   constructor(settings: Settings, own: { readonly user: string; readonly hash: string } | null) {
@@ -50,43 +64,61 @@ export class Access {
     if (own !== null) entries.set(own.user, { ...EVERYTHING, password: own.hash, token: null, certificate: null });
     const anonymous = entries.get(ANONYMOUS);
     entries.delete(ANONYMOUS);
-    this.#entries = [...entries];
+    this.#entries = entries;
     if (anonymous !== undefined) this.#anonymous = callerOf(ANONYMOUS, anonymous);
     else this.#anonymous = entries.size === 0 ? callerOf(settings.principal, EVERYTHING) : null;
+    const [hash = null] = [...entries.values()].flatMap(({ password }) => password ?? []);
+    this.#nobodysHash = hash === null ? null : nobodysHash(hash);
   }
 
-  /** Who it is; `null` when credentials are needed, or those that were given are wrong. */
-  async identify(request: FastifyRequest): Promise<Caller | null> {
+  /** Who it is that makes the request, at an address. */
+  async identify(request: FastifyRequest, address: string): Promise<Identified> {
+    try {
+      const caller = await this.#callerOf(request, address);
+      return caller === null ? { outcome: "unknown" } : { outcome: "known", caller };
+    } catch (error) {
+      if (error instanceof TooManyAttemptsError) return { outcome: "too-many", retryAfterS: error.retryAfterS };
+      throw error;
+    }
+  }
+
+  async #callerOf(request: FastifyRequest, address: string): Promise<Caller | null> {
     const { authorization } = request.headers;
-    if (authorization === undefined) return this.#byCertificate(request) ?? this.#anonymous;
+    // Where nobody needs credentials, clients that are set up with some are let in all the same, as Locker does.
+    if (authorization === undefined || this.#entries.size === 0) return this.#byCertificate(request) ?? this.#anonymous;
     const [, scheme = "", value = ""] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
-    if (scheme.toLowerCase() === "bearer") return this.#byToken(value);
+    if (scheme.toLowerCase() === "bearer") return this.#byToken(value, address);
     const basic = scheme.toLowerCase() === "basic" ? decodeBasic(value) : null;
-    return basic === null ? null : this.#byPassword(basic);
+    return basic === null ? null : this.#byPassword(basic, address);
   }
 
   #byCertificate({ raw: { socket } }: FastifyRequest): Caller | null {
-    if (!("authorized" in socket) || socket.authorized !== true) return null;
-    const name = (socket as TLSSocket).getPeerCertificate().subject.CN;
-    const entry = this.#entries.find(([, { certificate }]) => certificate !== null && certificate === name);
-    return entry === undefined ? null : callerOf(...entry);
+    // A certificate that none of serve.client_ca has signed says nothing, whatever name it has.
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return null;
+    // A certificate may lack a subject, which the types do not know.
+    const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
+    return this.#callerWith(({ certificate }) => certificate !== null && certificate === subject?.CN);
   }
 
-  async #byToken(token: string): Promise<Caller | null> {
-    for (const [name, entry] of this.#entries)
-      if (entry.token !== null && (await this.#secrets.isRight(token, entry.token))) return callerOf(name, entry);
+  async #byToken(token: string, address: string): Promise<Caller | null> {
+    const hashes = [...this.#entries.values()].flatMap((entry) => entry.token ?? []);
+    const hash = await this.#secrets.find(token, hashes, address);
+    return hash === null ? null : this.#callerWith((entry) => entry.token === hash);
+  }
+
+  async #byPassword({ user, password }: Basic, address: string): Promise<Caller | null> {
+    const entry = this.#entries.get(user);
+    // An unknown name takes as long as a known one.
+    const hash = entry?.password ?? this.#nobodysHash;
+    if (hash === null || (await this.#secrets.find(password, [hash], address)) === null) return null;
+    return entry === undefined ? null : callerOf(user, entry);
+  }
+
+  #callerWith(isTheirs: (entry: AccessEntry) => boolean): Caller | null {
+    for (const [name, entry] of this.#entries) if (isTheirs(entry)) return callerOf(name, entry);
     return null;
   }
-
-  async #byPassword({ user, password }: Basic): Promise<Caller | null> {
-    const found = this.#entries.find(([name, entry]) => name === user && entry.password !== null);
-    // An unknown name takes as long as a known one.
-    const isRight = await this.#secrets.isRight(password, found?.[1].password ?? NOBODYS_HASH);
-    return found !== undefined && isRight ? callerOf(...found) : null;
-  }
 }
-
-const NOBODYS_HASH = `scrypt:32768:8:3:${"A".repeat(22)}:${"A".repeat(43)}`;
 
 function decodeBasic(value: string): Basic | null {
   const text = Buffer.from(value, "base64").toString("utf8");
@@ -94,29 +126,18 @@ function decodeBasic(value: string): Basic | null {
   return colon < 0 ? null : { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-function callerOf(name: string, { may, locks }: Pick<AccessEntry, "may" | "locks">): Caller {
-  const patterns = locks.map((pattern) => pattern.split("*"));
+function callerOf(name: string, rights: Rights): Caller {
+  const { may, locks } = rights;
   return {
     name,
+    rights,
     may: (right) => may.includes(right),
-    mayWith: (right, lock) => may.includes(right) && patterns.some((pieces) => matches(pieces, lock)),
+    mayWith: (right, lock) => may.includes(right) && locks.some((pattern) => matchesPattern(pattern, lock)),
   };
 }
 
-/** Do the pieces of a pattern, between which anything may stand, make up the text? */
-function matches(pieces: readonly string[], text: string): boolean {
-  const [first = "", ...others] = pieces;
-  const last = others.pop();
-  if (last === undefined) return text === first;
-  if (!text.startsWith(first)) return false;
-  let at = first.length;
-  for (const piece of others) {
-    const found = text.indexOf(piece, at);
-    if (found < 0) return false;
-    at = found + piece.length;
-  }
-  return text.length - at >= last.length && text.endsWith(last);
-}
+/** Who makes a request of a route that answers anybody. */
+export const NOBODY = callerOf(ANONYMOUS, { may: [], locks: [] });
 
 /** Refuses a request without credentials that are needed. The words say nothing of what was wrong with them. */
 export function challenge(reply: FastifyReply): void {

@@ -6,9 +6,12 @@ import type { Log } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { Access } from "./access.js";
 import { buildApp } from "./app.js";
+import { openMeasures } from "./measures.js";
 import { Mirror } from "./mirror.js";
 import type { ServeOptions } from "./options.js";
+import { isLoopback } from "./options.js";
 import { hashSecret } from "./passwords.js";
+import { openSockets } from "./sockets.js";
 
 /** What the server works with; the runtime has opened it, and closes it. */
 export interface ServerParts {
@@ -31,21 +34,29 @@ const SHUTDOWN_MS = 5_000;
  * @throws HoldlineError `configuration` when it cannot listen as it is told to
  * @throws UnreachableError when a store cannot be reached
  */
-export async function openServer(options: ServeOptions, { stores, leases, log }: ServerParts): Promise<RunningServer> {
+export async function openServer(options: ServeOptions, parts: ServerParts): Promise<RunningServer> {
   const { own } = options;
-  const access = new Access(stores.settings, own && { user: own.user, hash: await hashSecret(own.password) });
+  const { log } = parts;
+  const sockets = openSockets(options);
+  const { settings } = parts.stores;
+  const access = new Access(settings, own && { user: own.user, hash: await hashSecret(own.password) });
   const shutdown = new AbortController();
   const { signal } = shutdown;
-  const mirror = await Mirror.open(stores, stores.settings.principal, log, signal);
+  const measures = openMeasures(parts);
+  const { stores, leases } = measures;
+  const mirror = await Mirror.open(stores, settings.principal, log, signal);
+  measures.follow(mirror);
   try {
-    const app = await buildApp({ stores, mirror, leases, log, signal }, options, access);
+    const app = await buildApp({ stores, mirror, leases, log, signal }, options, { access, measures, sockets });
     await app.ready();
     await listen(app, options);
+    const isPlain = options.cert === null && !isOnThisMachine(app.server.address());
+    if (isPlain && !options.isOpen) log.warn({}, "credentials come in the clear: set serve.cert and serve.key for HTTPS");
     return {
-      url: urlOf(app.server.address() as AddressInfo | null, options),
+      url: urlOf(app.server.address(), options),
       async close() {
         shutdown.abort(new HoldlineError("interrupted", "the server shuts down"));
-        const hardEnd = setTimeout(() => app.server.closeAllConnections(), SHUTDOWN_MS);
+        const hardEnd = setTimeout(() => sockets.cut(), SHUTDOWN_MS);
         await app.close();
         clearTimeout(hardEnd);
         mirror.close();
@@ -59,17 +70,34 @@ export async function openServer(options: ServeOptions, { stores, leases, log }:
 
 async function listen(app: Awaited<ReturnType<typeof buildApp>>, { fd, listen: host, port }: ServeOptions): Promise<void> {
   try {
-    await app.listen(fd === null ? { host, port } : ({ fd } as unknown as { port: number }));
+    // Without a host Fastify would look for more addresses to listen on, with the same descriptor.
+    await app.listen(fd === null ? { host, port } : ({ fd, host: "" } as unknown as { port: number }));
   } catch (error) {
     const where = fd === null ? `${host}:${port}` : `descriptor ${fd}`;
-    throw new HoldlineError("configuration", `cannot listen on ${where}: ${messageOf(error)}`, {
-      hint: "--listen ADDRESS:PORT says where else",
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    throw new HoldlineError("configuration", `cannot listen on ${where}: ${WHY[code] ?? messageOf(error)}`, {
+      hint: fd === null ? "--listen ADDRESS:PORT says where else" : "LISTEN_PID and LISTEN_FDS are for service managers to set",
       cause: error,
     });
   }
 }
 
-function urlOf(bound: AddressInfo | null, { cert, listen: host, port }: ServeOptions): string {
+const WHY: Readonly<Record<string, string>> = {
+  EADDRINUSE: "something else listens there",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "this user may not",
+  ENOTFOUND: "there is no such name",
+};
+
+/** What a socket of the file system has instead of an address is its path. */
+type Bound = AddressInfo | string | null;
+
+function isOnThisMachine(bound: Bound): boolean {
+  return bound === null || typeof bound === "string" || isLoopback(bound.address);
+}
+
+function urlOf(bound: Bound, { cert, listen: host, port }: ServeOptions): string {
+  if (typeof bound === "string") return `unix:${bound}`;
   const name = bound?.address ?? host;
   return `${cert === null ? "http" : "https"}://${name.includes(":") ? `[${name}]` : name}:${bound?.port ?? port}`;
 }

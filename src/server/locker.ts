@@ -3,24 +3,30 @@
 // way as another key would be. Pools that nobody holds are not listed.
 import type { FastifyInstance } from "fastify";
 import { acquireLease } from "../leases/lease.js";
+import type { Acquired, LeaseContext } from "../leases/lease.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
-import { entriesOf, isInHand, readPresentQueue } from "../locks/holders.js";
+import { isInHand } from "../locks/holders.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 import { requireRight } from "./access.js";
+import type { Caller } from "./access.js";
+import { endLeases } from "./ending.js";
 import { refuse } from "./errors.js";
+import type { Refusal } from "./errors.js";
 import type { MirroredLock } from "./mirror.js";
 import type { Service } from "./service.js";
 
 interface LockerRequest {
   readonly Params: { readonly pool: string };
-  readonly Body: { readonly key: string; readonly requestor?: string };
+  readonly Body: { readonly key: string; readonly requestor?: string | null };
 }
 
 const LONGEST_TEXT = 1_024;
-// Each count that is ended may meet another writer; so many in a row mean that something else is wrong.
+// Whoever asks without waiting stands in line for some round trips to the store; a second is long beside that, and short
+// beside what a client waits for an answer.
 const MOST_LOOKS = 20;
+const BETWEEN_LOOKS_MS = 50;
 
 const PARAMS = { type: "object", required: ["pool"], properties: { pool: { type: "string", description: "the lock's name" } } };
 const BODY = {
@@ -28,20 +34,45 @@ const BODY = {
   required: ["key"],
   properties: {
     key: { type: "string", minLength: 1, maxLength: LONGEST_TEXT, description: "whoever has the same key shares the pool" },
-    requestor: { type: "string", maxLength: LONGEST_TEXT, description: "whose counter it is; by default the key" },
+    requestor: { type: "string", nullable: true, maxLength: LONGEST_TEXT, description: "whose counter it is; by default the key" },
   },
 };
-const ERROR = { type: "object", properties: { error: { type: "string" } } };
-const DONE = { type: "object", properties: { response: { type: "string" } } };
-const RESPONSES = { 200: DONE, 400: ERROR, 401: ERROR, 403: ERROR, 423: ERROR, 503: ERROR };
+const ERROR = { type: "object", required: ["error"], properties: { error: { type: "string" } } };
+const DONE = { type: "object", required: ["response"], properties: { response: { type: "string" } } };
+const FAILURES = { 401: ERROR, 403: ERROR, 503: ERROR };
+const RESPONSES = { 200: DONE, 400: ERROR, 423: ERROR, ...FAILURES };
+const POOLS = {
+  type: "object",
+  description: "by the name of each pool, sorted",
+  additionalProperties: {
+    type: "object",
+    required: ["locked_by", "key"],
+    properties: {
+      locked_by: { type: "object", description: "by requestor, its counter", additionalProperties: { type: "integer" } },
+      key: { type: "string" },
+    },
+  },
+};
 
 export function routeLocker(app: FastifyInstance, service: Service): void {
   const config = { errors: "locker" } as const;
+  // Whatever a body is said to be it is read as JSON, also where that is no type of content at all.
+  app.addHook("onRequest", ({ raw }, _reply, done) => {
+    delete raw.headers["content-type"];
+    done();
+  });
 
   app.get("/locks", {
     config,
-    schema: { operationId: "lockerPools", summary: "The pools that are held, as Locker lists them", tags: ["locker"] },
+    schema: {
+      operationId: "lockerPools",
+      summary: "The pools that are held, as Locker lists them",
+      tags: ["locker"],
+      response: { 200: POOLS, ...FAILURES },
+    },
     async handler(request, reply) {
+      // No pools at all would say that all of them are free.
+      if (!request.caller.may("read")) throw new HoldlineError("not-allowed", `${request.caller.name} may not see any pool`);
       const locks = await service.mirror.read(request.patience);
       const seen = locks.filter(({ lock }) => request.caller.mayWith("read", lock));
       return reply.type("application/json; charset=utf-8").send(`${poolsAsJson(seen)}\n`);
@@ -62,24 +93,9 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       const { pool, key, requestor } = readRequest(request);
       requireRight(request.caller, "lock", pool);
       const context = { ...(await service.leases(pool)), signal: request.patience };
-      const acquired = await acquireLease(
-        {
-          locks: [pool],
-          type: "lease",
-          key,
-          slots: Number.POSITIVE_INFINITY,
-          principal: request.caller.name,
-          caller: requestor,
-          path: null,
-          reason: null,
-          data: null,
-          ttlMs: null,
-          waitMs: 0,
-          alone: false,
-        },
-        context,
-      );
-      if (acquired.outcome === "held") return refuse(reply, "locker", heldBy(pool, acquired.holders));
+      const acquired = await count(pool, { key, requestor }, request.caller, context);
+      if (acquired.outcome === "held")
+        return refuse(reply, "locker", heldBy(pool, acquired.holders, whyNot(acquired.holders, key)));
       return { response: `${pool} is locked by ${requestor} with the key ${key}` };
     },
   });
@@ -99,23 +115,52 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       requireRight(request.caller, "lock", pool);
       const { name: by } = request.caller;
       const { coordinator } = await service.leases(pool);
-      const signal = request.patience;
-      for (let look = 0; look < MOST_LOOKS; look += 1) {
-        const queue = await readPresentQueue(coordinator, pool, by, signal);
+      let inTheWay: readonly Claim[] = [];
+      await endLeases(coordinator, pool, { by, reason: null, signal: request.patience }, (queue) => {
         const holders = queue.filter((_, position) => isInHand(queue, position));
-        if (holders.some((holder) => holder.key !== key)) return refuse(reply, "locker", heldBy(pool, holders));
-        const counted = holders.filter((holder) => holder.lease !== null && requestorOf(holder) === requestor);
-        const ends = counted.map(async (claim) => {
-          const entries = await entriesOf(coordinator, claim, signal);
-          return coordinator.leave(claim.id, entries, { event: "released", by, reason: null }, signal);
-        });
-        // Whatever was written to or has joined meanwhile is found by another look.
-        if ((await Promise.all(ends)).every((ended) => ended === "done"))
-          return { response: `${pool} is not locked by ${requestor} any more` };
-      }
-      throw new HoldlineError("conflict", `the counter of ${quoted(requestor)} on ${pool} changes too often to be set to 0`);
+        const counted = holders.filter((holder) => requestorOf(holder) === requestor);
+        // What a process holds ends with that process: to say that it has ended would be untrue.
+        const stays = holders.some((holder) => holder.key !== key) || counted.some(({ lease }) => lease === null);
+        inTheWay = stays ? holders : [];
+        return stays ? [] : counted;
+      });
+      if (inTheWay.length > 0) return refuse(reply, "locker", heldBy(pool, inTheWay, inTheWay[0]?.key === key ? PROCESS : ""));
+      return { response: `${pool} is not locked by ${requestor} any more` };
     },
   });
+}
+
+/** Takes one more claim for a requestor, unless another key is in the way. */
+async function count(
+  pool: string,
+  { key, requestor }: { readonly key: string; readonly requestor: string },
+  { name: principal }: Caller,
+  context: LeaseContext,
+): Promise<Acquired> {
+  for (let look = 1; ; look += 1) {
+    const acquired = await acquireLease(
+      {
+        locks: [pool],
+        type: "lease",
+        key,
+        slots: Number.POSITIVE_INFINITY,
+        principal,
+        caller: requestor,
+        path: null,
+        reason: null,
+        data: null,
+        ttlMs: null,
+        waitMs: 0,
+        alone: false,
+      },
+      context,
+    );
+    // Behind holders with the same key it was kept back by another key that stands in line. Mostly that is another who has
+    // asked at this moment, and who is about to be told no.
+    const isPassing = acquired.outcome === "held" && whyNot(acquired.holders, key) === WAITER;
+    if (!isPassing || look === MOST_LOOKS) return acquired;
+    await context.clock.sleep(BETWEEN_LOOKS_MS, context.signal);
+  }
 }
 
 function readRequest({ params, body }: { params: LockerRequest["Params"]; body: LockerRequest["Body"] }) {
@@ -131,11 +176,21 @@ function readRequest({ params, body }: { params: LockerRequest["Params"]; body: 
   return { pool: parseLockName(params.pool), key, requestor };
 }
 
-function heldBy(pool: string, holders: readonly Claim[]) {
-  const [first] = holders;
-  const with_ = first?.key == null ? "without a key" : `with the key ${first.key}`;
+/** Why another claim with this key is not held along with these, in words that follow who they are. */
+function whyNot(holders: readonly Claim[], key: string): string {
+  if (holders.some((holder) => holder.key !== key)) return "";
+  return holders.length < Math.min(...holders.map(({ slots }) => slots)) ? WAITER : SLOTS;
+}
+
+const WAITER = ", and somebody waits for it with another key";
+const SLOTS = ", as often as they allow";
+const PROCESS = ", in a process that runs";
+
+function heldBy(pool: string, holders: readonly Claim[], why: string): Refusal {
+  const key = holders[0]?.key ?? null;
   const names = [...new Set(holders.map(requestorOf))].join(", ");
-  return { status: 423, kind: "held", message: `${pool} is locked by ${names} ${with_}` };
+  const message = `${pool} is locked by ${names} ${key === null ? "without a key" : `with the key ${key}`}${why}`;
+  return { status: 423, kind: "held", message };
 }
 
 /** Whose counter a claim counts in. */
@@ -152,7 +207,9 @@ function poolsAsJson(locks: readonly MirroredLock[]): string {
     const counts = new Map<string, number>();
     for (const holder of holders) counts.set(requestorOf(holder), (counts.get(requestorOf(holder)) ?? 0) + 1);
     const members = sorted([...counts.keys()]).map((name) => `${JSON.stringify(name)}:${counts.get(name) ?? 0}`);
-    return [{ lock, text: `{"locked_by":{${members.join(",")}},"key":${JSON.stringify(first.key ?? "")}}` }];
+    // To clients an empty key says that the pool is free. As with Locker itself, whoever has named one of the two has named both.
+    const key = first.key || requestorOf(first);
+    return [{ lock, text: `{"locked_by":{${members.join(",")}},"key":${JSON.stringify(key)}}` }];
   });
   const byName = new Map(pools.map(({ lock, text }) => [lock, text]));
   return `{${sorted([...byName.keys()])

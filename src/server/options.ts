@@ -1,6 +1,8 @@
 // What the server runs with: the configuration's settings, Locker's environment variables and the command line's flags, put
 // together. A flag wins over the environment, which wins over the file.
 import { resolve } from "node:path";
+import { createField, readLabel } from "../config/field.js";
+import { createProblems, plainOrigin } from "../config/problems.js";
 import { ANONYMOUS } from "../config/serve.js";
 import type { ServeSettings, Settings } from "../config/settings.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -11,6 +13,11 @@ export interface ServeOptions extends ServeSettings {
   readonly own: { readonly user: string; readonly password: string } | null;
   /** A listening socket that a service manager has opened, by its descriptor; `null`: listen on address and port. */
   readonly fd: number | null;
+  /** What has named the files of certificate and key, for messages. */
+  readonly from: { readonly cert: string; readonly key: string };
+  /** Nobody needs credentials to lock or clear. */
+  readonly isOpen: boolean;
+  readonly insecure: boolean;
 }
 
 export interface ServeFlags {
@@ -24,7 +31,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @throws HoldlineError `configuration` that names the variable or the setting */
 export function serveOptionsOf(settings: Settings, flags: ServeFlags, env: Environment, pid: number): ServeOptions {
   const { serve } = settings;
-  const [cert, key] = readPair(env, "SSL_CERT", "SSL_KEY") ?? [serve.cert, serve.key];
+  const pair = readPair(env, "SSL_CERT", "SSL_KEY");
+  const [cert, key] = pair ?? [serve.cert, serve.key];
+  const from = pair === null ? { cert: "serve.cert", key: "serve.key" } : { cert: "SSL_CERT", key: "SSL_KEY" };
   if ((cert === null) !== (key === null)) {
     const [there, missing] = cert === null ? ["serve.key", "serve.cert"] : ["serve.cert", "serve.key"];
     throw new HoldlineError("configuration", `${there} is set and ${missing} is not`, { hint: "set both for HTTPS, or neither" });
@@ -33,29 +42,45 @@ export function serveOptionsOf(settings: Settings, flags: ServeFlags, env: Envir
     throw new HoldlineError("configuration", "serve.client_ca is set, and client certificates come only with HTTPS", {
       hint: "set serve.cert and serve.key as well",
     });
-  const [user, password] = readPair(env, "AUTH_USER", "AUTH_PASS") ?? [null, null];
-  if (user?.includes(":")) throw new HoldlineError("configuration", 'AUTH_USER must be without ":", which ends it in credentials');
+  const own = readOwn(settings, env);
   const fd = inheritedSocket(env, pid);
   const { listen, port } = addressOf(settings, flags, env);
-  const isProtected = user !== null || [...settings.access.keys()].some((name) => name !== ANONYMOUS);
-  const isOpen = !isProtected && !(settings.access.size > 0 && onlyReads(settings));
+  const isOpen = mayEverybodyWrite(settings, own !== null);
+  const { insecure } = flags;
   // What address an inherited socket has is for its unit to say; that it may be any is reason enough.
-  if (isOpen && !flags.insecure && (fd !== null || !isLoopback(listen))) {
+  if (isOpen && !insecure && (fd !== null || !isLoopback(listen))) {
     const where = fd === null ? listen : "a socket of the service manager's";
-    throw new HoldlineError("configuration", `everybody who reaches ${where} could lock and clear: no credentials are set`, {
+    throw new HoldlineError("configuration", `everybody who reaches ${where} could lock and clear without credentials`, {
       hint: "set access: in the configuration, or AUTH_USER and AUTH_PASS; --insecure serves all the same",
     });
   }
-  const own = user === null || password === null ? null : { user, password };
-  return { ...serve, listen, port, cert: absolute(cert), key: absolute(key), own, fd };
+  return { ...serve, listen, port, cert: absolute(cert), key: absolute(key), own, fd, from, isOpen, insecure };
 }
 
 function absolute(path: string | null): string | null {
   return path === null ? null : resolve(path);
 }
 
-function onlyReads({ access }: Settings): boolean {
-  return access.get(ANONYMOUS)?.may.every((right) => right === "read") ?? true;
+/** What is set for those without credentials; where nothing at all is set, they may do everything. */
+function mayEverybodyWrite({ access }: Settings, hasOwn: boolean): boolean {
+  const anonymous = access.get(ANONYMOUS);
+  if (anonymous === undefined) return access.size === 0 && !hasOwn;
+  return anonymous.may.some((right) => right !== "read");
+}
+
+/** Locker's credentials. Whoever has them is known by that name, as those under `access` are by theirs. */
+function readOwn(settings: Settings, env: Environment): ServeOptions["own"] {
+  const [user, password] = readPair(env, "AUTH_USER", "AUTH_PASS") ?? [null, null];
+  if (user === null || password === null) return null;
+  const problems = createProblems();
+  const field = createField(user, [], plainOrigin("AUTH_USER"), problems);
+  readLabel(field);
+  if (user.includes(":")) field.refuse('must be without ":", which ends the name in credentials');
+  if (user === ANONYMOUS) field.refuse(`must not be ${ANONYMOUS}, which stands for those without credentials`);
+  // Whoever is to have all rights in addition should not get them by having the same name.
+  else if (settings.access.has(user)) field.refuse(`is ${quoted(user)}, who already stands under access: in the configuration`);
+  problems.throwIfAny();
+  return { user, password };
 }
 
 /** Two variables that mean something only together. Empty is not set. */
@@ -90,7 +115,7 @@ function readPort(text: string, by: string): number {
 }
 
 /** Reached from this machine alone? A name may be anybody's. */
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || /^127(?:\.\d{1,3}){3}$/.test(address);
 }
 
@@ -98,5 +123,11 @@ function isLoopback(address: string): boolean {
 const FIRST_FD = 3;
 
 function inheritedSocket(env: Environment, pid: number): number | null {
-  return env["LISTEN_PID"] === String(pid) && Number(env["LISTEN_FDS"]) >= 1 ? FIRST_FD : null;
+  if (env["LISTEN_PID"] !== String(pid)) return null;
+  const count = Number(env["LISTEN_FDS"]);
+  if (count > 1)
+    throw new HoldlineError("configuration", `the service manager has opened ${count} sockets, and only one is served`, {
+      hint: "give the socket unit one ListenStream=; [::]:3000 serves IPv4 as well",
+    });
+  return count === 1 ? FIRST_FD : null;
 }

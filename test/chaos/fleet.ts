@@ -10,7 +10,7 @@ import { SmallDisk } from "../support/small-disk.js";
 import { LogTail } from "./log-tail.js";
 import type { ChaosLock, Told } from "./verdict.js";
 
-const PROGRAM = resolve("dist/main.js");
+const PROGRAM = resolve("dist/main.cjs");
 
 /** The locks of a chaos run: a mutex, three slots, racks, and one for commands under ephemeral claims. */
 export const LOCKS: readonly ChaosLock[] = [

@@ -161,7 +161,7 @@ describe("lock", () => {
     const changes = { settings: settings({ dependencies: DEPENDENCIES, file: "/etc/holdline.yaml", locks }) };
     expect(await refusal(() => run(lock, ["dc01"], {}, {}, changes))).toBe(
       "configuration: /etc/holdline.yaml: locks: host/dc01 and host/hv01 are to be locked together, and are on different coordinators" +
-        " | right would be the same coordinator for both; or lock dc01 with --no-dependencies",
+        " | right would be the same coordinator for both; or lock dc01 without what it depends on",
     );
     // On its own it is on one store: here the taking itself is what fails.
     await expect(run(lock, ["hv01"], {}, {}, changes)).rejects.toThrow("nothing is to be leased");

@@ -53,17 +53,27 @@ const ODD = [
   "… é 日本",
 ];
 
-describe.each(READERS)("read by $program", ({ program, lint, show }) => {
-  const { error } = spawnSync(program, program === "mandoc" ? ["-T", "lint", "/dev/null"] : ["--version"]);
-  const reason = error === undefined ? "" : ` (skipped: ${program} is not installed)`;
+/** Why a reader cannot be asked; `null` where it can. */
+function missing(program: string): string | null {
+  const { error, stdout } = spawnSync(program, program === "mandoc" ? ["-T", "ascii", "/dev/null"] : ["--version"], {
+    encoding: "utf8",
+  });
+  if (error !== undefined) return `${program} is not installed`;
+  // Small images have a script in its place that says so.
+  return program === "man" && !/^man \d/.test(stdout) ? "man is none here" : null;
+}
 
-  test.skipIf(error !== undefined)(`nothing is to be complained of${reason}`, () => {
+describe.each(READERS)("read by $program", ({ program, lint, show }) => {
+  const noReader = missing(program);
+  const reason = noReader === null ? "" : ` (skipped: ${noReader})`;
+
+  test.skipIf(noReader !== null)(`nothing is to be complained of${reason}`, () => {
     const { code, out, err } = run(program, [...lint, file]);
     expect([code, err]).toEqual([0, ""]);
     if (program === "mandoc") expect(out).toBe("");
   });
 
-  test.skipIf(error !== undefined)(`it shows everything, as it is typed${reason}`, () => {
+  test.skipIf(noReader !== null)(`it shows everything, as it is typed${reason}`, () => {
     const { code, out } = run(program, [...show, file]);
     expect(code).toBe(0);
     const shown = squeezed(out);
@@ -71,7 +81,7 @@ describe.each(READERS)("read by $program", ({ program, lint, show }) => {
     expect(shown).toContain(DATE);
   });
 
-  test.skipIf(error !== undefined).each(ODD)(`%s comes out as itself${reason}`, (text) => {
+  test.skipIf(noReader !== null).each(ODD)(`%s comes out as itself${reason}`, (text) => {
     writeFileSync(file, [`.TH X 1 ${DATE}`, ".SH NAME", "x \\- y", ".SH TEXT", ...filled(text), ".SH END", ""].join("\n"));
     const { out, err } = run(program, [...show, file]);
     expect(err).toBe("");

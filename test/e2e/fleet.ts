@@ -19,7 +19,7 @@ import { until, within } from "../support/wait.js";
 export const STORES = ["zookeeper", "sqlite"] as const;
 export type StoreKind = (typeof STORES)[number];
 
-export const PROGRAM = resolve(import.meta.dirname, "../../dist/main.js");
+export const PROGRAM = resolve(import.meta.dirname, "../../dist/main.cjs");
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** How a process ended, and what it said. */

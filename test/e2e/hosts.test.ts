@@ -200,6 +200,20 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await idsOn(fleet, ["dc01", "cooling", "power"])).toEqual([[id], [id], []]);
   });
 
+  test("a host's lock is one, whoever takes it and however its name is written", async () => {
+    const fleet = await openFleet(kind);
+    const node = fleet.node("web-07", { restart: { lock: "host/DC01", command: ["true"], acquire: { timeout: 0 } } });
+    const id = (await node.run("acquire", "host/DC01.")).stdout.trim();
+    expect(await idsOn(fleet, ["dc01"])).toEqual([[id]]);
+    expect(await node.run("lock", "dc01", "--type", "host", "--wait", "0")).toMatchObject({ code: 2, stdout: `${id}\n` });
+    expect(await node.run("exec", "host/Dc01", "--timeout", "0", "--", "true")).toMatchObject({ code: 75 });
+    expect(await node.run("run", "restart")).toMatchObject({ code: 75 });
+    expect(await node.run("current", "host/dC01", "--id-only")).toMatchObject({ code: 0, stdout: `${id}\n` });
+    expect((await node.run("locks", "host/DC01")).stdout).toContain(id);
+    expect((await node.run("release", "host/DC01", id)).code).toBe(0);
+    expect((await node.run("history", "host/DC01", "-v")).stdout).toContain(id);
+  });
+
   test("what a process holds is shown, and not unlocked", async () => {
     const fleet = await openFleet(kind);
     const node = nodeOf(fleet, "web-07");

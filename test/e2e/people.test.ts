@@ -341,7 +341,9 @@ describe.each(STORES)("on %s", (kind) => {
 
       const text = await admin.run("history");
       expect(text.stdout).not.toContain(ESCAPE);
-      const [headings = "", ...rows] = text.stdout.trimEnd().split("\n");
+      const lines = text.stdout.trimEnd().split("\n");
+      expect(lines.filter((line) => line.startsWith(" "))).toEqual(Array(2).fill('    data: {"ticket":"OPS-1"}'));
+      const [headings = "", ...rows] = lines.filter((line) => !line.startsWith(" "));
       expect(headings).toMatch(/^ENDED +LOCK +EVENT +NODE +WHAT +HELD FOR +LOCKED BY +ENDED BY +REASON$/);
       const event = headings.indexOf("EVENT");
       expect(rows.map((row) => row.slice(event).split(" ")[0])).toEqual(["released", "failed", "released", "released"]);

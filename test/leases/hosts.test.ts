@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
-import { hostLock, hostOfLock, hostProblem } from "../../src/locks/names.js";
 import type { HostLockType } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/lease.js";
 import { acquireLease, releaseById } from "../../src/leases/lease.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
-import { lockNameProblem } from "../../src/locks/names.js";
+import { hostLock, hostOfLock, hostProblem, lockNameProblem, parseLockName } from "../../src/locks/names.js";
 import { defaultSlots } from "../../src/locks/rule.js";
 import { draftFor } from "../coordinators/conformance/store.js";
 import { until } from "../support/wait.js";
@@ -40,6 +39,18 @@ describe("a host's name", () => {
   test.each(["", " ", "a b", "a/b", "a\\b", "ann@dc01", ".", "..", "a\nb", "\ud800", "x".repeat(251)])("%j is refused", (text) => {
     expect(hostProblem(text)).not.toBeNull();
     expect(refusal(() => parseHost(text))).toMatch(/^a host's name .* \| right would be such as "dc01"/);
+  });
+
+  test.each([
+    ["host/DC01.Example.com.", "host/dc01.example.com"],
+    ["host/dc01", "host/dc01"],
+    ["host/Rack A", "host/Rack A"],
+    ["host/DC01/Disk", "host/DC01/Disk"],
+    ["HOST/DC01", "HOST/DC01"],
+    ["Deploy", "Deploy"],
+  ])("however its lock is written, it is one: %j is %j", (text, lock) => {
+    expect(parseLockName(text)).toBe(lock);
+    expect(parseLockName(lock)).toBe(lock);
   });
 
   test("is not what other locks are called", () => {

@@ -114,20 +114,20 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that could not be settled stays in line",
     file: LEASE,
-    text: "await coordinator.withdraw(standings);\n      if (error instanceof ClaimLostError)",
+    text: "await coordinator.withdraw(standings);\n    if (error instanceof ClaimLostError)",
     replacement: "if (error instanceof ClaimLostError)",
   },
   {
     name: "a lease that was taken out of one of its queues stays in the others",
     file: LEASE,
-    text: "if (error instanceof SessionLostError) continue;",
-    replacement: "if (error instanceof SessionLostError || error instanceof ClaimLostError) continue;",
+    text: "if (error instanceof SessionLostError) return UNDECIDED;",
+    replacement: "if (error instanceof SessionLostError || error instanceof ClaimLostError) return UNDECIDED;",
   },
   {
     name: "a lease that wants to be alone stands beside others",
     file: LEASE,
-    text: "(request.alone && line.joined",
-    replacement: "(!request.alone && request.waitMs === -1 && line.joined",
+    text: "(request.alone && !isAlone)",
+    replacement: "(!request.alone && request.waitMs === -1 && !isAlone)",
   },
   {
     name: "a lease that is refused because it is not alone stays in line",

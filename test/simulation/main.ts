@@ -10,7 +10,7 @@ import { shrink } from "./shrink.js";
 
 const USAGE = `usage: npm run simulate -- [--seeds N] [--from SEED] | --seed SEED | --mutations | --mutation WORDS`;
 
-// Every mutation is noticed within some thousand seeds; one that is not by now is not noticed.
+// Most mutations are noticed within some thousand seeds, the rarest within some ten thousands; one that is not by now is not.
 const SEEDS_FOR_A_MUTATION = 60_000;
 // Seeds that a worker is given at a time.
 const PORTION = 2_000;

@@ -8,7 +8,7 @@ import type { Colour } from "../io.js";
 import { reasonWord, whatOf } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { readRecords, recordAsJson } from "../../admin/records.js";
+import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
 import type { RecordFilter, SeenRecord } from "../../admin/records.js";
 import { ago } from "../render.js";
 import type { Cell } from "../render.js";
@@ -36,7 +36,7 @@ export function parseHistory({ args, options }: Invocation): RecordFilter {
     lock: args[0] === undefined ? null : parseLockName(args[0]),
     sinceMs: readOption(options, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
     by: readOption(options, "by", readLabel, null),
-    event: readOption(options, "event", (field) => readChoice(field, EVENTS), null),
+    event: readOption(options, "event", (field) => readChoice(field, END_EVENTS), null),
     claim: readOption(options, "id", readLabel, null),
     limit: readOption(options, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
   };
@@ -65,9 +65,6 @@ const COLOURS: { readonly [E in EndEvent]: Colour } = {
   expired: "yellow",
   recovered: "yellow",
 };
-
-/** How a durable claim can have ended. */
-export const EVENTS = Object.keys(COLOURS) as readonly EndEvent[];
 
 /** The history as lines of text. */
 export function renderHistory(seen: readonly SeenRecord[], view: View): string[] {

@@ -2,13 +2,12 @@
 // its options mean; taking all or nothing is leases/'s.
 import { isoTime } from "../../locks/durations.js";
 import { homedir } from "node:os";
-import type { Field } from "../../config/field.js";
-import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readText, readWhole } from "../../config/field.js";
+import { hostLocksOf, readDescription, refuseSeveralStores } from "../../admin/hosts.js";
+import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readWhole } from "../../config/field.js";
 import { readTtlMs, settingsOfLock } from "../../config/locks.js";
 import { absolutePath } from "../../config/paths.js";
 import type { Settings } from "../../config/settings.js";
-import { dependenciesOf } from "../../leases/dependencies.js";
-import { HOST_LOCK_TYPES, parseFilePath, parseHost, sharingOf } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, parseFilePath, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { acquireLease } from "../../leases/lease.js";
 import type { HeldLease, LeaseRequest } from "../../leases/lease.js";
@@ -17,7 +16,7 @@ import { hostLock } from "../../locks/names.js";
 import type { Command, Context, Invocation } from "../context.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
-import { dependenciesInForce, enumerate, refuseSeveralStores } from "../hosts.js";
+import { dependenciesInForce, enumerate } from "../hosts.js";
 import { tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
@@ -26,9 +25,6 @@ import { printDocument, printLines } from "../output.js";
 const DEFAULT_ATTEMPTS = 3;
 const DEFAULT_SLEEP_MS = 10_000;
 const MOST_ATTEMPTS = 1_000_000;
-
-// It is read by people, and goes with each of the claim's entries.
-const LONGEST_DESCRIPTION_BYTES = 4_096;
 
 /** What is to be locked: the hosts, the one that was named first, and the request for them. */
 export interface HostRequest {
@@ -51,19 +47,16 @@ export const lock: Command = {
 /** @throws HoldlineError `usage` for what cannot be, `configuration` for a map of dependencies that is not right */
 export async function parseLock({ args, options }: Invocation, settings: Settings): Promise<HostRequest> {
   const { host, path, type } = parseTarget(args[0], options, settings);
-  const others = options["dependencies"] === false ? [] : dependenciesOf(host, await dependenciesInForce(options, settings));
-  const hosts = [host, ...others];
+  const dependencies = options["dependencies"] === false ? null : await dependenciesInForce(options, settings);
+  const { hosts, ...locked } = hostLocksOf({ host, path, type, dependencies });
   const { ttlMs, principal } = settingsOfLock(settings, hostLock(host));
   const alone = options["ensureUnlock"] === true;
   return {
     hosts,
     request: {
-      locks: hosts.map(hostLock),
-      type,
-      ...sharingOf(type),
+      ...locked,
       principal,
       caller: readOption(options, "caller", readLabel, null),
-      path,
       reason: readOption(options, "description", readDescription, null),
       data: await readDataOption(options, "data"),
       ttlMs: options["ttl"] === "none" ? null : readOption(options, "ttl", readTtlMs, ttlMs),
@@ -117,17 +110,6 @@ function readWaitMs(options: Invocation["options"], alone: boolean): number | nu
 
 function exclude(one: string, other: string): HoldlineError {
   return new HoldlineError("usage", `${one} and ${other} exclude each other`);
-}
-
-function readDescription(field: Field): string | undefined {
-  const text = readText(field);
-  if (text === undefined) return undefined;
-  if (text.trim() === "" || !text.isWellFormed())
-    return field.refuse("must say something; leave it out where there is nothing to say");
-  const bytes = Buffer.byteLength(text);
-  return bytes <= LONGEST_DESCRIPTION_BYTES
-    ? text
-    : field.refuse(`has ${bytes} bytes, and ${LONGEST_DESCRIPTION_BYTES} is the most`);
 }
 
 function tellLocked(context: Context, hosts: readonly string[], { path, type }: LeaseRequest, lease: HeldLease): void {

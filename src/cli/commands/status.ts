@@ -3,10 +3,9 @@
 import { readChoice } from "../../config/field.js";
 import { typesOf } from "../../leases/hosts.js";
 import { isObject } from "../../locks/claim.js";
-import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { canonicalHost, hostLock, hostProblem, parseLockName } from "../../locks/names.js";
-import { lockAsJson } from "../../admin/claims.js";
+import { holdersOf, statusAsJson } from "../../admin/claims.js";
 import type { Command, Context, Invocation } from "../context.js";
 import { renderLocks } from "../listing.js";
 import type { SeenLock } from "../../admin/queues.js";
@@ -51,17 +50,6 @@ async function readStates(context: Context, names: readonly string[]): Promise<r
   const seen = await Promise.all(names.map((name) => readLocks(context, name, context.stop.signal)));
   const claimed = seen.flat();
   return claimed.length > 0 ? claimed : names.slice(0, 1).map((lock) => ({ lock, claims: [], now: 0 }));
-}
-
-function holdersOf({ claims }: SeenLock): readonly Claim[] {
-  return claims.filter(({ held }) => held).map(({ claim }) => claim);
-}
-
-/** A lock as `status --json` gives it. */
-export function statusAsJson(seen: SeenLock) {
-  const holders = holdersOf(seen);
-  const { lock, ...claims } = lockAsJson(seen);
-  return { lock, locked: holders.length > 0, types: typesOf(holders), ...claims };
 }
 
 /** The same as lines of text, one lock after another. */

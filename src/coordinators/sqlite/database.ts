@@ -1,9 +1,10 @@
 // One connection to a database file: its settings, its transactions, and what SQLite's errors mean. What the tables
 // hold is not its business.
-import Libsql from "libsql";
+import type Libsql from "libsql";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
 import { HoldlineError, messageOf, UnreachableError } from "../../locks/errors.js";
+import { loadDriver } from "./driver.js";
 import { checkFile, type FileIdentity, prepareFile, unusable } from "./file.js";
 
 export type SqlValue = string | number | null;
@@ -40,10 +41,11 @@ const PROTOCOL = 15;
  * Opens or makes the database.
  * @throws UnreachableError when the file cannot be used, with its path, what is wrong and what to do
  */
-export function connect(path: string, options: CoordinatorOptions): Database {
+export async function connect(path: string, options: CoordinatorOptions): Promise<Database> {
   const identity = prepareFile(path);
+  const Driver = await loadDriver();
   try {
-    return new Database(path, identity, new Libsql(path, { timeout: BUSY_INSIDE_MS }), options.connectTimeoutMs);
+    return new Database(path, identity, new Driver(path, { timeout: BUSY_INSIDE_MS }), options.connectTimeoutMs);
   } catch (error) {
     throw explain(path, error);
   }

@@ -44,7 +44,7 @@ import { parseSqliteUrl } from "./url.js";
  * @throws UnreachableError when the file cannot be used, with its path, what is wrong and what to do
  */
 export async function openSqlite(url: string, options: CoordinatorOptions): Promise<Coordinator> {
-  const database = connect(parseSqliteUrl(url), options);
+  const database = await connect(parseSqliteUrl(url), options);
   try {
     await prepareSchema(database);
     const coordinator = new SqliteCoordinator(database, options);

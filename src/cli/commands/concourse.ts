@@ -1,0 +1,39 @@
+// `holdline concourse`: what Concourse calls as /opt/resource/check, in and out. Knows no configuration and opens no store.
+import { text as readAll } from "node:stream/consumers";
+import { check, get, put } from "../../concourse/resource.js";
+import type { Surroundings } from "../../concourse/resource.js";
+import { HoldlineError } from "../../locks/errors.js";
+import { suggestion } from "../../locks/nearest.js";
+import type { Command } from "../context.js";
+import { ACTIONS } from "../entries/concourse.js";
+import { printDocument } from "../output.js";
+
+export const concourse: Command = {
+  // A build's container has neither a configuration nor a store.
+  async runAlone(io, { args: [action = "", directory] }, { signal }) {
+    const surroundings = { signal, say: (line: string) => io.stderr.write(`holdline: ${line}\n`) };
+    printDocument(io, await answerTo(action, directory, surroundings));
+    return 0;
+  },
+
+  run() {
+    throw new HoldlineError("bug", "the resource needs no context");
+  },
+};
+
+async function answerTo(action: string, directory: string | undefined, surroundings: Surroundings): Promise<object> {
+  const known = ACTIONS.find((name) => name === action);
+  if (known === undefined)
+    throw new HoldlineError("usage", `a resource has no ${JSON.stringify(action)}`, { hint: suggestion(action, ACTIONS) });
+  if (known === "in" && directory === undefined)
+    throw new HoldlineError("usage", "in: the directory is missing in which to write the lock");
+  const request = await readAll(process.stdin);
+  switch (known) {
+    case "check":
+      return check(request, surroundings);
+    case "in":
+      return get(request, directory ?? "", surroundings);
+    case "out":
+      return put(request, surroundings);
+  }
+}

@@ -1,0 +1,31 @@
+// Times for people: ages that tick, and moments. The browser writes them anew as time goes by; see browser/ages.ts. Pure.
+import { formatDuration } from "../locks/durations.js";
+import { html } from "./html.js";
+import type { Html } from "./html.js";
+
+/** `for`: how long it has been. `ago`: the same, with the word. `until`: how long it will be. */
+export type AgeKind = "for" | "ago" | "until";
+
+/** How long it is from or to `at`, in words. Both are milliseconds since 1970. */
+export function ageText(kind: AgeKind, at: number, now: number): string {
+  // Whole seconds tick; tenths would flicker.
+  const ms = Math.max(0, kind === "until" ? at - now : now - at);
+  const text = formatDuration(Math.floor(ms / 1_000) * 1_000);
+  if (kind === "ago") return `${text} ago`;
+  return kind === "until" ? `in ${text}` : text;
+}
+
+/** An age that ticks. @param iso the moment, as `/v1` gives it */
+export function age(kind: AgeKind, iso: string, now: number): Html {
+  return html`<time datetime="${iso}" data-age="${kind}" title="${momentText(iso)}">${ageText(kind, Date.parse(iso), now)}</time>`;
+}
+
+/** A moment that stays. */
+export function moment(iso: string): Html {
+  return html`<time datetime="${iso}">${momentText(iso)}</time>`;
+}
+
+/** "2026-11-21 16:04:15 UTC": the same on the server as in every browser. */
+function momentText(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}

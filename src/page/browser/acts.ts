@@ -1,0 +1,146 @@
+// Ending claims from the page: the dialog that asks for a reason and a confirmation, and the request. Who may do what the
+// server decides.
+import { sanitize } from "../../locks/text.js";
+import type { ShownLock } from "../shape.js";
+import { focusNear } from "./list.js";
+import { focusOn } from "./markup.js";
+
+export interface Acts {
+  /** A dialog about a claim that has ended meanwhile says so. */
+  noteChange(lock: ShownLock): void;
+}
+
+interface Act {
+  readonly kind: "clear" | "release";
+  readonly claim: string;
+  readonly lock: string;
+  readonly whose: string;
+  readonly isAlive: boolean;
+}
+
+export function createActs(): Acts {
+  const dialog = document.getElementById("act") as HTMLDialogElement;
+  const form = dialog.querySelector("form") as HTMLFormElement;
+  const reason = form.elements.namedItem("reason") as HTMLTextAreaElement;
+  const force = form.elements.namedItem("force") as HTMLInputElement;
+  const submit = form.querySelector("button[type=submit]") as HTMLButtonElement;
+  const problem = document.getElementById("act-problem") as HTMLElement;
+  let act: Act | null = null;
+
+  const complain = (text: string | null): void => {
+    problem.textContent = text === null ? "" : `⚠\ufe0e ${text}`;
+    problem.hidden = text === null;
+  };
+  const askForce = (isAsked: boolean): void => {
+    (document.getElementById("act-force") as HTMLElement).hidden = !isAsked;
+    force.required = isAsked;
+  };
+  const open = (asked: Act): void => {
+    act = asked;
+    form.reset();
+    complain(null);
+    askForce(asked.isAlive);
+    submit.disabled = false;
+    const verb = asked.kind === "clear" ? "Clear" : "Release";
+    submit.textContent = verb;
+    write("act-title", `${verb} the claim of ${sanitize(asked.whose)}?`);
+    write("act-words", `It holds ${sanitize(asked.lock)}, or waits for it. Once it is ended, the next in line goes on.`);
+    dialog.showModal();
+    reason.focus();
+  };
+
+  document.addEventListener("click", ({ target }) => {
+    const button = target instanceof Element ? target.closest<HTMLElement>("button[data-act]") : null;
+    if (button !== null) open(actOf(button.dataset));
+  });
+  dialog.querySelector("button[value=cancel]")?.addEventListener("click", () => dialog.close());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (act === null || submit.disabled) return;
+    const asked = act;
+    submit.disabled = true;
+    complain(null);
+    end(asked, reason.value.trim(), force.checked).then(
+      (ended) => {
+        submit.disabled = false;
+        if (act !== asked) return;
+        if (ended.outcome === "done") {
+          dialog.close();
+          write(
+            "said",
+            `${asked.kind === "clear" ? "Cleared" : "Released"} the claim of ${sanitize(asked.whose)} on ${sanitize(asked.lock)}.`,
+          );
+          return;
+        }
+        complain(ended.words);
+        if (ended.outcome === "alive") askForce(true);
+      },
+      () => {
+        submit.disabled = false;
+        complain("the server cannot be reached; whether the claim has ended is not known");
+      },
+    );
+  });
+  dialog.addEventListener("close", () => {
+    const closed = act;
+    act = null;
+    // The button that opened it may be gone, or another one in its place.
+    if (closed === null || (document.activeElement !== null && document.activeElement !== document.body)) return;
+    const item = document.querySelector(`li[data-lock="${CSS.escape(closed.lock)}"]`);
+    if (item === null || !focusOn(item, `act-${closed.claim}`)) focusNear(item);
+  });
+
+  return {
+    noteChange({ lock, holders, waiting }) {
+      if (act === null || act.lock !== lock || submit.disabled) return;
+      const { claim } = act;
+      if ([...holders, ...waiting].some(({ id }) => id === claim)) return;
+      submit.disabled = true;
+      complain("it has ended meanwhile");
+    },
+  };
+}
+
+function actOf(data: DOMStringMap): Act {
+  return {
+    kind: data["act"] === "release" ? "release" : "clear",
+    claim: data["claim"] ?? "",
+    lock: data["on"] ?? "",
+    whose: data["whose"] ?? "",
+    isAlive: data["alive"] === "yes",
+  };
+}
+
+type Ended = { readonly outcome: "done" } | { readonly outcome: "alive" | "refused"; readonly words: string };
+
+async function end({ kind, claim, lock }: Act, reason: string, force: boolean): Promise<Ended> {
+  const id = encodeURIComponent(claim);
+  const response =
+    kind === "release"
+      ? await fetch(`/v1/leases/${id}?${new URLSearchParams({ reason }).toString()}`, { method: "DELETE" })
+      : await fetch(`/v1/claims/${id}/clear`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ lock, reason, force }),
+        });
+  if (response.ok) return { outcome: "done" };
+  const { kind: said, words } = await problemOf(response);
+  return { outcome: said === "alive" ? "alive" : "refused", words };
+}
+
+async function problemOf(response: Response): Promise<{ readonly kind: string; readonly words: string }> {
+  const text = await response.text();
+  if (!/\bjson\b/.test(response.headers.get("Content-Type") ?? ""))
+    return { kind: "", words: `the server said ${response.status}` };
+  const {
+    title = "",
+    detail = `the server said ${response.status}`,
+    hint,
+  } = JSON.parse(text) as Record<string, string | undefined>;
+  return { kind: title, words: hint === undefined ? detail : `${detail} (${hint})` };
+}
+
+function write(id: string, text: string): void {
+  const element = document.getElementById(id);
+  if (element !== null) element.textContent = text;
+}

@@ -1,0 +1,48 @@
+// Ages go on by themselves: once a second, and only those that can be seen.
+import { ageText } from "../ages.js";
+import type { AgeKind } from "../ages.js";
+
+export interface AgeTicker {
+  /** Has the ages inside of an element tick while it is in sight. */
+  watch(element: Element): void;
+  forget(element: Element): void;
+}
+
+const EVERY_MS = 1_000;
+// Just out of sight is soon in sight.
+const MARGIN = "200px";
+
+/** @param now milliseconds since 1970, by the store's clock */
+export function ageTicker(now: () => number): AgeTicker {
+  const inSight = new Set<Element>();
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) inSight.delete(target);
+        else {
+          inSight.add(target);
+          tick(target, now());
+        }
+      }
+    },
+    { rootMargin: MARGIN },
+  );
+  setInterval(() => {
+    const at = now();
+    for (const element of inSight) tick(element, at);
+  }, EVERY_MS);
+  return {
+    watch: (element) => observer.observe(element),
+    forget(element) {
+      observer.unobserve(element);
+      inSight.delete(element);
+    },
+  };
+}
+
+function tick(element: Element, now: number): void {
+  for (const time of element.querySelectorAll<HTMLTimeElement>("time[data-age]")) {
+    const text = ageText(time.dataset["age"] as AgeKind, Date.parse(time.dateTime), now);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}

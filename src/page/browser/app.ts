@@ -1,0 +1,45 @@
+// The page in a browser: what the server has sent comes to life. The only module that looks for what is on the page.
+import { ageTicker } from "./ages.js";
+import { createActs } from "./acts.js";
+import { wireFilter } from "./filter.js";
+import { followHistory } from "./history.js";
+import { LockList } from "./list.js";
+import { follow } from "./live.js";
+import type { ShownLock, Viewer } from "../shape.js";
+
+const { body } = document;
+// Ages go by the store's clock, whatever this machine's says.
+const aheadMs = Number(body.dataset["now"]) - Date.now();
+const now = (): number => Date.now() + aheadMs;
+const viewer = JSON.parse(body.dataset["viewer"] ?? "null") as Viewer | null;
+
+if (viewer !== null) {
+  document.documentElement.classList.add("scripted");
+  const ages = ageTicker(now);
+  const list = document.getElementById("locks");
+  const history = document.getElementById("history");
+  const only = list?.dataset["only"] ?? null;
+  const free = document.getElementById("free");
+  const locks = list && new LockList(list, { viewer, now, only, ages });
+  const filter = locks && document.getElementById("filter") && wireFilter(locks);
+  const acts = createActs();
+  const records = history && followHistory(history, now, ages);
+
+  const changed = (lock: ShownLock | null): void => {
+    if (lock !== null) acts.noteChange(lock);
+    if (lock === null || history?.dataset["only"] === undefined || history.dataset["only"] === lock.lock) records?.refreshSoon();
+    filter?.showCounts();
+    if (free !== null) free.hidden = locks?.isEmpty() === false;
+  };
+  follow({
+    all(all) {
+      locks?.replaceAll(all);
+      for (const lock of all) acts.noteChange(lock);
+      changed(null);
+    },
+    one(lock) {
+      locks?.set(lock);
+      changed(lock);
+    },
+  });
+}

@@ -1,0 +1,167 @@
+// The documents that the server sends: what stands around the locks and the history. Everything that is in them can be read
+// without JavaScript; what only works with it is shown by it. Pure.
+import { html, said } from "./html.js";
+import type { Html } from "./html.js";
+import { DEFAULT_LIMIT, historyForm, recordItems } from "./history.js";
+import type { HistoryQuery } from "./history.js";
+import { matchesFilter, SHOWS, summaryOf, summaryText } from "./filter.js";
+import type { Filter } from "./filter.js";
+import { lockItem } from "./lock.js";
+import type { ShownLock, ShownRecord, Viewer } from "./shape.js";
+import { compareLocks } from "./words.js";
+
+/** Who looks, and when by the store's clock. */
+export interface Looking {
+  readonly viewer: Viewer;
+  readonly now: number;
+}
+
+/** A lock with its JSON, as `/v1` gives it. */
+export interface ServedLock {
+  readonly shown: ShownLock;
+  readonly text: string;
+}
+
+/** @param warning what is wrong with what is shown, `null` when nothing is */
+export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking, warning: string | null): string {
+  const view = { ...looking, isFull: false };
+  const sorted = [...locks].sort((one, other) => compareLocks(one.shown, other.shown));
+  const wanted = sorted.filter(({ shown }) => matchesFilter(filter, shown));
+  const shows = Object.entries(SHOWS).map(([value, word]) =>
+    value === filter.show
+      ? html`<option value="${value}" selected>${word}</option>`
+      : html`<option value="${value}">${word}</option>`,
+  );
+  const main = html`<h1>Locks</h1>
+    <p id="summary">${summaryText(summaryOf(locks.map(({ shown }) => shown)))}</p>
+    <form class="filters" id="filter" method="get" action="/" role="search">
+      <label
+        >Find
+        <input
+          type="search"
+          name="find"
+          value="${filter.find}"
+          autocomplete="off"
+          spellcheck="false"
+          placeholder="lock, node, principal, key"
+      /></label>
+      <label
+        >Show
+        <select name="show">
+          ${shows}
+        </select></label
+      >
+      <button>Show</button>
+      <span id="found" role="status"></span>
+    </form>
+    <ul id="locks" class="locks">
+      ${wanted.map(({ shown, text }) => lockItem(shown, text, view))}
+    </ul>`;
+  return pageDocument({ title: "Locks", current: "/", main, warning }, looking);
+}
+
+/** A lock's own page. @param lock `null` when nobody claims it */
+export function lockDocument(name: string, lock: ServedLock | null, records: readonly ShownRecord[], looking: Looking): string {
+  const view = { ...looking, isFull: true };
+  const main = html`<h1>${said(name)}</h1>
+    <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
+    <ul id="locks" class="locks full" data-only="${name}">
+      ${lock === null ? null : lockItem(lock.shown, lock.text, view)}
+    </ul>
+    <h2>History</h2>
+    <ol
+      id="history"
+      class="history"
+      data-query="${new URLSearchParams({ lock: name, limit: DEFAULT_LIMIT }).toString()}"
+      data-only="${name}"
+    >
+      ${recordItems(records, looking.now, false)}
+    </ol>`;
+  return pageDocument({ title: name, current: null, main, warning: null }, looking);
+}
+
+/** @param problem what is wrong with the query, `null` when nothing is */
+export function historyDocument(
+  query: HistoryQuery,
+  records: readonly ShownRecord[],
+  looking: Looking,
+  problem: string | null,
+): string {
+  const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
+  const main = html`<h1>History</h1>
+    ${historyForm(query)}
+    <ol id="history" class="history" data-query="${new URLSearchParams(asked).toString()}">
+      ${recordItems(records, looking.now, true)}
+    </ol>`;
+  return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking);
+}
+
+/** In place of a page: what went wrong, in words. */
+export function problemDocument(message: string, hint: string | null): string {
+  const main = html`<h1>This cannot be shown</h1>
+    <p>${said(message)}</p>
+    ${hint === null ? null : html`<p>${said(hint)}</p>`}`;
+  return pageDocument({ title: "Problem", current: null, main, warning: null }, null);
+}
+
+interface Parts {
+  readonly title: string;
+  /** The address of the page among those that are linked to from every page. */
+  readonly current: string | null;
+  readonly main: Html;
+  readonly warning: string | null;
+}
+
+const LINKS = [
+  ["/", "Locks"],
+  ["/history", "History"],
+] as const;
+
+function pageDocument({ title, current, main, warning }: Parts, looking: Looking | null): string {
+  const links = LINKS.map(([address, word]) =>
+    address === current ? html`<a href="${address}" aria-current="page">${word}</a>` : html`<a href="${address}">${word}</a>`,
+  );
+  const live = looking === null ? null : html` data-viewer="${JSON.stringify(looking.viewer)}" data-now="${looking.now}"`;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title} · Holdline</title>
+<link rel="icon" href="/page/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/page/style.css">
+${looking === null ? null : html`<script type="module" src="/page/app.js"></script>`}
+</head>
+<body${live}>
+<a class="skip" href="#main">Skip to the content</a>
+<header>
+<a class="brand" href="/">Holdline</a>
+<nav aria-label="Pages">${links}</nav>
+<p id="live" class="needs-script" role="status">… connecting</p>
+${looking === null ? null : html`<p class="viewer">${said(looking.viewer.name)} may ${looking.viewer.may.join(", ")}</p>`}
+</header>
+<main id="main" tabindex="-1">
+${warning === null ? null : html`<p class="warning" role="alert">⚠︎ ${warning}</p>`}
+${main}
+</main>
+<p id="said" role="status"></p>
+${looking === null ? null : ACT_DIALOG}
+</body>
+</html>
+`.text;
+}
+
+const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-describedby="act-words">
+  <form method="dialog">
+    <h2 id="act-title"></h2>
+    <p id="act-words"></p>
+    <label>Reason, for the history <textarea name="reason" rows="3" maxlength="1000" required></textarea></label>
+    <label id="act-force"
+      ><input type="checkbox" name="force" /> Its owner is running, and goes on: another may begin beside it. End the claim all the
+      same.</label
+    >
+    <p id="act-problem" class="warning" role="alert" hidden></p>
+    <p class="buttons"><button type="button" value="cancel">Cancel</button> <button type="submit" class="danger"></button></p>
+  </form>
+</dialog>`;

@@ -1,0 +1,193 @@
+// A lock and its claims as HTML: on the list of all of them in short, on its own page in full. The server and the browser
+// both make it with this, so that what was served is what a change is compared with. Pure.
+import { sanitize, shortened } from "../locks/text.js";
+import { age, moment } from "./ages.js";
+import { html, joined, said, saidInLines } from "./html.js";
+import type { Html } from "./html.js";
+import type { ShownClaim, ShownLock, Viewer } from "./shape.js";
+import { conditionBadge, isStuck, isStuckLock, lockAddress, may, what, who } from "./words.js";
+
+export interface LockView {
+  readonly viewer: Viewer;
+  /** Milliseconds since 1970, by the store's clock. */
+  readonly now: number;
+  /** Everything that is known: for a lock's own page. */
+  readonly isFull: boolean;
+}
+
+// On the list, of a long line the first few say enough; on a lock's own page a browser still has to lay it out.
+const MOST = { short: { holders: 5, waiting: 3, blocked: 3 }, full: { holders: 500, waiting: 500, blocked: 20 } };
+const LONGEST_SHORT_DATA = 200;
+
+/** A lock as an item of the list. @param text the lock in JSON, as `/v1` gives it */
+export function lockItem(lock: ShownLock, text: string, view: LockView): Html {
+  return html`<li class="lock${isStuckLock(lock) ? " stuck" : ""}" data-lock="${lock.lock}" data-version="${versionOf(text)}">
+    ${lockContent(lock, view)}
+  </li>`;
+}
+
+/** What is inside of it. */
+export function lockContent(lock: ShownLock, view: LockView): Html {
+  const { holders, waiting } = lock;
+  const most = view.isFull ? MOST.full : MOST.short;
+  // Those that somebody has to look after are shown however many others there are before them.
+  const first = holders.filter((claim, index) => index < most.holders || isStuck(claim)).slice(0, MOST.full.holders);
+  const title = view.isFull
+    ? null
+    : html`<h2>
+        <a href="${lockAddress(lock.lock)}" data-key="lock">${said(lock.lock)}</a>
+        <span class="counts">${holders.length} held, ${waiting.length} waiting</span>
+      </h2>`;
+  return html`${title}
+    <ul class="holders">
+      ${first.map((claim) => holderItem(claim, lock, view))}
+    </ul>
+    ${rest(holders.length - first.length, "held", lock.lock, view)}
+    ${
+      waiting.length === 0
+        ? null
+        : html`<ol class="line">
+            ${waiting.slice(0, most.waiting).map((claim) => waiterItem(claim, lock, view))}
+          </ol>`
+    }
+    ${rest(waiting.length - most.waiting, "waiting", lock.lock, view)}`;
+}
+
+function rest(count: number, word: string, lock: string, { isFull }: LockView): Html | null {
+  if (count <= 0) return null;
+  return isFull
+    ? html`<p class="rest">and ${count} more ${word}</p>`
+    : html`<p class="rest"><a href="${lockAddress(lock)}" data-key="rest-${word}">and ${count} more ${word}</a></p>`;
+}
+
+function holderItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
+  const { now } = view;
+  return html`<li class="claim ${claim.condition}">
+    <p>
+      ${conditionBadge(claim.condition)} ${who(claim)}: ${what(claim)}, held for
+      ${age("for", claim.since, now)}${stateWords(claim, now)}
+    </p>
+    ${failureWords(claim, now)} ${blockedWords(claim, lock, view)} ${output(claim, view)} ${details(claim, view)}
+    ${act(claim, lock.lock, view)}
+  </li>`;
+}
+
+function waiterItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
+  const badge = claim.condition === "waiting" ? null : html`${conditionBadge(claim.condition)} `;
+  return html`<li class="claim waiting">
+    <p>${badge}${who(claim)}: ${what(claim)}, waiting for ${age("for", claim.since, view.now)}</p>
+    ${view.isFull ? html`${details(claim, view)} ${act(claim, lock.lock, view)}` : null}
+  </li>`;
+}
+
+function stateWords({ condition, expiresAt, durable }: ShownClaim, now: number): Html | null {
+  if (condition === "stale") return html`; its agent is gone`;
+  if (condition === "leased")
+    return expiresAt === null ? html`, until it is released` : html`, ends ${age("until", expiresAt, now)}`;
+  return durable ? null : html`; it ends with its process`;
+}
+
+function failureWords({ failure, owner }: ShownClaim, now: number): Html | null {
+  if (failure === null) return null;
+  return html`<p class="failure">
+    Failed on ${said(owner.node)} ${age("ago", failure.at, now)}: ${said(failure.message)}. The lock is kept until it is cleared, or
+    the node's next run succeeds.
+  </p>`;
+}
+
+/** Whom a claim that does not end by itself keeps waiting, and since when. Who waits, waits behind all holders. */
+function blockedWords(claim: ShownClaim, { waiting }: ShownLock, { now, isFull }: LockView): Html | null {
+  if (!isStuck(claim) || waiting.length === 0) return null;
+  const from = claim.failure?.at ?? claim.since;
+  const most = (isFull ? MOST.full : MOST.short).blocked;
+  const blocked = waiting
+    .slice(0, most)
+    .map(({ owner, since }) => html`${said(owner.node)} for ${age("for", since > from ? since : from, now)}`);
+  const more = waiting.length > most ? ` and ${waiting.length - most} more` : "";
+  return html`<p class="blocked">Blocks ${joined(blocked, ", ")}${more}.</p>`;
+}
+
+function output({ failure, id }: ShownClaim, { isFull }: LockView): Html | null {
+  const lines = failure?.output.trimEnd() ?? "";
+  if (lines === "") return null;
+  const text = html`<pre tabindex="0" aria-label="output">${saidInLines(lines)}</pre>`;
+  if (isFull)
+    return html`<p>Its last output:</p>
+      ${text}`;
+  const last = lines.slice(lines.lastIndexOf("\n") + 1);
+  return html`<details data-key="output-${id}">
+    <summary data-key="summary-${id}">Output: <code>${sanitize(shortened(last, LONGEST_SHORT_DATA))}</code></summary>
+    ${text}
+  </details>`;
+}
+
+function details(claim: ShownClaim, { isFull }: LockView): Html | null {
+  const { id, lease, reason, data, owner, since, slots, fencingToken, expiresAt, durable, failure } = claim;
+  const facts: [string, Html][] = [];
+  if (reason !== null && reason !== "")
+    facts.push([lease === null || lease.type === "lease" ? "Reason" : "Description", said(reason)]);
+  if (lease?.path) facts.push(["Path", said(lease.path)]);
+  if (data !== null && data !== undefined) facts.push(["Data", dataHtml(data, isFull)]);
+  if (isFull) {
+    facts.push(["Claim", html`<code>${sanitize(id)}</code>, ${durable ? "durable" : "ephemeral"}`]);
+    facts.push(["Since", moment(since)]);
+    if (failure !== null) facts.push(["Failed at", moment(failure.at)]);
+    if (expiresAt !== null) facts.push(["Ends at", moment(expiresAt)]);
+    if (slots !== null) facts.push(["Slots", html`${slots}`]);
+    if (fencingToken !== null) facts.push(["Fencing token", html`${fencingToken}`]);
+    if (owner.pid !== null) facts.push(["Process", html`${owner.pid}`]);
+  }
+  if (facts.length === 0) return null;
+  return html`<dl>
+    ${facts.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
+
+function dataHtml(data: unknown, isFull: boolean): Html {
+  if (isFull && typeof data === "object")
+    return html`<pre tabindex="0" aria-label="data">${saidInLines(JSON.stringify(data, null, 2))}</pre>`;
+  return html`<code>${sanitize(shortened(JSON.stringify(data), LONGEST_SHORT_DATA))}</code>`;
+}
+
+/** The button that ends a claim, for those who may. One whose owner lives is only ended from the lock's own page. */
+function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView): Html | null {
+  const { condition, id, owner, lease } = claim;
+  const canRelease = condition === "leased" && may(viewer, "lock", lock);
+  const isAlive = condition === "running" || condition === "waiting";
+  if (!canRelease && (!may(viewer, "clear", lock) || (isAlive && !isFull))) return null;
+  const [kind, word] = canRelease ? ["release", "Release"] : ["clear", "Clear"];
+  const whose = lease?.caller ?? owner.node;
+  return html`<p class="act needs-script">
+    <button
+      type="button"
+      data-act="${kind}"
+      data-claim="${id}"
+      data-on="${lock}"
+      data-whose="${whose}"
+      data-alive="${isAlive ? "yes" : "no"}"
+      data-key="act-${id}"
+      aria-label="${word} the claim of ${sanitize(whose)} on ${sanitize(lock)}"
+    >
+      ${word}…
+    </button>
+  </p>`;
+}
+
+/** A short digest of a lock's JSON, by which a browser knows that what was served is still so: FNV-1a from two beginnings. */
+export function versionOf(text: string): string {
+  let [one, other] = [0x811c9dc5, 0x01000193];
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    one = Math.imul(one ^ code, FNV_PRIME);
+    other = Math.imul(other ^ code, FNV_PRIME);
+  }
+  return `${(one >>> 0).toString(36)}-${(other >>> 0).toString(36)}`;
+}
+
+const FNV_PRIME = 0x01000193;

@@ -1,0 +1,79 @@
+// The page's words and symbols: a condition is told by its colour, by its symbol and by its word, so that each of them alone
+// will do. Pure.
+import { html, said } from "./html.js";
+import type { Html } from "./html.js";
+import type { Condition, ShownClaim, ShownLock, ShownRecord, Viewer } from "./shape.js";
+import { matchesPattern } from "../locks/patterns.js";
+
+// Some of the symbols have a second form, a picture in colours: U+FE0E asks for the first.
+const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly word: string }>> = {
+  failed: { symbol: "✖\ufe0e", word: "FAILED" },
+  stale: { symbol: "⚠\ufe0e", word: "STALE" },
+  leased: { symbol: "◆", word: "leased" },
+  running: { symbol: "▶\ufe0e", word: "running" },
+  waiting: { symbol: "…", word: "waiting" },
+};
+
+const EVENTS: Readonly<Record<string, string>> = {
+  released: "✔\ufe0e",
+  cleared: "⌫",
+  expired: "⌛\ufe0e",
+  recovered: "↻",
+  failed: "✖\ufe0e",
+};
+
+export const EVENT_WORDS: readonly string[] = Object.keys(EVENTS);
+
+/** A condition as a badge. */
+export function conditionBadge(condition: Condition): Html {
+  const { symbol, word } = CONDITIONS[condition];
+  return html`<span class="badge ${condition}"><span aria-hidden="true">${symbol}</span> ${word}</span>`;
+}
+
+/** How a claim ended, as a badge. */
+export function eventBadge(event: string): Html {
+  return html`<span class="badge ${event}"><span aria-hidden="true">${EVENTS[event] ?? "•"}</span> ${event}</span>`;
+}
+
+/** What an owner does with the lock: the action, or the type of lease. */
+export function what({ owner, lease, key }: Pick<ShownClaim, "owner" | "lease" | "key">): Html {
+  const name = lease?.type ?? owner.action ?? (owner.pid === null ? "another program" : "a command");
+  return key === null ? said(name) : html`${said(name)} with the key ${said(key)}`;
+}
+
+/** Who has or had a claim: the node, and the principal on it. */
+export function who({ owner, lease }: Pick<ShownClaim | ShownRecord, "owner" | "lease">): Html {
+  const caller = lease?.caller == null || lease.caller === owner.principal ? null : html` for ${said(lease.caller)}`;
+  return html`<strong>${said(owner.node)}</strong> by ${said(owner.principal)}${caller}`;
+}
+
+/** A count with its noun: "1 lock", "2 locks". */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Is it one of those that somebody has to look after? */
+export function isStuck({ condition }: Pick<ShownClaim, "condition">): boolean {
+  return condition === "failed" || condition === "stale";
+}
+
+/** Does one of them hold it? */
+export function isStuckLock({ holders }: Pick<ShownLock, "holders">): boolean {
+  return holders.some(isStuck);
+}
+
+/** May whoever looks at the page do this to the lock? The server asks again. */
+export function may({ may, locks }: Viewer, right: Viewer["may"][number], lock: string): boolean {
+  return may.includes(right) && locks.some((pattern) => matchesPattern(pattern, lock));
+}
+
+/** The address of a lock's own page. */
+export function lockAddress(lock: string): string {
+  return `/view/${lock.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** The locks that somebody has to look after come first, and then it goes by name. */
+export function compareLocks(one: ShownLock, other: ShownLock): number {
+  const rank = Number(isStuckLock(other)) - Number(isStuckLock(one));
+  return rank !== 0 ? rank : one.lock < other.lock ? -1 : Number(one.lock > other.lock);
+}

@@ -1,0 +1,170 @@
+// FleetLock, by which Fedora CoreOS and Flatcar coordinate their reboots: a group of machines is a lock, and a slot of it
+// a claim, a lease in the name of the machine's id that lasts until the machine says that it is back.
+// https://coreos.github.io/zincati/development/fleetlock/protocol/
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { acquireLease } from "../leases/lease.js";
+import type { Claim } from "../locks/claim.js";
+import { HoldlineError } from "../locks/errors.js";
+import { parseLockName } from "../locks/names.js";
+import { quoted } from "../locks/text.js";
+import { requireRight } from "./access.js";
+import { endLeases } from "./ending.js";
+import { refuse } from "./errors.js";
+import type { Refusal } from "./errors.js";
+import type { Service } from "./service.js";
+
+interface FleetLockRequest {
+  readonly Body: { readonly client_params: { readonly id: string; readonly group: string } };
+}
+
+/** One machine's slot in its group. */
+interface Slot {
+  readonly lock: string;
+  readonly id: string;
+  /** How many machines of the group may have one. */
+  readonly slots: number;
+  /** The principal who asks. */
+  readonly by: string;
+}
+
+const LONGEST_ID = 1_024;
+// The same machine that asks twice at once is answered as soon as it has its slot: a few round trips to the store. A second
+// is long beside that, and whoever is told no asks again.
+const MOST_LOOKS = 20;
+const BETWEEN_LOOKS_MS = 50;
+
+const HEADERS = {
+  type: "object",
+  required: ["fleet-lock-protocol"],
+  properties: { "fleet-lock-protocol": { type: "string", enum: ["true"], description: "that the request is meant" } },
+};
+const BODY = {
+  type: "object",
+  required: ["client_params"],
+  properties: {
+    client_params: {
+      type: "object",
+      required: ["id", "group"],
+      properties: {
+        id: { type: "string", minLength: 1, maxLength: LONGEST_ID, description: "the machine" },
+        group: { type: "string", pattern: "^[a-zA-Z0-9.-]+$", description: "the machines among which it takes turns" },
+      },
+    },
+  },
+};
+const DONE = { type: "null", description: "done, or it was so already" };
+const ERROR = {
+  type: "object",
+  required: ["kind", "value"],
+  properties: {
+    kind: { type: "string", description: "one of a few words, for programs" },
+    value: { type: "string", description: "for people" },
+  },
+};
+const FAILURES = { 400: ERROR, 401: ERROR, 403: ERROR, 503: ERROR };
+
+export function routeFleetLock(app: FastifyInstance, service: Service): void {
+  const config = { errors: "fleetlock" } as const;
+
+  app.post<FleetLockRequest>("/v1/pre-reboot", {
+    config,
+    schema: {
+      operationId: "fleetLockPreReboot",
+      summary: "Reserves a slot of its group for a machine, at once or not at all",
+      tags: ["fleetlock"],
+      headers: HEADERS,
+      body: BODY,
+      response: { 200: DONE, 423: ERROR, ...FAILURES },
+    },
+    async handler(request, reply) {
+      const slot = readRequest(request, service);
+      if ("status" in slot) return refuse(reply, "fleetlock", slot);
+      const holders = await reserve(slot, service, request.patience);
+      return holders === null ? reply.send() : refuse(reply, "fleetlock", full(slot, holders));
+    },
+  });
+
+  app.post<FleetLockRequest>("/v1/steady-state", {
+    config,
+    schema: {
+      operationId: "fleetLockSteadyState",
+      summary: "Gives back what slot a machine has in its group",
+      tags: ["fleetlock"],
+      headers: HEADERS,
+      body: BODY,
+      response: { 200: DONE, ...FAILURES },
+    },
+    async handler(request, reply) {
+      const slot = readRequest(request, service);
+      if ("status" in slot) return refuse(reply, "fleetlock", slot);
+      const { lock, by } = slot;
+      const { coordinator } = await service.leases(lock);
+      const ending = { by, reason: "steady state", signal: request.patience };
+      await endLeases(coordinator, lock, ending, (queue) => claimsOf(queue, slot));
+      return reply.send();
+    },
+  });
+}
+
+/** Has one claim made for a machine, unless it has one. @returns who is in the way; `null` when it has a slot */
+async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promise<readonly Claim[] | null> {
+  const { lock, id, slots, by } = slot;
+  const context = { ...(await service.leases(lock)), signal };
+  const { coordinator, clock } = context;
+  let isMade = false;
+  for (let look = 1; ; look += 1) {
+    // Two servers may each have made one. The first in line stays: whoever of them is the later to look sees both. That is
+    // done also for a client that has hung up, so that no machine has two slots.
+    const ending = { by, reason: "reserved twice at once", ...(isMade ? {} : { signal }) };
+    const queue = await endLeases(coordinator, lock, ending, (present) => claimsOf(present, slot).slice(1));
+    if (claimsOf(queue, slot).length > 0) return null;
+    const acquired = await acquireLease(
+      {
+        locks: [lock],
+        type: "lease",
+        key: null,
+        slots,
+        principal: by,
+        caller: id,
+        path: null,
+        reason: "reboot",
+        data: null,
+        ttlMs: null,
+        waitMs: 0,
+        alone: false,
+      },
+      context,
+    );
+    isMade = acquired.outcome === "acquired";
+    if (acquired.outcome === "acquired") continue;
+    // What the machine has asked another server for at this moment is about to be its slot.
+    const isInTheMaking = acquired.holders.some(({ lease }) => lease?.caller === id);
+    if (!isInTheMaking || look === MOST_LOOKS) return acquired.holders;
+    await clock.sleep(BETWEEN_LOOKS_MS, signal);
+  }
+}
+
+/** The claims that are a machine's slot, in queue order: those that have been granted and settled. */
+function claimsOf(queue: readonly Claim[], { id }: Slot): readonly Claim[] {
+  return queue.filter(({ lease, durable }) => durable && lease?.caller === id);
+}
+
+function readRequest({ body, caller }: FastifyRequest<FleetLockRequest>, { stores }: Service): Slot | Refusal {
+  const { id, group } = body.client_params;
+  if (id.includes("\0") || !id.isWellFormed())
+    throw new HoldlineError("usage", `the id must be well-formed text without a NUL character, not ${quoted(id)}`);
+  const lock = parseLockName(`reboot/${group}`);
+  requireRight(caller, "lock", lock);
+  const { groups } = stores.settings;
+  const slots = groups.get(group);
+  if (slots !== undefined) return { lock, id, slots, by: caller.name };
+  const known = groups.size === 0 ? "no groups are configured" : `there is ${[...groups.keys()].join(", ")}`;
+  return { status: 400, kind: "unknown_group", message: `there is no group ${quoted(group)}: ${known}` };
+}
+
+function full({ lock, slots }: Slot, holders: readonly Claim[]): Refusal {
+  const names = [...new Set(holders.map(({ lease, owner }) => lease?.caller ?? owner.principal))].join(", ");
+  // The word that the protocol gives as its example.
+  const kind = "failed_lock_semaphore_full";
+  return { status: 423, kind, message: `${lock} has ${slots === 1 ? "one slot" : `${slots} slots`}, and is held by ${names}` };
+}

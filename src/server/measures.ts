@@ -1,0 +1,232 @@
+// What the server measures while it runs: how long claims wait and hold, how long the stores take, what is asked over HTTP.
+// What can be counted from the locks as they are is metrics.ts's. Nothing here is kept beyond the process.
+import { performance } from "node:perf_hooks";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Stores } from "../admin/stores.js";
+import type { LeaseContext } from "../leases/lease.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import { VERSION } from "../version.js";
+import type { Mirror, MirroredLock } from "./mirror.js";
+
+// From a moment to a day: an action takes minutes, a failed one is found in the morning.
+const LOCK_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
+const STORE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export interface MeasuredParts {
+  readonly stores: Stores;
+  readonly leases: (lock: string) => Promise<LeaseContext>;
+}
+
+export interface Measures extends MeasuredParts {
+  readonly registry: Registry;
+  /** Has waiting and holding observed, of all that changes from now on. */
+  follow(mirror: Mirror): void;
+  /** The time of the store that has the lock, in milliseconds since 1970, without asking it. */
+  nowOf(lock: MirroredLock): number;
+  requestBegun(request: FastifyRequest): void;
+  requestEnded(request: FastifyRequest, reply: FastifyReply): void;
+}
+
+/** @param parts the same as they come back, with every question to a store timed */
+export function openMeasures(parts: MeasuredParts): Measures {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  new Gauge({ name: "holdline_build_info", help: "1, with the version of the server", labelNames: ["version"], registers }).set(
+    { version: VERSION },
+    1,
+  );
+  const times = new LockTimes(registry);
+  const requests = new Counter({
+    name: "holdline_http_requests_total",
+    help: "Requests that have been answered",
+    labelNames: ["route", "method", "status"],
+    registers,
+  });
+  const durations = new Histogram({
+    name: "holdline_http_request_duration_seconds",
+    help: "From a request to the end of its answer; long polls and streams have routes of their own",
+    labelNames: ["route", "method"],
+    buckets: HTTP_BUCKETS,
+    registers,
+  });
+  const open = new Gauge({
+    name: "holdline_http_open_requests",
+    help: "Requests that are being answered, long polls and streams among them",
+    labelNames: ["route"],
+    registers,
+  });
+  return {
+    registry,
+    ...timedParts(parts, registry),
+    follow: (mirror) => times.follow(mirror),
+    nowOf: (lock) => times.nowOf(lock),
+    requestBegun: (request) => open.inc({ route: routeOf(request) }),
+    requestEnded(request, reply) {
+      const [route, { method }] = [routeOf(request), request];
+      open.dec({ route });
+      requests.inc({ route, method, status: reply.statusCode });
+      durations.observe({ route, method }, reply.elapsedTime / 1_000);
+    },
+  };
+}
+
+/** As it was declared, not as it was asked for: there are only so many. */
+function routeOf({ routeOptions, is404 }: FastifyRequest): string {
+  return is404 ? "none" : (routeOptions.url ?? "none");
+}
+
+const EVERY_OPERATION = {
+  join: true,
+  standing: true,
+  settle: true,
+  adopt: true,
+  update: true,
+  withdraw: true,
+  leave: true,
+  queue: true,
+  find: true,
+  list: true,
+  history: true,
+  now: true,
+  // These last for as long as there is something to wait for.
+  departed: false,
+  watch: false,
+  close: false,
+} as const satisfies Readonly<Record<keyof Coordinator, boolean>>;
+
+function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {
+  const seconds = new Histogram({
+    name: "holdline_store_round_trip_seconds",
+    help: "How long a store takes to answer",
+    labelNames: ["operation"],
+    buckets: STORE_BUCKETS,
+    registers: [registry],
+  });
+  const errors = new Counter({
+    name: "holdline_store_errors_total",
+    help: "Questions that a store did not answer",
+    labelNames: ["operation"],
+    registers: [registry],
+  });
+  const known = new WeakMap<Coordinator, Coordinator>();
+  const timed = (coordinator: Coordinator): Coordinator => {
+    const proxy = known.get(coordinator) ?? proxyOf(coordinator);
+    known.set(coordinator, proxy);
+    return proxy;
+  };
+  const proxyOf = (coordinator: Coordinator): Coordinator =>
+    new Proxy(coordinator, {
+      get(target, name: keyof Coordinator) {
+        const method = (target[name] as (...args: unknown[]) => Promise<unknown>).bind(target);
+        if (!EVERY_OPERATION[name]) return method;
+        return async (...args: unknown[]) => {
+          const begun = performance.now();
+          try {
+            const answer = await method(...args);
+            seconds.observe({ operation: name }, (performance.now() - begun) / 1_000);
+            return answer;
+          } catch (error) {
+            if (error instanceof HoldlineError && error.code === "unreachable") errors.inc({ operation: name });
+            throw error;
+          }
+        };
+      },
+    });
+  return {
+    stores: {
+      settings: stores.settings,
+      ownerGone: (claim) => stores.ownerGone(claim),
+      coordinator: async (lock) => timed(await stores.coordinator(lock)),
+      coordinators: async () => (await stores.coordinators()).map(timed),
+    },
+    async leases(lock) {
+      const context = await leases(lock);
+      return { ...context, coordinator: timed(context.coordinator) };
+    },
+  };
+}
+
+/** A claim as it was seen last. */
+interface Seen {
+  readonly held: boolean;
+  /** Since when it has been waiting or held: milliseconds of this process's monotonic clock. */
+  readonly since: number;
+}
+
+/** Observes from one look at a lock to the next who has got it, and who has left it. */
+class LockTimes {
+  readonly #seen = new Map<string, ReadonlyMap<string, Seen>>();
+  /** By lock, how far its store's clock is ahead of this process's monotonic one. */
+  readonly #ahead = new Map<string, number>();
+  readonly #waits: Histogram;
+  readonly #holds: Histogram;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.#waits = new Histogram({
+      name: "holdline_wait_seconds",
+      help: "How long claims waited before they were held",
+      buckets: LOCK_BUCKETS,
+      registers,
+    });
+    this.#holds = new Histogram({
+      name: "holdline_hold_seconds",
+      help: "How long claims were held before they left",
+      buckets: LOCK_BUCKETS,
+      registers,
+    });
+  }
+
+  follow(mirror: Mirror): void {
+    // Since when those have been held that are there already is known; how long they waited for it is not.
+    for (const lock of mirror.latest()) this.#take(lock.lock, this.#look(lock));
+    mirror.subscribe(({ changed, gone }) => {
+      for (const lock of changed) this.#observe(lock.lock, this.#look(lock));
+      for (const lock of gone) this.#observe(lock, new Map());
+    });
+  }
+
+  nowOf({ lock, now }: MirroredLock): number {
+    const ahead = this.#ahead.get(lock);
+    return ahead === undefined ? now : performance.now() + ahead;
+  }
+
+  #look({ lock, claims, now }: MirroredLock): ReadonlyMap<string, Seen> {
+    const here = performance.now();
+    const before = this.#seen.get(lock);
+    this.#ahead.set(lock, now - here);
+    return new Map(
+      claims.map(({ claim: { id, durable, since }, held }) => {
+        const earlier = before?.get(id);
+        if (earlier?.held === held) return [id, earlier];
+        // An ephemeral claim that is held now bears the time at which it joined.
+        const isTurn = earlier !== undefined && held && !durable;
+        return [id, { held, since: isTurn ? here : here - Math.max(0, now - since) }];
+      }),
+    );
+  }
+
+  #observe(lock: string, now: ReadonlyMap<string, Seen>): void {
+    const before = this.#seen.get(lock) ?? new Map<string, Seen>();
+    for (const [id, { held, since }] of now) {
+      const earlier = before.get(id);
+      // One that nobody has seen waiting has come and was held between two looks.
+      if (held && earlier?.held !== true)
+        this.#waits.observe(earlier === undefined ? 0 : Math.max(0, since - earlier.since) / 1_000);
+    }
+    for (const [id, { held, since }] of before) if (held && !now.has(id)) this.#holds.observe((performance.now() - since) / 1_000);
+    this.#take(lock, now);
+  }
+
+  #take(lock: string, now: ReadonlyMap<string, Seen>): void {
+    if (now.size > 0) this.#seen.set(lock, now);
+    else {
+      this.#seen.delete(lock);
+      this.#ahead.delete(lock);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// What Prometheus asks for: what the server has measured, and the locks as they are at this moment, of those that the caller
+// may see. There are never more series than so many locks have.
+import type { FastifyInstance } from "fastify";
+import { Gauge, Registry } from "prom-client";
+import type { Condition } from "../locks/claim.js";
+import { HoldlineError } from "../locks/errors.js";
+import type { Measures } from "./measures.js";
+import type { MirroredLock } from "./mirror.js";
+import type { Service } from "./service.js";
+
+// A fleet of some thousand machines has a handful of locks, or one for each machine that is down; each has up to 8 series.
+const MOST_LOCKS = 1_000;
+
+export function routeMetrics(app: FastifyInstance, service: Service, measures: Measures): void {
+  app.get("/metrics", {
+    schema: {
+      operationId: "metrics",
+      summary: "The server and the locks that the caller may see, for Prometheus",
+      tags: ["operations"],
+      produces: ["text/plain"],
+    },
+    async handler({ caller }, reply) {
+      if (!caller.may("read"))
+        throw new HoldlineError("not-allowed", `${caller.name} may not see metrics`, {
+          hint: "they are for everybody who may read: the rights of each name stand under access: in the server's configuration",
+        });
+      // A store that does not answer is when metrics are looked at: it is not asked.
+      const locks = service.mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
+      const gauges = gaugesOf(locks, (lock) => measures.nowOf(lock));
+      const text = `${await measures.registry.metrics()}${await gauges.metrics()}`;
+      return reply.type(measures.registry.contentType).send(text);
+    },
+  });
+}
+
+function gaugesOf(locks: readonly MirroredLock[], nowOf: (lock: MirroredLock) => number): Registry {
+  const registry = new Registry();
+  const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
+  const claims = gauge("holdline_claims", "Claims on a lock", "lock", "condition");
+  const waiters = gauge("holdline_waiters", "Claims that wait for a lock", "lock");
+  const waiting = gauge("holdline_oldest_waiter_seconds", "For how long the first in line has been waiting", "lock");
+  const failed = gauge(
+    "holdline_failed_holder_seconds",
+    "For how long a holder whose action failed has kept a lock; of several the first",
+    "lock",
+    "node",
+  );
+  const shown = [...locks].sort((one, other) => urgencyOf(other) - urgencyOf(one)).slice(0, MOST_LOCKS);
+  gauge("holdline_locks", "Locks that somebody claims").set(locks.length);
+  gauge("holdline_locks_left_out", "Locks of which nothing else is told here, because there are too many").set(
+    locks.length - shown.length,
+  );
+  for (const seen of shown) {
+    const { lock } = seen;
+    const counts = new Map<Condition, number>();
+    for (const { condition } of seen.claims) counts.set(condition, (counts.get(condition) ?? 0) + 1);
+    for (const [condition, count] of counts) claims.set({ lock, condition }, count);
+    const inLine = seen.claims.filter(({ held }) => !held);
+    waiters.set({ lock }, inLine.length);
+    const secondsSince = (time: number): number => Math.max(0, nowOf(seen) - time) / 1_000;
+    const [first] = inLine;
+    if (first !== undefined) waiting.set({ lock }, secondsSince(first.claim.since));
+    const failures = seen.claims.flatMap(({ claim: { failure, owner } }) => (failure === null ? [] : [{ at: failure.at, owner }]));
+    const [earliest] = failures.sort((one, other) => one.at - other.at);
+    if (earliest !== undefined) failed.set({ lock, node: earliest.owner.node }, secondsSince(earliest.at));
+  }
+  return registry;
+}
+
+/** What somebody has to look after comes first, and then what many wait for. */
+function urgencyOf({ claims }: MirroredLock): number {
+  const needsHelp = claims.some(({ condition }) => condition === "failed" || condition === "stale");
+  return (needsHelp ? 1_000_000 : 0) + claims.length;
+}

@@ -1,0 +1,60 @@
+// The files that the page is made with: read once, sent with a tag of their content, compressed where that is understood.
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { HoldlineError } from "../../locks/errors.js";
+
+const FILES = [
+  { name: "app.js", type: "text/javascript; charset=utf-8" },
+  { name: "style.css", type: "text/css; charset=utf-8" },
+  { name: "icon.svg", type: "image/svg+xml" },
+];
+
+/** Does whoever asks understand gzip? */
+export function acceptsGzip(request: FastifyRequest): boolean {
+  const accepted = String(request.headers["accept-encoding"] ?? "").split(",");
+  return accepted.some((coding) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(coding));
+}
+
+export function routeAssets(app: FastifyInstance): void {
+  const folder = assetFolder();
+  for (const { name, type } of FILES) {
+    const content = readFileSync(join(folder, name));
+    const compressed = gzipSync(content, { level: 9 });
+    const tag = `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`;
+    app.get(`/page/${name}`, {
+      schema: {
+        operationId: `page-${name}`,
+        summary: `A part of the page: ${name}`,
+        tags: ["page"],
+        response: { 200: fileOf(type), 304: { description: "it is as it was" } },
+      },
+      async handler(request, reply): Promise<FastifyReply> {
+        void reply.headers({
+          ETag: tag,
+          "Cache-Control": "no-cache",
+          Vary: "Accept-Encoding",
+          "X-Content-Type-Options": "nosniff",
+        });
+        if (request.headers["if-none-match"] === tag) return reply.code(304).send();
+        void reply.type(type);
+        return acceptsGzip(request) ? reply.header("Content-Encoding", "gzip").send(compressed) : reply.send(content);
+      },
+    });
+  }
+}
+
+function fileOf(type: string): object {
+  const [mediaType = type] = type.split(";");
+  return { description: "the file", content: { [mediaType]: { schema: { type: "string" } } } };
+}
+
+/** The build puts them beside the program, whose parts lie in a folder below it. */
+function assetFolder(): string {
+  const folders = [join(import.meta.dirname, "page"), join(import.meta.dirname, "../page")];
+  const found = folders.find((folder) => existsSync(join(folder, "app.js")));
+  if (found === undefined) throw new HoldlineError("bug", `the page's files are not where they belong: ${folders.join(" or ")}`);
+  return found;
+}
