@@ -25,9 +25,9 @@ const LAYERS = [
   { layer: "library", may: ["locks", "leases", "actions/machine"], packages: [] },
   // What the command line and the server both show and end.
   { layer: "admin", may: ["locks", "leases", "config"], packages: [] },
-  // The page: what the server and the browser both make HTML with, and what only the browser runs.
-  { layer: "page", may: ["locks/durations", "locks/patterns", "locks/text"], packages: [], node: false, deepest: 0 },
-  { layer: "page/browser", may: ["page", "locks/text"], packages: [], node: false },
+  // What the server and browsers both make the page with; and in its browser/ what only they run, whose types alone keep
+  // the rest from importing it.
+  { layer: "page", may: ["locks/durations", "locks/patterns", "locks/text"], packages: [], node: false, deepest: 1 },
   {
     layer: "server",
     may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "page", "version"],

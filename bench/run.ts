@@ -8,24 +8,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startZooKeeper } from "../test/support/zookeeper-server.js";
 import { median, type ProcessFigures, timeProcesses } from "./processes.js";
+import { type Row, row, say, table, TOLERANCE } from "./table.js";
 import type { W1Figures, W2Figures, W4Figures } from "./workloads.js";
 
 /** Each workload is run so often with each peer, in turn; ratios are taken within a turn, and the middle one counts. */
 const ROUNDS = 3;
 const PROCESS_ROUNDS = 15;
 const LINE = 1_000;
-/** How far an aim may be missed before --strict minds: what two runs on a quiet machine differ by. */
-const TOLERANCE = 1.1;
-
-interface Row {
-  readonly figure: string;
-  /** At most this; `null` where nothing is aimed at. */
-  readonly aim: number | null;
-  readonly result: number;
-  /** What else there is to say of the result. */
-  readonly remark: string;
-}
-
 const driver = fileURLToPath(new URL("./driver.js", import.meta.url));
 const main = fileURLToPath(new URL("../main.cjs", import.meta.url));
 const bareExec = fileURLToPath(new URL("../../bench/bare-exec.mjs", import.meta.url));
@@ -200,31 +189,4 @@ function medianOf<F>(rounds: readonly Round<F>[], peer: string, figure: (figures
 
 function packets<F extends Figures>(rounds: readonly Round<F>[], peer: string): string {
   return `${medianOf(rounds, peer, ({ recv_per }) => recv_per)} packets`;
-}
-
-function row(figure: string, result: number, aim: number | null, remark: string): Row {
-  return { figure, result, aim, remark };
-}
-
-function table(rows: readonly Row[]): string {
-  const cells = [
-    ["figure", "aim", "result", ""],
-    ...rows.map(({ figure, aim, result, remark }) => {
-      const verdict = aim === null ? "" : result <= aim ? " met" : result <= aim * TOLERANCE ? " nearly" : " MISSED";
-      return [figure, aim === null ? "" : `≤ ${aim.toFixed(2)}`, `${result.toFixed(2)}${verdict}`, remark];
-    }),
-  ];
-  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((line) => (line[column] as string).length)));
-  return cells
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
-function say(words: string): void {
-  process.stderr.write(`bench: ${words}\n`);
 }

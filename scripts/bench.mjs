@@ -1,7 +1,7 @@
-// `npm run bench`: builds where that is needed and runs bench/run.ts.
+// `npm run bench`: builds where that is needed and runs bench/run.ts; `npm run bench -- http`: bench/http.ts.
 import { ensureBuilt } from "./build.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 
 await ensureBuilt();
 ensureRequirements();
-await import("../dist/bench/run.js");
+await import(process.argv[2] === "http" ? "../dist/bench/http.js" : "../dist/bench/run.js");

@@ -37,6 +37,7 @@ const ENTRIES = [
   { source: "src/index.ts", out: "index" },
   { source: "bench/driver.ts", out: "bench/driver" },
   { source: "bench/run.ts", out: "bench/run" },
+  { source: "bench/http.ts", out: "bench/http" },
 ];
 
 // Native packages stay outside of the bundle, so does the test's server harness with what it would drag in, and so do the

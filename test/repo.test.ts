@@ -7,6 +7,7 @@ import { COMMANDS, usageOf } from "../src/cli/registry.js";
 import { ACTION_KEYS, type KeyDoc } from "../src/config/actions.js";
 import { loadSettings } from "../src/config/load.js";
 import { LOCK_KEYS } from "../src/config/locks.js";
+import { ACCESS_KEYS } from "../src/config/serve.js";
 import { SETTING_PATHS, SETTINGS } from "../src/config/schema.js";
 import type { Settings } from "../src/config/settings.js";
 import { VERSION } from "../src/version.js";
@@ -69,8 +70,9 @@ describe("the sample configurations", () => {
   });
 
   it("holdline.yaml changes nothing", async () => {
-    const { acquire, connectTimeoutMs, sessionTimeoutMs, releaseTimeoutMs, skipCoordination, log, history, dependencies } =
-      await load("config/holdline.yaml");
+    const sample = await load("config/holdline.yaml");
+    const { acquire, connectTimeoutMs, sessionTimeoutMs, releaseTimeoutMs, skipCoordination, log, history, dependencies } = sample;
+    const { serve, access, groups } = sample;
     const plain = await loadSettings({
       config: null,
       flags: new Map(),
@@ -93,6 +95,9 @@ describe("the sample configurations", () => {
       log,
       history,
       dependencies,
+      serve,
+      access,
+      groups,
     });
   });
 
@@ -104,7 +109,11 @@ describe("the sample configurations", () => {
     else expect(lines.get(path)).toMatchObject({ commentedOut: true, comment: `${doc} (default: ${defaultDoc ?? ""})` });
   });
 
-  const keys = [...inside("actions.restart-nginx", ACTION_KEYS), ...inside("locks.db-migrate", LOCK_KEYS)];
+  const keys = [
+    ...inside("actions.restart-nginx", ACTION_KEYS),
+    ...inside("locks.db-migrate", LOCK_KEYS),
+    ...inside("access.ci", ACCESS_KEYS),
+  ];
 
   it.each(keys)("holdline.yaml has $path with its default and its meaning", ({ path, default: value, doc }) => {
     const line = lines.get(path);
@@ -116,7 +125,7 @@ describe("the sample configurations", () => {
     const known = new Set<string>([...SETTING_PATHS, ...keys.map(({ path }) => path)]);
     const groups = [...known].map((path) => path.slice(0, path.lastIndexOf(".")));
     expect([...lines.keys()].filter((path) => !known.has(path) && !groups.includes(path))).toEqual([
-      ...["actions", "locks", "locks.default", "dependencies"],
+      ...["actions", "locks", "locks.default", "locks.default.ttl", "dependencies", "access", "groups"],
     ]);
   });
 });
@@ -136,10 +145,10 @@ function linesOf(text: string): ReadonlyMap<string, SampleLine> {
   const found = new Map<string, SampleLine>();
   const parents: string[] = [];
   for (const line of text.split("\n")) {
-    const parts = /^( *)(# )?([a-z_-]+):(?: ([^#]*?))?(?: ?# (.*))?$/.exec(line);
+    const parts = /^( *)(# )?( *)([a-z_-]+):(?: ([^#]*?))?(?: ?# (.*))?$/.exec(line);
     if (parts === null) continue;
-    const [, indent = "", hash, key = "", value = "", comment = ""] = parts;
-    parents.splice(indent.length / 2, Number.POSITIVE_INFINITY, key);
+    const [, indent = "", hash, further = "", key = "", value = "", comment = ""] = parts;
+    parents.splice((indent.length + further.length) / 2, Number.POSITIVE_INFINITY, key);
     found.set(parents.join("."), { commentedOut: hash !== undefined, value: value.trim(), comment });
   }
   return found;
@@ -157,7 +166,7 @@ describe.skipIf(!existsSync(join(root, "README.md")))("README.md", () => {
     expect(tablesUnder("## Commands")[0]).toEqual([["command", "what it does"], ...rows]);
   });
 
-  it("has the tables of settings: general ones, those of an action, those of a lock", () => {
+  it("has the tables of settings: general ones, those of an action, of a lock, of somebody with access", () => {
     const general = SETTING_PATHS.map((path) => {
       const { default: value, defaultDoc, doc } = SETTINGS[path];
       return [code(path), value === null ? (defaultDoc ?? "") : code(value), doc];
@@ -167,6 +176,7 @@ describe.skipIf(!existsSync(join(root, "README.md")))("README.md", () => {
       [["setting", "default", "meaning"], ...general],
       [["key of an action", "default", "meaning"], ...keys(ACTION_KEYS)],
       [["key of a lock", "default", "meaning"], ...keys(LOCK_KEYS)],
+      [["key of an entry of access", "default", "meaning"], ...keys(ACCESS_KEYS)],
     ]);
   });
 });

@@ -9,12 +9,14 @@ const SHIPPED = new URL("../systemd", import.meta.url).pathname;
 const UNITS = [
   "holdline-resume.service",
   "holdline-resume.timer",
+  "holdline-serve.service",
+  "holdline-serve.socket",
   "holdline@restart-nginx.service",
   "holdline@restart-nginx.timer",
 ];
 
-/** What every service and timer refers to, if only by default. */
-const TARGETS = ["basic", "network-online", "shutdown", "sysinit", "time-set", "time-sync", "timers"];
+/** What every service, socket and timer refers to, if only by default. */
+const TARGETS = ["basic", "multi-user", "network-online", "shutdown", "sockets", "sysinit", "time-set", "time-sync", "timers"];
 
 const version = /systemd (\d+)/.exec(spawnSync("systemd-analyze", ["--version"], { encoding: "utf8" }).stdout ?? "")?.[1];
 // The first that looks for units and programs under --root.

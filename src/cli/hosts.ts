@@ -5,7 +5,6 @@ import { absolutePath } from "../config/paths.js";
 import { createProblems } from "../config/problems.js";
 import type { Settings } from "../config/settings.js";
 import type { DependencyMap } from "../leases/dependencies.js";
-import { hostOfLock } from "../locks/names.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { Invocation } from "./context.js";
 

@@ -64,8 +64,8 @@ const GROUP = /^[a-zA-Z0-9.-]+$/;
 /** `scrypt:N:r:p:salt:hash`, the latter two in base64url; see server/passwords.ts, which makes and checks them. */
 const HASH = /^scrypt:(\d{4,7}):(\d{1,2}):(\d{1,2}):[\w-]{16,}:[\w-]{43}$/;
 
-// More would let a stranger's guess take seconds and gigabytes.
-const MOST_WORK = 2 ** 24;
+// More would let a stranger's guess take seconds, and more than half a gigabyte.
+const MOST_WORK = 2 ** 22;
 
 function readHash(field: Field): string | undefined {
   const text = readText(field);

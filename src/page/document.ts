@@ -156,7 +156,7 @@ const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-descri
   <form method="dialog">
     <h2 id="act-title"></h2>
     <p id="act-words"></p>
-    <label>Reason, for the history <textarea name="reason" rows="3" maxlength="1000" required></textarea></label>
+    <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
     <label id="act-force"
       ><input type="checkbox" name="force" /> Its owner is running, and goes on: another may begin beside it. End the claim all the
       same.</label

@@ -158,10 +158,12 @@ function dataHtml(data: unknown, isFull: boolean): Html {
 /** The button that ends a claim, for those who may. One whose owner lives is only ended from the lock's own page. */
 function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView): Html | null {
   const { condition, id, owner, lease } = claim;
-  const canRelease = condition === "leased" && may(viewer, "lock", lock);
+  const isLease = condition === "leased";
   const isAlive = condition === "running" || condition === "waiting";
-  if (!canRelease && (!may(viewer, "clear", lock) || (isAlive && !isFull))) return null;
-  const [kind, word] = canRelease ? ["release", "Release"] : ["clear", "Clear"];
+  // One's own lease is released with the right to lock; all that is another's ends with the right to clear.
+  const right = isLease && owner.principal === viewer.name ? "lock" : "clear";
+  if (!may(viewer, right, lock) || (isAlive && !isFull)) return null;
+  const [kind, word] = isLease ? ["release", "Release"] : ["clear", "Clear"];
   const whose = lease?.caller ?? owner.node;
   return html`<p class="act needs-script">
     <button

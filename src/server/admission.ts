@@ -59,14 +59,14 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     const controller = new AbortController();
     waiting.add(controller);
     open.add(address);
-    measures.requestBegun(request);
+    const answered = measures.requestBegun(request, reply);
     setMaxListeners(0, controller.signal);
     request.patience = controller.signal;
     // It closes after the answer as well.
     reply.raw.once("close", () => {
       waiting.delete(controller);
       open.remove(address);
-      measures.requestEnded(request, reply);
+      answered();
       controller.abort(new HoldlineError("interrupted", "the client has gone"));
     });
     // It may have come in on its way out.

@@ -11,6 +11,7 @@ import { Mirror } from "./mirror.js";
 import type { ServeOptions } from "./options.js";
 import { isLoopback } from "./options.js";
 import { hashSecret } from "./passwords.js";
+import { createPending } from "./pending.js";
 import { openSockets } from "./sockets.js";
 
 /** What the server works with; the runtime has opened it, and closes it. */
@@ -47,7 +48,11 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const mirror = await Mirror.open(stores, settings.principal, log, signal);
   measures.follow(mirror);
   try {
-    const app = await buildApp({ stores, mirror, leases, log, signal }, options, { access, measures, sockets });
+    const app = await buildApp({ stores, mirror, leases, log, pending: createPending(), signal }, options, {
+      access,
+      measures,
+      sockets,
+    });
     await app.ready();
     await listen(app, options);
     const isPlain = options.cert === null && !isOnThisMachine(app.server.address());

@@ -26,8 +26,8 @@ export interface Measures extends MeasuredParts {
   follow(mirror: Mirror): void;
   /** The time of the store that has the lock, in milliseconds since 1970, without asking it. */
   nowOf(lock: MirroredLock): number;
-  requestBegun(request: FastifyRequest): void;
-  requestEnded(request: FastifyRequest, reply: FastifyReply): void;
+  /** A request has come; gives what is to be called when its answer is over. */
+  requestBegun(request: FastifyRequest, reply: FastifyReply): () => void;
 }
 
 /** @param parts the same as they come back, with every question to a store timed */
@@ -42,7 +42,7 @@ export function openMeasures(parts: MeasuredParts): Measures {
   const times = new LockTimes(registry);
   const requests = new Counter({
     name: "holdline_http_requests_total",
-    help: "Requests that have been answered",
+    help: "Requests that are over; the status is none where the client went before there was an answer",
     labelNames: ["route", "method", "status"],
     registers,
   });
@@ -64,12 +64,15 @@ export function openMeasures(parts: MeasuredParts): Measures {
     ...timedParts(parts, registry),
     follow: (mirror) => times.follow(mirror),
     nowOf: (lock) => times.nowOf(lock),
-    requestBegun: (request) => open.inc({ route: routeOf(request) }),
-    requestEnded(request, reply) {
+    requestBegun(request, reply) {
+      const begun = performance.now();
       const [route, { method }] = [routeOf(request), request];
-      open.dec({ route });
-      requests.inc({ route, method, status: reply.statusCode });
-      durations.observe({ route, method }, reply.elapsedTime / 1_000);
+      open.inc({ route });
+      return () => {
+        open.dec({ route });
+        requests.inc({ route, method, status: reply.raw.headersSent ? reply.statusCode : "none" });
+        durations.observe({ route, method }, (performance.now() - begun) / 1_000);
+      };
     },
   };
 }
@@ -121,7 +124,10 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
   const proxyOf = (coordinator: Coordinator): Coordinator =>
     new Proxy(coordinator, {
       get(target, name: keyof Coordinator) {
-        const method = (target[name] as (...args: unknown[]) => Promise<unknown>).bind(target);
+        const member: unknown = Reflect.get(target, name);
+        // Whoever is given it by a promise asks for a `then` first.
+        if (typeof member !== "function") return member;
+        const method = (member as (...args: unknown[]) => Promise<unknown>).bind(target);
         if (!EVERY_OPERATION[name]) return method;
         return async (...args: unknown[]) => {
           const begun = performance.now();
@@ -169,13 +175,13 @@ class LockTimes {
     const registers = [registry];
     this.#waits = new Histogram({
       name: "holdline_wait_seconds",
-      help: "How long claims waited before they were held",
+      help: "How long claims waited before they were held, as far as this server saw it: it looks some 50 ms apart",
       buckets: LOCK_BUCKETS,
       registers,
     });
     this.#holds = new Histogram({
       name: "holdline_hold_seconds",
-      help: "How long claims were held before they left",
+      help: "How long claims were held before they left, as far as this server saw it",
       buckets: LOCK_BUCKETS,
       registers,
     });

@@ -3,6 +3,7 @@ import type { Stores } from "../admin/stores.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Mirror } from "./mirror.js";
+import type { Pending } from "./pending.js";
 
 export interface Service {
   readonly stores: Stores;
@@ -11,6 +12,8 @@ export interface Service {
   /** What a lease on this lock is taken with. Its signal is the server's: a request puts its own in place of it. */
   readonly leases: (lock: string) => Promise<LeaseContext>;
   readonly log: Log;
+  /** The long polls and the event streams. */
+  readonly pending: Pending;
   /** Aborted when the server shuts down: ends long polls and streams. */
   readonly signal: AbortSignal;
 }

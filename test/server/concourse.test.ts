@@ -32,7 +32,8 @@ function start(args: readonly string[], request: object | string, cwd = "/"): Cl
 /** Runs one of the resource's programs to its end. Whatever comes of it, no secret is in it. */
 async function run(args: readonly string[], request: object | string): Promise<Ended> {
   const ended = await within(start(args, request).ended, `concourse ${args.join(" ")}`);
-  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), Buffer.from(`ci:${PASSWORD}`).toString("base64")])
+  const quoted = JSON.stringify(PASSWORD).slice(1, -1);
+  for (const secret of [PASSWORD, quoted, encodeURIComponent(PASSWORD), Buffer.from(`ci:${PASSWORD}`).toString("base64")])
     expect(`${ended.stdout}${ended.stderr}`).not.toContain(secret);
   return ended;
 }
@@ -231,6 +232,19 @@ describe("a server that refuses", () => {
   });
 });
 
+test("what a server echoes of the credentials is not said", async () => {
+  const echo = createServer((request, response) => {
+    const sent = Buffer.from(request.headers.authorization?.slice("Basic ".length) ?? "", "base64").toString();
+    response.writeHead(500).end(JSON.stringify({ error: `cannot serve ${request.headers.authorization} for ${sent}` }));
+  }).listen(0, "127.0.0.1");
+  await once(echo, "listening");
+  onTestFinished(() => void echo.close());
+  const source = { locker_uri: `http://127.0.0.1:${(echo.address() as AddressInfo).port}`, lock_name: "db", ...CREDENTIALS };
+  const ended = await run(["check"], { source });
+  expect(ended).toMatchObject({ code: 69, stdout: "" });
+  expect(ended.stderr).toContain("answered 500: cannot serve Basic *** for ci:***");
+});
+
 describe("versions", () => {
   test("are those of one lock, whatever others do", async () => {
     const { url } = await startServer(await openFleet("sqlite"));
@@ -332,7 +346,7 @@ describe("a bad request", () => {
   const withSecret = { ...good, ...CREDENTIALS };
 
   test.each([
-    [["out", "."], `{"source": {"password": "${PASSWORD.replace('"', "")}"`, 64, "it is no JSON"],
+    [["out", "."], `${PASSWORD} {`, 64, "it is no JSON"],
     [["out", "."], "", 64, "it is no JSON"],
     [["out", "."], [], 78, "must be a map of keys and values, not a list"],
     [["check"], {}, 78, "source: is missing"],
@@ -369,9 +383,9 @@ describe("a bad request", () => {
     [["out", "."], { source: withSecret, params: { lock_op: "lock" } }, 78, "params.key: is missing"],
     [
       ["out", "."],
-      { source: withSecret, params: { ...params, lock_by: "x" } },
+      { source: withSecret, params: { ...params, locked_bu: "x" } },
       78,
-      'lock_by: is an unknown key; did you mean "locked_by"?',
+      'locked_bu: is an unknown key; did you mean "locked_by"?',
     ],
     [["out", "."], { source: withSecret, params: { ...params, timeout: -1 } }, 78, "params.timeout: must be"],
     [["put"], { source: good }, 64, 'a resource has no "put"'],

@@ -117,7 +117,10 @@ describe.each(STORES)("on %s", (kind) => {
       for (const method of ["PUT", "DELETE"])
         for (const body of bodies) {
           const { status, json } = await server.ask(method, `/lock/${pool}`, body);
-          expect([status, json], `${method} ${JSON.stringify(body)}`).toEqual([400, { error: expect.stringMatching(/./) as string }]);
+          expect([status, json], `${method} ${JSON.stringify(body)}`).toEqual([
+            400,
+            { error: expect.stringMatching(/./) as string },
+          ]);
         }
     for (const pool of ["", ".", "a/../b", "/a", "a//b", "a\0", "x".repeat(256)])
       expect((await server.ask("PUT", pool === "." ? "/lock/%2E" : at(pool), { key: "k" })).status, pool).toBe(400);
@@ -133,10 +136,19 @@ describe.each(STORES)("on %s", (kind) => {
 
   test("a body is read as JSON whatever its content type says", async () => {
     const server = await startServer(await openFleet(kind));
-    const types = ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "application/json;charset=x", "no type", ";"];
+    const types = [
+      "application/x-www-form-urlencoded",
+      "text/plain",
+      "multipart/form-data",
+      "application/json;charset=x",
+      "no type",
+      ";",
+    ];
     for (const type of [...types.map((value) => [`Content-Type: ${value}`]), ["Content-Type:"], []])
       for (const method of ["PUT", "DELETE"])
-        expect(await askRaw(server.url, [`${method} /lock/pool HTTP/1.1`, ...type], '{"key":"k"}'), type[0]).toMatch(/^HTTP\/1\.1 200 /);
+        expect(await askRaw(server.url, [`${method} /lock/pool HTTP/1.1`, ...type], '{"key":"k"}'), type[0]).toMatch(
+          /^HTTP\/1\.1 200 /,
+        );
     expect(await pools(server)).toBe("{}\n");
   });
 
@@ -182,7 +194,8 @@ describe.each(STORES)("on %s", (kind) => {
     // Who holds it without a key keeps all keys out; an empty one would say that it is free.
     expect((await node.run("acquire", "pool", "--ttl", "1 h")).code).toBe(0);
     expect(await pools(server)).toBe('{"pool":{"locked_by":{"ops@web-07":1},"key":"ops@web-07"}}\n');
-    for (const method of ["PUT", "DELETE"]) expect((await server.ask(method, "/lock/pool", { key: "ops@web-07" })).status).toBe(423);
+    for (const method of ["PUT", "DELETE"])
+      expect((await server.ask(method, "/lock/pool", { key: "ops@web-07" })).status).toBe(423);
   });
 
   test("a waiter of the command line keeps its place before whoever comes later", async () => {

@@ -137,7 +137,8 @@ async function problemOf(response: Response): Promise<{ readonly kind: string; r
     detail = `the server said ${response.status}`,
     hint,
   } = JSON.parse(text) as Record<string, string | undefined>;
-  return { kind: title, words: hint === undefined ? detail : `${detail} (${hint})` };
+  // What would end it all the same the dialog asks in its own words.
+  return { kind: title, words: hint === undefined || title === "alive" ? detail : `${detail} (${hint})` };
 }
 
 function write(id: string, text: string): void {

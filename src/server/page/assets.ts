@@ -1,10 +1,9 @@
 // The files that the page is made with: read once, sent with a tag of their content, compressed where that is understood.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { HoldlineError } from "../../locks/errors.js";
 
 const FILES = [
   { name: "app.js", type: "text/javascript; charset=utf-8" },
@@ -18,10 +17,12 @@ export function acceptsGzip(request: FastifyRequest): boolean {
   return accepted.some((coding) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(coding));
 }
 
+// The build puts them beside the program.
+const FOLDER = join(import.meta.dirname, "page");
+
 export function routeAssets(app: FastifyInstance): void {
-  const folder = assetFolder();
   for (const { name, type } of FILES) {
-    const content = readFileSync(join(folder, name));
+    const content = readFileSync(join(FOLDER, name));
     const compressed = gzipSync(content, { level: 9 });
     const tag = `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`;
     app.get(`/page/${name}`, {
@@ -49,12 +50,4 @@ export function routeAssets(app: FastifyInstance): void {
 function fileOf(type: string): object {
   const [mediaType = type] = type.split(";");
   return { description: "the file", content: { [mediaType]: { schema: { type: "string" } } } };
-}
-
-/** The build puts them beside the program, whose parts lie in a folder below it. */
-function assetFolder(): string {
-  const folders = [join(import.meta.dirname, "page"), join(import.meta.dirname, "../page")];
-  const found = folders.find((folder) => existsSync(join(folder, "app.js")));
-  if (found === undefined) throw new HoldlineError("bug", `the page's files are not where they belong: ${folders.join(" or ")}`);
-  return found;
 }

@@ -4,7 +4,8 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { lockAsJson } from "../../admin/claims.js";
-import { HoldlineError } from "../../locks/errors.js";
+import { readRecords, recordAsJson } from "../../admin/records.js";
+import { HoldlineError, messageOf } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { historyDocument, lockDocument, locksDocument, problemDocument } from "../../page/document.js";
 import type { Looking, ServedLock } from "../../page/document.js";
@@ -16,8 +17,8 @@ import { requireRight } from "../access.js";
 import { refusalOf } from "../errors.js";
 import type { MirroredLock } from "../mirror.js";
 import type { Service } from "../service.js";
+import { readFilter } from "../v1/history.js";
 import { acceptsGzip, routeAssets } from "./assets.js";
-import { readHistory } from "./history.js";
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -49,7 +50,7 @@ export function routePage(app: FastifyInstance, service: Service): void {
   // Whoever sees the page reads no problem documents.
   app.setErrorHandler((error, request, reply) => {
     const { status, message, hint } = refusalOf(error);
-    if (status === 500) service.log.error({ error: message, url: request.url }, "a page failed");
+    if (status === 500) service.log.error({ error: messageOf(error), url: request.url }, "a page failed");
     return sendDocument(request, reply.code(status), problemDocument(message, hint ?? null));
   });
 
@@ -142,6 +143,14 @@ async function readLocks({ mirror }: Service, { patience }: FastifyRequest) {
       warning: `The store cannot be reached (${why}): this is what was there when it was read last.`,
     };
   }
+}
+
+/** The records that are asked for, newest first. @throws HoldlineError `usage` that says what is wrong with the query */
+async function readHistory({ stores }: Service, { caller, patience }: FastifyRequest, query: HistoryQuery) {
+  // An empty field of a form asks for nothing.
+  const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
+  const records = await readRecords(stores, readFilter(Object.fromEntries(asked), caller), patience);
+  return records.map(({ record }) => recordAsJson(record));
 }
 
 function servedLock(lock: MirroredLock): ServedLock {

@@ -1,0 +1,166 @@
+// Changes of locks as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): who connects is
+// given all locks, and then each lock that has changed. Who comes back is given what was missed, as long as that is still here.
+import { randomBytes } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import type { FastifyInstance } from "fastify";
+import type { Caller } from "./access.js";
+import type { MirrorChange } from "./mirror.js";
+import type { Service } from "./service.js";
+import { freeText, locksText } from "./v1/locks.js";
+import { answers } from "./v1/schemas.js";
+import { requireSome } from "./v1/values.js";
+
+// What is missed while a page is reloaded, or a laptop changes its network; who misses more is given everything anew.
+const MOST_KEPT = 1_000;
+const MOST_KEPT_BYTES = 4 * 2 ** 20;
+// What may wait for a client that reads slower than things change. A stream that is dropped comes back.
+const LARGEST_BACKLOG_BYTES = 2 ** 20;
+// Proxies close what is silent for a minute or less.
+const HEARTBEAT_MS = 15_000;
+// An event and no comment: a browser tells its page nothing of comments, and so not whether the stream still runs.
+const BEAT = "event: beat\ndata: {}\n\n";
+const RETRY_MS = 2_000;
+
+interface KeptEvent {
+  readonly number: number;
+  readonly lock: string;
+  readonly block: Buffer;
+}
+
+/** A client that is told of changes. */
+interface Stream {
+  readonly caller: Caller;
+  readonly response: ServerResponse;
+  /** Of what waits to be read, what it was given when it came. */
+  allowance: number;
+}
+
+export function routeEvents(app: FastifyInstance, service: Service): void {
+  const feed = new Feed(service);
+  app.addHook("onClose", () => feed.close());
+
+  app.get("/v1/events", {
+    // There is no end of it that its length could be taken from.
+    exposeHeadRoute: false,
+    schema: {
+      operationId: "events",
+      summary: "Changes of locks, as server-sent events",
+      description:
+        "First an event `locks` with all locks, as /v1/locks gives them; then, for each lock that changes, an event `lock`, as " +
+        "/v1/locks/:lock gives it, with empty lists when nobody claims it any more. With Last-Event-ID only what was missed is " +
+        "sent, where that is known; else all locks again.",
+      tags: ["locks"],
+      headers: { type: "object", properties: { "last-event-id": { type: "string", description: "the id of the last event" } } },
+      response: answers({
+        200: { description: "the events", content: { "text/event-stream": { schema: { type: "string" } } } },
+      }),
+    },
+    async handler(request, reply) {
+      requireSome(request.caller, "read");
+      const leave = service.pending.streams.enter();
+      if (leave === null) return service.pending.streams.refuse(reply);
+      reply.raw.once("close", leave);
+      const missed = feed.missedSince(request.headers["last-event-id"]);
+      if (missed === null) await service.mirror.read(request.patience);
+      request.patience.throwIfAborted();
+      void reply.header("Content-Type", "text/event-stream; charset=utf-8").header("Cache-Control", "no-store");
+      // Some proxies gather an answer before they pass it on.
+      void reply.header("X-Accel-Buffering", "no").hijack();
+      reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
+      feed.add(request.caller, reply.raw, missed);
+      return reply;
+    },
+  });
+}
+
+/** The events of this server: numbered from its start on, under a word that no other start has. */
+class Feed {
+  readonly #service: Service;
+  readonly #epoch = randomBytes(6).toString("hex");
+  readonly #streams = new Set<Stream>();
+  readonly #unsubscribe: () => void;
+  readonly #heartbeat: NodeJS.Timeout;
+  /** The newest last. */
+  #kept: KeptEvent[] = [];
+  #keptBytes = 0;
+  #last = 0;
+  /** By a caller's name, what it is given when it comes, as long as nothing changes: a thousand pages may reload at once. */
+  readonly #snapshots = new Map<string, Buffer>();
+
+  constructor(service: Service) {
+    this.#service = service;
+    this.#unsubscribe = service.mirror.subscribe((change) => this.#tell(change));
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+    service.signal.addEventListener("abort", () => this.close(), { once: true });
+  }
+
+  /** What has happened since an event; `null` when that is not known, and `[]` when nothing has. */
+  missedSince(id: string | readonly string[] | undefined): readonly KeptEvent[] | null {
+    const [, epoch, digits] = /^([0-9a-f]+)-(\d{1,15})$/.exec(typeof id === "string" ? id : "") ?? [];
+    const number = Number(digits);
+    if (epoch !== this.#epoch || number > this.#last || number < this.#last - this.#kept.length) return null;
+    return this.#kept.filter((event) => event.number > number);
+  }
+
+  /** Begins with what was missed, or with all locks as they were read last. */
+  add(caller: Caller, response: ServerResponse, missed: readonly KeptEvent[] | null): void {
+    const stream: Stream = { caller, response, allowance: 0 };
+    response.once("close", () => this.#streams.delete(stream));
+    response.on("drain", () => (stream.allowance = 0));
+    this.#streams.add(stream);
+    response.write(`retry: ${RETRY_MS}\n\n`);
+    const blocks = missed?.flatMap(({ lock, block }) => (caller.mayWith("read", lock) ? [block] : [])) ?? [
+      this.#snapshotFor(caller),
+    ];
+    for (const block of blocks) response.write(block);
+    stream.allowance = response.writableLength;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    clearInterval(this.#heartbeat);
+    for (const { response } of this.#streams) response.end();
+  }
+
+  #snapshotFor(caller: Caller): Buffer {
+    const known = this.#snapshots.get(caller.name);
+    if (known !== undefined) return known;
+    const locks = this.#service.mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
+    const snapshot = this.#blockOf("locks", locksText(locks));
+    this.#snapshots.set(caller.name, snapshot);
+    return snapshot;
+  }
+
+  #tell({ changed, gone }: MirrorChange): void {
+    this.#snapshots.clear();
+    for (const { lock, text } of changed) this.#emit(lock, text);
+    for (const lock of gone) this.#emit(lock, freeText(lock));
+  }
+
+  #emit(lock: string, text: string): void {
+    this.#last += 1;
+    const block = this.#blockOf("lock", text);
+    this.#kept.push({ number: this.#last, lock, block });
+    this.#keptBytes += block.length;
+    while (this.#kept.length > MOST_KEPT || this.#keptBytes > MOST_KEPT_BYTES)
+      this.#keptBytes -= this.#kept.shift()?.block.length ?? 0;
+    for (const stream of this.#streams) if (stream.caller.mayWith("read", lock)) this.#write(stream, block);
+  }
+
+  #blockOf(event: string, text: string): Buffer {
+    return Buffer.from(`id: ${this.#epoch}-${this.#last}\nevent: ${event}\ndata: ${text}\n\n`);
+  }
+
+  #write({ caller, response, allowance }: Stream, block: Buffer): void {
+    if (response.writableLength <= LARGEST_BACKLOG_BYTES + allowance) response.write(block);
+    else {
+      this.#service.log.info({ caller: caller.name }, "an event stream was dropped: its client reads too slowly");
+      response.destroy();
+    }
+  }
+
+  /** Who has not read what was sent is not sent more: the sockets drop whoever reads nothing for long. */
+  #beat(): void {
+    for (const { response } of this.#streams) if (response.writableLength === 0) response.write(BEAT);
+  }
+}

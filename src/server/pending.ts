@@ -1,0 +1,51 @@
+// How many answers are under way that take long by nature: long polls and event streams. Each is a connection that stays open and
+// some memory, and so there is a bound; whoever comes beyond it is told to come back.
+import type { FastifyReply } from "fastify";
+import { refuse } from "./errors.js";
+
+/** One kind of them. */
+export class Kind {
+  readonly #name: string;
+  readonly most: number;
+  #count = 0;
+
+  constructor(name: string, most: number) {
+    this.#name = name;
+    this.most = most;
+  }
+
+  /** How many there are now. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Counts one more; gives what counts it off again, once however often it is called, or `null` where there are too many. */
+  enter(): (() => void) | null {
+    if (this.#count >= this.most) return null;
+    this.#count += 1;
+    let isIn = true;
+    return () => {
+      if (isIn) this.#count -= 1;
+      isIn = false;
+    };
+  }
+
+  /** Refuses one beyond the bound. */
+  refuse(reply: FastifyReply): FastifyReply {
+    const message = `there are ${this.most} ${this.#name} already, which is the most`;
+    return refuse(reply, "problem", { status: 503, kind: "too-many", message });
+  }
+}
+
+// A fleet's worth of each. A stream takes some tens of kilobytes, and a long poll as much and an entry in its lock's queue.
+const MOST_STREAMS = 4_000;
+const MOST_POLLS = 4_000;
+
+export interface Pending {
+  readonly streams: Kind;
+  readonly polls: Kind;
+}
+
+export function createPending(): Pending {
+  return { streams: new Kind("event streams", MOST_STREAMS), polls: new Kind("requests that wait for a lock", MOST_POLLS) };
+}

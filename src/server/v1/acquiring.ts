@@ -1,0 +1,103 @@
+// What taking a lease over HTTP is, whatever it is on: a long poll within bounds, once for each id, and answers in their form.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { claimAsJson, holderOf } from "../../admin/claims.js";
+import { acquireLease, releaseLease } from "../../leases/lease.js";
+import type { HeldLease, LeaseContext, LeaseRequest } from "../../leases/lease.js";
+import { acquireOnce } from "../../leases/once.js";
+import type { AcquiredOnce } from "../../leases/once.js";
+import type { Claim } from "../../locks/claim.js";
+import { HoldlineError } from "../../locks/errors.js";
+import { formatDuration, isoTime } from "../../locks/durations.js";
+import { refuse } from "../errors.js";
+import type { Service } from "../service.js";
+import { entriesOf } from "./claims.js";
+
+/** A lease as the API gives it: the same whether it was just made, found again, or read. */
+export function leaseAsJson({ id, lease, key, slots, owner, reason, data, expiresAt, fencingToken }: Omit<Claim, "lock">) {
+  return {
+    id,
+    locks: lease?.locks ?? [],
+    type: lease?.type ?? null,
+    key,
+    slots: Number.isFinite(slots) ? slots : null,
+    principal: owner.principal,
+    caller: lease?.caller ?? null,
+    path: lease?.path ?? null,
+    reason,
+    data: data ?? null,
+    expiresAt: expiresAt === null ? null : isoTime(expiresAt),
+    fencingToken,
+  };
+}
+
+function madeAsJson(request: LeaseRequest, { id, expiresAt, fencingToken }: HeldLease): ReturnType<typeof leaseAsJson> {
+  const { locks, type, key, slots, principal, caller, path, reason, data } = request;
+  const end = expiresAt === null ? null : isoTime(expiresAt);
+  const shown = Number.isFinite(slots) ? slots : null;
+  return { id, locks, type, key, slots: shown, principal, caller, path, reason, data: data ?? null, expiresAt: end, fencingToken };
+}
+
+/**
+ * Takes a lease, while the client waits for it, and answers.
+ * @param more further members of the answer
+ */
+export async function answerAcquire(
+  service: Service,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  wanted: LeaseRequest,
+  more: object = {},
+): Promise<FastifyReply> {
+  const leave = wanted.waitMs === 0 ? () => undefined : service.pending.polls.enter();
+  if (leave === null) return service.pending.polls.refuse(reply);
+  try {
+    const acquired = await acquire(service, request, wanted);
+    if (acquired.outcome === "held") return await refuseHeld(service, request, reply, wanted, acquired);
+    const lease = acquired.outcome === "found" ? leaseAsJson(acquired.claim) : madeAsJson(wanted, acquired.lease);
+    void reply.code(acquired.outcome === "found" ? 200 : 201).header("Location", `/v1/leases/${lease.id}`);
+    return await reply.send({ ...lease, ...more });
+  } finally {
+    leave();
+  }
+}
+
+async function acquire(service: Service, { patience }: FastifyRequest, wanted: LeaseRequest): Promise<AcquiredOnce> {
+  const [lock = ""] = wanted.locks;
+  const context: LeaseContext = {
+    ...(await service.leases(lock)),
+    // Each of a thousand long polls would tell of its place in line several times a second.
+    progress: { waiting: () => undefined, step: (message, details) => service.log.debug(details, message) },
+    signal: patience,
+  };
+  const { id } = wanted;
+  if (id !== undefined) {
+    // Whoever knows nothing but an id is to find one lease with it.
+    const elsewhere = (await entriesOf(service, id, patience)).find((entry) => !wanted.locks.includes(entry.lock));
+    if (elsewhere === undefined) return acquireOnce({ ...wanted, id }, context);
+    throw new HoldlineError("conflict", `the id ${id} is that of another claim`, { hint: "give each lease an id of its own" });
+  }
+  const acquired = await acquireLease(wanted, context);
+  // Nobody will ever be told its id. One whose id is the client's own may have been asked for elsewhere by now, and stays.
+  if (acquired.outcome === "acquired" && patience.aborted) {
+    const ending = { by: wanted.principal, reason: "the client had gone before it was told" };
+    await releaseLease(context.coordinator, lock, acquired.lease.id, ending);
+  }
+  return acquired;
+}
+
+function refuseHeld(
+  { stores }: Service,
+  { caller }: FastifyRequest,
+  reply: FastifyReply,
+  { waitMs }: LeaseRequest,
+  { lock, holders }: Extract<AcquiredOnce, { outcome: "held" }>,
+): FastifyReply {
+  // Who may lock and not look is told that it is held, and not by whom.
+  const seen = caller.mayWith("read", lock) ? holders : [];
+  const names = [...new Set(seen.map(({ owner, lease }) => lease?.caller ?? owner.principal))].join(", ");
+  const by = names === "" ? "" : ` by ${names}`;
+  const waited = waitMs === null || waitMs === 0 ? "" : ` (waited ${formatDuration(waitMs)} for it)`;
+  const shown = seen.map((claim) => claimAsJson(holderOf(claim, stores)));
+  const message = `${lock} is held${by}${waited}`;
+  return refuse(reply, "problem", { status: 423, kind: "held", message, more: { lock, holders: shown } });
+}

@@ -1,0 +1,124 @@
+// Claims by their ids, in whatever queues they stand, and their end by somebody who may clear them.
+import type { FastifyInstance } from "fastify";
+import { clearClaim } from "../../admin/clear.js";
+import type { Cleared } from "../../admin/clear.js";
+import { claimAsJson } from "../../admin/claims.js";
+import type { StandingClaim } from "../../admin/claims.js";
+import type { Field } from "../../config/field.js";
+import { readLabel } from "../../config/field.js";
+import { readGiven } from "../../config/given.js";
+import { parseLockName } from "../../locks/names.js";
+import { requireRight } from "../access.js";
+import { refuse } from "../errors.js";
+import type { Refusal } from "../errors.js";
+import type { Service } from "../service.js";
+import { answers, asked, ENTRY, list, LOCK, NOT_MODIFIED, object, params } from "./schemas.js";
+import { requireSome, sendTagged } from "./values.js";
+
+/** A claim in one of its queues. */
+export interface StandingEntry {
+  readonly lock: string;
+  readonly standing: StandingClaim;
+}
+
+interface OfClaim {
+  readonly Params: { readonly id: string };
+}
+
+const PARAMS = params("id", "the claim's id");
+const ENTRIES = list(ENTRY);
+
+export function routeClaims(app: FastifyInstance, service: Service): void {
+  app.get<OfClaim>("/v1/claims/:id", {
+    schema: {
+      operationId: "claim",
+      summary: "A claim, in all queues in which it stands and that the caller may see",
+      tags: ["claims"],
+      params: PARAMS,
+      response: answers({ 200: object("its entries", { claims: ENTRIES }), ...NOT_MODIFIED }, 404),
+    },
+    async handler(request, reply) {
+      requireSome(request.caller, "read");
+      const { id } = request.params;
+      const entries = await entriesOf(service, id, request.patience);
+      const seen = entries.filter(({ lock }) => request.caller.mayWith("read", lock));
+      if (seen.length === 0)
+        return refuse(reply, "problem", { status: 404, kind: "nothing-there", message: `there is no claim ${id}` });
+      return sendTagged(request, reply, JSON.stringify({ claims: seen.map(entryAsJson) }));
+    },
+  });
+
+  app.post<OfClaim & { Body: { readonly lock: string; readonly reason: string; readonly force?: boolean } }>(
+    "/v1/claims/:id/clear",
+    {
+      schema: {
+        operationId: "clearClaim",
+        summary: "Ends a claim that nobody else will, in all its queues; the history says by whom and why",
+        tags: ["claims"],
+        params: PARAMS,
+        body: asked(
+          {
+            lock: LOCK,
+            reason: { type: "string", description: "why: it is what the history will show" },
+            force: { type: "boolean", description: "also one whose owner is running, or that waits" },
+          },
+          ["lock", "reason"],
+        ),
+        response: answers({ 200: object("what was ended", { cleared: ENTRIES }) }, 404, 409),
+      },
+      async handler(request, reply) {
+        const { body, caller, patience } = request;
+        const { id } = request.params;
+        const lock = parseLockName(body.lock);
+        requireRight(caller, "clear", lock);
+        const reason = readGiven(body.reason, "reason", readReason);
+        // It ends in all its queues. Of another program's, the name may be another's elsewhere, and only this one ends.
+        for (const entry of await entriesOf(service, id, patience))
+          if (entry.standing.claim.ref !== id) requireRight(caller, "clear", entry.lock);
+        const wanted = { lock, claim: id, reason, force: body.force === true, by: caller.name };
+        const cleared = await clearClaim(service.stores, wanted, patience);
+        if (cleared.outcome !== "cleared") return refuse(reply, "problem", refusalOf(cleared, lock, id));
+        const { chosen, entries } = cleared;
+        return reply.send({ cleared: entries.map((entry) => entryAsJson({ lock: entry.lock, standing: chosen })) });
+      },
+    },
+  );
+}
+
+function readReason(field: Field): string | undefined {
+  return String(field.value).trim() === "" ? field.refuse("must say why: it is what the history will show") : readLabel(field);
+}
+
+/** All entries of a claim, with every change that was made before the call. */
+export async function entriesOf({ mirror }: Service, id: string, signal: AbortSignal): Promise<readonly StandingEntry[]> {
+  const locks = await mirror.read(signal);
+  return locks.flatMap(({ lock, claims }) => claims.filter(({ claim }) => claim.id === id).map((standing) => ({ lock, standing })));
+}
+
+function entryAsJson({ lock, standing }: StandingEntry) {
+  return { lock, ...claimAsJson(standing) };
+}
+
+/** Why nothing was ended. */
+function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: string, id: string): Refusal {
+  switch (cleared.outcome) {
+    case "ended-by-itself":
+      return { status: 404, kind: "nothing-there", message: `the claim ${id} on ${lock} ended by itself meanwhile` };
+    case "nothing-there":
+      return { status: 404, kind: "nothing-there", message: `there is no claim ${id} on ${lock}` };
+    case "several":
+      return { status: 409, kind: "conflict", message: `there are several claims ${id} on ${lock}` };
+    case "alive": {
+      const { claim, held } = cleared.chosen;
+      const message = claim.durable
+        ? `the owner of the claim ${id} is running: ${claim.owner.principal} on ${claim.owner.node}`
+        : `the claim ${id} ${held ? "is ephemeral" : "waits, and is ephemeral"}: it ends with its process`;
+      const hint = '"force": true ends it all the same; a command that runs under it goes on';
+      return { status: 409, kind: "alive", message, hint, more: { claim: claimAsJson(cleared.chosen) } };
+    }
+    case "changed": {
+      const message = `the claim ${id} on ${lock} changed while it was being cleared; nothing was cleared`;
+      return { status: 409, kind: "conflict", message, hint: "try again", more: { claim: claimAsJson(cleared.chosen) } };
+    }
+  }
+}

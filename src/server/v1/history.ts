@@ -1,0 +1,56 @@
+// The history: durable claims that have ended, newest first, of locks that the caller may see.
+import type { FastifyInstance } from "fastify";
+import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
+import type { RecordFilter } from "../../admin/records.js";
+import { readChoice, readDurationMs, readLabel, readWhole } from "../../config/field.js";
+import { parseLockName } from "../../locks/names.js";
+import type { Caller } from "../access.js";
+import { requireRight } from "../access.js";
+import type { Service } from "../service.js";
+import { answers, asked, list, NOT_MODIFIED, object, RECORD } from "./schemas.js";
+import { readMember, requireSome, sendTagged } from "./values.js";
+
+type Query = Readonly<Record<string, string>>;
+
+const DEFAULT_LIMIT = 20;
+// Whoever wants more wants the store itself; each record may have 64 KiB of data.
+const LARGEST_LIMIT = 10_000;
+
+export function routeHistory(app: FastifyInstance, service: Service): void {
+  app.get<{ Querystring: Query }>("/v1/history", {
+    schema: {
+      operationId: "history",
+      summary: "Durable claims that have ended, newest first",
+      tags: ["history"],
+      querystring: asked({
+        lock: { type: "string", description: "only of this lock" },
+        since: { type: "string", description: 'ended no longer ago than this: "1 day", or a number of seconds' },
+        by: { type: "string", description: "who locked or who ended: a principal, or a caller" },
+        event: { type: "string", description: "how they ended", enum: [...END_EVENTS] },
+        id: { type: "string", description: "the claim's id" },
+        limit: { type: "string", description: `how many at most; ${DEFAULT_LIMIT} by default` },
+      }),
+      response: answers({ 200: object("the records", { history: list(RECORD) }), ...NOT_MODIFIED }),
+    },
+    async handler(request, reply) {
+      const seen = await readRecords(service.stores, readFilter(request.query, request.caller), request.patience);
+      return sendTagged(request, reply, JSON.stringify({ history: seen.map(({ record }) => recordAsJson(record)) }));
+    },
+  });
+}
+
+/** @throws HoldlineError `usage`, or `not-allowed` for a lock that the caller may not see */
+export function readFilter(query: Query, caller: Caller): RecordFilter {
+  requireSome(caller, "read");
+  const lock = query["lock"] === undefined ? null : parseLockName(query["lock"]);
+  if (lock !== null) requireRight(caller, "read", lock);
+  return {
+    lock,
+    sinceMs: readMember(query, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
+    by: readMember(query, "by", readLabel, null),
+    event: readMember(query, "event", (field) => readChoice(field, END_EVENTS), null),
+    claim: readMember(query, "id", readLabel, null),
+    limit: readMember(query, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
+    sees: (name) => caller.mayWith("read", name),
+  };
+}

@@ -1,0 +1,119 @@
+// Locks on hosts, and on files of them, along with the hosts that they depend on; whether a host is locked.
+import type { FastifyInstance } from "fastify";
+import { statusAsJson } from "../../admin/claims.js";
+import { hostLocksOf, readDescription, refuseSeveralStores } from "../../admin/hosts.js";
+import { readLabel } from "../../config/field.js";
+import { settingsOfLock } from "../../config/locks.js";
+import { HOST_LOCK_TYPES, parseFilePath, parseHost } from "../../leases/hosts.js";
+import type { HostLockType } from "../../leases/hosts.js";
+import { HoldlineError } from "../../locks/errors.js";
+import { hostLock } from "../../locks/names.js";
+import { quoted } from "../../locks/text.js";
+import { requireRight } from "../access.js";
+import type { Service } from "../service.js";
+import { answerAcquire } from "./acquiring.js";
+import { answers, asked, CALLER, DATA, HOST_LEASE, HOST_STATE, ID, NOT_MODIFIED, params, TTL, WAIT } from "./schemas.js";
+import { readData, readMember, readTtl, readWait, sendTagged } from "./values.js";
+
+interface Body extends Readonly<Record<string, unknown>> {
+  readonly host?: string;
+  readonly file?: string;
+  readonly type?: HostLockType;
+  readonly dependencies?: boolean;
+  readonly id?: string;
+}
+
+export function routeHosts(app: FastifyInstance, service: Service): void {
+  const { settings } = service.stores;
+
+  app.post<{ Body: Body }>("/v1/host-locks", {
+    schema: {
+      operationId: "lockHost",
+      summary: "Locks a host, or a file of it, along with the hosts that it depends on: all of them or none",
+      tags: ["hosts"],
+      body: asked({
+        host: { type: "string", description: "the host; it need not be reachable" },
+        file: { type: "string", description: "a path; without host it says which that is: server:/path, \\\\server\\share\\path" },
+        type: {
+          type: "string",
+          enum: [...HOST_LOCK_TYPES],
+          description:
+            "host: nobody else may; generic and file may overlap with each other. By default generic, or file with a file",
+        },
+        caller: CALLER,
+        description: { type: "string", nullable: true, description: "why, for those who wait and for the history" },
+        dependencies: { type: "boolean", description: "false: only this host; true is the default" },
+        ttl: TTL,
+        wait: WAIT,
+        data: DATA,
+        id: ID,
+      }),
+      response: answers(
+        { 201: { ...HOST_LEASE, description: "it is taken" }, 200: { ...HOST_LEASE, description: "it was there" } },
+        409,
+        423,
+      ),
+    },
+    handler(request, reply) {
+      const { body, caller } = request;
+      const dependencies = body.dependencies === false ? null : settings.dependencies;
+      const { hosts, ...locked } = hostLocksOf({ ...readTarget(body), dependencies });
+      for (const lock of locked.locks) requireRight(caller, "lock", lock);
+      refuseSeveralStores(settings, locked.locks);
+      const { ttlMs } = settingsOfLock(settings, locked.locks[0] as string);
+      const wanted = {
+        ...(body.id === undefined ? {} : { id: body.id.toLowerCase() }),
+        ...locked,
+        principal: caller.name,
+        caller: readMember(body, "caller", readLabel, null),
+        reason: readMember(body, "description", readDescription, null),
+        data: readData(body["data"], "data"),
+        ttlMs: readTtl(body, ttlMs),
+        waitMs: readWait(body),
+        alone: false,
+      };
+      return answerAcquire(service, request, reply, wanted, { hosts });
+    },
+  });
+
+  app.get<{ Params: { readonly host: string } }>("/v1/hosts/:host", {
+    schema: {
+      operationId: "host",
+      summary: "Whether a host is locked, as what, and by whom",
+      tags: ["hosts"],
+      params: params("host", "the host"),
+      response: answers({ 200: HOST_STATE, ...NOT_MODIFIED }),
+    },
+    async handler(request, reply) {
+      const host = parseHost(request.params.host);
+      const lock = hostLock(host);
+      requireRight(request.caller, "read", lock);
+      const found = await service.mirror.readOne(lock, request.patience);
+      return sendTagged(request, reply, JSON.stringify({ host, ...statusAsJson(found ?? { lock, claims: [] }) }));
+    },
+  });
+}
+
+/** @throws HoldlineError `usage` */
+function readTarget({ host, file, type = file === undefined ? "generic" : "file" }: Body) {
+  if (file === undefined) {
+    if (host === undefined)
+      throw new HoldlineError("usage", "it is not said what to lock", { hint: "right would be a host, or a file" });
+    if (type === "file") throw new HoldlineError("usage", "a lock of the type file needs a file");
+    return { host: parseHost(host), path: null, type };
+  }
+  if (type !== "file") throw new HoldlineError("usage", `a lock on a file has the type file, not ${type}`);
+  // A path without a server means nothing here unless it is said on which host: this is not the client's machine.
+  const named = host === undefined ? null : parseHost(host);
+  const found = parseFilePath(file, named ?? NOWHERE);
+  if (found.host === NOWHERE)
+    throw new HoldlineError("usage", `the file ${quoted(file)} is on no host that could be told from its path`, {
+      hint: "say the host as well, or a path such as server:/path",
+    });
+  if (named !== null && found.host !== named)
+    throw new HoldlineError("usage", `the file ${quoted(file)} is on ${found.host}, and the host is ${named}`);
+  return { ...found, type };
+}
+
+// No host has this name (RFC 6761).
+const NOWHERE = "nowhere.invalid";

@@ -1,0 +1,87 @@
+// Locks, and the actions of agents: what is looked at most, out of the mirror and with the texts that stand there.
+import { createHash } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { isoTime } from "../../locks/durations.js";
+import { parseLockName } from "../../locks/names.js";
+import { requireRight } from "../access.js";
+import type { MirroredLock } from "../mirror.js";
+import type { Service } from "../service.js";
+import { ACTION, answers, list, LOCK_STATE, LOCKS, NOT_MODIFIED, object, params } from "./schemas.js";
+import { requireSome, sendTagged, sendUnder, tagOf } from "./values.js";
+
+export function routeLocks(app: FastifyInstance, service: Service): void {
+  app.get("/v1/locks", {
+    schema: {
+      operationId: "locks",
+      summary: "All locks that somebody claims and the caller may see",
+      tags: ["locks"],
+      response: answers({ 200: LOCKS, ...NOT_MODIFIED }),
+    },
+    async handler(request, reply) {
+      requireSome(request.caller, "read");
+      const locks = (await service.mirror.read(request.patience)).filter(({ lock }) => request.caller.mayWith("read", lock));
+      return sendUnder(tagOfAll(locks), request, reply, () => locksText(locks));
+    },
+  });
+
+  app.get<{ Params: { readonly lock: string } }>("/v1/locks/:lock", {
+    schema: {
+      operationId: "lock",
+      summary: "One lock; its lists are empty where nobody claims it",
+      tags: ["locks"],
+      params: params("lock", "the lock's name, with %2F for each slash"),
+      response: answers({ 200: LOCK_STATE, ...NOT_MODIFIED }),
+    },
+    async handler(request, reply) {
+      const lock = parseLockName(request.params.lock);
+      requireRight(request.caller, "read", lock);
+      const found = await service.mirror.readOne(lock, request.patience);
+      return sendTagged(request, reply, found?.text ?? freeText(lock));
+    },
+  });
+
+  app.get("/v1/actions", {
+    schema: {
+      operationId: "actions",
+      summary: "What agents run, or wait to run, under locks that the caller may see",
+      tags: ["locks"],
+      response: answers({ 200: object("the claims of agents' actions", { actions: list(ACTION) }), ...NOT_MODIFIED }),
+    },
+    async handler(request, reply) {
+      requireSome(request.caller, "read");
+      const locks = (await service.mirror.read(request.patience)).filter(({ lock }) => request.caller.mayWith("read", lock));
+      const actions = locks.flatMap(({ claims }) => claims.flatMap(({ claim, condition }) => actionOf(claim, condition)));
+      return sendTagged(request, reply, JSON.stringify({ actions }));
+    },
+  });
+}
+
+function actionOf({ id, lock, owner, since }: MirroredLock["claims"][number]["claim"], condition: string) {
+  const { action, node, principal } = owner;
+  return action === null ? [] : [{ action, node, principal, lock, claim: id, condition, since: isoTime(since) }];
+}
+
+/** Locks as `holdline locks --json` gives them. */
+export function locksText(locks: readonly MirroredLock[]): string {
+  return `{"locks":[${locks.map(({ text }) => text).join(",")}]}`;
+}
+
+/** A lock that nobody claims. */
+export function freeText(lock: string): string {
+  return JSON.stringify({ lock, holders: [], waiting: [] });
+}
+
+/** Of each lock the hash of its text: most are as they were when the next one asks. */
+const hashes = new WeakMap<MirroredLock, Buffer>();
+
+function tagOfAll(locks: readonly MirroredLock[]): string {
+  return tagOf(Buffer.concat(locks.map(hashOf)));
+}
+
+function hashOf(lock: MirroredLock): Buffer {
+  const known = hashes.get(lock);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256").update(lock.text).digest();
+  hashes.set(lock, hash);
+  return hash;
+}

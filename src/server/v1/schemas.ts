@@ -1,0 +1,177 @@
+// The API's documents as schemas: what requests must be, and what answers are, for the OpenAPI document. Answers are written
+// as they are: what a schema does not name is not left out.
+
+/** A JSON schema, as far as OpenAPI 3.0 knows them. */
+export type Schema = Readonly<Record<string, unknown>>;
+
+const text = (description: string, more: Schema = {}): Schema => ({ type: "string", description, ...more });
+const textOrNull = (description: string, more: Schema = {}): Schema => text(description, { nullable: true, ...more });
+const time = (description: string): Schema => text(description, { format: "date-time" });
+
+/** An object; whatever is in it beyond these members is left alone. */
+export function object(
+  description: string,
+  properties: Readonly<Record<string, Schema>>,
+  required = Object.keys(properties),
+): Schema {
+  return { type: "object", description, properties, required, additionalProperties: true };
+}
+
+/** What is asked: a member that is not known is a mistake. */
+export function asked(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
+  return { type: "object", properties, additionalProperties: false, ...(required.length > 0 ? { required } : {}) };
+}
+
+export function list(items: Schema): Schema {
+  return { type: "array", items };
+}
+
+const DURATION = 'a number of seconds, or a text such as "30 s", "10 min" or "1 day"';
+const UUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+
+/** Members of requests. */
+export const LOCK = text("the lock's name");
+export const TTL = {
+  description: `how long it lasts: ${DURATION}; null: until it is released`,
+  anyOf: [{ type: "string", nullable: true }, { type: "number" }],
+};
+export const WAIT = {
+  description: `how long to stand in line for it, at most 10 min, while the request is open: ${DURATION}`,
+  anyOf: [{ type: "string" }, { type: "number" }],
+};
+export const ID = text("a UUID of the client's own: however often it is asked for with the same one, there is one lease", {
+  pattern: UUID,
+});
+export const CALLER = textOrNull("on whose behalf: a program, a ticket, a name");
+export const DATA = { description: "shown with the claim, and kept in the history; anything, 64 KiB at most" };
+
+/** In the path. */
+export function params(name: string, description: string): Schema {
+  return { type: "object", required: [name], properties: { [name]: text(description) } };
+}
+
+const OWNER = object("who made it", {
+  node: text("the node"),
+  principal: text("the principal"),
+  action: textOrNull("the action that it is for"),
+  pid: { type: "integer", nullable: true, description: "the process" },
+});
+const MEANT = {
+  ...object("how a lock taken by hand is meant; null for the claim of a process", {
+    type: text("lease, generic, host or file"),
+    caller: textOrNull("on whose behalf"),
+    path: textOrNull("of a file lock, the path"),
+  }),
+  nullable: true,
+};
+
+const CLAIM_MEMBERS = {
+  id: text("its id, the same in all queues in which it stands"),
+  state: text("held or waiting", { enum: ["held", "waiting"] }),
+  condition: text("how it is", { enum: ["running", "stale", "failed", "leased", "waiting"] }),
+  durable: { type: "boolean", description: "does it outlive its session?" },
+  key: textOrNull("claims with the same key may be held together"),
+  slots: { type: "integer", nullable: true, description: "how many may be held at once; null: any number" },
+  owner: OWNER,
+  lease: MEANT,
+  since: time("when it joined the queue, or was settled"),
+  expiresAt: textOrNull("when it ends by itself", { format: "date-time" }),
+  fencingToken: { type: "integer", nullable: true, description: "grows with every change of holder" },
+  reason: textOrNull("why it was made"),
+  data: { description: "anything that its owner shows" },
+  failure: {
+    type: "object",
+    nullable: true,
+    additionalProperties: true,
+    description: "why it is kept although its action has ended",
+  },
+};
+
+export const CLAIM = object("a claim", CLAIM_MEMBERS);
+export const ENTRY = object("a claim in one of its queues", { lock: LOCK, ...CLAIM_MEMBERS });
+const LOCK_MEMBERS = { lock: LOCK, holders: list(CLAIM), waiting: list(CLAIM) };
+export const LOCK_STATE = object("a lock's queue, in its order", LOCK_MEMBERS);
+export const LOCKS = object("all locks that somebody claims, by name", { locks: list(LOCK_STATE) });
+export const HOST_STATE = object("whether a host is locked", {
+  host: text("the host"),
+  locked: { type: "boolean" },
+  types: list(text("lease, generic, host, file or process")),
+  ...LOCK_MEMBERS,
+});
+
+const LEASE_MEMBERS = {
+  id: text("its id"),
+  locks: list(LOCK),
+  type: text("lease, generic, host or file"),
+  key: CLAIM_MEMBERS.key,
+  slots: CLAIM_MEMBERS.slots,
+  principal: text("whose it is"),
+  caller: textOrNull("on whose behalf"),
+  path: textOrNull("of a file lock, the path"),
+  reason: CLAIM_MEMBERS.reason,
+  data: CLAIM_MEMBERS.data,
+  expiresAt: CLAIM_MEMBERS.expiresAt,
+  fencingToken: { type: "integer", description: "grows with every change of holder of each lock" },
+};
+export const LEASE = object("a lease in hand", LEASE_MEMBERS);
+export const HOST_LEASE = object("a lock on hosts in hand", { ...LEASE_MEMBERS, hosts: list(text("a host")) });
+
+export const RECORD = object("a durable claim that has ended", {
+  lock: LOCK,
+  claim: text("its id"),
+  owner: OWNER,
+  lease: MEANT,
+  event: text("how it ended"),
+  by: text("the principal who ended it"),
+  reason: textOrNull("why it was ended"),
+  claimedAt: time("since when it was held"),
+  endedAt: time("when it ended"),
+  description: textOrNull("why it was made"),
+  data: CLAIM_MEMBERS.data,
+});
+
+export const ACTION = object("the claim of an agent's action", {
+  action: text("its name"),
+  node: text("where it runs, or is to run"),
+  principal: text("who runs it"),
+  lock: LOCK,
+  claim: text("the claim's id"),
+  condition: CLAIM_MEMBERS.condition,
+  since: CLAIM_MEMBERS.since,
+});
+
+const PROBLEM_MEMBERS = {
+  type: text("about:blank"),
+  title: text("what kind of problem, in one word that programs may compare"),
+  status: { type: "integer", description: "the status" },
+  detail: text("what was wrong, in words"),
+};
+const PROBLEM = object("a problem (RFC 9457)", PROBLEM_MEMBERS);
+export const HELD = object("others have the lock; nothing is left in line", {
+  ...PROBLEM_MEMBERS,
+  lock: LOCK,
+  holders: list(CLAIM),
+});
+
+const WORDS: Readonly<Record<number, string>> = {
+  400: "the request is not right",
+  401: "credentials are needed",
+  403: "the caller may not",
+  404: "there is no such thing",
+  409: "it is otherwise than was thought",
+  410: "it is over",
+  423: "others have the lock",
+  503: "the store does not answer, or too many wait already; Retry-After says when to come back",
+};
+
+/** The answers of a route: what it gives, and the problems that there may be; those that all routes have are among them. */
+export function answers(given: Readonly<Record<number, Schema>>, ...problems: readonly number[]): Schema {
+  const said = [400, 401, 403, ...problems, 503].map((status) => {
+    const schema = status === 423 ? HELD : PROBLEM;
+    return [status, { description: WORDS[status] ?? "", content: { "application/problem+json": { schema } } }] as const;
+  });
+  return { ...Object.fromEntries(said), ...given };
+}
+
+/** Of a document with a tag, for those who have it already. */
+export const NOT_MODIFIED = { 304: { type: "null", description: "as the client has it" } };

@@ -1,0 +1,92 @@
+// What requests give beside what their schemas say, and what all routes of the API share of answers.
+import { createHash } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { plainData } from "../../locks/data.js";
+import type { Field } from "../../config/field.js";
+import { readDurationMs } from "../../config/field.js";
+import { readGiven } from "../../config/given.js";
+import { readTtlMs } from "../../config/locks.js";
+import type { Right } from "../../config/settings.js";
+import { problemInData } from "../../leases/data.js";
+import type { Claim } from "../../locks/claim.js";
+import { formatDuration } from "../../locks/durations.js";
+import { HoldlineError } from "../../locks/errors.js";
+import type { Caller } from "../access.js";
+import { requireRight } from "../access.js";
+
+/**
+ * A member of a body or a query; `otherwise` where it is not there. `null` is as good as nothing.
+ * @throws HoldlineError `usage` with what the reader says is wrong
+ */
+export function readMember<T, D>(
+  from: Readonly<Record<string, unknown>>,
+  name: string,
+  read: (field: Field) => T | undefined,
+  otherwise: D,
+): T | D {
+  const value = from[name];
+  return value === undefined || value === null ? otherwise : readGiven(value, name, read);
+}
+
+/** How long a lease is to last; `null`: until it is released. @param otherwise where nothing is said */
+export function readTtl(body: Readonly<Record<string, unknown>>, otherwise: number | null): number | null {
+  return body["ttl"] === null ? null : readMember(body, "ttl", readTtlMs, otherwise);
+}
+
+/** Proxies and clients give up on an answer that takes longer; who wants to wait on asks again with the same id. */
+export const LONGEST_WAIT_MS = 10 * 60_000;
+
+/** How long to stand in line; 0 where nothing is said. */
+export function readWait(body: Readonly<Record<string, unknown>>): number {
+  return readMember(body, "wait", readWaitMs, 0);
+}
+
+function readWaitMs(field: Field): number | undefined {
+  const ms = readDurationMs(field, { zero: true });
+  if (ms === undefined || ms <= LONGEST_WAIT_MS) return ms;
+  return field.refuse(`must be at most ${formatDuration(LONGEST_WAIT_MS)}; ask again with the same id to wait on`);
+}
+
+/** Data that comes with a claim. */
+export function readData(value: unknown, name: string): unknown {
+  return readGiven(value ?? null, name, (field) => {
+    const problem = problemInData(field.value);
+    if (problem !== null) return field.refuse(problem);
+    const plain = plainData(field.value);
+    return "data" in plain ? plain.data : field.refuse(plain.problem);
+  });
+}
+
+/** @throws HoldlineError `not-allowed` for a caller who may do none of these to any lock */
+export function requireSome(caller: Caller, ...rights: readonly Right[]): void {
+  if (rights.some((right) => caller.may(right))) return;
+  throw new HoldlineError("not-allowed", `${caller.name} has none of the rights ${rights.join(", ")}`, {
+    hint: "the rights of each name stand under access: in the server's configuration",
+  });
+}
+
+/**
+ * Writing to a claim, and ending it: one's own with the right to lock, another's with the right to clear.
+ * @throws HoldlineError `not-allowed`
+ */
+export function requireOver(caller: Caller, { owner }: Pick<Claim, "owner">, locks: readonly string[]): void {
+  for (const lock of locks) requireRight(caller, owner.principal === caller.name ? "lock" : "clear", lock);
+}
+
+/** Answers with a document under a strong tag made from it, or with the news that the client has it. */
+export function sendTagged(request: FastifyRequest, reply: FastifyReply, text: string): FastifyReply {
+  return sendUnder(tagOf(text), request, reply, () => text);
+}
+
+/** The same where the tag is known without the text. */
+export function sendUnder(tag: string, request: FastifyRequest, reply: FastifyReply, text: () => string): FastifyReply {
+  void reply.header("ETag", tag).header("Cache-Control", "private, no-cache");
+  const known = request.headers["if-none-match"];
+  if (known !== undefined && (known.trim() === "*" || known.split(",").some((one) => one.trim().replace(/^W\//, "") === tag)))
+    return reply.code(304).send();
+  return reply.type("application/json; charset=utf-8").send(text());
+}
+
+export function tagOf(content: string | Uint8Array): string {
+  return `"${createHash("sha256").update(content).digest("base64url")}"`;
+}
