@@ -25,9 +25,14 @@ const WARM_UP_MS = 1_000;
 
 const LOCKS = 1_000;
 const CLAIMS_OF_EACH = 10;
+/** One transaction for so many of them. */
+const JOINED_TOGETHER = 50;
+const LISTED = Array.from({ length: LOCKS }, (_, index) => `listed-${String(index).padStart(4, "0")}`);
 const LISTINGS = 300;
 const WAITERS = 1_000;
 const LOOK_EVERY_MS = 250;
+
+type Measure = (served: Served, coordinator: Coordinator) => Promise<Row[]>;
 
 await bench();
 
@@ -43,10 +48,11 @@ async function bench(): Promise<void> {
     for (const { name, url } of stores) {
       const stateDir = join(folder, name);
       mkdirSync(stateDir);
-      const on = async (part: string, measure: (served: Served, coordinator: Coordinator) => Promise<Row[]>): Promise<void> => {
+      const on = async (part: string, measure: Measure, prepare?: (coordinator: Coordinator) => Promise<void>): Promise<void> => {
         say(`${name}: ${part}`);
         const place = url(part.replaceAll(" ", "-"));
         const coordinator = await open(place);
+        await prepare?.(coordinator);
         const served = await startServed(place, stateDir);
         try {
           const found = await measure(served, coordinator);
@@ -59,7 +65,7 @@ async function bench(): Promise<void> {
         }
       };
       await on("pairs", pairRows);
-      await on("listing", listingRows);
+      await on("listing", listingRows, fill);
       await on("event streams", streamRows);
       await on("long polls", pollRows);
     }
@@ -123,16 +129,16 @@ async function pairOver(connection: Connection, lock: string): Promise<void> {
 }
 
 async function pairBare(coordinator: Coordinator, lock: string): Promise<void> {
-  const { draft, settled } = await takeBare(coordinator, lock);
+  const { draft, settled } = await takeBare(coordinator, [lock]);
   const outcome = await coordinator.leave(draft.id, settled.entries, { event: "released", by: "bench", reason: null });
   if (outcome !== "done") throw new Error(`the claim was not released: ${outcome}`);
 }
 
-async function takeBare(coordinator: Coordinator, lock: string): Promise<{ draft: Draft; settled: Settled }> {
+async function takeBare(coordinator: Coordinator, locks: readonly string[]): Promise<{ draft: Draft; settled: Settled }> {
   const owner = { node: "bench", principal: "bench", action: null, process: null };
-  const lease = { type: "lease" as const, caller: "bench", path: null, locks: [lock] };
+  const lease = { type: "lease" as const, caller: "bench", path: null, locks };
   const slots = Number.POSITIVE_INFINITY;
-  const draft: Draft = { id: randomUUID(), locks: [lock], key: "bench", slots, owner, reason: null, data: null, lease };
+  const draft: Draft = { id: randomUUID(), locks, key: "bench", slots, owner, reason: null, data: null, lease };
   const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("a wait without an end has ended");
   const record: ClaimRecord = {
@@ -149,11 +155,13 @@ async function takeBare(coordinator: Coordinator, lock: string): Promise<{ draft
   return { draft, settled: await coordinator.settle(draft, turn.joined, record) };
 }
 
-async function listingRows({ url, rssKb }: Served, coordinator: Coordinator): Promise<Row[]> {
-  const locks = Array.from({ length: LOCKS }, (_, index) => `listed-${String(index).padStart(4, "0")}`);
+/** Before the server starts, which would follow each step. */
+async function fill(coordinator: Coordinator): Promise<void> {
   for (let claim = 0; claim < CLAIMS_OF_EACH; claim += 1)
-    for (let at = 0; at < locks.length; at += 50)
-      await Promise.all(locks.slice(at, at + 50).map((lock) => takeBare(coordinator, lock)));
+    for (let at = 0; at < LOCKS; at += JOINED_TOGETHER) await takeBare(coordinator, LISTED.slice(at, at + JOINED_TOGETHER));
+}
+
+async function listingRows({ url, rssKb }: Served, coordinator: Coordinator): Promise<Row[]> {
   const connection = openConnection(url);
   const list = async (): Promise<number> => {
     const started = performance.now();
@@ -167,7 +175,7 @@ async function listingRows({ url, rssKb }: Served, coordinator: Coordinator): Pr
   for (let index = 0; index < LISTINGS; index += 1) still.push(await list());
   const changing: number[] = [];
   for (let index = 0; index < LISTINGS; index += 1) {
-    await takeBare(coordinator, locks[index] as string);
+    await takeBare(coordinator, LISTED.slice(index, index + 1));
     changing.push(await list());
   }
   connection.close();
@@ -206,7 +214,7 @@ async function streamRows({ url, rssKb }: Served): Promise<Row[]> {
 
 async function pollRows({ url, rssKb }: Served, coordinator: Coordinator): Promise<Row[]> {
   const before = await warmMemory(url, rssKb);
-  const held = await takeBare(coordinator, "held");
+  const held = await takeBare(coordinator, ["held"]);
   const connections = Array.from({ length: WAITERS }, () => openConnection(url));
   const body = { lock: "held", wait: "9 min", ttl: "10 min" };
   const begun = connections.map((connection) => connection.begin("POST", "/v1/leases", body));

@@ -52,7 +52,9 @@ export function parseGroups(field: Field | undefined): ReadonlyMap<string, numbe
   const groups = new Map<string, number>();
   for (const [name, child] of (field && readMap(field)) ?? []) {
     const slots = readWhole(child, 1, MOST_SLOTS);
-    if (!GROUP.test(name)) child.refuse('must be named with letters, digits, "." and "-", which is what FleetLock allows');
+    // It is part of a lock's name.
+    if (!GROUP.test(name) || lockNameProblem(`reboot/${name}`) !== null)
+      child.refuse('must be named with letters, digits, "." and "-", which is what FleetLock allows');
     else if (slots !== undefined) groups.set(name, slots);
   }
   return groups;

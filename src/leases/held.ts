@@ -14,11 +14,21 @@ export interface Asking {
 /** The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. */
 export async function findHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<Claim | null> {
   const { by, signal } = asking;
-  const holders = await readHolders(coordinator, lock, signal);
-  const claim = holders.find((holder) => holder.id === id);
+  const read = async (): Promise<Claim | undefined> =>
+    (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
+  const claim = (await read()) ?? (await afterCatchingUp(coordinator, read, signal));
   if (claim === undefined) return null;
   // One that was renewed meanwhile is looked at again.
   return (await endExpired(coordinator, [claim], by, signal)) === 0 ? claim : findHeld(coordinator, lock, id, asking);
+}
+
+/**
+ * Reads what is to be gone: a server of an ensemble may lag behind, and not know yet of what another has just been told.
+ * The store's clock is read with a write, and what is read after that has all that was there before.
+ */
+export async function afterCatchingUp<T>(coordinator: Coordinator, read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  await coordinator.now(signal);
+  return read();
 }
 
 // Each try that fails means that somebody else has written in between. So many in a row mean that something else is wrong.

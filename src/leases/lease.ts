@@ -10,7 +10,7 @@ import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors
 import { entriesOf, isOver, readHolders, readObstacles } from "../locks/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import type { Asking } from "./held.js";
-import { findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
+import { afterCatchingUp, findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
 
 /** What every lease that this process makes is made with. */
 export interface LeaseContext {
@@ -269,7 +269,8 @@ export async function releaseById(
   id: string,
   ending: Asking & { readonly reason: string | null },
 ): Promise<Released> {
-  const [entry] = await coordinator.find(id, ending.signal);
+  const find = async (): Promise<Claim | undefined> => (await coordinator.find(id, ending.signal))[0];
+  const entry = (await find()) ?? (await afterCatchingUp(coordinator, find, ending.signal));
   if (entry === undefined) return "gone";
   refuseUnlessLease(entry);
   return releaseLease(coordinator, entry.lock, id, ending);

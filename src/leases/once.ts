@@ -29,6 +29,8 @@ export async function acquireOnce(request: OnceRequest, context: LeaseContext): 
   const startedAt = clock.now();
   const ids = inLine.get(coordinator) ?? new Set();
   inLine.set(coordinator, ids);
+  // What was answered before, by whichever server of an ensemble, is seen from here on.
+  await coordinator.now(signal);
   for (;;) {
     const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
     const own = await findOwn(request, context);

@@ -185,7 +185,7 @@ export interface Coordinator {
    */
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch>;
 
-  /** The store's clock, in milliseconds since 1970. */
+  /** The store's clock, in milliseconds since 1970. Whatever is read after it has all that was committed before it was called. */
   now(signal?: AbortSignal): Promise<number>;
 
   /** Ends the session at once, and with it every ephemeral claim. Never rejects; a second call does nothing. */

@@ -54,7 +54,7 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
       <button>Show</button>
       <span id="found" role="status"></span>
     </form>
-    <ul id="locks" class="locks">
+    <ul id="locks" class="locks" role="list">
       ${wanted.map(({ shown, text }) => lockItem(shown, text, view))}
     </ul>`;
   return pageDocument({ title: "Locks", current: "/", main, warning }, looking);
@@ -65,13 +65,14 @@ export function lockDocument(name: string, lock: ServedLock | null, records: rea
   const view = { ...looking, isFull: true };
   const main = html`<h1>${said(name)}</h1>
     <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
-    <ul id="locks" class="locks full" data-only="${name}">
+    <ul id="locks" class="locks full" role="list" data-only="${name}">
       ${lock === null ? null : lockItem(lock.shown, lock.text, view)}
     </ul>
     <h2>History</h2>
     <ol
       id="history"
       class="history"
+      role="list"
       data-query="${new URLSearchParams({ lock: name, limit: DEFAULT_LIMIT }).toString()}"
       data-only="${name}"
     >
@@ -90,7 +91,7 @@ export function historyDocument(
   const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
   const main = html`<h1>History</h1>
     ${historyForm(query)}
-    <ol id="history" class="history" data-query="${new URLSearchParams(asked).toString()}">
+    <ol id="history" class="history" role="list" data-query="${new URLSearchParams(asked).toString()}">
       ${recordItems(records, looking.now, true)}
     </ol>`;
   return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking);

@@ -12,7 +12,11 @@ failOnLeaks();
 interface Told {
   readonly id: string;
   readonly event: string;
-  readonly data: { readonly lock?: string; readonly locks?: readonly { readonly lock: string }[]; readonly holders?: readonly unknown[] };
+  readonly data: {
+    readonly lock?: string;
+    readonly locks?: readonly { readonly lock: string }[];
+    readonly holders?: readonly unknown[];
+  };
 }
 
 /** Listens to a server; what it has told so far, and the end of it. */
@@ -28,7 +32,9 @@ async function listen(url: string, headers: Readonly<Record<string, string>> = {
       const blocks = `${rest}${piece}`.split("\n\n");
       rest = blocks.pop() ?? "";
       for (const block of blocks) {
-        const fields = new Map(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(": ") + 2)]));
+        const fields = new Map(
+          block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(": ") + 2)]),
+        );
         const [id = "", event, data] = [fields.get("id"), fields.get("event"), fields.get("data")];
         if (event !== undefined && data !== undefined) told.push({ id, event, data: JSON.parse(data) as Told["data"] });
       }
@@ -103,7 +109,10 @@ describe.each(STORES)("on %s", (kind) => {
 
 test("who may not see a lock is told nothing of it, not even what was missed", async () => {
   const token = await hashSecret("ann's");
-  const access = { ann: { may: ["read"], locks: ["app/*"], token }, bob: { may: ["read", "lock"], token: await hashSecret("bob's") } };
+  const access = {
+    ann: { may: ["read"], locks: ["app/*"], token },
+    bob: { may: ["read", "lock"], token: await hashSecret("bob's") },
+  };
   const { url, ask } = await startServer(await openFleet("sqlite"), "server", { settings: { access } });
   const [ann, bob] = [{ Authorization: "Bearer ann's" }, { Authorization: "Bearer bob's" }];
   const take = (lock: string) => ask("POST", "/v1/leases", { lock }, bob);

@@ -78,7 +78,7 @@ export interface Listening {
   readonly descriptor: number;
   readonly port: number;
   /** Leaves it to whoever has the descriptor by now: connections are not accepted here. */
-  leave(): void;
+  readonly leave: () => void;
 }
 
 export async function openListening(): Promise<Listening> {

@@ -14,7 +14,7 @@ export const CONCOURSE: readonly CommandEntry[] = [
       { form: "[DIR]", doc: "where in writes the lock; out needs none" },
     ],
     options: [],
-    examples: ["holdline concourse check < request.json", "holdline concourse in /tmp/build/get < request.json"],
+    examples: ["holdline concourse check < request.json", "holdline concourse in . < request.json"],
     load: async () => (await import("../commands/concourse.js")).concourse,
   },
 ];

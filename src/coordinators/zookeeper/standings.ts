@@ -3,13 +3,21 @@ import type { Entry, Standing } from "../../locks/coordinator.js";
 import { ClaimLostError } from "../../locks/errors.js";
 import { hashKey, orderClaims } from "./layout.js";
 
+// A server that runs for years is asked for keys without end; of those that stand in line at one time there are far fewer.
+const MOST_KEYS = 100_000;
+
 export class Standings {
-  /** The keys of drafts of ours, by their hashes. */
+  /** The keys of drafts of ours, by their hashes, the one that was asked for last at the end. */
   readonly #keys = new Map<string, string>();
 
   /** Notes a key, so that claims with the same one are known by it. */
   know(key: string | null): void {
-    if (key !== null) this.#keys.set(hashKey(key), key);
+    if (key === null) return;
+    const hash = hashKey(key);
+    this.#keys.delete(hash);
+    this.#keys.set(hash, key);
+    const [oldest] = this.#keys.keys();
+    if (this.#keys.size > MOST_KEYS && oldest !== undefined) this.#keys.delete(oldest);
   }
 
   /**

@@ -111,6 +111,8 @@ export class Asks {
 
   async unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     if (signal === undefined) return work;
+    // Whoever has given up is told of nothing that becomes of it.
+    work.catch(() => undefined);
     signal.throwIfAborted();
     let onAbort: () => void = () => undefined;
     const aborted = new Promise<never>((_, reject) => {
