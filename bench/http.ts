@@ -28,7 +28,7 @@ const CLAIMS_OF_EACH = 10;
 /** One transaction for so many of them. */
 const JOINED_TOGETHER = 50;
 const LISTED = Array.from({ length: LOCKS }, (_, index) => `listed-${String(index).padStart(4, "0")}`);
-const LISTINGS = 300;
+const LISTINGS = 100;
 const WAITERS = 1_000;
 const LOOK_EVERY_MS = 250;
 

@@ -93,7 +93,7 @@ class GuardedRun {
         if (leftover.lock !== this.#action.lock) {
           // The configuration names another lock since: what was left under the old one is owed under the new.
           const moved = this.#ending("recovered", `the action's lock is ${this.#action.lock} now`);
-          await endLeftover(this.#action, leftover, this.#owner, moved, coordinator, this.#machine);
+          if (!(await endLeftover(this.#action, leftover, this.#owner, moved, coordinator, this.#machine))) continue;
           journal.addAttempt(this.#action.name, leftover.made ?? this.#machine.processes.moment());
           journal.removeRun(this.#action.name, leftover.id);
           continue;

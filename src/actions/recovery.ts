@@ -81,6 +81,7 @@ export async function adoptLeftover(
 /**
  * Ends a leftover for which another one stands. It is adopted first: its command may still run, and until that has ended
  * nobody else may have its place.
+ * @returns whether it has ended by this; otherwise somebody else was faster, and what the journal says of it is theirs
  */
 export async function endLeftover(
   action: GuardedAction,
@@ -89,9 +90,9 @@ export async function endLeftover(
   ending: Ending,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
-): Promise<void> {
+): Promise<boolean> {
   const adopted = await adoptLeftover(action, claim, owner, coordinator, machine);
-  if (adopted !== null) await coordinator.leave(claim.id, adopted.settled.entries, ending);
+  return adopted !== null && (await coordinator.leave(claim.id, adopted.settled.entries, ending)) === "done";
 }
 
 /** Has the action's process been restarted since `moment`? Never, for an action that names no process. */

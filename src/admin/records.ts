@@ -6,7 +6,7 @@ import { leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
-const ENDS: Readonly<Record<EndEvent, true>> = { released: true, cleared: true, expired: true, recovered: true, failed: true };
+const ENDS: Readonly<Record<EndEvent, true>> = { failed: true, released: true, cleared: true, expired: true, recovered: true };
 
 /** How a durable claim can have ended. */
 export const END_EVENTS = Object.keys(ENDS) as readonly EndEvent[];

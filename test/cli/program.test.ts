@@ -129,7 +129,8 @@ describe("README.md", () => {
   test.each([...new Set(typed.map(([, line = ""]) => line))])("%s is a command line that we can read", async (line) => {
     const calls = commandLinesOf(line);
     expect(calls).not.toEqual([]);
-    for (const argv of calls.filter((call) => !waitsForInput(call))) expect([0, 78]).toContain((await run(argv, new HoldlineError("configuration", "stop here"))).code);
+    for (const argv of calls.filter((call) => !waitsForInput(call)))
+      expect([0, 78]).toContain((await run(argv, new HoldlineError("configuration", "stop here"))).code);
   });
 
   test("shows how each command is used", () => {
