@@ -5,12 +5,15 @@ import type Libsql from "libsql";
 
 export async function loadDriver(): Promise<typeof Libsql> {
   const { report } = process;
-  const { getReport } = report;
-  if (process.platform === "linux") report.getReport = () => ({ header: isMusl() ? {} : { glibcVersionRuntime: "present" } });
+  const whole = Object.getOwnPropertyDescriptor(report, "getReport");
+  if (process.platform === "linux" && whole?.configurable === true) {
+    const header = isMusl() ? {} : { glibcVersionRuntime: "present" };
+    Object.defineProperty(report, "getReport", { ...whole, value: () => ({ header }) });
+  }
   try {
     return (await import("libsql")).default;
   } finally {
-    report.getReport = getReport;
+    if (whole !== undefined) Object.defineProperty(report, "getReport", whole);
   }
 }
 
