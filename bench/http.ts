@@ -11,7 +11,7 @@ import type { Coordinator, Draft, Settled } from "../src/locks/coordinator.js";
 import { takeTurn } from "../src/locks/turn.js";
 import { startZooKeeper } from "../test/support/zookeeper-server.js";
 import { median } from "./processes.js";
-import type { Connection, Served } from "./server.js";
+import type { Begun, Connection, Served } from "./server.js";
 import { openConnection, startServed } from "./server.js";
 import type { Row } from "./table.js";
 import { row, say, table } from "./table.js";
@@ -25,11 +25,12 @@ const WARM_UP_MS = 1_000;
 
 const LOCKS = 1_000;
 const CLAIMS_OF_EACH = 10;
-/** One transaction for so many of them. */
+/** So many at a time. */
 const JOINED_TOGETHER = 50;
 const LISTED = Array.from({ length: LOCKS }, (_, index) => `listed-${String(index).padStart(4, "0")}`);
 const LISTINGS = 100;
 const WAITERS = 1_000;
+const HELD_LOCKS = 100;
 const LOOK_EVERY_MS = 250;
 
 type Measure = (served: Served, coordinator: Coordinator) => Promise<Row[]>;
@@ -214,27 +215,39 @@ async function streamRows({ url, rssKb }: Served): Promise<Row[]> {
 
 async function pollRows({ url, rssKb }: Served, coordinator: Coordinator): Promise<Row[]> {
   const before = await warmMemory(url, rssKb);
-  const held = await takeBare(coordinator, ["held"]);
+  const locks = Array.from({ length: HELD_LOCKS }, (_, index) => `held-${index}`);
+  const held = await takeBare(coordinator, locks);
   const connections = Array.from({ length: WAITERS }, () => openConnection(url));
-  const body = { lock: "held", wait: "9 min", ttl: "10 min" };
-  const begun = connections.map((connection) => connection.begin("POST", "/v1/leases", body));
+  const begun: Begun[] = [];
+  const ends: Promise<void>[] = [];
   let early: string | null = null;
-  const ends = begun.map(({ answered }) =>
-    answered.then(
-      ({ statusCode }) => (early = `answered with ${statusCode}`),
-      (error: Error) => (early = error.message),
-    ),
-  );
-  while ((await coordinator.queue("held")).length <= WAITERS) {
-    if (early !== null) throw new Error(`a long poll was ${String(early)}`);
-    await pause(LOOK_EVERY_MS);
+  for (const [index, connection] of connections.entries()) {
+    const one = connection.begin("POST", "/v1/leases", { lock: locks[index % HELD_LOCKS], wait: "9 min", ttl: "10 min" });
+    begun.push(one);
+    ends.push(
+      one.answered.then(
+        ({ statusCode }) => void (early = `answered with ${statusCode}`),
+        (error: Error) => void (early = error.message),
+      ),
+    );
+    // Any more at once, and the last of them is not read within the time that a request may take.
+    if (begun.length % JOINED_TOGETHER !== 0) continue;
+    while ((await waitersOf(coordinator, locks)) < begun.length) {
+      if (early !== null) throw new Error(`a long poll was not to end: ${String(early)}`);
+      await pause(LOOK_EVERY_MS);
+    }
   }
   const after = rssKb();
   for (const { end } of begun) end();
   await Promise.all(ends);
   for (const connection of connections) connection.close();
   await coordinator.leave(held.draft.id, held.settled.entries, { event: "released", by: "bench", reason: null });
-  return [memoryRow("long polls for one lock", before, after)];
+  return [memoryRow("long polls", before, after)];
+}
+
+async function waitersOf(coordinator: Coordinator, locks: readonly string[]): Promise<number> {
+  const queues = await Promise.all(locks.map((lock) => coordinator.queue(lock)));
+  return queues.reduce((sum, queue) => sum + queue.length - 1, 0);
 }
 
 /** What the server takes in KiB once it has loaded all that it answers with. */
