@@ -35,9 +35,10 @@ const LOOK_EVERY_MS = 250;
 
 type Measure = (served: Served, coordinator: Coordinator) => Promise<Row[]>;
 
-await bench();
+await bench(process.argv[3]);
 
-async function bench(): Promise<void> {
+/** @param chosen only this store: `npm run bench -- http zookeeper` */
+async function bench(chosen: string | undefined): Promise<void> {
   const zookeeper = await startZooKeeper();
   const folder = mkdtempSync(join(tmpdir(), "holdline-bench-"));
   const stores = [
@@ -46,7 +47,7 @@ async function bench(): Promise<void> {
   ];
   const rows: Row[] = [];
   try {
-    for (const { name, url } of stores) {
+    for (const { name, url } of stores.filter(({ name }) => chosen === undefined || chosen === name.toLowerCase())) {
       const stateDir = join(folder, name);
       mkdirSync(stateDir);
       const on = async (part: string, measure: Measure, prepare?: (coordinator: Coordinator) => Promise<void>): Promise<void> => {
@@ -210,7 +211,7 @@ async function streamRows({ url, rssKb }: Served): Promise<Row[]> {
   const after = rssKb();
   for (const { end } of begun) end();
   for (const connection of connections) connection.close();
-  return [memoryRow("event streams", before, after)];
+  return [memoryRow(WAITERS, "event streams", before, after)];
 }
 
 async function pollRows({ url, rssKb }: Served, coordinator: Coordinator): Promise<Row[]> {
@@ -220,29 +221,29 @@ async function pollRows({ url, rssKb }: Served, coordinator: Coordinator): Promi
   const connections = Array.from({ length: WAITERS }, () => openConnection(url));
   const begun: Begun[] = [];
   const ends: Promise<void>[] = [];
-  let early: string | null = null;
+  const early: string[] = [];
+  const isIn = async (): Promise<boolean> => (await waitersOf(coordinator, locks)) >= begun.length;
   for (const [index, connection] of connections.entries()) {
     const one = connection.begin("POST", "/v1/leases", { lock: locks[index % HELD_LOCKS], wait: "9 min", ttl: "10 min" });
     begun.push(one);
     ends.push(
       one.answered.then(
-        ({ statusCode }) => void (early = `answered with ${statusCode}`),
-        (error: Error) => void (early = error.message),
+        ({ statusCode }) => void early.push(String(statusCode)),
+        (error: Error) => void early.push(error.message),
       ),
     );
-    // Any more at once, and the last of them is not read within the time that a request may take.
-    if (begun.length % JOINED_TOGETHER !== 0) continue;
-    while ((await waitersOf(coordinator, locks)) < begun.length) {
-      if (early !== null) throw new Error(`a long poll was not to end: ${String(early)}`);
-      await pause(LOOK_EVERY_MS);
-    }
+    // Any more at once, and a busy server does not read the last of them within the time that a request may take.
+    while (begun.length % JOINED_TOGETHER === 0 && early.length === 0 && !(await isIn())) await pause(LOOK_EVERY_MS);
+    if (early.length > 0) break;
   }
+  const waiting = begun.length - early.length;
+  if (early.length > 0) say(`with ${waiting} long polls one was ended early: ${early.join(", ")}`);
   const after = rssKb();
   for (const { end } of begun) end();
   await Promise.all(ends);
   for (const connection of connections) connection.close();
   await coordinator.leave(held.draft.id, held.settled.entries, { event: "released", by: "bench", reason: null });
-  return [memoryRow("long polls", before, after)];
+  return [memoryRow(waiting, "long polls", before, after)];
 }
 
 async function waitersOf(coordinator: Coordinator, locks: readonly string[]): Promise<number> {
@@ -259,10 +260,10 @@ async function warmMemory(url: string, rssKb: () => number): Promise<number> {
   return rssKb();
 }
 
-function memoryRow(what: string, before: number, after: number): Row {
-  const each = ((after - before) / WAITERS).toFixed(0);
+function memoryRow(count: number, what: string, before: number, after: number): Row {
+  const each = ((after - before) / count).toFixed(0);
   return row(
-    `${WAITERS} ${what}: the server's memory in MiB`,
+    `${count} ${what}: the server's memory in MiB`,
     mebibytes(after),
     null,
     `${mebibytes(before)} MiB before; ${each} KiB each`,

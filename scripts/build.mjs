@@ -137,13 +137,16 @@ async function bundle(esbuild, { source, out: name, format = "esm" }, out) {
     // What was compiled before can only be loaded by means that know no imports of that form.
     ...(format === "cjs" ? { supported: { "dynamic-import": false } } : {}),
     external: EXTERNAL,
+    ...(format === "cjs" ? { banner: { js: 'const __url = require("node:url").pathToFileURL(__filename).href;' } } : {}),
     // Names stay, for stack traces that can be read; blanks and comments go, because node reads the whole file at each start.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: "none",
     define: {
       "process.env.NODE_ENV": '"production"',
-      ...(format === "cjs" ? { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" } : {}),
+      ...(format === "cjs"
+        ? { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename", "import.meta.url": "__url" }
+        : {}),
     },
     metafile: true,
     write: false,
@@ -180,9 +183,10 @@ function compile(out) {
     for (const words of COMPILED) {
       const argv = words.map((word) => word.replace("DIRECTORY", directory));
       const program = join(root, out, "program.cjs");
-      spawnSync(process.execPath, [join(root, "scripts/compile.cjs"), program, ...argv], { env: { ...env, HOME: directory } });
+      const compiler = [join(root, "scripts/compile.cjs"), program, ...argv];
+      const { status, stderr } = spawnSync(process.execPath, compiler, { env: { ...env, HOME: directory }, encoding: "utf8" });
+      if (![0, 1, 69].includes(status)) throw new Error(`the program does not run: ${stderr}`);
     }
-    if (!existsSync(join(root, out, "program.cjs.compiled"))) throw new Error("the program could not be run");
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

@@ -57,7 +57,9 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
     const entries = await entriesOf(coordinator, chosen.claim, signal);
     if (!chosen.claim.durable) {
       await coordinator.withdraw(entries);
-      return { outcome: "cleared", chosen, entries, ...looked };
+      // It may have been settled in that moment: then it is somebody's, and stays.
+      const after = await readAgain(stores, coordinator, lock, chosen.claim.id, signal);
+      return after.outcome === "changed" ? after : { outcome: "cleared", chosen, entries, ...looked };
     }
     const ended = await coordinator.leave(chosen.claim.id, entries, { event: "cleared", by, reason }, signal);
     if (ended === "done") return { outcome: "cleared", chosen, entries, ...looked };

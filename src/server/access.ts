@@ -3,6 +3,7 @@ import { type PeerCertificate, TLSSocket } from "node:tls";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ANONYMOUS } from "../config/serve.js";
 import type { AccessEntry, Right, Settings } from "../config/settings.js";
+import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { matchesPattern } from "../locks/patterns.js";
 import { nobodysHash, Secrets, TooManyAttemptsError } from "./passwords.js";
@@ -33,6 +34,14 @@ export function requireRight(caller: Caller, right: Right, lock: string): void {
   throw new HoldlineError("not-allowed", `${caller.name} may not ${WORDS[right]} ${lock}`, {
     hint: "the rights of each name stand under access: in the server's configuration",
   });
+}
+
+/**
+ * Writing to a claim, and ending it: one's own with the right to lock, another's with the right to clear.
+ * @throws HoldlineError `not-allowed`
+ */
+export function requireOver(caller: Caller, { owner }: Pick<Claim, "owner">, locks: readonly string[]): void {
+  for (const lock of locks) requireRight(caller, owner.principal === caller.name ? "lock" : "clear", lock);
 }
 
 const WORDS: Readonly<Record<Right, string>> = { read: "see", lock: "lock", clear: "clear" };

@@ -7,7 +7,7 @@ import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
-import { requireRight } from "./access.js";
+import { requireOver, requireRight } from "./access.js";
 import { endLeases } from "./ending.js";
 import { refuse } from "./errors.js";
 import type { Refusal } from "./errors.js";
@@ -100,7 +100,11 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
       const { lock, by } = slot;
       const { coordinator } = await service.leases(lock);
       const ending = { by, reason: "steady state", signal: request.patience };
-      await endLeases(coordinator, lock, ending, (queue) => claimsOf(queue, slot));
+      await endLeases(coordinator, lock, ending, (queue) => {
+        const claims = claimsOf(queue, slot);
+        for (const claim of claims) requireOver(request.caller, claim, [lock]);
+        return claims;
+      });
       return reply.send();
     },
   });
@@ -146,7 +150,7 @@ async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promi
 
 /** The claims that are a machine's slot, in queue order: those that have been granted and settled. */
 function claimsOf(queue: readonly Claim[], { id }: Slot): readonly Claim[] {
-  return queue.filter(({ lease, durable }) => durable && lease?.caller === id);
+  return queue.filter(({ lease, durable }) => durable && lease?.caller === id && lease.locks.length === 1);
 }
 
 function readRequest({ body, caller }: FastifyRequest<FleetLockRequest>, { stores }: Service): Slot | Refusal {

@@ -9,7 +9,7 @@ import { HoldlineError } from "../locks/errors.js";
 import { isInHand } from "../locks/holders.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
-import { requireRight } from "./access.js";
+import { requireOver, requireRight } from "./access.js";
 import type { Caller } from "./access.js";
 import { endLeases } from "./ending.js";
 import { refuse } from "./errors.js";
@@ -122,6 +122,8 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
         // What a process holds ends with that process: to say that it has ended would be untrue.
         const stays = holders.some((holder) => holder.key !== key) || counted.some(({ lease }) => lease === null);
         inTheWay = stays ? holders : [];
+        // A requestor is only a name: what somebody else has taken under it is theirs.
+        if (!stays) for (const claim of counted) requireOver(request.caller, claim, claim.lease?.locks ?? [pool]);
         return stays ? [] : counted;
       });
       if (inTheWay.length > 0) return refuse(reply, "locker", heldBy(pool, inTheWay, inTheWay[0]?.key === key ? PROCESS : ""));

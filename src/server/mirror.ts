@@ -8,7 +8,7 @@ import { storesFor } from "../admin/stores.js";
 import type { Store, Stores } from "../admin/stores.js";
 import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
 import { isOver } from "../locks/holders.js";
-import { messageOf } from "../locks/errors.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
 
 /** A lock that somebody claims. */
 export interface MirroredLock extends SeenLock {
@@ -135,12 +135,13 @@ class Part {
       if (claims.some(({ claim }) => isOver(claim, now))) this.#stale.locks.add(lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
     await this.#reading?.catch(() => undefined);
-    if (this.#isStale()) await this.#refresh();
+    // Somebody else who waited for it may have begun the reading that takes in what was noted since.
+    if (this.#reading !== null || this.#isStale()) await this.#refresh();
     signal?.throwIfAborted();
   }
 
   close(): void {
-    this.#closed.abort(new Error("the server shuts down"));
+    this.#closed.abort(new HoldlineError("interrupted", "the server shuts down"));
     this.#unlink();
     this.#watch?.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -193,6 +194,8 @@ class Part {
     } catch (error) {
       this.#stale.isAnything ||= stale.isAnything;
       for (const lock of stale.locks) this.#stale.locks.add(lock);
+      // Who asked is told; those who watch wait for another reading.
+      this.#schedule(RETRY_MS);
       throw error;
     }
   }

@@ -79,13 +79,14 @@ export class Secrets {
 
   async #search(secret: string, hashes: readonly string[], address: string): Promise<string | null> {
     // Paid before it is known whether it is wrong: else a thousand guesses at once would count as none.
-    const waitS = this.#attempts.take(address);
+    // Each hash that it may be of is work.
+    const waitS = this.#attempts.take(address, hashes.length);
     if (waitS > 0) throw new TooManyAttemptsError(waitS);
     for (const hash of hashes) {
       const { N, r, p, salt, expected } = partsOf(hash);
       const key = await this.#inTurn(() => derive(secret, salt, { N, r, p }));
       if (!timingSafeEqual(key, expected)) continue;
-      this.#attempts.give(address, 1);
+      this.#attempts.give(address, hashes.length);
       return hash;
     }
     return null;

@@ -6,8 +6,10 @@ import { createServer, STATUS_CODES } from "node:http";
 import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { ServerOptions as TlsOptions } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { networkOf, Tally } from "./limits.js";
 import type { ServeOptions } from "./options.js";
 
 export const LARGEST_HEADERS_BYTES = 16 * 1_024;
@@ -24,6 +26,9 @@ const KEPT_OPEN_MS = 72_000;
 const PROBED_AFTER_MS = 30_000;
 // Each takes some tens of kilobytes; a fleet with a page for everybody has fewer.
 const MOST_CONNECTIONS = 10_000;
+// One address can take no more of them than this, whatever it asks or does not ask on them. A proxy has all clients' connections:
+// it is known by its address being under no limit.
+const MOST_OF_ONE_ADDRESS = 5_000;
 
 /** Makes servers for a handler; each that a name stands for gets one, and all are alike. */
 export interface Sockets {
@@ -37,6 +42,7 @@ export function openSockets(options: ServeOptions): Sockets {
   const servers: Server[] = [];
   /** On these an answer is under way. */
   const answering = new WeakSet<Duplex>();
+  const connected = new Tally();
   const limits: ServerOptions = {
     maxHeaderSize: LARGEST_HEADERS_BYTES,
     headersTimeout: SLOWEST_HEADERS_MS,
@@ -51,6 +57,7 @@ export function openSockets(options: ServeOptions): Sockets {
     create(handler) {
       const server = tls === null ? createServer(limits, handler) : createTlsServer({ ...limits, ...tls }, handler);
       server.maxConnections = MOST_CONNECTIONS;
+      if (options.rate > 0) server.on("connection", (socket: Socket) => admit(socket, connected));
       server.setTimeout(SLOWEST_READER_MS);
       // The clock runs while nothing moves. That is how it is with a long poll, and not with an answer that is not fetched.
       server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
@@ -131,4 +138,14 @@ function answerClientError(code: string, socket: Duplex): void {
   const body = JSON.stringify({ type: "about:blank", title: "usage", status, detail, error: detail });
   const head = `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n`;
   socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+function admit(socket: Socket, connected: Tally): void {
+  const address = networkOf(socket.remoteAddress);
+  if (connected.of(address) >= MOST_OF_ONE_ADDRESS) {
+    socket.destroy();
+    return;
+  }
+  connected.add(address);
+  socket.once("close", () => connected.remove(address));
 }

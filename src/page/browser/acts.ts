@@ -60,7 +60,8 @@ export function createActs(): Acts {
     const asked = act;
     submit.disabled = true;
     complain(null);
-    end(asked, reason.value.trim(), force.checked).then(
+    // The history has it on one line.
+    end(asked, reason.value.trim().replace(/\s+/g, " "), force.checked).then(
       (ended) => {
         submit.disabled = false;
         if (act !== asked) return;

@@ -81,6 +81,8 @@ async function acquire(service: Service, { patience }: FastifyRequest, wanted: L
   if (acquired.outcome === "acquired" && patience.aborted) {
     const ending = { by: wanted.principal, reason: "the client had gone before it was told" };
     await releaseLease(context.coordinator, lock, acquired.lease.id, ending);
+    // While the server shuts down there may still be somebody to read an answer: not that it has what was given back.
+    throw patience.reason;
   }
   return acquired;
 }

@@ -14,7 +14,7 @@ type Query = Readonly<Record<string, string>>;
 
 const DEFAULT_LIMIT = 20;
 // Whoever wants more wants the store itself; each record may have 64 KiB of data.
-const LARGEST_LIMIT = 10_000;
+const LARGEST_LIMIT = 1_000;
 
 export function routeHistory(app: FastifyInstance, service: Service): void {
   app.get<{ Querystring: Query }>("/v1/history", {

@@ -9,14 +9,14 @@ import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { defaultSlots } from "../../locks/rule.js";
-import { requireRight } from "../access.js";
+import { requireOver, requireRight } from "../access.js";
 import { refuse } from "../errors.js";
 import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
 import { answerAcquire, leaseAsJson } from "./acquiring.js";
 import { entriesOf } from "./claims.js";
 import { answers, asked, CALLER, DATA, ID, LEASE, LOCK, NOT_MODIFIED, object, params, TTL, WAIT } from "./schemas.js";
-import { readData, readMember, readTtl, readWait, requireOver, requireSome, sendTagged } from "./values.js";
+import { readData, readMember, readTtl, readWait, requireSome, sendTagged } from "./values.js";
 
 type Body = Readonly<Record<string, unknown>>;
 interface OfLease {
@@ -177,8 +177,12 @@ async function findLease(service: Service, request: FastifyRequest<OfLease>): Pr
   if (first === undefined) return null;
   const { claim } = first.standing;
   if (request.method !== "GET" && request.method !== "HEAD") requireOver(request.caller, claim, claim.lease?.locks ?? [claim.lock]);
-  // What still waits is no lease yet, and whoever writes to it is told so.
-  return claim.lease !== null && !claim.durable && request.method === "GET" ? null : claim;
+  if (claim.lease === null || claim.durable) return claim;
+  // What still waits is no lease yet. Whoever wants to end it must not be told that it is gone: it would come after that.
+  if (request.method === "GET" || request.method === "HEAD") return null;
+  throw new HoldlineError("conflict", `the claim ${claim.id} still waits for ${claim.lock}, and is no lease yet`, {
+    hint: "end the request that waits for it, and try again",
+  });
 }
 
 function overOf({ params: { id } }: FastifyRequest<OfLease>): Refusal {

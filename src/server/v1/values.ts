@@ -8,11 +8,9 @@ import { readGiven } from "../../config/given.js";
 import { readTtlMs } from "../../config/locks.js";
 import type { Right } from "../../config/settings.js";
 import { problemInData } from "../../leases/data.js";
-import type { Claim } from "../../locks/claim.js";
 import { formatDuration } from "../../locks/durations.js";
 import { HoldlineError } from "../../locks/errors.js";
 import type { Caller } from "../access.js";
-import { requireRight } from "../access.js";
 
 /**
  * A member of a body or a query; `otherwise` where it is not there. `null` is as good as nothing.
@@ -63,14 +61,6 @@ export function requireSome(caller: Caller, ...rights: readonly Right[]): void {
   throw new HoldlineError("not-allowed", `${caller.name} has none of the rights ${rights.join(", ")}`, {
     hint: "the rights of each name stand under access: in the server's configuration",
   });
-}
-
-/**
- * Writing to a claim, and ending it: one's own with the right to lock, another's with the right to clear.
- * @throws HoldlineError `not-allowed`
- */
-export function requireOver(caller: Caller, { owner }: Pick<Claim, "owner">, locks: readonly string[]): void {
-  for (const lock of locks) requireRight(caller, owner.principal === caller.name ? "lock" : "clear", lock);
 }
 
 /** Answers with a document under a strong tag made from it, or with the news that the client has it. */
