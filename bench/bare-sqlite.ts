@@ -3,14 +3,24 @@
 import { randomUUID } from "node:crypto";
 import type Libsql from "libsql";
 import { loadDriver } from "../src/coordinators/sqlite/driver.js";
-import { HISTORY_KEEP, openStore } from "./holdline.js";
+import { encodeRecord } from "../src/locks/claim.js";
+import { draftOf, HISTORY_KEEP, openStore, recordOf } from "./holdline.js";
 import type { Member, Peer } from "./peer.js";
 
 /** Holdline trims a lock's history when it is over by a tenth, which is every so many releases, in a transaction of its own. */
 const TRIM_EVERY = HISTORY_KEEP / 10 + 1;
 
-/** As long as the record of a claim of the benchmark. */
-const RECORD = JSON.stringify({ bare: "x".repeat(200) });
+// As long as what Holdline writes of a claim of the benchmark, so that as many pages are written; made once for all.
+const RECORD = encodeRecord(recordOf(draftOf("bare")));
+const ENDING = JSON.stringify({
+  claim: randomUUID(),
+  event: "released",
+  by: "bench",
+  reason: null,
+  claimedAt: Date.now(),
+  endedAt: Date.now(),
+  record: RECORD,
+});
 
 /** Two transactions: a row that comes and goes. */
 export const bareSqlite: Peer = { name: "bare-sqlite", store: "sqlite", open: (path) => openMember(path, false) };
@@ -86,7 +96,7 @@ function prepare(database: Libsql.Database) {
         drawn();
         tick.run(Date.now());
         remove.run(position);
-        record.run(lock, RECORD);
+        record.run(lock, ENDING);
       }),
     trim: (lock: string) =>
       transact(() => {

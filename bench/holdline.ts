@@ -69,7 +69,7 @@ export function draftOf(lock: string): Draft {
   return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null, lease: null };
 }
 
-function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
+export function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
   const made = { bootId: null, ticks: null, wallMs: Date.now() };
   return { owner, key, slots, made, lease, expiresAt: null, reason, data, failure: null };
 }
