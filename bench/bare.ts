@@ -14,6 +14,7 @@ const ROOT = "/bare";
 /** The textbook's lock: create, list; while others are ahead watch the nearest and list again; delete. */
 export const bare: Peer = {
   name: "bare",
+  store: "zookeeper",
   open: (address) =>
     openMember(address, async (client, lock, onWaiting) => {
       const path = await create(client, lock);
@@ -30,6 +31,7 @@ export const bare: Peer = {
 /** No lock at all: two writes one after the other, the least that taking and releasing an ephemeral one can cost. */
 export const twoWrites: Peer = {
   name: "two-writes",
+  store: "zookeeper",
   open: (address) =>
     openMember(address, async (client, lock) => {
       const path = await create(client, lock);
@@ -40,6 +42,7 @@ export const twoWrites: Peer = {
 /** No lock at all: three writes one after the other, the least that a durable one can cost. */
 export const threeWrites: Peer = {
   name: "three-writes",
+  store: "zookeeper",
   open: (address) =>
     openMember(address, async (client, lock) => {
       const path = await create(client, lock);

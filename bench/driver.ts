@@ -1,41 +1,65 @@
-// Runs one workload with one peer against the ZooKeeper that $ZK names, and prints one line of JSON, in the form that
-// drivers for other lock libraries print as well. See usage() for what it takes.
+// Runs one workload with one peer, against the ZooKeeper that $ZK names or the database in $SQLITE, and prints one line of
+// JSON, in the form that drivers for other lock libraries print as well. See USAGE for what it takes.
 import { bare, threeWrites, twoWrites } from "./bare.js";
-import { holdline, holdlineDurable } from "./holdline.js";
+import { bareSqlite, bareSqliteDurable } from "./bare-sqlite.js";
+import { fleet } from "./fleet.js";
+import { HOLDLINE } from "./holdline.js";
+import type { Peer } from "./peer.js";
+import { aloneOnSqlite, crowd, joinCrowd } from "./sqlite.js";
 import { alone, handOffs, line, type Sizes } from "./workloads.js";
 
-const PEERS = [holdline, holdlineDurable, bare, twoWrites, threeWrites];
+const PEERS = [...HOLDLINE, bare, twoWrites, threeWrites, bareSqlite, bareSqliteDurable];
 
-const USAGE = `usage: ZK=host:port node bench/driver w1 | w2 CLIENTS | w4 CLIENTS
+const namesOn = (store: Peer["store"]): string =>
+  PEERS.filter((peer) => peer.store === store)
+    .map(({ name }) => name)
+    .join(", ");
+
+const USAGE = `usage: ZK=host:port node bench/driver w1 | w2 CLIENTS | w4 CLIENTS | w5 CLAIMS
+       SQLITE=/path/to/file node bench/driver s1 | s2 PROCESSES
   w1  one session: acquire and release ($ITER rounds, 2000, after $WARM, 1000)
   w2  CLIENTS sessions on one lock ($ACQ acquisitions, 1000, after $W2_WARM, 500)
   w4  CLIENTS sessions queued behind a holder, which pass through
-  $PEER: ${PEERS.map(({ name }) => name).join(", ")} (holdline)
+  w5  one session with CLAIMS waiters on $LOCKS locks (100), which pass through within $W5_MS (60000)
+  s1  one process: acquire and release (as w1)
+  s2  PROCESSES on one lock for $S2_MS (10000)
+  $PEER: on ZooKeeper ${namesOn("zookeeper")} (holdline);
+         on SQLite ${namesOn("sqlite")}
 `;
 
 process.exitCode = await drive(process.argv.slice(2));
 
 async function drive(given: readonly string[]): Promise<number> {
-  const address = process.env["ZK"];
   const peer = PEERS.find(({ name }) => name === (process.env["PEER"] ?? "holdline"));
-  const [workload, clientsText] = given;
-  const clients = Number(clientsText);
-  const measure = peer === undefined || address === undefined ? null : workloadOf(workload, clients);
-  if (peer === undefined || address === undefined || measure === null) {
+  const place = process.env[peer?.store === "sqlite" ? "SQLITE" : "ZK"];
+  const [workload, countText] = given;
+  const measure = peer === undefined ? null : workloadOf(peer, workload, Number(countText));
+  if (measure === null || place === undefined) {
     process.stderr.write(USAGE);
     return 64;
   }
-  process.stdout.write(`${JSON.stringify(await measure(peer, address))}\n`);
+  const figures = await measure(place);
+  if (figures !== undefined) process.stdout.write(`${JSON.stringify(figures)}\n`);
   return 0;
 }
 
-type Measure = (peer: (typeof PEERS)[number], address: string) => Promise<object>;
+/** Gives what is printed, if it prints. */
+type Measure = (place: string) => Promise<object | void>;
 
-function workloadOf(name: string | undefined, clients: number): Measure | null {
-  if (name === "w1") return (peer, address) => alone(peer, address, sizes());
-  if (!Number.isSafeInteger(clients) || clients < 1) return null;
-  if (name === "w2") return (peer, address) => handOffs(peer, address, clients, sizes());
-  if (name === "w4") return (peer, address) => line(peer, address, clients);
+function workloadOf(peer: Peer, name: string | undefined, count: number): Measure | null {
+  const isCount = Number.isSafeInteger(count) && count >= 1;
+  if (peer.store === "sqlite") {
+    if (name === "s1") return (path) => aloneOnSqlite(peer, path, sizes());
+    if (name === "s2-member") return (path) => joinCrowd(peer, path);
+    if (name === "s2" && isCount) return (path) => crowd(peer, path, count, size("S2_MS", 10_000));
+    return null;
+  }
+  if (name === "w1") return (address) => alone(peer, address, sizes());
+  if (!isCount) return null;
+  if (name === "w2") return (address) => handOffs(peer, address, count, sizes());
+  if (name === "w4") return (address) => line(peer, address, count);
+  if (name === "w5")
+    return (address) => fleet(peer, address, count, { locks: size("LOCKS", 100), deadlineMs: size("W5_MS", 60_000) });
   return null;
 }
 

@@ -1,44 +1,56 @@
 // Holdline's own locks as the workloads see them, through the seam, without configuration or command line.
 import { randomUUID } from "node:crypto";
-import { openZooKeeper } from "../src/coordinators/zookeeper/index.js";
+import { openCoordinator } from "../src/coordinators/registry.js";
 import type { ClaimRecord } from "../src/locks/claim.js";
 import type { Coordinator, Draft, Joined } from "../src/locks/coordinator.js";
 import { takeTurn } from "../src/locks/turn.js";
 import type { Member, Peer } from "./peer.js";
 
+/** Ended durable claims that are kept of each lock. */
+export const HISTORY_KEEP = 100;
+
+const zookeeperUrl = (address: string): string => `zookeeper://${address}/bench`;
+const sqliteUrl = (path: string): string => `sqlite://${path}`;
+
 /** Join, and withdraw. */
-export const holdline: Peer = {
-  name: "holdline",
-  open: (address) => openMember(address, (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.standings))),
-};
+const ephemerally: Take = (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.standings));
 
 /** Join, settle, and leave with a record in the history. */
-export const holdlineDurable: Peer = {
-  name: "holdline-durable",
-  open: (address) =>
-    openMember(address, async (coordinator, draft, joined) => {
-      const settled = await coordinator.settle(draft, joined, recordOf(draft));
-      return async () => {
-        const outcome = await coordinator.leave(draft.id, settled.entries, { event: "released", by: "bench", reason: null });
-        if (outcome !== "done") throw new Error(`the claim was not released: ${outcome}`);
-      };
-    }),
+const durably: Take = async (coordinator, draft, joined) => {
+  const settled = await coordinator.settle(draft, joined, recordOf(draft));
+  return async () => {
+    const outcome = await coordinator.leave(draft.id, settled.entries, { event: "released", by: "bench", reason: null });
+    if (outcome !== "done") throw new Error(`the claim was not released: ${outcome}`);
+  };
 };
 
-type Take = (coordinator: Coordinator, draft: Draft, joined: Joined) => Promise<() => Promise<void>>;
+export const HOLDLINE: readonly Peer[] = [
+  { name: "holdline", store: "zookeeper", open: (address) => openMember(zookeeperUrl(address), ephemerally) },
+  { name: "holdline-durable", store: "zookeeper", open: (address) => openMember(zookeeperUrl(address), durably) },
+  { name: "holdline-sqlite", store: "sqlite", open: (path) => openMember(sqliteUrl(path), ephemerally) },
+  { name: "holdline-sqlite-durable", store: "sqlite", open: (path) => openMember(sqliteUrl(path), durably) },
+];
 
-async function openMember(address: string, take: Take): Promise<Member> {
+/** A coordinator that says nothing. */
+export function openStore(url: string): Promise<Coordinator> {
   const silent = (): void => undefined;
-  const coordinator = await openZooKeeper(`zookeeper://${address}/bench`, {
+  return openCoordinator(url, {
     connectTimeoutMs: 10_000,
     sessionTimeoutMs: 30_000,
-    historyKeep: 100,
+    historyKeep: HISTORY_KEEP,
     pollMs: 250,
     log: { debug: silent, info: silent, warn: silent, error: silent },
   });
-  const { signal } = new AbortController();
+}
+
+type Take = (coordinator: Coordinator, draft: Draft, joined: Joined) => Promise<() => Promise<void>>;
+
+async function openMember(url: string, take: Take): Promise<Member> {
+  const coordinator = await openStore(url);
   return {
     acquire: async (lock, onWaiting) => {
+      // Of each wait its own, as its caller would have it: a thousand may wait in one session.
+      const { signal } = new AbortController();
       const draft = draftOf(lock);
       const look = async (): Promise<"stay"> => {
         onWaiting?.();
@@ -52,12 +64,12 @@ async function openMember(address: string, take: Take): Promise<Member> {
   };
 }
 
-function draftOf(lock: string): Draft {
+export function draftOf(lock: string): Draft {
   const owner = { node: "bench", principal: "bench", action: null, process: null };
   return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null, lease: null };
 }
 
-function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
+export function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
   const made = { bootId: null, ticks: null, wallMs: Date.now() };
   return { owner, key, slots, made, lease, expiresAt: null, reason, data, failure: null };
 }

@@ -5,11 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { openCoordinator } from "../src/coordinators/registry.js";
 import type { ClaimRecord } from "../src/locks/claim.js";
 import type { Coordinator, Draft, Settled } from "../src/locks/coordinator.js";
 import { takeTurn } from "../src/locks/turn.js";
 import { startZooKeeper } from "../test/support/zookeeper-server.js";
+import { openStore } from "./holdline.js";
 import { median } from "./processes.js";
 import type { Begun, Connection, Served } from "./server.js";
 import { openConnection, startServed } from "./server.js";
@@ -53,7 +53,7 @@ async function bench(chosen: string | undefined): Promise<void> {
       const on = async (part: string, measure: Measure, prepare?: (coordinator: Coordinator) => Promise<void>): Promise<void> => {
         say(`${name}: ${part}`);
         const place = url(part.replaceAll(" ", "-"));
-        const coordinator = await open(place);
+        const coordinator = await openStore(place);
         await prepare?.(coordinator);
         const served = await startServed(place, stateDir);
         try {
@@ -76,17 +76,6 @@ async function bench(chosen: string | undefined): Promise<void> {
     await zookeeper.close();
     rmSync(folder, { recursive: true });
   }
-}
-
-function open(url: string): Promise<Coordinator> {
-  const silent = (): void => undefined;
-  return openCoordinator(url, {
-    connectTimeoutMs: 10_000,
-    sessionTimeoutMs: 30_000,
-    historyKeep: 100,
-    pollMs: 250,
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-  });
 }
 
 async function pairRows({ url }: Served, coordinator: Coordinator): Promise<Row[]> {

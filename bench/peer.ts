@@ -2,8 +2,9 @@
 
 export interface Peer {
   readonly name: string;
-  /** Opens a session of its own with the ZooKeeper at `address` (host:port); resolves when it is connected. */
-  open(address: string): Promise<Member>;
+  readonly store: "zookeeper" | "sqlite";
+  /** Opens a session of its own with the ZooKeeper at `place` (host:port), or with the database of that path. */
+  open(place: string): Promise<Member>;
 }
 
 /** One session. */

@@ -57,6 +57,31 @@ async function peakMemory(command: Command): Promise<number> {
   }
 }
 
+/** The most memory in KiB that a command that does not end by itself has taken when `moment` has come; then it is ended. */
+export async function peakWhileRunning({ name, argv, env }: Command, moment: () => Promise<void>): Promise<number> {
+  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
+  let words = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    words += text;
+  });
+  const ended = once(child, "close");
+  try {
+    const early = ended.then(([code]) => {
+      throw new Error(`${name} ended early with ${String(code)}: ${words}`);
+    });
+    await Promise.race([moment(), early]);
+    return memoryKb(child.pid, "VmHWM");
+  } finally {
+    child.kill();
+    await ended;
+  }
+}
+
+/** What the system says of a process: how much it takes now (VmRSS), or has taken at most (VmHWM). */
+export function memoryKb(pid: number | undefined, field: "VmRSS" | "VmHWM"): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
 async function runOnce({ name, argv, env }: Command): Promise<void> {
   const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
   let words = "";

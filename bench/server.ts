@@ -1,10 +1,10 @@
 // A `holdline serve` of the build as a process of its own, and connections to it that stay open.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { Agent, request as ask } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { fileURLToPath } from "node:url";
+import { memoryKb } from "./processes.js";
 
 export interface Served {
   readonly url: string;
@@ -30,7 +30,7 @@ export async function startServed(coordinator: string, stateDir: string): Promis
   const { url } = JSON.parse(line[0]) as { readonly url: string };
   return {
     url,
-    rssKb: () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]),
+    rssKb: () => memoryKb(child.pid, "VmRSS"),
     async stop() {
       child.kill("SIGTERM");
       await ended;

@@ -1,10 +1,10 @@
-// The workloads: what is done, how it is timed, and the line of figures that comes out. The same for every peer.
+// The workloads on ZooKeeper: what is done, how it is timed, and the line of figures that comes out. The same for every peer.
 import { setTimeout as pause } from "node:timers/promises";
-import { fourLetter, type ServerAddress } from "../test/support/zookeeper-server.js";
+import { countPackets, createGuard, gapFigures, lockName, peakMemory, per, perSecond, timeFigures } from "./figures.js";
 import type { Member, Peer } from "./peer.js";
 
 export interface Sizes {
-  /** w1: rounds that are measured, and those before. */
+  /** w1 and s1: rounds that are measured, and those before. */
   readonly iterations: number;
   readonly warmUp: number;
   /** w2: acquisitions of all sessions together that are measured, and those before. */
@@ -54,29 +54,33 @@ const OPENED_TOGETHER = 50;
 export async function alone(peer: Peer, address: string, { iterations, warmUp }: Sizes): Promise<W1Figures> {
   const [member] = (await openMembers(peer, address, 1)) as [Member];
   const lock = lockName("alone");
-  const round = async (): Promise<void> => (await member.acquire(lock))();
-  for (let index = 0; index < warmUp; index += 1) await round();
+  await timeRounds(member, lock, warmUp);
 
-  const times: number[] = [];
+  let times: number[] = [];
   const packets = await countPackets(address, async () => {
-    for (let index = 0; index < iterations; index += 1) {
-      const started = performance.now();
-      await round();
-      times.push(performance.now() - started);
-    }
+    times = await timeRounds(member, lock, iterations);
   });
   await member.close();
-  const { p50, p99, mean } = summary(times);
   return {
     peer: peer.name,
     w: "w1",
     n: iterations,
-    p50_us: p50,
-    p99_us: p99,
-    mean_us: mean,
+    ...timeFigures(times),
     ...per(packets, iterations),
     rss_kb: peakMemory(),
   };
+}
+
+/** Acquires and releases so often; how many milliseconds each of it took. */
+export async function timeRounds(member: Member, lock: string, count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const started = performance.now();
+    const release = await member.acquire(lock);
+    await release();
+    times.push(performance.now() - started);
+  }
+  return times;
 }
 
 /** w2: many sessions on one lock, which each of them takes again as soon as it has released it. */
@@ -191,20 +195,6 @@ export async function line(peer: Peer, address: string, clients: number): Promis
   };
 }
 
-/** A figure that comes with a lock that two hold at once is worth nothing. */
-function createGuard(): { enter(): void; leave(): void } {
-  let holders = 0;
-  return {
-    enter: () => {
-      holders += 1;
-      if (holders > 1) throw new Error(`${holders} held the lock at once`);
-    },
-    leave: () => {
-      holders -= 1;
-    },
-  };
-}
-
 async function openMembers(peer: Peer, address: string, count: number): Promise<Member[]> {
   const members: Member[] = [];
   while (members.length < count) {
@@ -216,66 +206,4 @@ async function openMembers(peer: Peer, address: string, count: number): Promise<
 
 async function closeMembers(members: readonly Member[]): Promise<void> {
   await Promise.all(members.map((member) => member.close()));
-}
-
-interface Packets {
-  readonly received: number;
-  readonly sent: number;
-}
-
-async function countPackets(address: string, work: () => Promise<void>): Promise<Packets> {
-  const before = await packetsOf(address);
-  await work();
-  const after = await packetsOf(address);
-  return { received: after.received - before.received, sent: after.sent - before.sent };
-}
-
-async function packetsOf(address: string): Promise<Packets> {
-  const answer = await fourLetter(parseAddress(address), "srvr");
-  const figure = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, "m").exec(answer)?.[1]);
-  return { received: figure("Received"), sent: figure("Sent") };
-}
-
-export function parseAddress(address: string): ServerAddress {
-  const colon = address.lastIndexOf(":");
-  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
-}
-
-/** A run of its own each, so that what an earlier one has left behind does not matter. */
-function lockName(workload: string): string {
-  return `${workload}-${process.pid}-${Date.now()}`;
-}
-
-function per({ received, sent }: Packets, count: number): { recv_per: number; sent_per: number } {
-  return { recv_per: rounded(received / count, 2), sent_per: rounded(sent / count, 2) };
-}
-
-function gapFigures(gaps: readonly number[]): { gap_p50_us: number; gap_p99_us: number; gap_mean_us: number } {
-  const { p50, p99, mean } = summary(gaps);
-  return { gap_p50_us: p50, gap_p99_us: p99, gap_mean_us: mean };
-}
-
-/** Times in milliseconds as whole microseconds. */
-function summary(times: readonly number[]): { p50: number; p99: number; mean: number } {
-  const sorted = [...times].sort((a, b) => a - b);
-  const at = (part: number): number => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
-  const mean = sorted.reduce((sum, time) => sum + time, 0) / sorted.length;
-  return { p50: micros(at(0.5)), p99: micros(at(0.99)), mean: micros(mean) };
-}
-
-function micros(ms: number): number {
-  return Math.round(ms * 1_000);
-}
-
-function perSecond(count: number, ms: number): number {
-  return rounded(count / (ms / 1_000), 1);
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
-/** Of this process so far, in KiB. */
-function peakMemory(): number {
-  return process.resourceUsage().maxRSS;
 }
