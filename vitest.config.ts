@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
     // Most tests wait for servers and child processes; more workers than this and their own work delays them.
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Deadlines, not expectations: real servers on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -59,7 +59,7 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
       await coordinator.withdraw(entries);
       // It may have been settled in that moment: then it is somebody's, and stays.
       const after = await readAgain(stores, coordinator, lock, chosen.claim.id, signal);
-      return after.outcome === "changed" ? after : { outcome: "cleared", chosen, entries, ...looked };
+      return after.outcome === "changed" && after.chosen.claim.durable ? after : { outcome: "cleared", chosen, entries, ...looked };
     }
     const ended = await coordinator.leave(chosen.claim.id, entries, { event: "cleared", by, reason }, signal);
     if (ended === "done") return { outcome: "cleared", chosen, entries, ...looked };

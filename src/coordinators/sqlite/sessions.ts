@@ -1,4 +1,5 @@
 // Sessions: which open coordinators there are, in which processes, and what goes when one of those has ended.
+import { setMaxListeners } from "node:events";
 import type { ProcessIdentity } from "../../locks/claim.js";
 import type { Session } from "../../locks/coordinator.js";
 import { SessionLostError } from "../../locks/errors.js";
@@ -18,6 +19,8 @@ export class SqliteSession implements Session {
     /** The counter when it began: what has a smaller revision was joined in an earlier session. */
     readonly began: number,
   ) {
+    // All who wait in it listen.
+    setMaxListeners(0, this.#loss.signal);
     this.#seen = began;
   }
 

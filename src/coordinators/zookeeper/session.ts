@@ -4,6 +4,7 @@
 //
 //   connecting → connected ⇄ suspended
 //        └───────────┴───────────┴──→ lost (the server said so, or silent for LOST_AFTER of the timeout) | closed
+import { setMaxListeners } from "node:events";
 import type { Log, Session } from "../../locks/coordinator.js";
 import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
@@ -43,6 +44,8 @@ export class ZkSession implements Session {
 
   /** @param onConnected called at every connection, the first and those after a break */
   constructor(address: ZooKeeperAddress, options: SessionOptions, onConnected: (session: ZkSession) => void) {
+    // All who wait in it listen.
+    setMaxListeners(0, this.#lost.signal);
     this.#options = options;
     this.#servers = address.servers.length;
     this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, {
