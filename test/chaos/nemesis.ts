@@ -7,7 +7,7 @@ import { expireSession } from "../support/zookeeper-frames.js";
 import type { Ensemble, ZooKeeperServer } from "../support/zookeeper-server.js";
 import type { ChaosFleet, Phase } from "./fleet.js";
 import { LOCKS } from "./fleet.js";
-import { type Deed, deleteClock, deleteLiveness, deleteWaiting, overwriteWaiting, vandalise } from "./vandal.js";
+import { type Deed, deleteClock, deleteLiveness, deleteWaiting, overwriteWaiting, standsNotIn, vandalise } from "./vandal.js";
 
 export interface Battlefield {
   readonly ensemble: Ensemble;
@@ -144,6 +144,9 @@ export class Nemesis {
     const session = pick(pick(this.#field.proxies).sessions.slice(-4));
     const server = this.#field.ensemble.servers.find((one) => !this.#hurt.has(one));
     if (session === undefined || server === undefined) return yieldTurn();
+    // No server ends a session before its time, in which an agent ends what runs under an ephemeral claim: only others are ended.
+    for (const { name, ephemeral } of LOCKS)
+      if (ephemeral && !(await vandalise(server, this.#field.root, standsNotIn(name, session.id)))) return yieldTurn();
     const isExpired = await expireSession(server, session).then(
       () => true,
       () => false,

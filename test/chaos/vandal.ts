@@ -52,6 +52,17 @@ export const deleteClock: Deed = async (wire, root) => {
   return true;
 };
 
+/** Changes nothing: does the session with this id stand nowhere in the line of the lock? */
+export function standsNotIn(lock: string, session: bigint): Deed {
+  const owner = BigInt.asUintN(64, session).toString(16).padStart(16, "0");
+  return async (wire, root) => {
+    const folder = `${root}/locks/${lock}`;
+    const names = (await wire.getChildren(folder)) ?? [];
+    const stats = await Promise.all(names.map((name) => wire.exists(`${folder}/${name}`)));
+    return stats.every((stat) => stat?.ephemeralOwner !== owner);
+  };
+}
+
 async function onWaiting(wire: Wire, folder: string, act: (path: string) => Promise<unknown>): Promise<boolean> {
   const names = (await wire.getChildren(folder)) ?? [];
   // The last in line is likely to wait; the version says so for sure.

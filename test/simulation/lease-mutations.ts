@@ -90,8 +90,8 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "whoever holds the lock is taken for the lease",
     file: HELD,
-    text: "holders.find((holder) => holder.id === id)",
-    replacement: "holders.find(() => true)",
+    text: ".find((holder) => holder.id === id)",
+    replacement: ".find(() => true)",
   },
   {
     name: "the claim of a process is released like a lease",
