@@ -53,6 +53,23 @@ describe.each(STORES)("on %s", (kind) => {
     }
   });
 
+  test("shows it to each of many who read at the same time", async () => {
+    const fleet = await openFleet(kind);
+    const mirror = await openMirror(fleet);
+    const other = await fleet.coordinator();
+    for (let round = 0; round < 20; round += 1) {
+      // Readings are under way while there is a change, and each who reads after it wants to see it.
+      const earlier = [mirror.read(), mirror.read()];
+      const { draft, settled } = await takeDurably(other, "a");
+      earlier.push(mirror.read());
+      const seen = await Promise.all(Array.from({ length: 8 }, () => mirror.read()));
+      for (const locks of seen) expect(locks.flatMap(({ claims }) => claims.map(({ claim }) => claim.id))).toEqual([draft.id]);
+      await Promise.all(earlier);
+      expect(await other.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+      for (const locks of await Promise.all(Array.from({ length: 8 }, () => mirror.read()))) expect(locks).toEqual([]);
+    }
+  });
+
   test("tells subscribers of locks that have changed and of those that are gone, and of nothing else", async () => {
     const fleet = await openFleet(kind);
     const other = await fleet.coordinator();

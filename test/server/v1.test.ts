@@ -110,7 +110,13 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await fleet.queue("a")).toHaveLength(1);
 
     const waiting = ask("POST", "/v1/leases", { lock: "a", wait: "10 min", caller: "second" });
-    await fleet.untilQueue("a", 2);
+    const [, inLine] = await fleet.untilQueue("a", 2);
+    // "gone" would be untrue as soon as it is given the lock.
+    for (const [method, path] of [
+      ["DELETE", ""],
+      ["POST", "/renew"],
+    ] as const)
+      expectProblem(await ask(method, `/v1/leases/${inLine?.id ?? ""}${path}`, method === "POST" ? {} : undefined), 409);
     await ask("DELETE", `/v1/leases/${first.id}`);
     const second = leaseIn(await within(waiting, "the one who waits to be given the lock"));
     expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
@@ -229,6 +235,12 @@ describe.each(STORES)("on %s", (kind) => {
       history: [{ lock: "app/a", by: "bob", reason: "away", owner: { principal: "ann" } }],
     });
     expect((await ask("GET", "/v1/locks")).status).toBe(401);
+
+    // By Locker's door as well, where the requestor is a name that anybody may give.
+    const counted = { key: "k", requestor: "george" };
+    expect((await as("ann", "PUT", "/lock/app%2Fp", counted)).status).toBe(200);
+    expect((await as("eve", "DELETE", "/lock/app%2Fp", counted)).status).toBe(403);
+    expect((await as("ann", "DELETE", "/lock/app%2Fp", counted)).status).toBe(200);
   });
 });
 
