@@ -13,7 +13,7 @@ import { requireSome } from "./v1/values.js";
 // What is missed while a page is reloaded, or a laptop changes its network; who misses more is given everything anew.
 const MOST_KEPT = 1_000;
 const MOST_KEPT_BYTES = 4 * 2 ** 20;
-// What may wait for a client that reads slower than things change. A stream that is dropped comes back.
+// What may still wait for a client when the next change comes. A stream that is dropped comes back.
 const LARGEST_BACKLOG_BYTES = 2 ** 20;
 // Proxies close what is silent for a minute or less.
 const HEARTBEAT_MS = 15_000;
@@ -133,6 +133,8 @@ class Feed {
 
   #tell({ changed, gone }: MirrorChange): void {
     this.#snapshots.clear();
+    // What changed at once counts as one: the quickest client has no time to read of it in between.
+    for (const stream of this.#streams) this.#dropIfBehind(stream);
     for (const { lock, text } of changed) this.#emit(lock, text);
     for (const lock of gone) this.#emit(lock, freeText(lock));
   }
@@ -144,19 +146,19 @@ class Feed {
     this.#keptBytes += block.length;
     while (this.#kept.length > MOST_KEPT || this.#keptBytes > MOST_KEPT_BYTES)
       this.#keptBytes -= this.#kept.shift()?.block.length ?? 0;
-    for (const stream of this.#streams) if (stream.caller.mayWith("read", lock)) this.#write(stream, block);
+    for (const stream of this.#streams) if (stream.caller.mayWith("read", lock)) stream.response.write(block);
   }
 
   #blockOf(event: string, text: string): Buffer {
     return Buffer.from(`id: ${this.#epoch}-${this.#last}\nevent: ${event}\ndata: ${text}\n\n`);
   }
 
-  #write({ caller, response, allowance }: Stream, block: Buffer): void {
-    if (response.writableLength <= LARGEST_BACKLOG_BYTES + allowance) response.write(block);
-    else {
-      this.#service.log.info({ caller: caller.name }, "an event stream was dropped: its client reads too slowly");
-      response.destroy();
-    }
+  #dropIfBehind(stream: Stream): void {
+    const { caller, response, allowance } = stream;
+    if (response.writableLength <= LARGEST_BACKLOG_BYTES + allowance) return;
+    this.#service.log.info({ caller: caller.name }, "an event stream was dropped: its client reads too slowly");
+    this.#streams.delete(stream);
+    response.destroy();
   }
 
   /** Who has not read what was sent is not sent more: the sockets drop whoever reads nothing for long. */
