@@ -13,15 +13,21 @@ const zookeeperUrl = (address: string): string => `zookeeper://${address}/bench`
 const sqliteUrl = (path: string): string => `sqlite://${path}`;
 
 /** Join, and withdraw. */
-const ephemerally: Take = (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.standings));
+const ephemerally: Taking = {
+  settles: false,
+  take: (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.standings)),
+};
 
 /** Join, settle, and leave with a record in the history. */
-const durably: Take = async (coordinator, draft, joined) => {
-  const settled = await coordinator.settle(draft, joined, recordOf(draft));
-  return async () => {
-    const outcome = await coordinator.leave(draft.id, settled.entries, { event: "released", by: "bench", reason: null });
-    if (outcome !== "done") throw new Error(`the claim was not released: ${outcome}`);
-  };
+const durably: Taking = {
+  settles: true,
+  take: async (coordinator, draft, joined) => {
+    const settled = await coordinator.settle(draft, joined, recordOf(draft));
+    return async () => {
+      const outcome = await coordinator.leave(draft.id, settled.entries, { event: "released", by: "bench", reason: null });
+      if (outcome !== "done") throw new Error(`the claim was not released: ${outcome}`);
+    };
+  },
 };
 
 export const HOLDLINE: readonly Peer[] = [
@@ -43,15 +49,19 @@ export function openStore(url: string): Promise<Coordinator> {
   });
 }
 
-type Take = (coordinator: Coordinator, draft: Draft, joined: Joined) => Promise<() => Promise<void>>;
+interface Taking {
+  readonly settles: boolean;
+  /** Takes what has been granted; gives what releases it. */
+  take(coordinator: Coordinator, draft: Draft, joined: Joined): Promise<() => Promise<void>>;
+}
 
-async function openMember(url: string, take: Take): Promise<Member> {
+async function openMember(url: string, { settles, take }: Taking): Promise<Member> {
   const coordinator = await openStore(url);
   return {
     acquire: async (lock, onWaiting) => {
       // Of each wait its own, as its caller would have it: a thousand may wait in one session.
       const { signal } = new AbortController();
-      const draft = draftOf(lock);
+      const draft = { ...draftOf(lock), settles };
       const look = async (): Promise<"stay"> => {
         onWaiting?.();
         return "stay";
@@ -66,7 +76,7 @@ async function openMember(url: string, take: Take): Promise<Member> {
 
 export function draftOf(lock: string): Draft {
   const owner = { node: "bench", principal: "bench", action: null, process: null };
-  return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null, lease: null };
+  return { id: randomUUID(), locks: [lock], key: null, slots: 1, owner, reason: null, data: null, settles: true, lease: null };
 }
 
 export function recordOf({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {

@@ -129,7 +129,7 @@ async function takeBare(coordinator: Coordinator, locks: readonly string[]): Pro
   const owner = { node: "bench", principal: "bench", action: null, process: null };
   const lease = { type: "lease" as const, caller: "bench", path: null, locks };
   const slots = Number.POSITIVE_INFINITY;
-  const draft: Draft = { id: randomUUID(), locks, key: "bench", slots, owner, reason: null, data: null, lease };
+  const draft: Draft = { id: randomUUID(), locks, key: "bench", slots, owner, reason: null, data: null, settles: true, lease };
   const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("a wait without an end has ended");
   const record: ClaimRecord = {

@@ -138,7 +138,7 @@ function readHistoryKeep(keep = 100): number {
 function draftOf(name: string, options: LockOptions, owner: Owner): Draft {
   const locks = [parseLockName(name)];
   const [reason, data] = [readText(options.reason, "reason"), readData(options.data)];
-  return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, lease: null };
+  return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, settles: false, lease: null };
 }
 
 type Waiting = Pick<LineOptions, "acquire" | "ownerGone" | "by" | "stop">;
@@ -151,10 +151,11 @@ async function withLock<T>(
 ): Promise<T> {
   const lock = draft.locks[0] as string;
   const turn = await takeTurnInTime(coordinator, draft, waiting);
-  const { standings } = turn.joined;
+  const { session, standings } = turn.joined;
+  const fencingToken = session.seen();
   const watch = watchClaim(coordinator, turn.joined);
   try {
-    const result = await work({ id: draft.id, lock, fencingToken: turn.fencingToken, lost: watch.lost });
+    const result = await work({ id: draft.id, lock, fencingToken, lost: watch.lost });
     watch.lost.throwIfAborted();
     return result;
   } finally {

@@ -50,7 +50,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
   const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self };
-  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, lease: null };
+  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, settles: false, lease: null };
   const startedAt = clock.now();
   const line = await waitInLine(coordinator, draft, {
     clock,
@@ -69,13 +69,14 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     return { outcome: "timed-out", message: `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
   }
   const { session, standings } = line.joined;
+  const fencingToken = session.seen();
   const watch = watchClaim(coordinator, line.joined);
   try {
     const env = {
       HOLDLINE_ACTION: owner.action,
       HOLDLINE_LOCK: lock,
       HOLDLINE_CLAIM: draft.id,
-      HOLDLINE_FENCING_TOKEN: String(line.fencingToken),
+      HOLDLINE_FENCING_TOKEN: String(fencingToken),
       HOLDLINE_NODE: node,
     };
     const end = await machine.commands.run(

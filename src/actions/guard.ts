@@ -125,7 +125,7 @@ class GuardedRun {
   /** A draft has a new id each time: what a lost session left in the queue is not taken for it. */
   #draft(): Draft {
     const { lock, key, slots, data } = this.#action;
-    return { id: randomUUID(), locks: [lock], key, slots, owner: this.#owner, reason: null, data, lease: null };
+    return { id: randomUUID(), locks: [lock], key, slots, owner: this.#owner, reason: null, data, settles: true, lease: null };
   }
 
   async #wait(coordinator: Coordinator, draft: Draft): Promise<LineOutcome> {

@@ -57,6 +57,8 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   try {
     const turn = await takeTurn(coordinator, draft, {
       signal: ended.signal,
+      // Whoever settles is given one by that.
+      isTokenWanted: !draft.settles,
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
       pause: (claimsAhead, signal) =>
         clock.sleep(isToWait ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),

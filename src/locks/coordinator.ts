@@ -33,6 +33,8 @@ export interface Draft {
   readonly owner: Owner;
   readonly reason: string | null;
   readonly data: unknown;
+  /** Is it to become durable when its turn has come? */
+  readonly settles: boolean;
   /** What the claim is to become, for those who see it wait; `null` for the claim of a process. */
   readonly lease: Lease | null;
 }

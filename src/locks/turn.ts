@@ -6,18 +6,12 @@
 //                ↓ signal, or `look` says leave → withdrawn
 import { SessionLostError } from "./errors.js";
 import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
-import { blockers } from "./rule.js";
+import { blockers, isHeld } from "./rule.js";
+import type { Contender } from "./rule.js";
 import { link } from "./signals.js";
 
 /** How a wait ended. A wait that is aborted rejects with the signal's reason, after its claim has been withdrawn. */
-export type Turn =
-  | {
-      readonly outcome: "granted";
-      readonly joined: Joined;
-      /** Of the claim as long as it is ephemeral: above those of all holders before it. */
-      readonly fencingToken: number;
-    }
-  | { readonly outcome: "left" };
+export type Turn = { readonly outcome: "granted"; readonly joined: Joined } | { readonly outcome: "left" };
 
 /** What a waiter does between wake-ups, and how it learns of its progress. */
 export interface TurnOptions {
@@ -30,6 +24,11 @@ export interface TurnOptions {
   readonly look?: (blocked: Standing) => Promise<"stay" | "leave">;
   /** Resolves when it is time for another look though nothing has moved. Without it only departures wake the waiter. */
   readonly pause?: (claimsAhead: number, signal: AbortSignal) => Promise<void>;
+  /**
+   * At the grant the store has been read after the last holder before the claim left, so that what its session has seen
+   * is a fencing token for it. Otherwise the leaving itself can be the grant, which is faster.
+   */
+  readonly isTokenWanted?: boolean;
   /** The session ended while the claim waited: it joins anew, at the end. */
   readonly onRejoin?: () => void;
 }
@@ -61,22 +60,36 @@ async function waitInLine(coordinator: Coordinator, draft: Draft, joined: Joined
   for (;;) {
     const obstacles = standings.map((standing) => obstaclesOf(draft, standing));
     const blocked = obstacles.findIndex((refs) => refs.length > 0);
-    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings }, fencingToken: joined.session.seen() };
+    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings } };
     const standing = standings[blocked] as Standing;
     if ((await options.look?.(standing)) === "leave") return { outcome: "left" };
 
-    const gone = await departedOrPaused(coordinator, joined, standing, obstacles[blocked] as string[], options);
-    // What is ahead only shrinks. When nothing is left of what was known to be ahead the claim has its turn, and the
-    // store has said so; otherwise others may have left as well, and it is asked.
+    const refs = withScout(obstacles[blocked] as string[], standing);
+    const gone = await departedOrPaused(coordinator, joined, standing, refs, options);
+    // What is ahead only shrinks. When what is left of what was known to be ahead grants the claim it has its turn, and
+    // the store has said so; otherwise others may have left as well, and it is asked.
     const ahead = standing.ahead.filter((place) => !gone.includes(place.ref));
-    const moved: Standing = ahead.length === 0 ? { ...standing, ahead } : await coordinator.standing(standing, options.signal);
+    const isGranted = options.isTokenWanted !== true && isHeld(queueOf(draft, ahead), ahead.length);
+    const moved: Standing = isGranted ? { ...standing, ahead } : await coordinator.standing(standing, options.signal);
     standings = standings.map((other) => (other === standing ? moved : other));
   }
 }
 
-function obstaclesOf(draft: Draft, standing: Standing): string[] {
-  const queue = [...standing.ahead, { key: draft.key, slots: draft.slots }];
-  return blockers(queue, standing.ahead.length).map((position) => (standing.ahead[position] as Place).ref);
+function queueOf({ key, slots }: Draft, ahead: readonly Place[]): Contender[] {
+  return [...ahead, { key, slots }];
+}
+
+function obstaclesOf(draft: Draft, { ahead }: Standing): string[] {
+  return blockers(queueOf(draft, ahead), ahead.length).map((position) => (ahead[position] as Place).ref);
+}
+
+/**
+ * Also the nearest of the others ahead: in a line that moves in order it leaves when an obstacle takes its turn. Who reads
+ * the line then, while there is time, knows that nobody else is ahead, and needs to read nothing when the obstacle leaves.
+ */
+function withScout(obstacles: readonly string[], { ahead }: Standing): readonly string[] {
+  const scout = ahead.findLast(({ ref }) => !obstacles.includes(ref));
+  return scout === undefined ? obstacles : [...obstacles, scout.ref];
 }
 
 /** The entries that have left; none when the pause was over first. */

@@ -275,6 +275,7 @@ function draftOf(node: string): Draft {
     reason: null,
     lease: null,
     data: null,
+    settles: false,
   };
 }
 

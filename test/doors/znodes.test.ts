@@ -42,8 +42,11 @@ const sequence = fc
 const tags = fc.tuple(
   fc.option(fc.constantFrom("rack-12", "", "__proto__"), { nil: null }),
   fc.constantFrom(1, 2, 9_999_999_999, Number.POSITIVE_INFINITY),
+  fc.boolean(),
 );
-const ours = fc.tuple(tags, sequence).map(([[key, slots], number]) => claimPrefix(ID, key, slots) + number);
+const ours = fc
+  .tuple(tags, sequence)
+  .map(([[key, slots, settles], number]) => claimPrefix({ id: ID, key, slots, settles }) + number);
 const foreign = fc
   .tuple(
     fc.constantFrom(`_c_${ID}-lock-`, "lock-", `${ID}__lock__`, `${ID}__rlock__`, `_c_${ID}-__READ__`, `_c_${ID}-__WRIT__`),
@@ -148,7 +151,8 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
     ];
     const refs: string[] = [];
     for (const [index, content] of garbage.entries()) {
-      const prefix = index % 2 === 0 ? claimPrefix(randomUUID(), null, 1) : `_c_${randomUUID()}-lock-`;
+      const prefix =
+        index % 2 === 0 ? claimPrefix({ id: randomUUID(), key: null, slots: 1, settles: true }) : `_c_${randomUUID()}-lock-`;
       const path = await client.create(
         `${root}/locks/a/${prefix}`,
         "",

@@ -243,14 +243,14 @@ function pathOf(fleet: Fleet): string {
 /** Holds the lock until it is opened. */
 async function openGate(fleet: Fleet): Promise<{ open(): Promise<void> }> {
   const coordinator = await fleet.coordinator();
-  const turn = await takeTurn(coordinator, draftOf("gate"), { signal: new AbortController().signal });
+  const turn = await takeTurn(coordinator, draftOf("gate", false), { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("the claim left the line");
   return { open: () => coordinator.withdraw(turn.joined.standings) };
 }
 
-function draftOf(node: string): Draft {
+function draftOf(node: string, settles: boolean): Draft {
   const owner: Owner = { node, principal: "test", action: null, process: null };
-  return { id: randomUUID(), locks: [LOCK], key: null, slots: 1, owner, reason: null, data: null, lease: null };
+  return { id: randomUUID(), locks: [LOCK], key: null, slots: 1, owner, reason: null, data: null, settles, lease: null };
 }
 
 async function takeEphemeralTurns(fleet: Fleet, name: string): Promise<void> {
@@ -283,7 +283,7 @@ async function takeDurableTurns(fleet: Fleet, name: string): Promise<void> {
 }
 
 async function takeDurableTurn(coordinator: Coordinator, log: string, name: string): Promise<void> {
-  const draft = draftOf(name);
+  const draft = draftOf(name, true);
   const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("the claim left the line");
   const { owner, key, slots, reason, data, lease } = draft;

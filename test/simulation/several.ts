@@ -29,6 +29,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       owner,
       reason: null,
       data: null,
+      settles: job.durable,
       lease: null,
     };
     const turn = await waitInLine(coordinator, draft, {
@@ -46,7 +47,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       const { standings, session } = turn.joined;
       const watch = watchClaim(coordinator, turn.joined);
       try {
-        const spec = { ...specOf(draft, turn.fencingToken, session.graceMs), endsWithAgent: true };
+        const spec = { ...specOf(draft, session.seen(), session.graceMs), endsWithAgent: true };
         await machine.commands.run(spec, { onGroup: () => undefined, signal: watch.lost, relayed: stop });
       } finally {
         watch.close();

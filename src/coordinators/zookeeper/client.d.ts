@@ -25,9 +25,6 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
     connectTimeoutHandler: NodeJS.Timeout | null;
     readonly packetQueue: { readonly queue: Packet[] };
     readonly pendingQueue: Packet[];
-    readonly watcherManager: {
-      readonly dataWatchers: Record<string, EventEmitter | undefined>;
-    };
     updateTimeout(sessionTimeoutMs: number): void;
     findNextServer(callback: (server: { readonly host: string; readonly port: number }) => void): void;
     connect(): void;
@@ -36,7 +33,6 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
     onSocketError(error: Error): void;
     onSocketTimeout(): void;
     addAuthInfo(scheme: string, auth: Buffer): void;
-    registerDataWatcher(path: string, watcher: (event: unknown) => void): void;
     queue(request: Request, callback: Packet["callback"]): void;
     static readonly STATES: {
       readonly DISCONNECTED: number;

@@ -8,7 +8,9 @@
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
 import type { Reply } from "node-zookeeper-client/lib/jute/index.js";
 import jute from "node-zookeeper-client/lib/jute/index.js";
-import { ADD_WATCH, eventPathIn, headOf, numberOf, REMOVE_WATCHES, WireError, XID, ZK } from "./protocol.js";
+import { ADD_WATCH, eventIn, headOf, numberOf, REMOVE_WATCHES, WireError, XID, ZK } from "./protocol.js";
+
+import { Watches } from "./watches.js";
 
 const { STATES } = ConnectionManager;
 const { OP_CODES } = jute;
@@ -52,8 +54,7 @@ export class Connection {
   readonly #manager: ConnectionManager;
   readonly #listener: WireListener;
   readonly #outstanding = new Set<(code: number) => void>();
-  /** What is to be called when the server tells of a change at or below a znode. */
-  protected readonly trees = new Map<string, (path: string) => void>();
+  protected readonly watches = new Watches();
   #rest: Buffer | null = null;
   #pingsSentAt: number[] = [];
   #connectSentAt = 0;
@@ -142,18 +143,8 @@ export class Connection {
     this.#failOutstanding();
   }
 
-  /** Forgets a watcher. The server still sends its event, once, which then goes nowhere. */
-  unwatch(path: string, watcher: () => void): void {
-    this.#manager.watcherManager.dataWatchers[path]?.removeListener("notification", watcher);
-  }
-
-  /** A watcher that is called once. Registered in the turn in which the answer is read, before any event behind it. */
-  protected watch(path: string, watcher: () => void): void {
-    this.#manager.registerDataWatcher(path, watcher);
-  }
-
   /** @param onReply runs in the same turn in which a good reply is read, before any event behind it is. */
-  protected send(type: number, payload: unknown, onReply?: () => void): Promise<Reply> {
+  protected send(type: number, payload: unknown, onReply?: (reply: Reply) => void): Promise<Reply> {
     const manager = this.#manager;
     // The package would keep the request and send it after a reconnect, ahead of the credentials and unasked.
     if (!this.isConnected) return Promise.reject(new WireError(ZK.connectionLoss));
@@ -173,7 +164,7 @@ export class Connection {
         if (error?.code !== ZK.connectionLoss && sentAt > this.confirmedAt) this.confirmedAt = sentAt;
         if (error !== null || reply === undefined) return fail(error?.code ?? ZK.connectionLoss);
         this.#outstanding.delete(fail);
-        onReply?.();
+        onReply?.(reply);
         resolve(reply);
       });
     });
@@ -198,6 +189,7 @@ export class Connection {
       manager.packetQueue.queue.length = 0;
       if (manager.connectTimeoutHandler !== null) clearTimeout(manager.connectTimeoutHandler);
       this.#connectingSince = performance.now();
+      this.watches.disarm();
       this.#failOutstanding();
       this.#onClosed?.();
       this.#listener.disconnected();
@@ -252,7 +244,7 @@ export class Connection {
     this.heardAt = performance.now();
     const head = this.#manager.state === STATES.CONNECTING ? null : headOf(frame);
     if (head?.xid === XID.ping) this.confirmedAt = Math.max(this.confirmedAt, this.#pingsSentAt.shift() ?? 0);
-    if (head?.xid === XID.event && !this.#onEvent(frame)) return;
+    if (head?.xid === XID.event) return this.#onEvent(frame);
     if (head !== null && head.xid >= 0 && this.#onReply(head)) return;
     try {
       ConnectionManager.prototype.onSocketData.call(this.#manager, frame);
@@ -262,12 +254,10 @@ export class Connection {
     }
   }
 
-  /** Tells whoever watches the tree that an event is about. Is it for the package as well, which fails on other kinds? */
-  #onEvent(frame: Buffer): boolean {
-    const path = eventPathIn(frame);
-    if (path === null) return false;
-    for (const [tree, onChange] of this.trees) if (path === tree || path.startsWith(`${tree}/`)) onChange(path);
-    return true;
+  /** Tells whoever watches the znode that an event is about. The package is told of none, because it sets no watches. */
+  #onEvent(frame: Buffer): void {
+    const event = eventIn(frame);
+    if (event !== null) this.watches.tell(event.path, event.type);
   }
 
   /** Takes a reply that the package cannot; `false` for those that it can. */

@@ -31,7 +31,7 @@ export class Entrance {
   async #create(session: ZkSession, draft: Draft): Promise<Standing[]> {
     const { wire } = session;
     const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
-    const prefix = claimPrefix(draft.id, draft.key, draft.slots);
+    const prefix = claimPrefix(draft);
     const folders = draft.locks.map((lock) => this.#layout.lock(lock));
     const [alone] = folders.length === 1 ? folders : [];
     const entering =

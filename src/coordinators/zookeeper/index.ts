@@ -17,15 +17,15 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
-import { link } from "../../locks/signals.js";
 import { Changes } from "./changes.js";
+import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
 import { createLayout } from "./layout.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss, Sessions } from "./session.js";
-import { Standings, takenOut } from "./standings.js";
+import { Standings } from "./standings.js";
 import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
 import { readClock, removeUnsettled } from "./upkeep.js";
 import { parseZooKeeperUrl } from "./url.js";
@@ -133,33 +133,9 @@ class ZooKeeperCoordinator implements Coordinator {
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
-  async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
-    const session = joined.session as ZkSession;
-    const paths = refs.map((ref) => `${this.#layout.lock(lock)}/${ref}`);
-    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
-    for (;;) {
-      const woken = new AbortController();
-      const wake = (): void => woken.abort();
-      const { signal: wakened, unlink } = link(woken.signal, session.lost, signal);
-      try {
-        // A claim that settles is deleted and made again in one transaction: only what is not there any more has left.
-        const looks = (wire: Wire) => [
-          ...paths.map((path) => wire.exists(path, wake, () => !wakened.aborted)),
-          ...(own === undefined ? [] : [wire.exists(this.#pathOf(own))]),
-        ];
-        const stats = await session.persist(signal, (wire) => Promise.all(looks(wire)));
-        const gone = refs.filter((_, index) => stats[index] === null);
-        if (own !== undefined && stats.at(-1) === null) throw takenOut(own);
-        if (gone.length > 0) return gone;
-        // Events may have been lost with a connection: after a reconnect everything is looked at again.
-        const { connections } = session;
-        while (!wakened.aborted && session.connections === connections) await session.change(wakened);
-      } finally {
-        woken.abort();
-        unlink();
-        for (const path of paths) session.wire.unwatch(path, wake);
-      }
-    }
+  departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
+    return departed(joined.session as ZkSession, this.#layout.lock(lock), refs, own, signal);
   }
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
@@ -182,6 +158,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
     const home = joined.session as ZkSession;
+    if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: others have been told so");
     // Before anything is sent the claim only waits, and keeps its place.
     signal?.throwIfAborted();
     try {

@@ -1,7 +1,7 @@
 // Where things are in ZooKeeper, and what a claim's node name says: Holdline's own, and those of the foreign recipes
 // that take turns with it on the same path. Pure functions.
 import { createHash } from "node:crypto";
-import type { Place } from "../../locks/coordinator.js";
+import type { Draft, Place } from "../../locks/coordinator.js";
 import { lockNameProblem } from "../../locks/names.js";
 
 /** The znodes that a root holds. */
@@ -32,7 +32,7 @@ export function createLayout(root: string): Layout {
 
 // What ends the name of a claim: Curator's mutex and ours, kazoo's locks, and Curator's read/write lock.
 const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
-const OURS = /^_c_([0-9a-f-]{36})-(?:([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-)$/;
+const OURS = /^_c_([0-9a-f-]{36})-(?:(e?)([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-)$/;
 const RECORD = /^_h_(-?\d{10})$/;
 
 /** What stands before the sequence number in a history record's name. */
@@ -43,11 +43,16 @@ export interface ClaimName extends Place {
   /** The claim's id where the name is Holdline's own. */
   readonly id: string | null;
   readonly sequence: number;
+  /** May it be deleted and made again, durable, in one transaction? */
+  readonly settles: boolean;
 }
 
-/** The name of a new claim up to its sequence number. The tag says slots and key, so that names alone are enough for the rule. */
-export function claimPrefix(id: string, key: string | null, slots: number): string {
-  const tag = `${Number.isFinite(slots) ? slots : "u"}${key === null ? "" : `.${hashKey(key)}`}`;
+/**
+ * The name of a new claim up to its sequence number. The tag says slots and key, so that names alone are enough for the rule,
+ * and whether it will stay ephemeral, so that its deletion alone says that it has left.
+ */
+export function claimPrefix({ id, key, slots, settles }: Pick<Draft, "id" | "key" | "slots" | "settles">): string {
+  const tag = `${settles ? "" : "e"}${Number.isFinite(slots) ? slots : "u"}${key === null ? "" : `.${hashKey(key)}`}`;
   return `_c_${id}-${tag}-lock-`;
 }
 
@@ -59,13 +64,13 @@ export function parseClaimName(ref: string): ClaimName | null {
   const sequence = Number(digits);
   const ours = kind === "lock-" ? OURS.exec(before) : null;
   if (ours !== null) {
-    const [, id = null, slots, key = null] = ours;
-    return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots) };
+    const [, id = null, stays, slots, key = null] = ours;
+    return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles: stays === "" };
   }
   // A foreign contender is an exclusive claim, save that readers share with each other.
   if (kind === "__READ__" || kind === "__rlock__")
-    return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY };
-  return { ref, id: null, sequence, key: null, slots: 1 };
+    return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY, settles: false };
+  return { ref, id: null, sequence, key: null, slots: 1, settles: false };
 }
 
 /** The key of foreign readers: no hash of ours has its length. */

@@ -113,11 +113,14 @@ export function headOf(frame: Buffer): { readonly xid: number; readonly zxid: Bu
 /** The request numbers of frames that answer no request. */
 export const XID = { event: -1, ping: -2 } as const;
 
+/** Of an event: the znode was deleted. */
+export const DELETED = 2;
 // created, deleted, data changed, children changed; what later servers may add is of no use to a client that has not asked.
-const EVENT_TYPES = new Set([1, 2, 3, 4]);
+const EVENT_TYPES = new Set([1, DELETED, 3, 4]);
 
-/** The znode that an event is about; `null` for events of other kinds. */
-export function eventPathIn(frame: Buffer): string | null {
-  if (frame.length < 32 || !EVENT_TYPES.has(frame.readInt32BE(20))) return null;
-  return frame.toString("utf8", 32, 32 + frame.readInt32BE(28));
+/** What an event says of which znode; `null` for events of other kinds. */
+export function eventIn(frame: Buffer): { readonly type: number; readonly path: string } | null {
+  if (frame.length < 32) return null;
+  const type = frame.readInt32BE(20);
+  return EVENT_TYPES.has(type) ? { type, path: frame.toString("utf8", 32, 32 + frame.readInt32BE(28)) } : null;
 }

@@ -113,17 +113,21 @@ export class ZkSession implements Session {
     }
   }
 
-  /** Resolves when the session connects, disconnects or ends, or when `signal` is aborted. Never rejects. */
-  change(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when the session connects, disconnects or ends, when `signal` is aborted, or when what `also` is given is
+   * called. Never rejects.
+   */
+  change(signal: AbortSignal | undefined, also?: (wake: () => void) => void): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
+      if (signal?.aborted === true) return resolve();
       const done = (): void => {
         this.#listeners.delete(done);
-        signal.removeEventListener("abort", done);
+        signal?.removeEventListener("abort", done);
         resolve();
       };
       this.#listeners.add(done);
-      signal.addEventListener("abort", done);
+      signal?.addEventListener("abort", done);
+      also?.(done);
     });
   }
 

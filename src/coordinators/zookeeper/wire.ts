@@ -16,6 +16,7 @@ import {
   WireError,
   ZK,
 } from "./protocol.js";
+import type { Watcher } from "./watches.js";
 
 const { OP_CODES } = jute;
 
@@ -58,17 +59,32 @@ export class Wire extends Connection {
     return reply === null ? null : (reply.payload as { readonly children: readonly string[] }).children;
   }
 
-  /**
-   * A znode's status; `null` when there is none.
-   * @param watcher called once when the znode is deleted, replaced or written; not registered when it is not there
-   * @param isWanted asked when the answer comes: a watcher that nobody wants any more is not registered either
-   */
-  async exists(path: string, watcher?: () => void, isWanted = (): boolean => true): Promise<Stat | null> {
-    const payload = Object.assign(new jute.protocol.ExistsRequest(), { path, watch: watcher !== undefined });
-    const reply = await this.#sendOrNull(OP_CODES.EXISTS, payload, () => {
-      if (watcher !== undefined && isWanted()) this.watch(path, watcher);
-    });
+  /** A znode's status; `null` when there is none. */
+  async exists(path: string): Promise<Stat | null> {
+    const reply = await this.#sendOrNull(OP_CODES.EXISTS, existsRequest(path, false));
     return reply === null ? null : statOf(reply);
+  }
+
+  /**
+   * Is a znode there? Then the watcher is called at its next change, once. Where the server is to tell of that already, it
+   * is not asked again.
+   * @param isWanted asked when the answer comes: a watcher that nobody wants any more is not registered
+   */
+  async watched(path: string, watcher: Watcher, isWanted: () => boolean): Promise<boolean> {
+    if (this.watches.isArmed(path)) {
+      this.watches.listen(path, watcher);
+      return true;
+    }
+    const reply = await this.#sendOrNull(OP_CODES.EXISTS, existsRequest(path, true), (answer) => {
+      this.watches.arm(path, statOf(answer).ephemeralOwner !== null);
+      if (isWanted()) this.watches.listen(path, watcher);
+    });
+    return reply !== null;
+  }
+
+  /** Forgets a watcher. */
+  unwatch(path: string, watcher: Watcher): void {
+    this.watches.unlisten(path, watcher);
   }
 
   /** All steps or none. Gives the paths of what was created, by step, and the transaction's zxid. */
@@ -87,16 +103,16 @@ export class Wire extends Connection {
    * not on the next. Servers have known this since 3.6.
    */
   async watchTree(path: string, onChange: (path: string) => void): Promise<void> {
-    this.trees.set(path, onChange);
+    this.watches.addTree(path, onChange);
     await this.send(ADD_WATCH, new PathAndNumber(path, PERSISTENT_RECURSIVE));
   }
 
   async unwatchTree(path: string): Promise<void> {
-    this.trees.delete(path);
+    this.watches.removeTree(path);
     await this.send(REMOVE_WATCHES, new PathAndNumber(path, WATCHES_OF_ANY_KIND));
   }
 
-  async #sendOrNull(type: number, payload: unknown, onReply?: () => void): Promise<Reply | null> {
+  async #sendOrNull(type: number, payload: unknown, onReply?: (reply: Reply) => void): Promise<Reply | null> {
     try {
       return await this.send(type, payload, onReply);
     } catch (error) {
@@ -104,4 +120,8 @@ export class Wire extends Connection {
       throw error;
     }
   }
+}
+
+function existsRequest(path: string, watch: boolean): unknown {
+  return Object.assign(new jute.protocol.ExistsRequest(), { path, watch });
 }

@@ -174,6 +174,7 @@ export function draftFor(locks: string | readonly string[], details: Partial<Dra
     owner: ownerAt("web-01"),
     reason: null,
     data: null,
+    settles: true,
     lease: null,
     ...details,
   };

@@ -163,9 +163,12 @@ export function describeTurns(stage: Stage): void {
       tokens.push(first.settled.fencingToken);
       const waiting = [1, 2, 0, 1, 2].map(async (index) => {
         const coordinator = coordinators[index]!;
-        const turn = await takeTurn(coordinator, draftFor("a"), { signal: new AbortController().signal });
+        const turn = await takeTurn(coordinator, draftFor("a", { settles: false }), {
+          signal: new AbortController().signal,
+          isTokenWanted: true,
+        });
         if (turn.outcome !== "granted") throw new Error("not granted");
-        tokens.push(turn.fencingToken);
+        tokens.push(turn.joined.session.seen());
         await coordinator.withdraw(turn.joined.standings);
       });
       await until(async () => (await idsIn(coordinators[0]!, "a")).length === 6, "all to stand in line");
@@ -181,9 +184,12 @@ export function describeTurns(stage: Stage): void {
       const coordinator = await stage.open();
       const tokens: number[] = [];
       for (let index = 0; index < 4; index += 1) {
-        const turn = await takeTurn(coordinator, draftFor("a"), { signal: new AbortController().signal });
+        const turn = await takeTurn(coordinator, draftFor("a", { settles: false }), {
+          signal: new AbortController().signal,
+          isTokenWanted: true,
+        });
         if (turn.outcome !== "granted") throw new Error("not granted");
-        tokens.push(turn.fencingToken);
+        tokens.push(turn.joined.session.seen());
         await coordinator.withdraw(turn.joined.standings);
       }
       expect(tokens).toEqual([...new Set(tokens)].sort((one, other) => one - other));

@@ -6,15 +6,23 @@ import { claimPrefix, orderClaims, parseClaimName } from "../../../src/coordinat
 describe("a claim's node name", () => {
   test("tells id, slots and key, of which the key is hashed", () => {
     const id = randomUUID();
-    const plain = parseClaimName(`${claimPrefix(id, null, 1)}0000000007`);
-    expect(plain).toMatchObject({ id, key: null, slots: 1, sequence: 7 });
-    const keyed = parseClaimName(`${claimPrefix(id, "rack 12", Number.POSITIVE_INFINITY)}0000000007`);
-    const same = parseClaimName(`${claimPrefix(randomUUID(), "rack 12", 3)}0000000009`);
-    const other = parseClaimName(`${claimPrefix(id, "rack 13", 3)}0000000009`);
+    const claim = { id, key: null, slots: 1, settles: true };
+    const plain = parseClaimName(`${claimPrefix(claim)}0000000007`);
+    expect(plain).toMatchObject({ id, key: null, slots: 1, settles: true, sequence: 7 });
+    const keyed = parseClaimName(`${claimPrefix({ ...claim, key: "rack 12", slots: Number.POSITIVE_INFINITY })}0000000007`);
+    const same = parseClaimName(`${claimPrefix({ ...claim, id: randomUUID(), key: "rack 12", slots: 3 })}0000000009`);
+    const other = parseClaimName(`${claimPrefix({ ...claim, key: "rack 13", slots: 3 })}0000000009`);
     expect(keyed).toMatchObject({ id, slots: Number.POSITIVE_INFINITY });
     expect(keyed?.key).toBe(same?.key);
     expect(keyed?.key).not.toBe(other?.key);
     expect(same?.slots).toBe(3);
+  });
+
+  test("tells whether it stays ephemeral, so that its deletion alone says that it has left", () => {
+    const claim = { id: randomUUID(), key: "rack 12", slots: 3, settles: false };
+    const named = [claim, { ...claim, key: null, slots: Number.POSITIVE_INFINITY }];
+    for (const { id, slots, ...one } of named)
+      expect(parseClaimName(`${claimPrefix({ id, slots, ...one })}0000000007`)).toMatchObject({ id, slots, settles: false });
   });
 
   test("of foreign recipes is an exclusive claim; Curator's readers share", () => {
@@ -25,7 +33,7 @@ describe("a claim's node name", () => {
       `${uuid.replaceAll("-", "")}__lock__0000000001`,
       `_c_${uuid}-__WRIT__0000000001`,
     ]) {
-      expect(parseClaimName(name), name).toMatchObject({ id: null, key: null, slots: 1, sequence: 1 });
+      expect(parseClaimName(name), name).toMatchObject({ id: null, key: null, slots: 1, settles: false, sequence: 1 });
     }
     const readers = [`_c_${uuid}-__READ__0000000001`, `${randomUUID()}__rlock__0000000002`].map(parseClaimName);
     expect(readers[0]?.slots).toBe(Number.POSITIVE_INFINITY);
@@ -34,7 +42,7 @@ describe("a claim's node name", () => {
   });
 
   test("stands in the order of its number, not of its text, also where the numbers wrap", () => {
-    const claim = (sequence: string): string => `_c_${randomUUID()}-1-lock-${sequence}`;
+    const claim = (sequence: string): string => `_c_${randomUUID()}-${sequence.endsWith("7") ? "1" : "e1"}-lock-${sequence}`;
     const queue = [claim("2147483646"), claim("2147483647"), claim("-2147483648"), claim("-2147483647")];
     expect(orderClaims([...queue].reverse()).map(({ ref }) => ref)).toEqual(queue);
     const mixed = ["zzz__lock__0000000009", claim("0000000010"), "aaa__lock__0000000011"];

@@ -22,7 +22,8 @@ function wireWith(entries: readonly string[], leaving: readonly string[]): { rea
 test("the first claims of a queue are as many as were asked for, whoever leaves while they are read", async () => {
   const entries = Array.from(
     { length: 20 },
-    (_, index) => `${claimPrefix(freshId(), "smoke", Number.POSITIVE_INFINITY)}${String(index).padStart(10, "0")}`,
+    (_, index) =>
+      `${claimPrefix({ id: freshId(), key: "smoke", slots: Number.POSITIVE_INFINITY, settles: true })}${String(index).padStart(10, "0")}`,
   );
   const first = async (count: number, leaving: readonly number[]) => {
     const { wire, asked } = wireWith(
