@@ -1,27 +1,18 @@
-// One connection at a time to a ZooKeeper ensemble, under one session id: requests out, replies and watch events in.
-// It closes node-zookeeper-client's gaps on the wire, and is the only file that touches that package's inside. When a
-// session counts as lost, and what is tried again, is decided in session.ts.
+// One connection at a time to a ZooKeeper ensemble, under one session id: requests out, answers and watch events in.
+// node-zookeeper-client connects, keeps the session alive and finds the next server; this is the only file that touches
+// its inside. When a session counts as lost, and what is tried again, is decided in session.ts.
 //
 //   connecting → connected → connecting (another server, the same session id) → …
 //        ↓ the server says the session is over        ↓ close(), abandon()
 //      expired                                       closed
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
-import type { Reply } from "node-zookeeper-client/lib/jute/index.js";
-import jute from "node-zookeeper-client/lib/jute/index.js";
-import { ADD_WATCH, eventIn, headOf, numberOf, REMOVE_WATCHES, WireError, XID, ZK } from "./protocol.js";
-
+import { type Answer, longAt, Request } from "./jute.js";
+import { eventIn, headOf } from "./messages.js";
+import { TYPE, WireError, XID, ZK } from "./protocol.js";
+import { Requests } from "./requests.js";
 import { Watches } from "./watches.js";
 
 const { STATES } = ConnectionManager;
-const { OP_CODES } = jute;
-
-// The codes that the package knows; it throws inside its socket handler when a server sends any other.
-const KNOWN_TO_PACKAGE = new Set([
-  0, -1, -2, -3, -4, -5, -6, -7, -8, -100, -101, -102, -103, -108, -110, -111, -112, -113, -114, -115,
-]);
-
-// Requests that the package does not know: it hangs up when one is answered.
-const UNKNOWN_TO_PACKAGE: ReadonlySet<number | undefined> = new Set([ADD_WATCH, REMOVE_WATCHES]);
 
 export interface Server {
   readonly host: string;
@@ -53,14 +44,13 @@ const CLOSE_PATIENCE_MS = 1_000;
 export class Connection {
   readonly #manager: ConnectionManager;
   readonly #listener: WireListener;
-  readonly #outstanding = new Set<(code: number) => void>();
+  readonly #requests = new Requests();
   protected readonly watches = new Watches();
   #rest: Buffer | null = null;
   #pingsSentAt: number[] = [];
   #connectSentAt = 0;
   #connectingSince = performance.now();
   #closed = false;
-  #onClosed: (() => void) | null = null;
 
   /** When the newest request was sent that the server has answered, on this process's monotonic clock: the server has kept the session alive at least since then. */
   confirmedAt = 0;
@@ -97,7 +87,7 @@ export class Connection {
 
   /** The newest transaction that the server had carried out when it last answered. */
   get lastZxid(): number {
-    return numberOf(this.#manager.zxid);
+    return longAt(this.#manager.zxid, 0);
   }
 
   /** What the server granted, in milliseconds. */
@@ -120,15 +110,12 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#closed) return;
     if (this.isConnected) {
-      const ended = new Promise<void>((resolve) => {
-        this.#onClosed = resolve;
-      });
-      const header = new jute.protocol.RequestHeader();
-      header.type = OP_CODES.CLOSE_SESSION;
-      const patience = setTimeout(() => this.#onClosed?.(), CLOSE_PATIENCE_MS);
+      const ended = this.send(new Request(TYPE.closeSession, 0), () => undefined);
       this.#manager.state = STATES.CLOSING;
-      this.#manager.queue(new jute.Request(header, null), () => this.#onClosed?.());
-      await ended;
+      let patience: NodeJS.Timeout | undefined;
+      const silence = new Promise<void>((resolve) => (patience = setTimeout(resolve, CLOSE_PATIENCE_MS)));
+      // The connection may end before the answer does come: so does the session, then by its timeout.
+      await Promise.race([ended.catch(() => undefined), silence]);
       clearTimeout(patience);
     }
     this.abandon();
@@ -140,34 +127,33 @@ export class Connection {
     this.#closed = true;
     this.#manager.state = STATES.CLOSING; // The package does not connect again from this state.
     this.#manager.socket?.destroy();
-    this.#failOutstanding();
+    this.#requests.lose();
   }
 
-  /** @param onReply runs in the same turn in which a good reply is read, before any event behind it is. */
-  protected send(type: number, payload: unknown, onReply?: (reply: Reply) => void): Promise<Reply> {
-    const manager = this.#manager;
-    // The package would keep the request and send it after a reconnect, ahead of the credentials and unasked.
-    if (!this.isConnected) return Promise.reject(new WireError(ZK.connectionLoss));
-    // The protocol's request numbers are 31 bits wide and negative ones are reserved; the package counts on past that.
-    if (manager.xid >= 0x7fff_ffff) manager.xid = 1;
-    const header = new jute.protocol.RequestHeader();
-    header.type = type;
-    const sentAt = performance.now();
-    return new Promise<Reply>((resolve, reject) => {
-      const fail = (code: number): void => {
-        this.#outstanding.delete(fail);
-        reject(new WireError(code));
-      };
-      this.#outstanding.add(fail);
-      manager.queue(new jute.Request(header, payload), (error, reply) => {
-        if (!this.#outstanding.has(fail)) return;
-        if (error?.code !== ZK.connectionLoss && sentAt > this.confirmedAt) this.confirmedAt = sentAt;
-        if (error !== null || reply === undefined) return fail(error?.code ?? ZK.connectionLoss);
-        this.#outstanding.delete(fail);
-        onReply?.(reply);
-        resolve(reply);
-      });
+  /**
+   * Sends a request. Those of one turn go out together.
+   * @param read takes what is wanted out of the answer, in the turn in which it is read and before any event behind it is
+   * @throws WireError when the server refuses, or when the connection is lost before its answer
+   */
+  protected send<T>(request: Request, read: (answer: Answer) => T): Promise<T> {
+    return this.#send(request, read, (code) => {
+      throw new WireError(code);
     });
+  }
+
+  /** The same, for a znode that need not be there. */
+  protected sendOrNull<T>(request: Request, read: (answer: Answer) => T): Promise<T | null> {
+    return this.#send<T | null>(request, read, (code) => {
+      if (code !== ZK.noNode) throw new WireError(code);
+      return null;
+    });
+  }
+
+  #send<T>(request: Request, read: (answer: Answer) => T, refused: (code: number) => T): Promise<T> {
+    const { socket } = this.#manager;
+    // Nothing is kept to be sent after a reconnect: whoever asked decides whether it is asked again.
+    if (!this.isConnected || socket === undefined) return Promise.reject(new WireError(ZK.connectionLoss));
+    return this.#requests.send(socket, request, read, refused);
   }
 
   #onState(state: number): void {
@@ -190,14 +176,9 @@ export class Connection {
       if (manager.connectTimeoutHandler !== null) clearTimeout(manager.connectTimeoutHandler);
       this.#connectingSince = performance.now();
       this.watches.disarm();
-      this.#failOutstanding();
-      this.#onClosed?.();
+      this.#requests.lose();
       this.#listener.disconnected();
     }
-  }
-
-  #failOutstanding(): void {
-    for (const fail of [...this.#outstanding]) fail(ZK.connectionLoss);
   }
 
   /** Steps in front of the package's handlers, where they hide what a session must know or fail on what a server may send. */
@@ -244,12 +225,16 @@ export class Connection {
     this.heardAt = performance.now();
     const head = this.#manager.state === STATES.CONNECTING ? null : headOf(frame);
     if (head?.xid === XID.ping) this.confirmedAt = Math.max(this.confirmedAt, this.#pingsSentAt.shift() ?? 0);
-    if (head?.xid === XID.event) return this.#onEvent(frame);
-    if (head !== null && head.xid >= 0 && this.#onReply(head)) return;
     try {
-      ConnectionManager.prototype.onSocketData.call(this.#manager, frame);
+      if (head?.xid === XID.event) this.#onEvent(frame);
+      else if (head !== null && head.xid > 0) {
+        const sentAt = this.#requests.answered(frame, head);
+        this.confirmedAt = Math.max(this.confirmedAt, sentAt);
+        // What a reconnect tells the next server: that this has been seen.
+        if (head.zxid > 0) frame.copy(this.#manager.zxid, 0, 8, 16);
+      } else ConnectionManager.prototype.onSocketData.call(this.#manager, frame);
     } catch (error) {
-      // A frame that the package cannot read: nothing behind it on this connection can be trusted.
+      // A frame that cannot be read: nothing behind it on this connection can be trusted.
       this.drop(`an answer that could not be read: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -258,18 +243,6 @@ export class Connection {
   #onEvent(frame: Buffer): void {
     const event = eventIn(frame);
     if (event !== null) this.watches.tell(event.path, event.type);
-  }
-
-  /** Takes a reply that the package cannot; `false` for those that it can. */
-  #onReply({ xid, zxid, code }: { readonly xid: number; readonly zxid: Buffer; readonly code: number }): boolean {
-    const { pendingQueue } = this.#manager;
-    const [packet] = pendingQueue;
-    const header = packet?.request.header;
-    // Out of order: the package hangs up.
-    if (header?.xid !== xid || (KNOWN_TO_PACKAGE.has(code) && !(code === 0 && UNKNOWN_TO_PACKAGE.has(header.type)))) return false;
-    pendingQueue.shift();
-    packet?.callback(code === 0 ? null : { code }, { header: { zxid }, payload: null });
-    return true;
   }
 }
 

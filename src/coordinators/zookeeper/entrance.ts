@@ -36,9 +36,7 @@ export class Entrance {
     const [alone] = folders.length === 1 ? folders : [];
     const entering =
       alone === undefined
-        ? wire
-            .transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
-            .then(({ paths }) => paths)
+        ? wire.transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
     const listing = folders.map((folder) => wire.getChildren(folder));
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);

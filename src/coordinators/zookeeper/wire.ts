@@ -1,68 +1,54 @@
 // What is asked of ZooKeeper, each request a method. Connections are connection.ts's.
-import ACL from "node-zookeeper-client/lib/ACL.js";
-import type { Reply } from "node-zookeeper-client/lib/jute/index.js";
-import jute from "node-zookeeper-client/lib/jute/index.js";
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
-import type { Stat, Step } from "./protocol.js";
-import {
-  ADD_WATCH,
-  numberOf,
-  PathAndNumber,
-  PERSISTENT_RECURSIVE,
-  REMOVE_WATCHES,
-  statOf,
-  WATCHES_OF_ANY_KIND,
-  WireError,
-  ZK,
-} from "./protocol.js";
+import { ACL, askFor, change, pathAndNumber, readStat, readTransaction, transaction } from "./messages.js";
+import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
 import type { Watcher } from "./watches.js";
 
-const { OP_CODES } = jute;
-
 export class Wire extends Connection {
-  readonly #acl: typeof ACL.OPEN_ACL_UNSAFE;
+  readonly #acl: Buffer;
 
   constructor(servers: readonly Server[], sessionTimeoutMs: number, credentials: Credentials | null, listener: WireListener) {
     super(servers, sessionTimeoutMs, credentials, listener);
-    this.#acl = credentials === null ? ACL.OPEN_ACL_UNSAFE : ACL.CREATOR_ALL_ACL;
+    this.#acl = credentials === null ? ACL.open : ACL.creator;
   }
 
-  async create(path: string, data: Buffer, mode: number): Promise<string> {
-    const payload = new jute.protocol.CreateRequest();
-    Object.assign(payload, { path, data, acl: this.#acl.map((acl) => acl.toRecord()), flags: mode });
-    const reply = await this.send(OP_CODES.CREATE, payload);
-    return (reply.payload as { readonly path: string }).path;
+  /** Gives the path of the new znode, which for a sequential one is longer than the one that was asked for. */
+  create(path: string, data: Buffer, mode: number): Promise<string> {
+    return this.send(change(op.create(path, data, mode), this.#acl), (answer) => answer.text());
   }
 
-  async remove(path: string, version = -1): Promise<void> {
-    await this.send(OP_CODES.DELETE, Object.assign(new jute.protocol.DeleteRequest(), { path, version }));
+  remove(path: string, version = -1): Promise<void> {
+    return this.send(change(op.remove(path, version), this.#acl), nothing);
   }
 
-  async setData(path: string, data: Buffer, version: number): Promise<Stat> {
-    const reply = await this.send(OP_CODES.SET_DATA, Object.assign(new jute.protocol.SetDataRequest(), { path, data, version }));
-    return statOf(reply);
+  setData(path: string, data: Buffer, version: number): Promise<Stat> {
+    return this.send(change(op.setData(path, data, version), this.#acl), readStat);
   }
 
   /** A znode's data and status; `null` when there is none. */
-  async getData(path: string): Promise<{ readonly data: string; readonly stat: Stat } | null> {
-    const payload = Object.assign(new jute.protocol.GetDataRequest(), { path, watch: false });
-    const reply = await this.#sendOrNull(OP_CODES.GET_DATA, payload);
-    if (reply === null) return null;
-    return { data: (reply.payload as { readonly data: Buffer | undefined })?.data?.toString() ?? "", stat: statOf(reply) };
+  getData(path: string): Promise<{ readonly data: string; readonly stat: Stat } | null> {
+    return this.sendOrNull(askFor(TYPE.getData, path, false), (answer) => ({ data: answer.text(), stat: readStat(answer) }));
   }
 
-  /** The names of a znode's children; `null` when the znode is not there. */
-  async getChildren(path: string): Promise<readonly string[] | null> {
-    const payload = Object.assign(new jute.protocol.GetChildren2Request(), { path, watch: false });
-    const reply = await this.#sendOrNull(OP_CODES.GET_CHILDREN2, payload);
-    return reply === null ? null : (reply.payload as { readonly children: readonly string[] }).children;
+  /**
+   * The names of a znode's children; `null` when the znode is not there.
+   * @param isWanted leaves others out, by the bytes of a name from `from` up to `to`
+   */
+  getChildren(path: string, isWanted?: (frame: Buffer, from: number, to: number) => boolean): Promise<readonly string[] | null> {
+    return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => {
+      const names: string[] = [];
+      for (let left = answer.int(); left > 0; left -= 1) {
+        const [from, to] = answer.span();
+        if (isWanted === undefined || isWanted(answer.frame, from, to)) names.push(answer.frame.toString("utf8", from, to));
+      }
+      return names;
+    });
   }
 
   /** A znode's status; `null` when there is none. */
-  async exists(path: string): Promise<Stat | null> {
-    const reply = await this.#sendOrNull(OP_CODES.EXISTS, existsRequest(path, false));
-    return reply === null ? null : statOf(reply);
+  exists(path: string): Promise<Stat | null> {
+    return this.sendOrNull(askFor(TYPE.exists, path, false), readStat);
   }
 
   /**
@@ -75,11 +61,12 @@ export class Wire extends Connection {
       this.watches.listen(path, watcher);
       return true;
     }
-    const reply = await this.#sendOrNull(OP_CODES.EXISTS, existsRequest(path, true), (answer) => {
-      this.watches.arm(path, statOf(answer).ephemeralOwner !== null);
+    const isThere = await this.sendOrNull(askFor(TYPE.exists, path, true), (answer) => {
+      this.watches.arm(path, readStat(answer).ephemeralOwner !== null);
       if (isWanted()) this.watches.listen(path, watcher);
+      return true;
     });
-    return reply !== null;
+    return isThere ?? false;
   }
 
   /** Forgets a watcher. */
@@ -87,41 +74,28 @@ export class Wire extends Connection {
     this.watches.unlisten(path, watcher);
   }
 
-  /** All steps or none. Gives the paths of what was created, by step, and the transaction's zxid. */
-  async transaction(steps: readonly Step[]): Promise<{ readonly paths: readonly (string | null)[]; readonly zxid: number }> {
-    const withAcl = steps.map((step) => (step.type === OP_CODES.CREATE ? { ...step, acls: this.#acl } : step));
-    const reply = await this.send(OP_CODES.MULTI, new jute.TransactionRequest(withAcl));
-    const results = (reply.payload as { readonly results: readonly { type: number; err?: number; path?: string }[] }).results;
-    // Where one failed, those before it carry no error and those after it another code: the first is the cause.
-    const failed = results.findIndex((result) => result.type === OP_CODES.ERROR && result.err !== 0);
-    if (failed >= 0) throw new WireError(results[failed]?.err ?? ZK.connectionLoss, failed);
-    return { paths: results.map((result) => result.path ?? null), zxid: numberOf(reply.header.zxid) };
+  /**
+   * All steps or none. Gives the paths of what was created, by step.
+   * @throws WireError with the step that failed
+   */
+  transaction(steps: readonly Step[]): Promise<readonly (string | null)[]> {
+    return this.send(transaction(steps, this.#acl), readTransaction);
   }
 
   /**
    * Has `onChange` called at every change of a znode, which need not exist, and of all below it: on this connection, and
    * not on the next. Servers have known this since 3.6.
    */
-  async watchTree(path: string, onChange: (path: string) => void): Promise<void> {
+  watchTree(path: string, onChange: (path: string) => void): Promise<void> {
     this.watches.addTree(path, onChange);
-    await this.send(ADD_WATCH, new PathAndNumber(path, PERSISTENT_RECURSIVE));
+    return this.send(pathAndNumber(TYPE.addWatch, path, PERSISTENT_RECURSIVE), nothing);
   }
 
-  async unwatchTree(path: string): Promise<void> {
+  unwatchTree(path: string): Promise<void> {
     this.watches.removeTree(path);
-    await this.send(REMOVE_WATCHES, new PathAndNumber(path, WATCHES_OF_ANY_KIND));
-  }
-
-  async #sendOrNull(type: number, payload: unknown, onReply?: (reply: Reply) => void): Promise<Reply | null> {
-    try {
-      return await this.send(type, payload, onReply);
-    } catch (error) {
-      if (error instanceof WireError && error.zk === ZK.noNode) return null;
-      throw error;
-    }
+    return this.send(pathAndNumber(TYPE.removeWatches, path, WATCHES_OF_ANY_KIND), nothing);
   }
 }
 
-function existsRequest(path: string, watch: boolean): unknown {
-  return Object.assign(new jute.protocol.ExistsRequest(), { path, watch });
-}
+/** Who asked wants to know that it was done, and no more. */
+const nothing = (): void => undefined;

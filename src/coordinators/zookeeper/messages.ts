@@ -1,0 +1,111 @@
+// Requests as they are sent, and what is read out of answers and events.
+import { ANSWER_HEAD, Answer, longAt, Request, sizeOf } from "./jute.js";
+import { DELETED, type Stat, type Step, TYPE, WireError } from "./protocol.js";
+
+const ALL_PERMISSIONS = 31;
+
+/** Who may do what with a znode that is created, as the protocol writes it. */
+export const ACL = {
+  /** Everybody may do everything. */
+  open: aclOf("world", "anyone"),
+  /** Whoever has the credentials of the session that created it may do everything, and nobody else anything. */
+  creator: aclOf("auth", ""),
+} as const;
+
+function aclOf(scheme: string, id: string): Buffer {
+  const size = 4 + 4 + sizeOf(scheme) + sizeOf(id);
+  const { frame } = new Request(TYPE.create, size).int(1).int(ALL_PERMISSIONS).text(scheme).text(id);
+  return frame.subarray(frame.length - size);
+}
+
+/** A request for a znode's status, data or children. */
+export function askFor(type: number, path: string, watch: boolean): Request {
+  return new Request(type, sizeOf(path) + 1).text(path).flag(watch);
+}
+
+/** A request of one of those that are a path and a number. */
+export function pathAndNumber(type: number, path: string, number: number): Request {
+  return new Request(type, sizeOf(path) + 4).text(path).int(number);
+}
+
+/** A request that changes one znode. */
+export function change(step: Step, acl: Buffer): Request {
+  return writeStep(new Request(step.type, sizeOfStep(step, acl)), step, acl);
+}
+
+// Before each step, and behind the last, stand its type, whether that was the last, and an error code that means nothing.
+const STEP_HEAD = 4 + 1 + 4;
+const NO_ERROR = -1;
+
+export function transaction(steps: readonly Step[], acl: Buffer): Request {
+  const size = steps.reduce((sum, step) => sum + STEP_HEAD + sizeOfStep(step, acl), STEP_HEAD);
+  const request = new Request(TYPE.multi, size);
+  for (const step of steps) writeStep(request.int(step.type).flag(false).int(NO_ERROR), step, acl);
+  return request.int(TYPE.error).flag(true).int(NO_ERROR);
+}
+
+function sizeOfStep(step: Step, acl: Buffer): number {
+  const path = sizeOf(step.path);
+  if (step.type === TYPE.create) return path + 4 + step.data.length + acl.length + 4;
+  return step.type === TYPE.setData ? path + 4 + step.data.length + 4 : path + 4;
+}
+
+function writeStep(request: Request, step: Step, acl: Buffer): Request {
+  request.text(step.path);
+  if (step.type === TYPE.create) return request.bytes(step.data).raw(acl).int(step.mode);
+  if (step.type === TYPE.setData) request.bytes(step.data);
+  return request.int(step.version);
+}
+
+/** What came of a transaction: of each step the path that it created; or which one failed, and how. */
+export function readTransaction(answer: Answer): readonly (string | null)[] {
+  const paths: (string | null)[] = [];
+  let failure: WireError | null = null;
+  for (let count = 0; ; count += 1) {
+    const type = answer.int();
+    const isEnd = answer.flag();
+    answer.int();
+    if (isEnd) break;
+    if (type === TYPE.error) {
+      // Where one failed, those before it carry no error and those after it another code: the first is the cause.
+      const code = answer.int();
+      if (code !== 0) failure ??= new WireError(code, count);
+    } else if (type === TYPE.setData) readStat(answer);
+    paths.push(type === TYPE.create ? answer.text() : null);
+  }
+  if (failure !== null) throw failure;
+  return paths;
+}
+
+/** The status that comes next in an answer. */
+export function readStat(answer: Answer): Stat {
+  const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
+  // The versions of its children and of its rights.
+  answer.at += 4 + 4;
+  const owner = answer.frame.subarray(answer.at, answer.at + 8);
+  const isEphemeral = answer.long() !== 0;
+  // The length of its data, how many children it has, and when there was another one.
+  answer.at += 4 + 4 + 8;
+  return { czxid, mzxid, ctime, mtime, version, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
+}
+
+/** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */
+export function headOf(frame: Buffer): { readonly xid: number; readonly zxid: number; readonly code: number } | null {
+  if (frame.length < ANSWER_HEAD) return null;
+  return { xid: frame.readInt32BE(4), zxid: longAt(frame, 8), code: frame.readInt32BE(16) };
+}
+
+// created, deleted, data changed, children changed; what later servers may add is of no use to a client that has not asked.
+const EVENT_TYPES = new Set([1, DELETED, 3, 4]);
+
+const EVENT_HEAD = ANSWER_HEAD + 4 + 4 + 4;
+
+/** What an event says of which znode; `null` for events of other kinds. */
+export function eventIn(frame: Buffer): { readonly type: number; readonly path: string } | null {
+  if (frame.length < EVENT_HEAD) return null;
+  const answer = new Answer(frame);
+  const type = answer.int();
+  // The connection's state, which is told otherwise.
+  answer.int();
+  return EVENT_TYPES.has(type) ? { type, path: answer.text() } : null;
+}
