@@ -62,8 +62,8 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
       pause: (claimsAhead, signal) =>
         clock.sleep(isToWait ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),
-      look: async ({ lock, ahead: places }) => {
-        ahead = places.length;
+      look: async ({ lock, claimsAhead }) => {
+        ahead = claimsAhead;
         let mayBeFree = false;
         try {
           const holders = await readHolders(coordinator, lock, ended.signal);

@@ -21,7 +21,7 @@ export interface TurnOptions {
    * Called after a join that was not granted at once, whenever the line has moved, and after every pause, with the place
    * that is not granted; `leave` withdraws the claim. What it throws ends the wait likewise.
    */
-  readonly look?: (blocked: Standing) => Promise<"stay" | "leave">;
+  readonly look?: (blocked: { readonly lock: string; readonly claimsAhead: number }) => Promise<"stay" | "leave">;
   /** Resolves when it is time for another look though nothing has moved. Without it only departures wake the waiter. */
   readonly pause?: (claimsAhead: number, signal: AbortSignal) => Promise<void>;
   /**
@@ -36,9 +36,10 @@ export interface TurnOptions {
 /** Joins the line for a draft's locks and waits until the rule grants it, in all of them. */
 export async function takeTurn(coordinator: Coordinator, draft: Draft, options: TurnOptions): Promise<Turn> {
   for (;;) {
-    const joined = await coordinator.join(draft, options.signal);
+    const { session, lines } = await join(coordinator, draft, options.signal);
+    const joined = { session, standings: lines.map(({ standing }) => standing) };
     try {
-      const turn = await waitInLine(coordinator, draft, joined, options);
+      const turn = await waitInLine(coordinator, draft, joined, lines, options);
       if (turn.outcome === "left") await coordinator.withdraw(joined.standings);
       return turn;
     } catch (error) {
@@ -55,56 +56,78 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
   }
 }
 
-async function waitInLine(coordinator: Coordinator, draft: Draft, joined: Joined, options: TurnOptions): Promise<Turn> {
-  let standings = joined.standings;
-  for (;;) {
-    const obstacles = standings.map((standing) => obstaclesOf(draft, standing));
-    const blocked = obstacles.findIndex((refs) => refs.length > 0);
-    if (blocked < 0) return { outcome: "granted", joined: { ...joined, standings } };
-    const standing = standings[blocked] as Standing;
-    if ((await options.look?.(standing)) === "leave") return { outcome: "left" };
+/** Gives no more than must be remembered: see {@link Line}. */
+async function join(coordinator: Coordinator, draft: Draft, signal: AbortSignal) {
+  const { session, standings } = await coordinator.join(draft, signal);
+  return { session, lines: standings.map((standing) => lineOf(draft, standing)) };
+}
 
-    const refs = withScout(obstacles[blocked] as string[], standing);
-    const gone = await departedOrPaused(coordinator, joined, standing, refs, options);
+async function waitInLine(
+  coordinator: Coordinator,
+  draft: Draft,
+  joined: Joined,
+  joinedLines: readonly Line[],
+  options: TurnOptions,
+): Promise<Turn> {
+  let lines = joinedLines;
+  for (;;) {
+    const line = lines.find(({ isBlocked }) => isBlocked);
+    if (line === undefined) return { outcome: "granted", joined: { ...joined, standings: lines.map(({ standing }) => standing) } };
+    const { standing, claimsAhead } = line;
+    const { lock, ahead: near } = standing;
+    if ((await options.look?.({ lock, claimsAhead })) === "leave") return { outcome: "left" };
+
+    const gone = await departedOrPaused(coordinator, joined, line, options);
     // What is ahead only shrinks. When what is left of what was known to be ahead grants the claim it has its turn, and
     // the store has said so; otherwise others may have left as well, and it is asked.
-    const ahead = standing.ahead.filter((place) => !gone.includes(place.ref));
-    const isGranted = options.isTokenWanted !== true && isHeld(queueOf(draft, ahead), ahead.length);
-    const moved: Standing = isGranted ? { ...standing, ahead } : await coordinator.standing(standing, options.signal);
-    standings = standings.map((other) => (other === standing ? moved : other));
+    const left = near.filter((place) => !gone.includes(place.ref));
+    const isAll = claimsAhead === near.length;
+    const isGranted = isAll && options.isTokenWanted !== true && isHeld(queueOf(draft, left), left.length);
+    const moved = isGranted ? { ...standing, ahead: left } : await coordinator.standing(standing, options.signal);
+    lines = lines.map((other) => (other === line ? lineOf(draft, moved) : other));
   }
+}
+
+/** What a waiter remembers of a line, which may be long, and a thousand may wait in it. */
+interface Line {
+  readonly isBlocked: boolean;
+  /** With those ahead that are watched; with all of them where the claim is not blocked. */
+  readonly standing: Standing;
+  readonly claimsAhead: number;
+}
+
+/**
+ * Those are watched that are in the way, and the nearest of the others: in a line that moves in order it leaves when an
+ * obstacle takes its turn. Who reads the line then, while there is time, knows that nobody else is ahead, and needs to read
+ * nothing when the obstacle leaves.
+ */
+function lineOf(draft: Draft, standing: Standing): Line {
+  const { ahead } = standing;
+  const claimsAhead = ahead.length;
+  const watched = new Set(blockers(queueOf(draft, ahead), claimsAhead));
+  if (watched.size === 0) return { isBlocked: false, standing, claimsAhead };
+  const scout = ahead.findLastIndex((_, position) => !watched.has(position));
+  const near = ahead.filter((_, position) => position === scout || watched.has(position));
+  return { isBlocked: true, standing: { ...standing, ahead: near }, claimsAhead };
 }
 
 function queueOf({ key, slots }: Draft, ahead: readonly Place[]): Contender[] {
   return [...ahead, { key, slots }];
 }
 
-function obstaclesOf(draft: Draft, { ahead }: Standing): string[] {
-  return blockers(queueOf(draft, ahead), ahead.length).map((position) => (ahead[position] as Place).ref);
-}
-
-/**
- * Also the nearest of the others ahead: in a line that moves in order it leaves when an obstacle takes its turn. Who reads
- * the line then, while there is time, knows that nobody else is ahead, and needs to read nothing when the obstacle leaves.
- */
-function withScout(obstacles: readonly string[], { ahead }: Standing): readonly string[] {
-  const scout = ahead.findLast(({ ref }) => !obstacles.includes(ref));
-  return scout === undefined ? obstacles : [...obstacles, scout.ref];
-}
-
 /** The entries that have left; none when the pause was over first. */
 async function departedOrPaused(
   coordinator: Coordinator,
   joined: Joined,
-  standing: Standing,
-  refs: readonly string[],
+  { standing, claimsAhead }: Line,
   options: TurnOptions,
 ): Promise<readonly string[]> {
+  const refs = standing.ahead.map(({ ref }) => ref);
   if (options.pause === undefined) return coordinator.departed(joined, standing.lock, refs, options.signal);
   const wake = new AbortController();
   const { signal, unlink } = link(options.signal, wake.signal);
   const departure = coordinator.departed(joined, standing.lock, refs, signal);
-  const pause = options.pause(standing.ahead.length, signal).then(() => [] as const);
+  const pause = options.pause(claimsAhead, signal).then(() => [] as const);
   try {
     return await Promise.race([departure, pause]);
   } finally {

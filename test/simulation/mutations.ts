@@ -208,14 +208,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the first to leave makes the next one the holder",
     file: TURN,
-    text: "const ahead = standing.ahead.filter((place) => !gone.includes(place.ref));",
-    replacement: "const ahead = gone.length > 0 ? [] : standing.ahead;",
+    text: "const left = near.filter((place) => !gone.includes(place.ref));",
+    replacement: "const left = gone.length > 0 ? [] : near;",
   },
   {
     name: "only the first of several locks is waited for",
     file: TURN,
-    text: "const blocked = obstacles.findIndex((refs) => refs.length > 0);",
-    replacement: "const blocked = obstacles.findIndex((refs, index) => index === 0 && refs.length > 0);",
+    text: "const line = lines.find(({ isBlocked }) => isBlocked);",
+    replacement: "const line = lines.find(({ isBlocked }, index) => index === 0 && isBlocked);",
   },
   {
     name: "keys are not compared",

@@ -2,7 +2,8 @@
 // become of the request. When it is tried again is index.ts's.
 import type { Draft, Standing } from "../../locks/coordinator.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, orderClaims, parseClaimName } from "./layout.js";
+import { claimPrefix, orderClaims } from "./layout.js";
+import type { Texts } from "./messages.js";
 import { encodeClaim, recordOfDraft } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { Standings } from "./standings.js";
@@ -23,7 +24,7 @@ export class Entrance {
   async enter(session: ZkSession, draft: Draft, isAgain: boolean): Promise<Standing[]> {
     const found = isAgain ? await this.#find(session, draft) : null;
     const standings = found ?? (await this.#create(session, draft));
-    const isDouble = standings.some(({ ahead }) => ahead.some((place) => parseClaimName(place.ref)?.id === draft.id));
+    const isDouble = standings.some(({ ahead }) => ahead.some(({ ref }) => ref.includes(draft.id)));
     return isDouble ? ((await this.#find(session, draft)) ?? standings) : standings;
   }
 
@@ -38,7 +39,7 @@ export class Entrance {
       alone === undefined
         ? wire.transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
-    const listing = folders.map((folder) => wire.getChildren(folder));
+    const listing = folders.map((folder) => wire.getSomeChildren(folder));
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
     if (entered.status === "rejected") {
       if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
@@ -51,7 +52,7 @@ export class Entrance {
       return this.#create(session, draft);
     }
     return draft.locks.map((lock, index) => {
-      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
+      const list = listed[index] as PromiseSettledResult<Texts | null>;
       if (list.status === "rejected") throw list.reason;
       const path = entered.value[index] as string;
       return this.#standings.among(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
@@ -63,9 +64,9 @@ export class Entrance {
     const standings: Standing[] = [];
     for (const lock of draft.locks) {
       const folder = this.#layout.lock(lock);
-      const children = (await session.wire.getChildren(folder)) ?? [];
+      const children = await session.wire.getSomeChildren(folder);
       let own: Standing | null = null;
-      for (const { ref, id } of orderClaims(children)) {
+      for (const { ref, id } of orderClaims(children?.() ?? [])) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
         if (own === null && stat?.ephemeralOwner === session.id)

@@ -128,7 +128,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
     const read = async (wire: Wire): Promise<Standing> =>
-      this.#standings.among(await wire.getChildren(this.#layout.lock(entry.lock)), entry);
+      this.#standings.among(await wire.getSomeChildren(this.#layout.lock(entry.lock)), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }

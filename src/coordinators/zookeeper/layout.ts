@@ -32,7 +32,7 @@ export function createLayout(root: string): Layout {
 
 // What ends the name of a claim: Curator's mutex and ours, kazoo's locks, and Curator's read/write lock.
 const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
-const OURS = /^_c_([0-9a-f-]{36})-(?:(e?)([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-)$/;
+const OURS = /^_c_([0-9a-f-]{36})-(e?)([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-lock-(-?\d{10})$/;
 const RECORD = /^_h_(-?\d{10})$/;
 
 /** What stands before the sequence number in a history record's name. */
@@ -58,15 +58,16 @@ export function claimPrefix({ id, key, slots, settles }: Pick<Draft, "id" | "key
 
 /** Reads the name of a child of a lock's znode; `null` for what is not a claim. */
 export function parseClaimName(ref: string): ClaimName | null {
-  const parts = CLAIM.exec(ref);
-  if (parts === null) return null;
-  const [, before = "", kind = "", digits = ""] = parts;
-  const sequence = Number(digits);
-  const ours = kind === "lock-" ? OURS.exec(before) : null;
+  const ours = OURS.exec(ref);
   if (ours !== null) {
-    const [, id = null, stays, slots, key = null] = ours;
+    const [, id = null, stays, slots, key = null, digits] = ours;
+    const sequence = Number(digits);
     return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles: stays === "" };
   }
+  const parts = CLAIM.exec(ref);
+  if (parts === null) return null;
+  const [, , kind, digits] = parts;
+  const sequence = Number(digits);
   // A foreign contender is an exclusive claim, save that readers share with each other.
   if (kind === "__READ__" || kind === "__rlock__")
     return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY, settles: false };
@@ -84,6 +85,37 @@ export function orderClaims(children: readonly string[]): ClaimName[] {
     if (claim !== null) claims.push(claim);
   }
   return claims.sort(bySequence);
+}
+
+/**
+ * Tells by the bytes of a child's name whether it is at or ahead of one's own claim in the queue; for a list of thousands
+ * that is read behind each one that leaves.
+ */
+export function notBehind(ref: string): (bytes: Buffer, from: number, to: number) => boolean {
+  const own = parseClaimName(ref)?.sequence ?? 0;
+  return (bytes, from, to) => {
+    const sequence = sequenceIn(bytes, from, to);
+    return sequence !== null && ((sequence - own) | 0) <= 0;
+  };
+}
+
+const SEQUENCE_DIGITS = 10;
+const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
+
+/** The number at the end of a claim's name; `null` for what does not end in one. */
+function sequenceIn(bytes: Buffer, from: number, to: number): number | null {
+  const first = to - SEQUENCE_DIGITS;
+  if (first < from) return null;
+  let sequence = 0;
+  for (let at = first; at < to; at += 1) {
+    const digit = (bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return null;
+    sequence = 10 * sequence + digit;
+  }
+  // What stands before a number ends in "-" or "_"; another "-" behind that is the number's own.
+  const before = bytes[first - 2];
+  const isNegative = first - 2 >= from && bytes[first - 1] === MINUS && (before === MINUS || before === UNDERSCORE);
+  return isNegative ? -sequence : sequence;
 }
 
 /** A sequence number wraps from 2^31 - 1 to -2^31; a queue is shorter than half of that, so the sign of the difference decides. */

@@ -1,7 +1,8 @@
 // What is asked of ZooKeeper, each request a method. Connections are connection.ts's.
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
-import { ACL, askFor, change, pathAndNumber, readStat, readTransaction, transaction } from "./messages.js";
+import type { Texts } from "./messages.js";
+import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, transaction } from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
 import type { Watcher } from "./watches.js";
 
@@ -31,19 +32,14 @@ export class Wire extends Connection {
     return this.sendOrNull(askFor(TYPE.getData, path, false), (answer) => ({ data: answer.text(), stat: readStat(answer) }));
   }
 
-  /**
-   * The names of a znode's children; `null` when the znode is not there.
-   * @param isWanted leaves others out, by the bytes of a name from `from` up to `to`
-   */
-  getChildren(path: string, isWanted?: (frame: Buffer, from: number, to: number) => boolean): Promise<readonly string[] | null> {
-    return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => {
-      const names: string[] = [];
-      for (let left = answer.int(); left > 0; left -= 1) {
-        const [from, to] = answer.span();
-        if (isWanted === undefined || isWanted(answer.frame, from, to)) names.push(answer.frame.toString("utf8", from, to));
-      }
-      return names;
-    });
+  /** The names of a znode's children; `null` when the znode is not there. */
+  getChildren(path: string): Promise<readonly string[] | null> {
+    return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => readTexts(answer)());
+  }
+
+  /** The same for a list that may be long, of which few are wanted. */
+  getSomeChildren(path: string): Promise<Texts | null> {
+    return this.sendOrNull(askFor(TYPE.getChildren, path, false), readTexts);
   }
 
   /** A znode's status; `null` when there is none. */

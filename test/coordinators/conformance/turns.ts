@@ -220,8 +220,8 @@ export function describeTurns(stage: Stage): void {
       const seen: number[] = [];
       const turn = await takeTurn(other, draftFor("a"), {
         signal: new AbortController().signal,
-        look: async ({ ahead }) => {
-          seen.push(ahead.length);
+        look: async ({ claimsAhead }) => {
+          seen.push(claimsAhead);
           return "leave";
         },
       });

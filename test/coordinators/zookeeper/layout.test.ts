@@ -1,7 +1,7 @@
 // The layout in ZooKeeper: claims of ours and of foreign recipes, and their order. Names of locks are in test/doors/.
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { claimPrefix, orderClaims, parseClaimName } from "../../../src/coordinators/zookeeper/layout.js";
+import { claimPrefix, notBehind, orderClaims, parseClaimName } from "../../../src/coordinators/zookeeper/layout.js";
 
 describe("a claim's node name", () => {
   test("tells id, slots and key, of which the key is hashed", () => {
@@ -47,5 +47,31 @@ describe("a claim's node name", () => {
     expect(orderClaims([...queue].reverse()).map(({ ref }) => ref)).toEqual(queue);
     const mixed = ["zzz__lock__0000000009", claim("0000000010"), "aaa__lock__0000000011"];
     expect(orderClaims([...mixed].reverse()).map(({ ref }) => ref)).toEqual(mixed);
+  });
+
+  test("tells by its bytes whether it is behind another, as its place among all does", () => {
+    const uuid = randomUUID();
+    const beginnings = [`_c_${uuid}-1-lock-`, `_c_${uuid}-e1-lock-`, "lock-", `${uuid}__lock__`, "__READ__", `äö${uuid}__rlock__`];
+    for (const around of [0, 12, 2 ** 31 - 1, -(2 ** 31)]) {
+      const names = beginnings.flatMap((beginning) =>
+        [-2, -1, 0, 1, 2].map((step) => {
+          const sequence = (around + step) | 0;
+          return `${beginning}${sequence < 0 ? "-" : ""}${String(Math.abs(sequence)).padStart(10, "0")}`;
+        }),
+      );
+      for (const own of names) {
+        const isWanted = notBehind(own);
+        const number = parseClaimName(own)?.sequence ?? Number.NaN;
+        for (const name of names) {
+          const bytes = Buffer.from(`x-${name}`);
+          const isBehind = (((parseClaimName(name)?.sequence ?? Number.NaN) - number) | 0) > 0;
+          expect(isWanted(bytes, 2, bytes.length), `${name} for ${own}`).toBe(!isBehind);
+        }
+      }
+    }
+    for (const name of ["", "nginx", "_h_000000001x", "123456789"]) {
+      const bytes = Buffer.from(name);
+      expect(notBehind("lock-0000000001")(bytes, 0, bytes.length), name).toBe(false);
+    }
   });
 });
