@@ -9,7 +9,8 @@ import { Listeners } from "../../locks/listeners.js";
 import { readClock } from "./upkeep.js";
 import { changedAt } from "./layout.js";
 import type { Layout } from "./layout.js";
-import type { Sessions, ZkSession } from "./session.js";
+import type { ZkSession } from "./session.js";
+import type { Sessions } from "./sessions.js";
 import { WireError, ZK } from "./protocol.js";
 
 /** The watches on one connection, being set or set. */

@@ -32,16 +32,21 @@ export async function departed(
   });
   try {
     for (;;) {
+      signal?.throwIfAborted();
+      session.lost.throwIfAborted();
       isChanged = false;
       // Events may have been lost with a connection: after a reconnect everything is looked at again.
       const { connections } = session;
-      await session.persist(signal, (wire) =>
-        Promise.all(
-          watched.map(async ({ ref, path, watcher }) => {
-            if (!gone.has(ref) && !(await wire.watched(path, watcher, () => !isOver))) gone.add(ref);
-          }),
-        ),
-      );
+      const unknown = watched.filter(({ ref, path, watcher }) => !gone.has(ref) && !session.wire.listen(path, watcher));
+      if (unknown.length > 0 || !session.isUsable) {
+        await session.persist(signal, (wire) =>
+          Promise.all(
+            unknown.map(async ({ ref, path, watcher }) => {
+              if (!(await wire.watched(path, watcher, () => !isOver))) gone.add(ref);
+            }),
+          ),
+        );
+      }
       if (own !== null && gone.has(own.ref)) throw takenOut(own);
       if (gone.size > 0) return [...gone];
       while (!isChanged && session.connections === connections && !session.lost.aborted && signal?.aborted !== true)

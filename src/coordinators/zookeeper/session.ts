@@ -10,7 +10,7 @@ import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";
-import { WireError, ZK } from "./protocol.js";
+import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { Wire } from "./wire.js";
 
 /** After this part of the session timeout without a word from the server the connection is dropped: pings go out after a third, so two had their chance. */
@@ -90,13 +90,18 @@ export class ZkSession implements Session {
     return this.wire.lastZxid;
   }
 
+  /** Is it connected, and not lost? */
+  get isUsable(): boolean {
+    return this.wire.isConnected && !this.#lost.signal.aborted;
+  }
+
   /**
    * Resolves when the session is connected.
    * @throws SessionLostError when it is lost or closed
    * @throws UnreachableError when it is still not connected after the connect timeout
    */
   async connected(signal?: AbortSignal): Promise<void> {
-    if (this.wire.isConnected && !this.#lost.signal.aborted) return;
+    if (this.isUsable) return;
     const deadline = AbortSignal.timeout(this.#options.connectTimeoutMs);
     const ended = link(deadline, signal);
     try {
@@ -133,19 +138,19 @@ export class ZkSession implements Session {
 
   /** Does something that is safe to do twice, however long the connection is away, as long as the session lives. */
   async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
-    const { signal: ended, unlink } = link(this.lost, signal);
-    try {
-      for (;;) {
-        while (!this.wire.isConnected && !ended.aborted) await this.change(ended);
-        ended.throwIfAborted();
-        try {
-          return await unlessAborted(ended, attempt(this.wire));
-        } catch (error) {
-          if (!isLoss(error)) throw fromWire(error);
-        }
+    for (;;) {
+      signal?.throwIfAborted();
+      this.lost.throwIfAborted();
+      if (!this.wire.isConnected) {
+        await this.change(signal);
+        continue;
       }
-    } finally {
-      unlink();
+      try {
+        // What is asked in a session that ends is answered by that.
+        return await unlessAborted(signal, attempt(this.wire));
+      } catch (error) {
+        if (!isLoss(error)) throw fromWire(error);
+      }
     }
   }
 
@@ -202,99 +207,4 @@ export class ZkSession implements Session {
       hint: "check the coordinator URL, and that the servers run and have a quorum",
     });
   }
-}
-
-/** The sessions of one coordinator, one after another. */
-export class Sessions {
-  readonly #address: ZooKeeperAddress;
-  readonly #options: SessionOptions;
-  readonly #onConnected: (session: ZkSession) => void;
-  #current: ZkSession;
-  #closed = false;
-
-  /** @param onConnected called at every connection of every session */
-  constructor(address: ZooKeeperAddress, options: SessionOptions, onConnected: (session: ZkSession) => void) {
-    this.#address = address;
-    this.#options = options;
-    this.#onConnected = onConnected;
-    this.#current = this.#open();
-  }
-
-  /** The present session, connected. */
-  async current(signal?: AbortSignal): Promise<ZkSession> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const session = this.#current;
-      try {
-        await session.connected(signal);
-        return session;
-      } catch (error) {
-        // A session that is lost while it is waited for has a successor, unless all was closed.
-        if (this.#closed) throw new UnreachableError("the coordinator is closed");
-        // The signal may be another session's, with an error of the same kind.
-        if (!(error instanceof SessionLostError) || error !== session.lost.reason) throw error;
-      }
-    }
-  }
-
-  /**
-   * Does something that is safe to do twice, in whatever session there is, again after every lost connection.
-   * @throws UnreachableError when that did not succeed within the connect timeout and a session timeout
-   */
-  async retry<T>(signal: AbortSignal | undefined, attempt: (session: ZkSession) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + this.#options.connectTimeoutMs + this.#options.sessionTimeoutMs;
-    for (;;) {
-      const session = await this.current(signal);
-      signal?.throwIfAborted();
-      try {
-        return await unlessAborted(signal, attempt(session));
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (!isLoss(error)) throw fromWire(error);
-        if (performance.now() >= deadline)
-          throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#current.close();
-  }
-
-  #open(): ZkSession {
-    const session = new ZkSession(this.#address, this.#options, this.#onConnected);
-    session.lost.addEventListener("abort", () => {
-      if (this.#closed || session.refused !== null) return;
-      this.#current = this.#open();
-    });
-    return session;
-  }
-}
-
-/** What was asked goes on by itself when the caller does not wait for it any more. The signal is not aborted yet. */
-function unlessAborted<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<T> {
-  if (signal === undefined) return asked;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-    asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}
-
-/** Did the connection break before the reply, so that nobody knows whether the request was carried out? */
-export function isLoss(error: unknown): boolean {
-  return error instanceof WireError && (error.zk === ZK.connectionLoss || error.zk === ZK.sessionExpired);
-}
-
-/** A wire's error in Holdline's words; anything else as it is. */
-export function fromWire(error: unknown): unknown {
-  if (!(error instanceof WireError)) return error;
-  if (error.zk === ZK.noAuth || error.zk === ZK.authFailed) {
-    return new HoldlineError("not-allowed", "ZooKeeper refuses this: the znodes belong to other credentials", {
-      hint: "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline",
-      cause: error,
-    });
-  }
-  return new UnreachableError(`ZooKeeper answered with an error: ${error.message}`, { cause: error });
 }

@@ -14,18 +14,16 @@ export class Watches {
   readonly #armed = new Map<string, Armed>();
   readonly #trees = new Map<string, (path: string) => void>();
 
-  /** Will the server tell of the znode's next change? So it is there, as far as this connection knows. */
-  isArmed(path: string): boolean {
-    return this.#armed.has(path);
-  }
-
   /** The server has said that it will tell: in the turn in which its answer is read, before any event behind it. */
   arm(path: string, isEphemeral: boolean): void {
     if (!this.#armed.has(path)) this.#armed.set(path, { isEphemeral, watchers: new Set() });
   }
 
-  listen(path: string, watcher: Watcher): void {
-    this.#armed.get(path)?.watchers.add(watcher);
+  /** Says whether the server will tell of the znode's next change; so that it is there, as far as this connection knows. */
+  listen(path: string, watcher: Watcher): boolean {
+    const armed = this.#armed.get(path);
+    armed?.watchers.add(watcher);
+    return armed !== undefined;
   }
 
   /** Forgets a watcher. The server still tells, once. */

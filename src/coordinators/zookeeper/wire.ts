@@ -47,16 +47,16 @@ export class Wire extends Connection {
     return this.sendOrNull(askFor(TYPE.exists, path, false), readStat);
   }
 
+  /** Has the watcher called at a znode's next change, where the server is to tell of that already; and says whether it is. */
+  listen(path: string, watcher: Watcher): boolean {
+    return this.watches.listen(path, watcher);
+  }
+
   /**
-   * Is a znode there? Then the watcher is called at its next change, once. Where the server is to tell of that already, it
-   * is not asked again.
+   * Is a znode there? Then the watcher is called at its next change, once.
    * @param isWanted asked when the answer comes: a watcher that nobody wants any more is not registered
    */
   async watched(path: string, watcher: Watcher, isWanted: () => boolean): Promise<boolean> {
-    if (this.watches.isArmed(path)) {
-      this.watches.listen(path, watcher);
-      return true;
-    }
     const isThere = await this.sendOrNull(askFor(TYPE.exists, path, true), (answer) => {
       this.watches.arm(path, readStat(answer).ephemeralOwner !== null);
       if (isWanted()) this.watches.listen(path, watcher);
