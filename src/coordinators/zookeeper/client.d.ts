@@ -1,7 +1,7 @@
 // Types of the parts of node-zookeeper-client that are built on; the package ships none.
 declare module "node-zookeeper-client/lib/ConnectionManager.js" {
   import type { EventEmitter } from "node:events";
-  import type { Socket } from "node:net";
+  import type { OnReadOpts, Socket } from "node:net";
 
   class ConnectionManager extends EventEmitter {
     constructor(
@@ -10,7 +10,7 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
       listener: (state: number) => void,
     );
     state: number;
-    servers: readonly { readonly host: string; readonly port: number }[];
+    servers: readonly { readonly host: string; readonly port: number; readonly onread: OnReadOpts }[];
     socket: Socket | undefined;
     sessionTimeout: number;
     sessionId: Buffer;

@@ -5,6 +5,7 @@
 //   connecting → connected → connecting (another server, the same session id) → …
 //        ↓ the server says the session is over        ↓ close(), abandon()
 //      expired                                       closed
+import type { OnReadOpts } from "node:net";
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
 import { type Answer, longAt, Request } from "./jute.js";
 import { eventIn, headOf } from "./messages.js";
@@ -38,6 +39,9 @@ const SPIN_DELAY_MS = 300;
 // Well above what a server sends at the most (its own limit is 1 MiB for a znode): a greater length is no length.
 const LONGEST_FRAME = 256 * 1_048_576;
 
+// What all connections of the process read into, one at a time: what is kept of it is copied.
+const READ_INTO = Buffer.allocUnsafeSlow(65_536);
+
 // How long a graceful close waits for the server's word before it just hangs up: the session then ends by its timeout.
 const CLOSE_PATIENCE_MS = 1_000;
 
@@ -65,7 +69,14 @@ export class Connection {
     const manager = new ConnectionManager("unused:1", { sessionTimeout: sessionTimeoutMs, spinDelay: SPIN_DELAY_MS }, (state) =>
       this.#onState(state),
     );
-    manager.servers = shuffled(servers);
+    const onread: OnReadOpts = {
+      buffer: READ_INTO,
+      callback: (length) => {
+        manager.onSocketData(READ_INTO.subarray(0, length));
+        return true;
+      },
+    };
+    manager.servers = shuffled(servers).map((server) => ({ ...server, onread }));
     manager.updateTimeout(sessionTimeoutMs);
     if (credentials !== null) manager.addAuthInfo("digest", Buffer.from(credentials));
     this.#manager = manager;
@@ -217,7 +228,7 @@ export class Connection {
         if (manager.socket !== socket || socket?.destroyed === true) return;
         rest = rest.subarray(end);
       }
-      this.#rest = rest.length === 0 ? null : rest;
+      this.#rest = rest.length === 0 ? null : Buffer.from(rest);
     };
   }
 
@@ -232,7 +243,7 @@ export class Connection {
         this.confirmedAt = Math.max(this.confirmedAt, sentAt);
         // What a reconnect tells the next server: that this has been seen.
         if (head.zxid > 0) frame.copy(this.#manager.zxid, 0, 8, 16);
-      } else ConnectionManager.prototype.onSocketData.call(this.#manager, frame);
+      } else ConnectionManager.prototype.onSocketData.call(this.#manager, Buffer.from(frame));
     } catch (error) {
       // A frame that cannot be read: nothing behind it on this connection can be trusted.
       this.drop(`an answer that could not be read: ${error instanceof Error ? error.message : String(error)}`);

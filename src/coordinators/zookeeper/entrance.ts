@@ -2,9 +2,9 @@
 // become of the request. When it is tried again is index.ts's.
 import type { Draft, Standing } from "../../locks/coordinator.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, orderClaims } from "./layout.js";
-import type { Texts } from "./messages.js";
+import { claimPrefix, notBehind, orderClaims } from "./layout.js";
 import { encodeClaim, recordOfDraft } from "./records.js";
+import type { IsWanted } from "./messages.js";
 import type { ZkSession } from "./session.js";
 import type { Standings } from "./standings.js";
 import { ensure, removeUnsettled } from "./upkeep.js";
@@ -35,11 +35,23 @@ export class Entrance {
     const prefix = claimPrefix(draft);
     const folders = draft.locks.map((lock) => this.#layout.lock(lock));
     const [alone] = folders.length === 1 ? folders : [];
+    let paths: readonly (string | null)[] = [];
+    const note = (created: readonly (string | null)[]): void => void (paths = created);
     const entering =
       alone === undefined
-        ? wire.transaction(folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)))
-        : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL).then((path) => [path]);
-    const listing = folders.map((folder) => wire.getSomeChildren(folder));
+        ? wire.transaction(
+            folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)),
+            note,
+          )
+        : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL, (path) => note([path]));
+    const listing = folders.map((folder, index) => {
+      let isAhead: IsWanted | undefined;
+      // By the time that the list is read, what stands in it for this claim has been.
+      return wire.getChildren(folder, (bytes, from, to) => {
+        isAhead ??= notBehind(refOf(paths[index] ?? ""));
+        return isAhead(bytes, from, to);
+      });
+    });
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
     if (entered.status === "rejected") {
       if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
@@ -52,10 +64,9 @@ export class Entrance {
       return this.#create(session, draft);
     }
     return draft.locks.map((lock, index) => {
-      const list = listed[index] as PromiseSettledResult<Texts | null>;
+      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
       if (list.status === "rejected") throw list.reason;
-      const path = entered.value[index] as string;
-      return this.#standings.among(list.value, { lock, ref: path.slice(path.lastIndexOf("/") + 1), revision: 0 });
+      return this.#standings.among(list.value, { lock, ref: refOf(paths[index] as string), revision: 0 });
     });
   }
 
@@ -64,9 +75,9 @@ export class Entrance {
     const standings: Standing[] = [];
     for (const lock of draft.locks) {
       const folder = this.#layout.lock(lock);
-      const children = await session.wire.getSomeChildren(folder);
+      const children = await session.wire.getChildren(folder);
       let own: Standing | null = null;
-      for (const { ref, id } of orderClaims(children?.() ?? [])) {
+      for (const { ref, id } of orderClaims(children ?? [])) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
         if (own === null && stat?.ephemeralOwner === session.id)
@@ -85,4 +96,8 @@ export class Entrance {
       for (const { ref } of own) await removeUnsettled(wire, `${folder}/${ref}`);
     }
   }
+}
+
+function refOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -22,7 +22,7 @@ import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
-import { createLayout } from "./layout.js";
+import { createLayout, notBehind } from "./layout.js";
 import type { ZkSession } from "./session.js";
 import { fromWire, isLoss } from "./failures.js";
 import { Sessions } from "./sessions.js";
@@ -129,7 +129,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
     const read = async (wire: Wire): Promise<Standing> =>
-      this.#standings.among(await wire.getSomeChildren(this.#layout.lock(entry.lock)), entry);
+      this.#standings.among(await wire.getChildren(this.#layout.lock(entry.lock), notBehind(entry.ref)), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }

@@ -77,22 +77,17 @@ export function readTransaction(answer: Answer): readonly (string | null)[] {
   return paths;
 }
 
-/** Those of the texts in an answer that are wanted, by their bytes; all of them by default. No string is made of the others. */
-export type Texts = (isWanted?: (bytes: Buffer, from: number, to: number) => boolean) => readonly string[];
+/** Is a text wanted, by its bytes from `from` up to `to`? */
+export type IsWanted = (bytes: Buffer, from: number, to: number) => boolean;
 
-export function readTexts(answer: Answer): Texts {
-  const begin = answer.at;
-  // What cannot be read is noticed at once, and not by whoever reads it.
-  for (let left = answer.int(); left > 0; left -= 1) answer.span();
-  return (isWanted) => {
-    const texts: string[] = [];
-    answer.at = begin;
-    for (let left = answer.int(); left > 0; left -= 1) {
-      const [from, to] = answer.span();
-      if (isWanted === undefined || isWanted(answer.frame, from, to)) texts.push(answer.frame.toString("utf8", from, to));
-    }
-    return texts;
-  };
+/** Those of the texts that an answer lists which are wanted. No string is made of the others. */
+export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
+  const texts: string[] = [];
+  for (let left = answer.int(); left > 0; left -= 1) {
+    const [from, to] = answer.span();
+    if (isWanted(answer.frame, from, to)) texts.push(answer.frame.toString("utf8", from, to));
+  }
+  return texts;
 }
 
 /** The status that comes next in an answer. */

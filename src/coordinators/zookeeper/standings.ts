@@ -1,8 +1,7 @@
 // Where a claim of ours stands among a lock's children, in the words of the seam: names carry only hashes of keys.
 import type { Entry, Standing } from "../../locks/coordinator.js";
 import { ClaimLostError } from "../../locks/errors.js";
-import { hashKey, notBehind, orderClaims } from "./layout.js";
-import type { Texts } from "./messages.js";
+import { hashKey, orderClaims } from "./layout.js";
 
 // A server that runs for years is asked for keys without end; of those that stand in line at one time there are far fewer.
 const MOST_KEYS = 100_000;
@@ -25,8 +24,8 @@ export class Standings {
    * One's own place among a lock's children, as they were listed after it was taken.
    * @throws ClaimLostError when it is not among them
    */
-  among(children: Texts | null, { lock, ref, revision }: Entry): Standing {
-    const claims = orderClaims(children?.(notBehind(ref)) ?? []);
+  among(children: readonly string[] | null, { lock, ref, revision }: Entry): Standing {
+    const claims = orderClaims(children ?? []);
     const own = claims.findIndex((claim) => claim.ref === ref);
     if (own < 0) throw takenOut({ lock, ref });
     const ahead = claims.slice(0, own).map((place) => ({ ref: place.ref, key: this.#keyOf(place.key), slots: place.slots }));

@@ -1,7 +1,7 @@
 // What is asked of ZooKeeper, each request a method. Connections are connection.ts's.
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
-import type { Texts } from "./messages.js";
+import type { IsWanted } from "./messages.js";
 import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, transaction } from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
 import type { Watcher } from "./watches.js";
@@ -14,9 +14,16 @@ export class Wire extends Connection {
     this.#acl = credentials === null ? ACL.open : ACL.creator;
   }
 
-  /** Gives the path of the new znode, which for a sequential one is longer than the one that was asked for. */
-  create(path: string, data: Buffer, mode: number): Promise<string> {
-    return this.send(change(op.create(path, data, mode), this.#acl), (answer) => answer.text());
+  /**
+   * Gives the path of the new znode, which for a sequential one is longer than the one that was asked for.
+   * @param onCreated is given it in the turn in which the answer is read, before any answer behind it is
+   */
+  create(path: string, data: Buffer, mode: number, onCreated?: (path: string) => void): Promise<string> {
+    return this.send(change(op.create(path, data, mode), this.#acl), (answer) => {
+      const created = answer.text();
+      onCreated?.(created);
+      return created;
+    });
   }
 
   remove(path: string, version = -1): Promise<void> {
@@ -32,14 +39,12 @@ export class Wire extends Connection {
     return this.sendOrNull(askFor(TYPE.getData, path, false), (answer) => ({ data: answer.text(), stat: readStat(answer) }));
   }
 
-  /** The names of a znode's children; `null` when the znode is not there. */
-  getChildren(path: string): Promise<readonly string[] | null> {
-    return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => readTexts(answer)());
-  }
-
-  /** The same for a list that may be long, of which few are wanted. */
-  getSomeChildren(path: string): Promise<Texts | null> {
-    return this.sendOrNull(askFor(TYPE.getChildren, path, false), readTexts);
+  /**
+   * The names of a znode's children; `null` when the znode is not there.
+   * @param isWanted leaves others out, of a list that may be long
+   */
+  getChildren(path: string, isWanted: IsWanted = () => true): Promise<readonly string[] | null> {
+    return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => readTexts(answer, isWanted));
   }
 
   /** A znode's status; `null` when there is none. */
@@ -72,10 +77,15 @@ export class Wire extends Connection {
 
   /**
    * All steps or none. Gives the paths of what was created, by step.
+   * @param onDone see {@link create}
    * @throws WireError with the step that failed
    */
-  transaction(steps: readonly Step[]): Promise<readonly (string | null)[]> {
-    return this.send(transaction(steps, this.#acl), readTransaction);
+  transaction(steps: readonly Step[], onDone?: (paths: readonly (string | null)[]) => void): Promise<readonly (string | null)[]> {
+    return this.send(transaction(steps, this.#acl), (answer) => {
+      const paths = readTransaction(answer);
+      onDone?.(paths);
+      return paths;
+    });
   }
 
   /**
