@@ -52,7 +52,7 @@ export function openStore(url: string): Promise<Coordinator> {
 interface Taking {
   readonly settles: boolean;
   /** Takes what has been granted; gives what releases it. */
-  take(coordinator: Coordinator, draft: Draft, joined: Joined): Promise<() => Promise<void>>;
+  readonly take: (coordinator: Coordinator, draft: Draft, joined: Joined) => Promise<() => Promise<void>>;
 }
 
 async function openMember(url: string, { settles, take }: Taking): Promise<Member> {

@@ -16,7 +16,17 @@ const BYTES_BESIDE_RECORD = 400;
 export function draftOf(request: LeaseRequest, { node, process }: LeaseContext): Draft {
   const { locks, type, key, slots, principal, caller, path, reason, data } = request;
   const owner = { node, principal, action: null, process };
-  return { id: request.id ?? randomUUID(), locks, key, slots, owner, reason, data, settles: true, lease: { type, caller, path, locks } };
+  return {
+    id: request.id ?? randomUUID(),
+    locks,
+    key,
+    slots,
+    owner,
+    reason,
+    data,
+    settles: true,
+    lease: { type, caller, path, locks },
+  };
 }
 
 /** The same once it is held: nobody's process, and over at `expiresAt`. */

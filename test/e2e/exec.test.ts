@@ -341,7 +341,17 @@ describe("on zookeeper, when the session is lost while the command runs", () => 
 
     const coordinator = await fleet.coordinator();
     const owner = { node: "web-02", principal: "ops@web-02", action: null, process: null };
-    const draft = { id: randomUUID(), locks: ["backup"], key: null, slots: 1, owner, reason: null, data: null, settles: false, lease: null };
+    const draft = {
+      id: randomUUID(),
+      locks: ["backup"],
+      key: null,
+      slots: 1,
+      owner,
+      reason: null,
+      data: null,
+      settles: false,
+      lease: null,
+    };
     // What ran at the very moment at which the next in line was let in.
     const next = takeTurn(coordinator, draft, { signal: AbortSignal.timeout(50_000) }).then((turn) => {
       const late = running.filter(isRunning);

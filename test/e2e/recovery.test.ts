@@ -439,7 +439,17 @@ async function stuckBeforeLeaving(fleet: Fleet): Promise<{ node: Node; agent: Cl
 /** A durable claim on `restart`, made by the test itself in somebody's name. */
 async function settleFor(fleet: Fleet, owner: Owner): Promise<string> {
   const coordinator = await fleet.coordinator();
-  const draft = { id: randomUUID(), locks: ["restart"], key: null, slots: 1, owner, reason: null, data: null, settles: true, lease: null };
+  const draft = {
+    id: randomUUID(),
+    locks: ["restart"],
+    key: null,
+    slots: 1,
+    owner,
+    reason: null,
+    data: null,
+    settles: true,
+    lease: null,
+  };
   const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("the lock was not free");
   const { key, slots, reason, data, lease } = draft;

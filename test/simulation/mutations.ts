@@ -212,6 +212,18 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "const left = gone.length > 0 ? [] : near;",
   },
   {
+    name: "a waiter takes those that it watches for all that are ahead",
+    file: TURN,
+    text: "const isAll = claimsAhead === near.length;",
+    replacement: "const isAll = true;",
+  },
+  {
+    name: "a fencing token is given without a look at the line",
+    file: TURN,
+    text: "options.isTokenWanted !== true && ",
+    replacement: "",
+  },
+  {
     name: "only the first of several locks is waited for",
     file: TURN,
     text: "const line = lines.find(({ isBlocked }) => isBlocked);",

@@ -13,22 +13,32 @@ interface Run {
   readonly left: number;
 }
 
-/** Everyone joins, in the given order or all at once, takes a turn, settles, and leaves. */
+/** What becomes of the claims that contend. */
+const KINDS: readonly (readonly [string, (index: number) => boolean])[] = [
+  ["durable", () => true],
+  ["ephemeral", () => false],
+  ["durable and ephemeral", (index) => index % 3 === 0],
+];
+
+/** Everyone joins, in the given order or all at once, takes a turn, settles or does not, and leaves. */
 async function contend(
   sessions: readonly Coordinator[],
   drafts: readonly Draft[],
   order: "in order" | "at once",
 ): Promise<readonly Run[]> {
   let clock = 0;
+  let over = 0;
   const run = async (coordinator: Coordinator, draft: Draft): Promise<Run> => {
     const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
     if (turn.outcome !== "granted") throw new Error("left the line without being asked to");
     const granted = (clock += 1);
-    const settled = await coordinator.settle(draft, turn.joined, recordFor(draft));
+    const settled = draft.settles ? await coordinator.settle(draft, turn.joined, recordFor(draft)) : null;
     // Others get a chance to be granted wrongly: each of these is a round trip to the store.
     for (let index = 0; index < 3; index += 1) await coordinator.queue(draft.locks[0] as string);
     const left = (clock += 1);
-    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    if (settled === null) await coordinator.withdraw(turn.joined.standings);
+    else expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    over += 1;
     return { draft, granted, left };
   };
   const runs: Promise<Run>[] = [];
@@ -36,10 +46,7 @@ async function contend(
     const coordinator = sessions[index % sessions.length] as Coordinator;
     runs.push(run(coordinator, draft));
     if (order === "in order") {
-      await until(
-        async () => (await coordinator.history(null, 100)).length + (await queued(coordinator, draft)) > index,
-        `${index + 1} to have joined`,
-      );
+      await until(async () => over + (await queued(coordinator, draft)) > index, `${index + 1} to have joined`);
     }
   }
   return within(Promise.all(runs), "everyone to have had a turn", 50_000);
@@ -65,9 +72,9 @@ function pairs<T>(items: readonly T[]): [T, T][] {
 export function describeTurns(stage: Stage): void {
   const sessions = (count: number) => Promise.all(Array.from({ length: count }, () => stage.open()));
 
-  describe("taking turns", () => {
+  describe.each(KINDS)("taking turns with %s claims", (_, settles) => {
     test("one at a time, in the order of joining", async () => {
-      const drafts = Array.from({ length: 12 }, () => draftFor("a"));
+      const drafts = Array.from({ length: 12 }, (_each, index) => draftFor("a", { settles: settles(index) }));
       const runs = await contend(await sessions(4), drafts, "in order");
       expect(pairs(runs).filter(([one, other]) => overlap(one, other))).toEqual([]);
       const granted = [...runs].sort((one, other) => one.granted - other.granted).map(({ draft }) => draft.id);
@@ -77,7 +84,7 @@ export function describeTurns(stage: Stage): void {
     test("one at a time, when all join at once", async () => {
       const runs = await contend(
         await sessions(5),
-        Array.from({ length: 15 }, () => draftFor("a")),
+        Array.from({ length: 15 }, (_each, index) => draftFor("a", { settles: settles(index) })),
         "at once",
       );
       expect(mostAtOnce(runs)).toBe(1);
@@ -86,12 +93,54 @@ export function describeTurns(stage: Stage): void {
     test("three at a time with three slots", async () => {
       const runs = await contend(
         await sessions(5),
-        Array.from({ length: 15 }, () => draftFor("a", { slots: 3 })),
+        Array.from({ length: 15 }, (_each, index) => draftFor("a", { slots: 3, settles: settles(index) })),
         "at once",
       );
       expect(mostAtOnce(runs)).toBeLessThanOrEqual(3);
     });
 
+    test("those with the same key together, those with another never", async () => {
+      const drafts = Array.from({ length: 16 }, (_each, index) =>
+        draftFor("a", {
+          key: `rack-${Math.floor(index / 4) % 2}`,
+          slots: Number.POSITIVE_INFINITY,
+          settles: settles(index),
+        }),
+      );
+      const runs = await contend(await sessions(4), drafts, "at once");
+      const mixed = pairs(runs).filter(([one, other]) => overlap(one, other) && one.draft.key !== other.draft.key);
+      expect(mixed).toEqual([]);
+    });
+
+    test("readers and writers mixed: a writer alone, and nobody starves", async () => {
+      const drafts = Array.from({ length: 18 }, (_each, index) => {
+        const sharing = index % 4 === 3 ? {} : { key: "read", slots: Number.POSITIVE_INFINITY };
+        return draftFor("a", { ...sharing, settles: settles(index) });
+      });
+      const runs = await contend(await sessions(4), drafts, "in order");
+      const wrong = pairs(runs).filter(
+        ([one, other]) => overlap(one, other) && (one.draft.key === null || other.draft.key === null),
+      );
+      expect(wrong).toEqual([]);
+      const writers = runs.filter(({ draft }) => draft.key === null);
+      for (const writer of writers) {
+        const later = runs.slice(runs.indexOf(writer) + 1);
+        expect(later.filter((run) => run.granted < writer.granted)).toEqual([]);
+      }
+    });
+
+    test("on several locks without deadlock, whatever the order in which they are named", async () => {
+      const forks = ["f0", "f1", "f2", "f3", "f4"];
+      const drafts = Array.from({ length: 15 }, (_each, index) =>
+        draftFor([forks[index % 5]!, forks[(index + 1) % 5]!], { settles: settles(index) }),
+      );
+      const runs = await contend(await sessions(5), drafts, "at once");
+      const shared = (one: Run, other: Run) => one.draft.locks.some((lock) => other.draft.locks.includes(lock));
+      expect(pairs(runs).filter(([one, other]) => overlap(one, other) && shared(one, other))).toEqual([]);
+    });
+  });
+
+  describe("taking turns", () => {
     test("three slots are really three: three hold together, and a fourth waits for one of them", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const holders = [];
@@ -113,15 +162,6 @@ export function describeTurns(stage: Stage): void {
       expect((await within(fourth, "the freed slot")).outcome).toBe("granted");
     });
 
-    test("those with the same key together, those with another never", async () => {
-      const drafts = Array.from({ length: 16 }, (_, index) =>
-        draftFor("a", { key: `rack-${Math.floor(index / 4) % 2}`, slots: Number.POSITIVE_INFINITY }),
-      );
-      const runs = await contend(await sessions(4), drafts, "at once");
-      const mixed = pairs(runs).filter(([one, other]) => overlap(one, other) && one.draft.key !== other.draft.key);
-      expect(mixed).toEqual([]);
-    });
-
     test("those with the same key really hold together", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const { draft } = await takeDurably(one, "a", { key: "rack-1", slots: Number.POSITIVE_INFINITY });
@@ -130,30 +170,6 @@ export function describeTurns(stage: Stage): void {
       const turn = await within(takeTurn(other, sharer, { signal: new AbortController().signal, look }), "a sharer's turn");
       expect(turn.outcome).toBe("granted");
       expect(await idsIn(one, "a")).toEqual([draft.id, sharer.id]);
-    });
-
-    test("readers and writers mixed: a writer alone, and nobody starves", async () => {
-      const drafts = Array.from({ length: 18 }, (_, index) =>
-        index % 4 === 3 ? draftFor("a") : draftFor("a", { key: "read", slots: Number.POSITIVE_INFINITY }),
-      );
-      const runs = await contend(await sessions(4), drafts, "in order");
-      const wrong = pairs(runs).filter(
-        ([one, other]) => overlap(one, other) && (one.draft.key === null || other.draft.key === null),
-      );
-      expect(wrong).toEqual([]);
-      const writers = runs.filter(({ draft }) => draft.key === null);
-      for (const writer of writers) {
-        const later = runs.slice(runs.indexOf(writer) + 1);
-        expect(later.filter((run) => run.granted < writer.granted)).toEqual([]);
-      }
-    });
-
-    test("on several locks without deadlock, whatever the order in which they are named", async () => {
-      const forks = ["f0", "f1", "f2", "f3", "f4"];
-      const drafts = Array.from({ length: 15 }, (_, index) => draftFor([forks[index % 5]!, forks[(index + 1) % 5]!]));
-      const runs = await contend(await sessions(5), drafts, "at once");
-      const shared = (one: Run, other: Run) => one.draft.locks.some((lock) => other.draft.locks.includes(lock));
-      expect(pairs(runs).filter(([one, other]) => overlap(one, other) && shared(one, other))).toEqual([]);
     });
 
     test("every ephemeral holder has seen more than all holders before it", async () => {

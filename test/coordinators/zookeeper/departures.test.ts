@@ -1,0 +1,118 @@
+// What a waiter asks the server for, and what it takes for its turn. Requests are counted, and events made to come
+// together, by a proxy in front of the server.
+import { expect, inject, onTestFinished, test } from "vitest";
+import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
+import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
+import { type Turn, takeTurn, type TurnOptions } from "../../../src/locks/turn.js";
+import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { freshRoot } from "../../support/roots.js";
+import { until, within } from "../../support/wait.js";
+import { Opcode } from "../../support/zookeeper-frames.js";
+import { draftFor, idsIn, recordFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+
+failOnLeaks();
+
+const EPHEMERAL: Partial<Draft> = { settles: false };
+
+/** Somebody who waits through a proxy, and others who do not. */
+async function openStage() {
+  const server = inject("zookeeper");
+  const proxy = await openFaultProxy(server);
+  onTestFinished(() => proxy.close());
+  const root = freshRoot();
+  const open = async (address: string): Promise<Coordinator> => {
+    const coordinator = await openZooKeeper(`zookeeper://${address}${root}`, TEST_OPTIONS);
+    onTestFinished(() => coordinator.close());
+    return coordinator;
+  };
+  return { proxy, waiting: await open(proxy.address), other: await open(`${server.host}:${server.port}`) };
+}
+
+/** Has it wait in line, and tells when it has looked so often. */
+function waitInLine(coordinator: Coordinator, draft: Draft, options: Partial<TurnOptions> = {}) {
+  let looks = 0;
+  const turn = takeTurn(coordinator, draft, {
+    signal: new AbortController().signal,
+    look: () => {
+      looks += 1;
+      return Promise.resolve("stay");
+    },
+    ...options,
+  });
+  turn.catch(() => undefined);
+  return { turn: within(turn, "the turn"), looked: (often: number) => until(() => looks === often, `look ${often}`) };
+}
+
+function asked(proxy: FaultProxy): { readonly lists: number; readonly looks: number } {
+  return { lists: proxy.count(Opcode.getChildren), looks: proxy.count(Opcode.exists) };
+}
+
+function joinedBy(turn: Turn) {
+  if (turn.outcome !== "granted") throw new Error("left the line without being asked to");
+  return turn.joined;
+}
+
+test("who knows that only the holder is ahead reads nothing when it leaves", async () => {
+  const { proxy, waiting, other } = await openStage();
+  const [first, second] = [await other.join(draftFor("a", EPHEMERAL)), await other.join(draftFor("a", EPHEMERAL))];
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
+  await looked(1);
+  await until(() => asked(proxy).looks === 3, "it to watch both, and its own");
+  await other.withdraw(first.standings);
+  await looked(2);
+  expect(asked(proxy)).toEqual({ lists: 2, looks: 3 });
+  await other.withdraw(second.standings);
+  expect(joinedBy(await turn).standings).toEqual([expect.objectContaining({ ahead: [] })]);
+  expect(asked(proxy)).toEqual({ lists: 2, looks: 3 });
+});
+
+test("nor when the holder's claim is durable; but a claim that is only just settling has not left", async () => {
+  const { proxy, waiting, other } = await openStage();
+  const draft = draftFor("a");
+  const settling = await other.join(draft);
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
+  await looked(1);
+  await until(() => asked(proxy).looks === 2, "it to watch it, and its own");
+  const settled = await other.settle(draft, settling, recordFor(draft));
+  await until(() => asked(proxy).looks === 3, "it to look at what has vanished, and to find it there");
+  await waiting.list();
+  const before = asked(proxy);
+  await other.leave(draft.id, settled.entries, RELEASED);
+  joinedBy(await turn);
+  expect(asked(proxy)).toEqual(before);
+});
+
+test("who wants a fencing token reads the line when the holder has left", async () => {
+  const { proxy, waiting, other } = await openStage();
+  const held = await takeDurably(other, "a");
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { isTokenWanted: true });
+  await looked(1);
+  await until(() => asked(proxy).looks === 2, "it to watch");
+  const { lists } = asked(proxy);
+  const updated = await other.update(held.draft.id, held.settled, recordFor(held.draft, { reason: "still at it" }));
+  if (typeof updated === "string") throw new Error(updated);
+  const adopted = await other.adopt(held.draft.id, updated.entries, recordFor(held.draft));
+  if (typeof adopted === "string") throw new Error(adopted);
+  await other.leave(held.draft.id, adopted.entries, RELEASED);
+  expect(joinedBy(await turn).session.seen()).toBeGreaterThan(adopted.fencingToken);
+  expect(asked(proxy).lists).toBeGreaterThan(lists);
+});
+
+test("whose own entry was taken away before the holder left has no turn, though it hears of both at once", async () => {
+  const { proxy, waiting, other } = await openStage();
+  const first = await other.join(draftFor("a", EPHEMERAL));
+  const mine = draftFor("a", EPHEMERAL);
+  const { turn, looked } = waitInLine(waiting, mine);
+  await looked(1);
+  await until(() => asked(proxy).looks === 2, "it to watch the holder, and its own");
+  await waiting.list();
+  proxy.freeze();
+  const [claim] = await other.find(mine.id);
+  if (claim === undefined) throw new Error("it does not stand in line");
+  await other.withdraw([{ lock: "a", ref: claim.ref, revision: claim.revision }]);
+  await other.withdraw(first.standings);
+  expect(await idsIn(other, "a")).toEqual([]);
+  proxy.thaw();
+  await expect(turn).rejects.toMatchObject({ code: "claim-lost" });
+});
