@@ -41,7 +41,7 @@ export class Entrance {
       alone === undefined
         ? wire.transaction(
             folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)),
-            note,
+            (done) => note(done.map(({ path }) => path)),
           )
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL, (path) => note([path]));
     const listing = folders.map((folder, index) => {

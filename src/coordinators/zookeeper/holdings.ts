@@ -72,30 +72,23 @@ export class Holdings {
       op.create(path, EMPTY, MODE.PERSISTENT),
       op.setData(path, data, UNSETTLED),
     ]);
-    // Sent back to back: what the server made of it comes with the same round trip.
-    const [done, ...stats] = await Promise.allSettled([
-      wire.transaction([...steps, ...this.#liveness.begin(id, record)]),
-      ...paths.map((path) => wire.exists(path)),
-    ]);
-    if (done.status === "rejected") {
-      const failed = done.reason instanceof WireError ? done.reason : null;
-      const present = stats.map((stat) => (stat.status === "fulfilled" ? stat.value : null));
+    try {
+      const done = await wire.transaction([...steps, ...this.#liveness.begin(id, record)]);
+      return done.slice(0, steps.length).flatMap(({ stat }) => (stat === null ? [] : [stat]));
+    } catch (error) {
+      if (!(error instanceof WireError) || error.operation === null) throw error;
+      const present = await Promise.all(paths.map((path) => wire.exists(path)));
       // Settled already, by an earlier call.
-      if (failed?.operation != null && present.every(isSettled)) return present as Stat[];
-      if (failed?.operation === steps.length) {
+      if (present.every(isSettled)) return present as Stat[];
+      if (error.operation === steps.length) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
         return this.#commitSettle(wire, id, paths, record);
       }
-      if (failed?.zk === ZK.noNode || failed?.zk === ZK.badVersion)
+      if (error.zk === ZK.noNode || error.zk === ZK.badVersion)
         throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
-      throw done.reason;
+      throw error;
     }
-    return stats.map((stat) => {
-      if (stat.status === "rejected") throw stat.reason;
-      if (stat.value === null) throw new ClaimLostError(`the claim ${id} was removed as soon as it was settled`);
-      return stat.value;
-    });
   }
 
   /**

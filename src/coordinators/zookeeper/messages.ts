@@ -57,11 +57,20 @@ function writeStep(request: Request, step: Step, acl: Buffer): Request {
   return request.int(step.version);
 }
 
-/** What came of a transaction: of each step the path that it created; or which one failed, and how. */
-export function readTransaction(answer: Answer): readonly (string | null)[] {
-  const paths: (string | null)[] = [];
+/** What came of a step: the path that it created, or the status of the znode that it wrote to. */
+export interface Done {
+  readonly path: string | null;
+  readonly stat: Stat | null;
+}
+
+/**
+ * What came of a transaction, step by step.
+ * @throws WireError with the step that failed, and how
+ */
+export function readTransaction(answer: Answer): readonly Done[] {
+  const done: Done[] = [];
   let failure: WireError | null = null;
-  for (let count = 0; ; count += 1) {
+  for (;;) {
     const type = answer.int();
     const isEnd = answer.flag();
     answer.int();
@@ -69,12 +78,15 @@ export function readTransaction(answer: Answer): readonly (string | null)[] {
     if (type === TYPE.error) {
       // Where one failed, those before it carry no error and those after it another code: the first is the cause.
       const code = answer.int();
-      if (code !== 0) failure ??= new WireError(code, count);
-    } else if (type === TYPE.setData) readStat(answer);
-    paths.push(type === TYPE.create ? answer.text() : null);
+      if (code !== 0) failure ??= new WireError(code, done.length);
+    }
+    done.push({
+      path: type === TYPE.create ? answer.text() : null,
+      stat: type === TYPE.setData ? readStat(answer) : null,
+    });
   }
   if (failure !== null) throw failure;
-  return paths;
+  return done;
 }
 
 /** Is a text wanted, by its bytes from `from` up to `to`? */

@@ -43,7 +43,8 @@ export interface EndedClaim extends Ending {
 }
 
 export function encodeEnded({ claim, event, by, reason, claimedAt, record }: EndedClaim): Buffer {
-  return Buffer.from(JSON.stringify({ claim, event, by, reason, claimedAt, record: JSON.parse(encodeRecord(record)) as unknown }));
+  const said = JSON.stringify({ claim, event, by, reason, claimedAt });
+  return Buffer.from(`${said.slice(0, -1)},"record":${encodeRecord(record)}}`);
 }
 
 const EVENTS = new Set<unknown>(["released", "cleared", "expired", "recovered", "failed"] satisfies EndEvent[]);

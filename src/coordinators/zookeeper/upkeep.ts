@@ -95,7 +95,7 @@ export async function commit(
   guarded: number,
 ): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
   try {
-    return await wire.transaction(steps);
+    return (await wire.transaction(steps)).map(({ path }) => path);
   } catch (error) {
     if (!(error instanceof WireError) || error.operation === null) throw error;
     if (error.zk !== ZK.noNode && error.zk !== ZK.badVersion && error.zk !== ZK.nodeExists) throw error;

@@ -1,7 +1,7 @@
 // What is asked of ZooKeeper, each request a method. Connections are connection.ts's.
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
-import type { IsWanted } from "./messages.js";
+import type { Done, IsWanted } from "./messages.js";
 import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, transaction } from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
 import type { Watcher } from "./watches.js";
@@ -76,15 +76,15 @@ export class Wire extends Connection {
   }
 
   /**
-   * All steps or none. Gives the paths of what was created, by step.
+   * All steps or none; gives what came of each.
    * @param onDone see {@link create}
    * @throws WireError with the step that failed
    */
-  transaction(steps: readonly Step[], onDone?: (paths: readonly (string | null)[]) => void): Promise<readonly (string | null)[]> {
+  transaction(steps: readonly Step[], onDone?: (done: readonly Done[]) => void): Promise<readonly Done[]> {
     return this.send(transaction(steps, this.#acl), (answer) => {
-      const paths = readTransaction(answer);
-      onDone?.(paths);
-      return paths;
+      const done = readTransaction(answer);
+      onDone?.(done);
+      return done;
     });
   }
 
