@@ -184,8 +184,8 @@ describe("on zookeeper, through a faulty network", () => {
       .node("web-02", actionsOf(fleet, go.path), { coordinator: fleet.urlThrough(proxy) })
       .start("run", "restart");
     await until(() => waitingLines(waiter).length > 0, "the waiter to say where it stands");
-    const before = proxy.count(Opcode.getChildren2);
-    await until(() => proxy.count(Opcode.getChildren2) >= before + 10, "ten more looks");
+    const before = proxy.count(Opcode.getChildren);
+    await until(() => proxy.count(Opcode.getChildren) >= before + 10, "ten more looks");
     expect(waitingLines(waiter)).toHaveLength(1);
     go.give();
     for (const agent of [holder, waiter]) expect((await agent.ended).code).toBe(0);

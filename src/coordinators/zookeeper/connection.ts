@@ -7,6 +7,8 @@
 //      expired                                       closed
 import type { OnReadOpts } from "node:net";
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
+import { messageOf } from "../../locks/errors.js";
+import { Frames } from "./frames.js";
 import { type Answer, longAt, Request } from "./jute.js";
 import { eventIn, headOf } from "./messages.js";
 import { TYPE, WireError, XID, ZK } from "./protocol.js";
@@ -36,9 +38,6 @@ export interface WireListener {
 // long enough that a fleet does not hammer an ensemble that is starting.
 const SPIN_DELAY_MS = 300;
 
-// Well above what a server sends at the most (its own limit is 1 MiB for a znode): a greater length is no length.
-const LONGEST_FRAME = 256 * 1_048_576;
-
 // What all connections of the process read into, one at a time: what is kept of it is copied.
 const READ_INTO = Buffer.allocUnsafeSlow(65_536);
 
@@ -50,7 +49,7 @@ export class Connection {
   readonly #listener: WireListener;
   readonly #requests = new Requests();
   protected readonly watches = new Watches();
-  #rest: Buffer | null = null;
+  readonly #frames = new Frames();
   #pingsSentAt: number[] = [];
   #connectSentAt = 0;
   #connectingSince = performance.now();
@@ -181,7 +180,7 @@ export class Connection {
     } else if (state === STATES.DISCONNECTED) {
       // The package leaves behind: half a frame, which would garble the next connection; requests it did not send;
       // and a connect timer, which would destroy the next socket.
-      this.#rest = null;
+      this.#frames.clear();
       this.#pingsSentAt = [];
       manager.packetQueue.queue.length = 0;
       if (manager.connectTimeoutHandler !== null) clearTimeout(manager.connectTimeoutHandler);
@@ -216,19 +215,16 @@ export class Connection {
     };
     // The package handles one frame a call well; more make it copy the rest once for each and call itself that deep.
     manager.onSocketData = (chunk) => {
-      let rest = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
-      this.#rest = null;
       const socket = manager.socket;
-      while (rest.length >= 4) {
-        const length = rest.readInt32BE(0);
-        if (length < 0 || length > LONGEST_FRAME) return this.drop("what answers there does not speak ZooKeeper's protocol");
-        if (rest.length < 4 + length) break;
-        const end = 4 + length;
-        this.#onFrame(rest.subarray(0, end));
-        if (manager.socket !== socket || socket?.destroyed === true) return;
-        rest = rest.subarray(end);
+      try {
+        this.#frames.push(chunk, (frame) => {
+          this.#onFrame(frame);
+          return manager.socket === socket && socket?.destroyed !== true;
+        });
+      } catch (error) {
+        // Nothing behind it on this connection can be trusted.
+        this.drop(messageOf(error));
       }
-      this.#rest = rest.length === 0 ? null : Buffer.from(rest);
     };
   }
 
@@ -245,8 +241,7 @@ export class Connection {
         if (head.zxid > 0) frame.copy(this.#manager.zxid, 0, 8, 16);
       } else ConnectionManager.prototype.onSocketData.call(this.#manager, Buffer.from(frame));
     } catch (error) {
-      // A frame that cannot be read: nothing behind it on this connection can be trusted.
-      this.drop(`an answer that could not be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`an answer that could not be read: ${messageOf(error)}`, { cause: error });
     }
   }
 

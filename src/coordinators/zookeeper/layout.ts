@@ -32,7 +32,9 @@ export function createLayout(root: string): Layout {
 
 // What ends the name of a claim: Curator's mutex and ours, kazoo's locks, and Curator's read/write lock.
 const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
-const OURS = /^_c_([0-9a-f-]{36})-(e?)([1-9]\d{0,9}|u)(?:\.([A-Za-z0-9_-]{22}))?-lock-(-?\d{10})$/;
+const OURS = /^_c_[0-9a-f-]{36}-e?(?:[1-9]\d{0,9}|u)(?:\.[A-Za-z0-9_-]{22})?-lock--?\d{10}$/;
+// Where things are in the names of ours: the id, and the tag behind it.
+const [ID_AT, TAG_AT, BEHIND_TAG] = [3, 40, "-lock-"];
 const RECORD = /^_h_(-?\d{10})$/;
 
 /** What stands before the sequence number in a history record's name. */
@@ -58,11 +60,10 @@ export function claimPrefix({ id, key, slots, settles }: Pick<Draft, "id" | "key
 
 /** Reads the name of a child of a lock's znode; `null` for what is not a claim. */
 export function parseClaimName(ref: string): ClaimName | null {
-  const ours = OURS.exec(ref);
-  if (ours !== null) {
-    const [, id = null, stays, slots, key = null, digits] = ours;
-    const sequence = Number(digits);
-    return { ref, id, sequence, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles: stays === "" };
+  if (OURS.test(ref)) {
+    const end = ref.lastIndexOf(BEHIND_TAG);
+    const sequence = Number(ref.slice(end + BEHIND_TAG.length));
+    return { ref, id: ref.slice(ID_AT, TAG_AT - 1), sequence, ...tagOf(ref.slice(TAG_AT, end)) };
   }
   const parts = CLAIM.exec(ref);
   if (parts === null) return null;
@@ -72,6 +73,23 @@ export function parseClaimName(ref: string): ClaimName | null {
   if (kind === "__READ__" || kind === "__rlock__")
     return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY, settles: false };
   return { ref, id: null, sequence, key: null, slots: 1, settles: false };
+}
+
+type Tag = Pick<ClaimName, "key" | "slots" | "settles">;
+
+// There are few, and a long line has most of them many times.
+const tags = new Map<string, Tag>();
+const MOST_TAGS = 1_000;
+
+function tagOf(text: string): Tag {
+  const known = tags.get(text);
+  if (known !== undefined) return known;
+  const settles = !text.startsWith("e");
+  const [slots, key = null] = text.slice(settles ? 0 : 1).split(".");
+  const tag = { key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles };
+  if (tags.size >= MOST_TAGS) tags.clear();
+  tags.set(text, tag);
+  return tag;
 }
 
 /** The key of foreign readers: no hash of ours has its length. */

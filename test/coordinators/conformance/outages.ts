@@ -1,5 +1,6 @@
 // Conformance: sessions that expire, and stores that do not answer. Nobody goes on as if nothing had happened, and nothing
 // is left behind.
+import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { SessionLostError, UnreachableError } from "../../../src/locks/errors.js";
 import { takeTurn } from "../../../src/locks/turn.js";
@@ -176,6 +177,8 @@ export function describeOutages(stage: Stage): void {
       const stop = new AbortController();
       const reason = new Error("Ctrl-C");
       const { signal } = stop;
+      // More wait with it at once than node thinks usual.
+      setMaxListeners(0, signal);
       faults.freeze();
       const asked = [
         coordinator.join(draftFor("c"), signal),
