@@ -33,15 +33,19 @@ const STAMP = "dist/.built-from";
 // Bundled one by one rather than together: a chunk that two entries share is one more file to load at each start.
 const ENTRIES = [
   { source: "src/boot.ts", out: "main", format: "cjs" },
-  { source: "src/main.ts", out: "program", format: "cjs" },
+  { source: "src/main.ts", out: "program", format: "cjs", loaded: true },
   { source: "src/index.ts", out: "index" },
   { source: "bench/driver.ts", out: "bench/driver" },
   { source: "bench/run.ts", out: "bench/run" },
   { source: "bench/http.ts", out: "bench/http" },
 ];
 
-// Native packages stay outside of the bundle, so does the test's server harness with what it would drag in, and so do the
-// server's packages: a server starts once.
+// Packages that the program needs only at times are files of their own beside it: a file costs something at each start by
+// what there is in it, be it run or not. Of SQLite's driver the native half stays where it is.
+const PARTS = ["execa", "libsql", "pino", "re2js", "yaml"];
+
+// Native packages stay outside of the other bundles, so does the test's server harness with what it would drag in, and so
+// do the server's packages: a server starts once.
 const EXTERNAL = ["libsql", "testcontainers", "vitest", "fastify", "@fastify/swagger", "prom-client"];
 
 // Packages in the older module form ask for node's own modules by `require`, which a bundle in the newer form lacks.
@@ -85,7 +89,8 @@ export async function build({ types }) {
   mkdirSync(join(root, out));
   try {
     const esbuild = await import("esbuild");
-    const entries = ENTRIES.filter(({ source }) => existsSync(join(root, source)));
+    const parts = PARTS.map((name) => ({ source: name, out: `parts/${name}`, format: "cjs", loaded: true }));
+    const entries = [...ENTRIES.filter(({ source }) => existsSync(join(root, source))), ...parts];
     const bundled = await Promise.all(entries.map((entry) => bundle(esbuild, entry, out))).catch(() => {
       throw new Error("the sources could not be bundled; what the bundler said stands above");
     });
@@ -121,8 +126,9 @@ function putInPlace(out) {
 /**
  * Bundles one entry. In the newer module form, what it imports only at times goes to dist/chunks; in the older one, all is
  * one file in which that is evaluated only at times: node loads one file faster than many. Gives esbuild's account of it.
+ * @param loaded it is not node that loads it, but src/boot.ts
  */
-async function bundle(esbuild, { source, out: name, format = "esm" }, out) {
+async function bundle(esbuild, { source, out: name, format = "esm", loaded = false }, out) {
   const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: root,
     entryPoints: [{ in: source, out: name }],
@@ -134,9 +140,12 @@ async function bundle(esbuild, { source, out: name, format = "esm" }, out) {
     outExtension: { ".js": format === "esm" ? ".js" : ".cjs" },
     platform: "node",
     target: "node20.19",
+    // Not the bundler's own one, by which some packages come in a hundred modules instead of one.
+    conditions: [],
     // What was compiled before can only be loaded by means that know no imports of that form.
     ...(format === "cjs" ? { supported: { "dynamic-import": false } } : {}),
-    external: EXTERNAL,
+    external: loaded ? [...EXTERNAL.filter((name) => !PARTS.includes(name)), "./parts/*"] : EXTERNAL,
+    ...(loaded && !PARTS.includes(source) ? { alias: Object.fromEntries(PARTS.map((part) => [part, `./parts/${part}.cjs`])) } : {}),
     ...(format === "cjs" ? { banner: { js: 'const __url = require("node:url").pathToFileURL(__filename).href;' } } : {}),
     // Names stay, for stack traces that can be read; blanks and comments go, because node reads the whole file at each start.
     minifyWhitespace: true,
@@ -154,7 +163,7 @@ async function bundle(esbuild, { source, out: name, format = "esm" }, out) {
   });
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, format === "esm" ? withRequire(text) : text);
+    writeFileSync(path, format === "esm" ? withRequire(text) : loaded ? asFunction(text) : text);
     if (text.startsWith("#!")) chmodSync(path, 0o755);
   }
   return metafile;
@@ -166,6 +175,7 @@ const COMPILED = [
   ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
   ["run", "--config", "DIRECTORY/holdline.yaml"],
+  ["run", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
 ];
 
 /** Writes down what node has compiled of the program, for this very version of node. */
@@ -182,7 +192,7 @@ function compile(out) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
     for (const words of COMPILED) {
       const argv = words.map((word) => word.replace("DIRECTORY", directory));
-      const program = join(root, out, "program.cjs");
+      const program = join(root, out, "main.cjs");
       const compiler = [join(root, "scripts/compile.cjs"), program, ...argv];
       const { status, stderr } = spawnSync(process.execPath, compiler, { env: { ...env, HOME: directory }, encoding: "utf8" });
       if (![0, 1, 69].includes(status)) throw new Error(`the program does not run: ${stderr}`);
@@ -197,6 +207,15 @@ function withRequire(text) {
   if (!/\btypeof require\b/.test(text)) return text;
   const shebang = /^#!.*\n/.exec(text)?.[0] ?? "";
   return shebang + REQUIRE + text.slice(shebang.length);
+}
+
+/**
+ * A module of the older form as the function that node would make of it, for src/boot.ts to compile and call; in ASCII, so
+ * that it need not be decoded. The bundler leaves other characters only in the marked templates that markup is made with.
+ */
+function asFunction(text) {
+  const ascii = text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return `(function (exports, require, module, __filename, __dirname) { ${ascii}\n})`;
 }
 
 /** The licences of all that was bundled, which ask to go with every copy. */

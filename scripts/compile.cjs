@@ -1,17 +1,18 @@
-// Runs a built program once, as src/boot.ts does, and writes down what node has compiled of it: `compile.cjs PROGRAM ARGUMENT…`.
+// Runs a built program once and writes down what node has compiled of each of its files: `compile.cjs PROGRAM ARGUMENT…`.
 // Run again with other arguments, it adds what those need.
 "use strict";
-const { existsSync, readFileSync, writeFileSync } = require("node:fs");
-const { createRequire } = require("node:module");
-const { dirname, resolve } = require("node:path");
-const { Script } = require("node:vm");
+const { writeFileSync } = require("node:fs");
+const { resolve } = require("node:path");
+const vm = require("node:vm");
 
+const { Script } = vm;
+// The program loads its files by this, and hands it what was written down before.
+vm.Script = class extends Script {
+  constructor(text, options) {
+    super(text, options);
+    process.once("exit", () => writeFileSync(`${options.filename}.compiled`, this.createCachedData()));
+  }
+};
 const path = resolve(process.argv[2]);
 process.argv.splice(1, 2, path);
-const compiled = `${path}.compiled`;
-const text = `(function (exports, require, module, __filename, __dirname) { ${readFileSync(path, "utf8")}\n})`;
-const cachedData = existsSync(compiled) ? readFileSync(compiled) : undefined;
-const script = new Script(text, { filename: path, cachedData });
-process.once("exit", () => writeFileSync(compiled, script.createCachedData()));
-const module_ = { exports: {} };
-script.runInThisContext()(module_.exports, createRequire(path), module_, path, dirname(path));
+require(path);

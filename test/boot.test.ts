@@ -6,31 +6,33 @@ import { expect, test } from "vitest";
 import { PROGRAM } from "./e2e/fleet.js";
 import { freshDirectory } from "./support/roots.js";
 
-/** Runs the program at `main` with a `Script` that says whether node took the compiled code. */
-async function takes(main: string): Promise<string> {
-  const hook = join(await freshDirectory(), "hook.cjs");
+/** Runs the program at `main` with a `Script` that says of each file whether node took its compiled code. */
+async function takes(main: string, ...argv: readonly string[]): Promise<string> {
+  const folder = await freshDirectory();
+  const hook = join(folder, "hook.cjs");
   writeFileSync(
     hook,
     `const vm = require("node:vm"); const { Script } = vm;
      vm.Script = function (text, options) {
        const script = new Script(text, options);
-       process.once("exit", () => console.error("refused: " + script.cachedDataRejected));
+       const file = require("node:path").basename(options.filename);
+       process.once("exit", () => console.error("refused: " + file + " " + script.cachedDataRejected));
        return script;
      };`,
   );
-  const { stderr } = spawnHelp(hook, main);
-  return /refused: \S+/.exec(stderr)?.[0] ?? stderr;
-}
-
-function spawnHelp(hook: string, main: string): { readonly stderr: string } {
-  const command = `'${process.execPath}' --require '${hook}' '${main}' --help 2>&1 >'${join(hook, "../help")}'`;
+  const command = `'${process.execPath}' --require '${hook}' '${main}' ${argv.join(" ")} 2>&1 >'${join(folder, "said")}'`;
   const stderr = execFileSync("/bin/sh", ["-c", command], { encoding: "utf8" });
-  expect(readFileSync(join(hook, "../help"), "utf8")).toContain("Usage: holdline");
-  return { stderr };
+  if (argv[0] === "--help") expect(readFileSync(join(folder, "said"), "utf8")).toContain("Usage: holdline");
+  return stderr.replaceAll("refused: ", "").trim().split("\n").sort().join(", ");
 }
 
 test("the code that was compiled with the build is taken", async () => {
-  expect(await takes(PROGRAM)).toBe("refused: false");
+  expect(await takes(PROGRAM, "--help")).toBe("program.cjs false");
+  const folder = await freshDirectory();
+  const config = join(folder, "holdline.yaml");
+  writeFileSync(config, `coordinator: sqlite://${folder}/locks.db\nstate_dir: ${folder}\n`);
+  // What is needed only at times comes from files of its own.
+  expect(await takes(PROGRAM, "locks", "--config", config)).toBe("libsql.cjs false, program.cjs false, yaml.cjs false");
 });
 
 test("compiled code that does not fit is refused, and the program runs all the same", async () => {
@@ -38,7 +40,7 @@ test("compiled code that does not fit is refused, and the program runs all the s
   mkdirSync(folder);
   for (const file of ["main.cjs", "program.cjs"]) copyFileSync(join(PROGRAM, "..", file), join(folder, file));
   const main = join(folder, "main.cjs");
-  expect(await takes(main)).toBe("refused: undefined");
+  expect(await takes(main, "--help")).toBe("program.cjs undefined");
   writeFileSync(join(folder, "program.cjs.compiled"), "of another node");
-  expect(await takes(main)).toBe("refused: true");
+  expect(await takes(main, "--help")).toBe("program.cjs true");
 });

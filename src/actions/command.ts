@@ -1,6 +1,7 @@
 // Runs commands, each as the leader of a process group of its own, behind a gate: a command does nothing at all before
 // its group is known to whoever must be able to end it. However it ends, the end is a value.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
@@ -95,27 +96,25 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
   if ("problem" in program) return program;
   noteUnpassable(options.log, Object.keys(spec.env));
-  const { execa } = await import("execa");
 
-  let child;
+  // Node's own `spawn`: the streams, the end and the group are all looked after here, so that execa, which takes longer to
+  // load than most commands to run, would have nothing to do.
+  let child: ChildProcess;
   try {
-    child = execa("/bin/sh", ["-c", GATE, GATE_NAME, program.path, ...spec.argv.slice(1)], {
+    child = spawn("/bin/sh", ["-c", GATE, GATE_NAME, program.path, ...spec.argv.slice(1)], {
       cwd,
       env,
-      extendEnv: false,
       detached: true,
-      reject: false,
-      // The streams are read here; execa would wait for them as long as any daemon holds them.
-      buffer: false,
       stdio: spec.output === "inherit" ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
     });
   } catch (error) {
     // Such as a zero byte in an argument.
     return { problem: `it could not be started: ${messageOf(error)}` };
   }
-  if (child.pid === undefined) {
-    const { originalMessage, shortMessage } = await child;
-    return { problem: `it could not be started: ${originalMessage ?? shortMessage ?? "no reason was given"}` };
+  const { pid } = child;
+  if (pid === undefined) {
+    const [error] = (await once(child, "error")) as [Error];
+    return { problem: `it could not be started: ${messageOf(error)}` };
   }
 
   // Nothing may be awaited from here on before all is listened to.
@@ -131,11 +130,11 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
           { source: stdout, sink: relayed ? (options.stdout ?? process.stdout) : null },
           { source: stderr, sink: relayed ? (options.stderr ?? process.stderr) : null },
         ]);
-  // Node makes a pipe of this kind work both ways; execa's types know only of reading.
+  // Node makes a pipe of this kind work both ways; its types know only of reading.
   const gate = child.stdio[3] as unknown as Writable;
   // A gate that was killed takes no line any more: `exited` tells.
   gate.on("error", () => undefined);
-  const leader = identityOf(child.pid);
+  const leader = identityOf(pid);
   let over = false;
   void exited.then(() => (over = true));
   return {

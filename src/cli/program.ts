@@ -95,7 +95,9 @@ function parse(head: readonly string[], rest: readonly string[] | null, io: Io):
     .helpCommand("help [COMMAND]", "help for a command")
     .configureHelp({ showGlobalOptions: true });
   addOptions(program, GLOBAL_OPTIONS);
-  for (const entry of COMMANDS) {
+  // A line that begins with a command's name is about no other.
+  const named = COMMANDS.find(({ name }) => name === head[0]);
+  for (const entry of named === undefined ? COMMANDS : [named]) {
     const sub = configure(program.command(entry.name), io)
       .summary(entry.summary)
       .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`)
