@@ -7,7 +7,6 @@ import { isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
 import type { Agent, Context, OpenContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
-import { sparingMemory } from "./cli/sparing.js";
 import { loadSettings } from "./config/load.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
@@ -28,8 +27,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   const closers: (() => Promise<void>)[] = [];
   const reporter = openReporter({ ...settings.log, node: settings.node, io });
   closers.push(() => reporter.close());
-  const { log } = reporter;
-  const progress = sparingMemory(reporter.progress);
+  const { log, progress } = reporter;
   const processes = createProcesses();
   const opened = new Map<string, Promise<Coordinator>>();
   const open = (url: string): Promise<Coordinator> => {

@@ -48,6 +48,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   let behind: Behind | null = null;
   let leftover = false;
   const isToWait = acquire.timeoutMs !== 0;
+  const storeClock = reckonedClock(coordinator, clock);
   if (acquire.timeoutMs !== null && acquire.timeoutMs > 0) {
     clock.sleep(acquire.timeoutMs, over.signal).then(
       () => late.abort(TOO_LATE),
@@ -72,7 +73,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           // Where nobody is in the way any more, the next look at the line says so.
           mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
           leftover = others.some((claim) => options.isLeftover(claim));
-          behind = mayBeFree ? null : await describeHead(coordinator, others, options.ownerGone, ended.signal);
+          behind = mayBeFree ? null : await describeHead(others, options.ownerGone, () => storeClock.read(ended.signal));
         } catch (error) {
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
@@ -98,19 +99,33 @@ function pauseOf(sleepTimeMs: number, claimsAhead: number): number {
   return Math.min(sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS);
 }
 
+// Asking a store for its time may be a write. For what a person is shown it need be asked no more often than this.
+const CLOCK_ASKED_EVERY_MS = 60_000;
+
+/** The store's clock as a waiter goes by it, in milliseconds since 1970: asked now and then, and reckoned in between. */
+function reckonedClock(coordinator: Coordinator, clock: Clock): { read(signal: AbortSignal): Promise<number> } {
+  let asked: { readonly store: number; readonly own: number } | null = null;
+  return {
+    async read(signal) {
+      if (asked === null || clock.now() - asked.own > CLOCK_ASKED_EVERY_MS)
+        asked = { store: await coordinator.now(signal), own: clock.now() };
+      return asked.store + clock.now() - asked.own;
+    },
+  };
+}
+
 // Told from every other error by being itself.
 const TOO_LATE = new Error("the time to wait is over");
 
 async function describeHead(
-  coordinator: Coordinator,
   held: readonly Claim[],
   ownerGone: (claim: Claim) => boolean,
-  signal: AbortSignal,
+  readClock: () => Promise<number>,
 ): Promise<Behind | null> {
   // A failed one says most about why nothing moves; then whoever is first.
   const head = held.find((claim) => claim.failure !== null) ?? held[0];
   if (head === undefined) return null;
-  const now = await coordinator.now(signal);
+  const now = await readClock();
   return {
     owner: head.owner,
     condition: conditionOf(head, true, ownerGone(head)),

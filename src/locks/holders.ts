@@ -4,7 +4,7 @@ import type { Coordinator, Ending, Entry } from "./coordinator.js";
 import { type Contender, isHeld } from "./rule.js";
 
 // Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
-const FIRST_PIECE = 8;
+const FIRST_PIECE = 2;
 
 /** The held claims of a lock, in queue order. */
 export async function readHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {

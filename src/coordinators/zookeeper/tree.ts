@@ -11,15 +11,24 @@ import type { Wire } from "./wire.js";
 /** The `first` claims of a lock's queue in order. Entries that leave while it is read are left out. */
 export async function readQueue(wire: Wire, layout: Layout, lock: string, first: number): Promise<Claim[]> {
   const path = layout.lock(lock);
-  // Sent back to back: one round trip for both lists, and one for all the entries.
-  const [children, alive] = await Promise.all([wire.getChildren(path), wire.getChildren(layout.alive)]);
+  // Sent back to back: one round trip for both lists, and one for all the entries. Who wants but a few asks for their
+  // liveness alone: that of all is as long as there are durable claims anywhere.
+  const isAll = first === Number.POSITIVE_INFINITY;
+  const [children, alive] = await Promise.all([wire.getChildren(path), isAll ? wire.getChildren(layout.alive) : null]);
   const living = new Set(alive ?? []);
   const claims: Claim[] = [];
   // Those behind make up for entries that leave: fewer than `first` come only where there are no more.
   const names = orderClaims(children ?? []);
   while (names.length > 0 && claims.length < first) {
     const piece = names.splice(0, first - claims.length);
-    const nodes = await Promise.all(piece.map((name) => wire.getData(`${path}/${name.ref}`)));
+    const nodes = await Promise.all(
+      piece.map(async ({ ref, id }) => {
+        const isAlive = isAll || id === null ? null : wire.exists(layout.aliveOf(id));
+        const node = await wire.getData(`${path}/${ref}`);
+        if ((await isAlive) !== null && id !== null) living.add(id);
+        return node;
+      }),
+    );
     for (const [index, name] of piece.entries()) {
       const node = nodes[index];
       if (node) claims.push(claimOf(lock, name, node.data, node.stat, living));
@@ -80,9 +89,12 @@ function keyOf(name: ClaimName, record: ClaimRecord): string | null {
   return record.key !== null && hashKey(record.key) === name.key ? record.key : `unreadable key ${name.key}`;
 }
 
+// Nearly every address and name: the pattern for all others takes long to be made.
+const PLAIN = /^[\x20-\x7e]{1,255}$/;
+
 /** What is said of a contender that is not Holdline's: Curator and kazoo write an address or a name as its data. */
 export function foreignRecord(data: string): ClaimRecord {
-  const said = /^[\p{L}\p{N}\p{P}\p{S} ]{1,255}$/u.test(data) ? data : "unknown";
+  const said = PLAIN.test(data) || /^[\p{L}\p{N}\p{P}\p{S} ]{1,255}$/u.test(data) ? data : "unknown";
   return {
     owner: { node: said, principal: "foreign client", action: null, process: null },
     key: null,

@@ -101,9 +101,9 @@ export class MemoryCoordinator implements Coordinator {
     const session = joined.session as MemorySession;
     const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
     for (;;) {
-      let wake: (gone: readonly string[]) => void = () => undefined;
-      const told = new Promise<readonly string[]>((resolve) => (wake = resolve));
-      const watch: Watch = { lock, refs, wake: (gone) => this.#link.tell(request("left", null), () => wake(gone)) };
+      let wake: (gone: readonly string[] | null) => void = () => undefined;
+      const told = new Promise<readonly string[] | null>((resolve) => (wake = resolve));
+      const watch: Watch = { lock, refs, own, wake: (gone) => this.#link.tell(request("left", null), () => wake(gone)) };
       try {
         const look = (): readonly string[] => {
           // Whoever is out of the line itself waits for nothing.

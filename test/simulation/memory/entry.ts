@@ -1,6 +1,6 @@
 // An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
 import type { ClaimRecord } from "../../../src/locks/claim.js";
-import type { Ending, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
+import type { Ending, Entry, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
 
 /** An entry of a queue. `record` is `null` for garbage. */
 export interface StoredEntry {
@@ -30,7 +30,10 @@ export interface StoreObserver {
 export interface Watch {
   readonly lock: string;
   readonly refs: readonly string[];
-  wake(gone: readonly string[]): void;
+  /** The waiter's own entry in the same queue, where it has one. */
+  readonly own: Entry | undefined;
+  /** @param gone `null` when the waiter itself was out of the line by then */
+  wake(gone: readonly string[] | null): void;
 }
 
 const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };

@@ -86,7 +86,8 @@ export class Link {
 
   /** Something that the store tells by itself. It is lost with the connection, and the client looks again then. */
   tell(request: Request, deliver: () => void): void {
-    if (this.#condition === "open" || this.#condition === "frozen") this.#reply(request, deliver, () => undefined);
+    // It says nothing of how far the store has come: only an answer does.
+    if (this.#condition === "open" || this.#condition === "frozen") this.#reply(request, deliver, () => undefined, this.seen);
   }
 
   /** Breaks the connection: what is on its way is lost. A new one is made at once. */
@@ -143,9 +144,8 @@ export class Link {
     }
   }
 
-  #reply(request: Request, deliver: () => void, lost: () => void): void {
+  #reply(request: Request, deliver: () => void, lost: () => void, transactions = this.#store.transactions): void {
     if (this.#condition === "closed") return;
-    const { transactions } = this.#store;
     const arrive = (): void => {
       this.seen = Math.max(this.seen, transactions);
       deliver();

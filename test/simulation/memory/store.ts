@@ -260,7 +260,7 @@ export class MemoryStore {
       const gone = entries.filter(({ lock, ref }) => lock === watch.lock && watch.refs.includes(ref)).map(({ ref }) => ref);
       if (gone.length === 0) continue;
       this.#watches.delete(watch);
-      watch.wake(gone);
+      watch.wake(watch.own === undefined || this.#find(watch.own) !== undefined ? gone : null);
     }
   }
 
