@@ -14,21 +14,42 @@ export interface ClaimRow {
   readonly revision: number;
   readonly sinceMs: number;
   readonly fencingToken: number | null;
+}
+
+const COLUMNS = "position, claim, session, durable, revision, since_ms, fencing_token";
+const ALL_COLUMNS = `${COLUMNS}, key, slots, ${asHex("record")}`;
+
+/** An entry that is taken out. */
+export interface Leaving {
+  /** In which it is. */
+  readonly session: string;
+  /** Does anybody stand behind it? */
+  readonly hasFollowers: boolean;
+}
+
+/** A row of `claims` with what its end needs to know of it. */
+export interface WholeRow extends ClaimRow, Leaving {
   readonly record: string;
 }
 
-const COLUMNS = `position, claim, session, durable, key, slots, revision, since_ms, fencing_token, ${asHex("record")}`;
+const FIND_ROW = `SELECT ${COLUMNS} FROM claims WHERE lock = ? AND position = ?`;
+const FIND_CLAIM = `SELECT ${COLUMNS} FROM claims WHERE lock = ? AND claim = ?`;
+
+const HAS_FOLLOWERS =
+  "EXISTS (SELECT 1 FROM claims AS other WHERE other.lock = claims.lock AND other.position > claims.position) AS has_followers";
+const FIND_WHOLE = `SELECT ${COLUMNS}, ${HAS_FOLLOWERS}, ${asHex("record")} FROM claims WHERE lock = ? AND position = ?`;
+const WITHDRAW = `DELETE FROM claims WHERE lock = ? AND position = ? AND durable = 0 RETURNING session, ${HAS_FOLLOWERS}`;
 
 /** The row of an entry; `null` when it is not there. */
 export function findRow(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): ClaimRow | null {
-  const [row] = sql.all(`SELECT ${COLUMNS} FROM claims WHERE lock = ? AND position = ?`, lock, positionOf(ref));
-  return row === undefined ? null : rowOf(row);
+  const row = sql.one(FIND_ROW, lock, positionOf(ref));
+  return row === null ? null : rowOf(row);
 }
 
 /** The row of a claim in a lock's queue; `null` when it is not there. */
 export function findClaim(sql: Sql, lock: string, claim: string): ClaimRow | null {
-  const [row] = sql.all(`SELECT ${COLUMNS} FROM claims WHERE lock = ? AND claim = ?`, lock, claim);
-  return row === undefined ? null : rowOf(row);
+  const row = sql.one(FIND_CLAIM, lock, claim);
+  return row === null ? null : rowOf(row);
 }
 
 function rowOf(row: Row): ClaimRow {
@@ -40,16 +61,35 @@ function rowOf(row: Row): ClaimRow {
     revision: row["revision"] as number,
     sinceMs: row["since_ms"] as number,
     fencingToken: row["fencing_token"] as number | null,
-    record: textOf(row["record"]),
   };
 }
 
+/** Does anybody claim the lock? */
+export function isClaimed(sql: Sql, lock: string): boolean {
+  return sql.one("SELECT 1 FROM claims WHERE lock = ? LIMIT 1", lock) !== null;
+}
+
+/** Takes an ephemeral entry out of its queue; `null` when there is none such. */
+export function removeEphemeral(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): Leaving | null {
+  const row = sql.one(WITHDRAW, lock, positionOf(ref));
+  return row === null ? null : leavingIn(row);
+}
+
 /** The rows of a claim's durable entries, if they are all as they were read; `gone` when none of them is there any more. */
-export function findUnchanged(sql: Sql, id: string, entries: readonly Entry[]): readonly ClaimRow[] | "gone" | "changed" {
-  const rows = entries.map((entry) => findRow(sql, entry)).map((row) => (row?.claim === id ? row : null));
+export function findUnchanged(sql: Sql, id: string, entries: readonly Entry[]): readonly WholeRow[] | "gone" | "changed" {
+  const rows = entries.map((entry) => findWhole(sql, entry)).map((row) => (row?.claim === id ? row : null));
   if (rows.every((row) => row === null)) return "gone";
   const isUnchanged = rows.every((row, index) => row !== null && row.durable && row.revision === entries[index]?.revision);
-  return isUnchanged ? (rows as readonly ClaimRow[]) : "changed";
+  return isUnchanged ? (rows as readonly WholeRow[]) : "changed";
+}
+
+function findWhole(sql: Sql, { lock, ref }: Entry): WholeRow | null {
+  const row = sql.one(FIND_WHOLE, lock, positionOf(ref));
+  return row === null ? null : { ...rowOf(row), ...leavingIn(row), record: textOf(row["record"]) };
+}
+
+function leavingIn(row: Row): Leaving {
+  return { session: row["session"] as string, hasFollowers: row["has_followers"] === 1 };
 }
 
 /** An entry's standing: itself, and those ahead of it. */
@@ -80,7 +120,7 @@ export function findDeparted(sql: Sql, lock: string, refs: readonly string[]): r
 /** The first claims of a lock's queue in order. */
 export function readQueue(sql: Sql, lock: string, first: number): readonly Claim[] {
   const rows = sql.all(
-    `SELECT ${COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims WHERE lock = ? ORDER BY position LIMIT ?`,
+    `SELECT ${ALL_COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims WHERE lock = ? ORDER BY position LIMIT ?`,
     lock,
     first,
   );
@@ -91,7 +131,7 @@ export function readQueue(sql: Sql, lock: string, first: number): readonly Claim
 export function findEntries(sql: Sql, claim: string): readonly Claim[] {
   // The index of locks and claims is all that the inner question has to go through, which is short against the table.
   const rows = sql.all(
-    `SELECT lock, ${COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims
+    `SELECT lock, ${ALL_COLUMNS}, session IN (SELECT id FROM sessions) AS is_alive FROM claims
      WHERE position IN (SELECT position FROM claims WHERE claim = ?)`,
     claim,
   );
@@ -101,8 +141,8 @@ export function findEntries(sql: Sql, claim: string): readonly Claim[] {
 }
 
 function claimOf(lock: string, row: Row): Claim {
-  const { position, claim, durable, revision, sinceMs, fencingToken, record: text } = rowOf(row);
-  const record = decodeRecord(text) ?? UNREADABLE;
+  const { position, claim, durable, revision, sinceMs, fencingToken } = rowOf(row);
+  const record = decodeRecord(textOf(row["record"])) ?? UNREADABLE;
   return {
     ...record,
     id: claim,

@@ -1,6 +1,6 @@
 // The store's clock: an anchor in the database and the time that the machine has been up since. It follows no jump of
 // the wall clock, is the same for all processes of the machine, and never goes back, not even over a reboot.
-import { readFileSync } from "node:fs";
+import { openSync, readSync } from "node:fs";
 import type { Sql } from "./database.js";
 import { readBootId } from "./process-identity.js";
 
@@ -13,35 +13,46 @@ export interface TimeSource {
 
 /** This machine's time. */
 export function systemTime(): TimeSource {
-  return {
-    bootId: readBootId(),
-    uptimeMs: () => Math.round(Number.parseFloat(readFileSync("/proc/uptime", "utf8")) * 1_000),
-    wallMs: () => Date.now(),
-  };
+  return { bootId: readBootId(), uptimeMs: readUptime, wallMs: () => Date.now() };
 }
+
+// Opened once for the whole process: nearly every transaction reads it, and opening takes longer than all the rest of that.
+let uptimeFile: number | null = null;
+const uptimeText = Buffer.alloc(64);
+
+/** The time since the boot in milliseconds, with the time that the machine has slept. */
+function readUptime(): number {
+  uptimeFile ??= openSync("/proc/uptime", "r");
+  const length = readSync(uptimeFile, uptimeText, 0, uptimeText.length, 0);
+  return Math.round(Number.parseFloat(uptimeText.toString("latin1", 0, length)) * 1_000);
+}
+
+// What the anchor makes of the time. Without boots to tell apart there is nothing steadier than the wall clock; it is only
+// kept from going back. For the boot's id, the time since it, and the wall clock.
+const NOW = "max(latest_ms, CASE WHEN boot_id = ? THEN epoch_ms + ? - uptime_ms ELSE ? END)";
+const READ = `SELECT ${NOW} AS now FROM clock WHERE id = 1`;
+const TICK = `UPDATE clock SET latest_ms = ${NOW} WHERE id = 1 RETURNING latest_ms AS now`;
 
 /** Milliseconds since 1970, in a transaction that may be read-only. */
 export function readClock(sql: Sql, time: TimeSource): number {
-  const [anchor] = sql.all("SELECT boot_id, uptime_ms, epoch_ms, latest_ms FROM clock WHERE id = 1");
-  if (anchor === undefined) return time.wallMs();
-  const latest = anchor["latest_ms"] as number;
-  // Without boots to tell apart there is nothing steadier than the wall clock; it is only kept from going back.
-  const isAnchored = time.bootId !== null && anchor["boot_id"] === time.bootId;
-  const now = isAnchored ? (anchor["epoch_ms"] as number) + time.uptimeMs() - (anchor["uptime_ms"] as number) : time.wallMs();
-  return Math.max(now, latest);
+  return askClock(sql, READ, time);
 }
 
 /** The same in a transaction that writes: what it gives out is remembered, so that no later boot begins before it. */
 export function tickClock(sql: Sql, time: TimeSource): number {
-  const now = readClock(sql, time);
-  sql.run("UPDATE clock SET latest_ms = ? WHERE id = 1", now);
-  return now;
+  return askClock(sql, TICK, time);
+}
+
+function askClock(sql: Sql, statement: string, time: TimeSource): number {
+  const wallMs = time.wallMs();
+  const row = sql.one(statement, time.bootId, time.bootId === null ? 0 : time.uptimeMs(), wallMs);
+  return (row?.["now"] as number | undefined) ?? wallMs;
 }
 
 /** Sets the anchor for this boot, unless it is set. */
 export function anchorClock(sql: Sql, time: TimeSource): void {
-  const [anchor] = sql.all("SELECT boot_id FROM clock WHERE id = 1");
-  if (anchor !== undefined && anchor["boot_id"] === time.bootId) return;
+  const anchor = sql.one("SELECT boot_id FROM clock WHERE id = 1");
+  if (anchor !== null && anchor["boot_id"] === time.bootId) return;
   const now = readClock(sql, time);
   const uptimeMs = time.bootId === null ? 0 : time.uptimeMs();
   sql.run(

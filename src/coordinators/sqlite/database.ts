@@ -20,8 +20,10 @@ export function textOf(hex: SqlValue | undefined): string {
 
 /** What can be asked inside a transaction. */
 export interface Sql {
+  /** The first row, and nothing of what comes after it: half the time of {@link all}. */
+  one(statement: string, ...values: readonly SqlValue[]): Row | null;
   all(statement: string, ...values: readonly SqlValue[]): readonly Row[];
-  /** How many rows it has changed. */
+  /** Gives the key of the row that was inserted last. */
   run(statement: string, ...values: readonly SqlValue[]): number;
   /** Statements without values, such as a schema. */
   script(statements: string): void;
@@ -59,7 +61,6 @@ export class Database {
   readonly #patienceMs: number;
   readonly #statements = new Map<string, Libsql.Statement>();
   readonly #sql: Sql;
-  #commits = 0;
   #closed = false;
 
   constructor(path: string, identity: FileIdentity, handle: Libsql.Database, patienceMs: number) {
@@ -68,8 +69,9 @@ export class Database {
     this.#handle = handle;
     this.#patienceMs = patienceMs;
     this.#sql = {
-      all: (statement, ...values) => this.#prepared(statement).all(...values) as Row[],
-      run: (statement, ...values) => this.#prepared(statement).run(...values).changes,
+      one: (statement, ...values) => (this.#prepared(statement).get(values) as Row | undefined) ?? null,
+      all: (statement, ...values) => this.#prepared(statement).all(values) as Row[],
+      run: (statement, ...values) => Number(this.#prepared(statement).run(values).lastInsertRowid),
       script: (statements) => void handle.exec(statements),
     };
   }
@@ -91,16 +93,7 @@ export class Database {
    * change nothing else.
    */
   write<T>(signal: AbortSignal | undefined, work: (sql: Sql) => T): Promise<T> {
-    return this.#patiently(signal, () => {
-      const result = this.#transact("BEGIN IMMEDIATE", work);
-      this.#commits += 1;
-      return result;
-    });
-  }
-
-  /** What is another text as soon as anything has been committed, by whomever: SQLite's own count leaves out one's own commits. */
-  version(signal?: AbortSignal): Promise<string> {
-    return this.read(signal, (sql) => `${String(sql.all("PRAGMA data_version")[0]?.["data_version"])} ${this.#commits}`);
+    return this.#patiently(signal, () => this.#transact("BEGIN IMMEDIATE", work));
   }
 
   close(): void {

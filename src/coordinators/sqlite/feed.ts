@@ -1,5 +1,5 @@
 // Telling of all that changes in the database, for those who watch everything. SQLite tells nobody of a commit: that one
-// may be coming is seen from its write-ahead log being written to, and whether it has come from SQLite's own count.
+// may be coming is seen from its write-ahead log being written to, and what has come from the trail that writers leave.
 //
 //   idle → (the first watch) looking ⇄ pausing → (the last watch is closed) idle
 import type { Change, CoordinatorOptions, StoreWatch } from "../../locks/coordinator.js";
@@ -7,8 +7,9 @@ import { bestEffort } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
 import { watchChanges } from "./changes.js";
 import { readClock } from "./clock.js";
-import type { Database } from "./database.js";
+import type { Database, Sql } from "./database.js";
 import type { Membership } from "./membership.js";
+import { followTrail, type Mark, type Step } from "./trail.js";
 
 // The log is written, and brought to the disk, before the commit counts: whoever looks at once may be too early. So the
 // next look comes soon, and each one after it twice as late. A disk that takes longer than that is waited for as usual.
@@ -21,8 +22,8 @@ export class Feed {
   readonly #options: CoordinatorOptions;
   readonly #listeners = new Listeners();
   #stop: AbortController | null = null;
-  /** The version after which every change is still to be told; `null` where that could not be seen. */
-  #seen: string | null = null;
+  /** Every change after it is still to be told; `null` where that could not be seen. */
+  #seen: Mark | null = null;
 
   constructor(database: Database, membership: Membership, options: CoordinatorOptions) {
     this.#database = database;
@@ -31,18 +32,21 @@ export class Feed {
   }
 
   async watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
-    const seen = await this.#database.version(signal);
+    const { mark } = await this.#database.read(signal, (sql) => followTrail(sql, null));
     const remove = this.#listeners.add(onChange);
     if (this.#stop === null) {
       this.#stop = new AbortController();
-      this.#seen = seen;
+      this.#seen = mark;
       void this.#run(this.#stop.signal);
     }
     return {
       caughtUp: async (patience) => {
-        await this.#membership.look("all", patience, () => undefined);
-        this.#tellOf(await this.#database.version(patience));
-        return this.#database.read(patience, (sql) => readClock(sql, this.#membership.time));
+        const { step, now } = await this.#membership.look("all", patience, (sql) => ({
+          step: followTrail(sql, this.#seen),
+          now: readClock(sql, this.#membership.time),
+        }));
+        this.#tellOf(step);
+        return now;
       },
       close: () => {
         remove();
@@ -61,11 +65,13 @@ export class Feed {
     this.#stop = null;
   }
 
-  #tellOf(version: string | null): void {
-    if (version === this.#seen) return;
-    this.#seen = version;
-    // Nothing says what has been written.
-    this.#listeners.tell(null);
+  /** Two looks at once may tell of the same changes; none is passed over, because each begins at what has been told of. */
+  #tellOf(step: Step | null): void {
+    if (step === null) {
+      if (this.#seen !== null) this.#listeners.tell(null);
+    } else if (step.locks === null) this.#listeners.tell(null);
+    else for (const lock of step.locks) this.#listeners.tell({ lock });
+    this.#seen = step?.mark ?? null;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -82,9 +88,9 @@ export class Feed {
         else pauseMs = pauseMs < LATE_MS ? Math.min(2 * pauseMs, pollMs) : pollMs;
         const isTime = performance.now() - attendedAt >= pollMs;
         if (isTime) attendedAt = performance.now();
-        const version = await this.#look(isTime, signal);
+        const step = await this.#look(isTime, signal);
         if (signal.aborted) return;
-        this.#tellOf(version);
+        this.#tellOf(step);
       }
     } finally {
       writes.close();
@@ -95,12 +101,12 @@ export class Feed {
    * What there is now; `null` when that cannot be seen, which those who watch are told as well, and find out why.
    * @param attend look for processes that have ended, too: nothing is written when one does, so that only looking helps
    */
-  async #look(attend: boolean, signal: AbortSignal): Promise<string | null> {
-    let version: string | null = null;
+  async #look(attend: boolean, signal: AbortSignal): Promise<Step | null> {
+    const follow = (sql: Sql): Step => followTrail(sql, this.#seen);
+    let step: Step | null = null;
     await bestEffort(this.#options.log, "the database cannot be watched: it is tried again", async () => {
-      if (attend) await this.#membership.look("all", signal, () => undefined);
-      version = await this.#database.version(signal);
+      step = await (attend ? this.#membership.look("all", signal, follow) : this.#database.read(signal, follow));
     });
-    return version;
+    return step;
   }
 }

@@ -1,12 +1,12 @@
 // The history: one record for each durable claim that has ended, the newest kept.
 import { decodeRecord, isObject } from "../../locks/claim.js";
 import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
-import type { ClaimRow } from "./claims.js";
+import type { WholeRow } from "./claims.js";
 import type { Sql } from "./database.js";
 import { asHex, textOf } from "./database.js";
 
 /** Records the end of an entry. Is it time to trim the history of its lock? */
-export function recordEnding(sql: Sql, lock: string, row: ClaimRow, ending: Ending, endedAt: number, keep: number): boolean {
+export function recordEnding(sql: Sql, lock: string, row: WholeRow, ending: Ending, endedAt: number, keep: number): boolean {
   const { event, by, reason } = ending;
   const text = JSON.stringify({ claim: row.claim, event, by, reason, claimedAt: row.sinceMs, endedAt, record: row.record });
   sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, text);
@@ -22,7 +22,7 @@ export function trimHistory(sql: Sql, lock: string, keep: number): void {
 
 /** The sequence number of the newest record that is one too many; `null` when there are no more than `keep`. */
 function newestBeyond(sql: Sql, lock: string, keep: number): number | null {
-  const [row] = sql.all("SELECT sequence FROM history WHERE lock = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?", lock, keep);
+  const row = sql.one("SELECT sequence FROM history WHERE lock = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?", lock, keep);
   return (row?.["sequence"] as number | undefined) ?? null;
 }
 

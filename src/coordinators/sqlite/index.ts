@@ -25,7 +25,10 @@ import {
   findEntries,
   findRow,
   findUnchanged,
+  isClaimed,
   readQueue,
+  refOf,
+  removeEphemeral,
   slotsColumn,
   standingOf,
 } from "./claims.js";
@@ -34,7 +37,7 @@ import { connect, type Database } from "./database.js";
 import { Feed } from "./feed.js";
 import { readHistory, recordEnding, trimHistory } from "./history.js";
 import { Membership } from "./membership.js";
-import { drawNumber, prepareSchema } from "./schema.js";
+import { prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
 import { parseSqliteUrl } from "./url.js";
 
@@ -78,23 +81,24 @@ class SqliteCoordinator implements Coordinator {
     const record = encodeRecord({ owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null });
     for (;;) {
       const session = await this.#membership.session(signal);
-      const standings = await this.#membership.write(signal, (sql) => {
+      const standings = await this.#membership.write(signal, (sql, revision) => {
         if (!hasSession(sql, session.id)) return null;
-        this.#membership.removeGone(sql, { locks });
+        // Usually it is one lock that nobody claims. Then there is nobody to look at, and this claim is not there yet.
+        const isFree = locks.length === 1 && !isClaimed(sql, locks[0] as string);
+        if (!isFree) this.#membership.removeGone(sql, { locks });
         const since = tickClock(sql, this.#membership.time);
         return locks.map((lock) => {
-          const found = findClaim(sql, lock, id);
+          const found = isFree ? null : findClaim(sql, lock, id);
           if (found !== null && found.session !== session.id) {
             throw new HoldlineError("conflict", `another session stands in the queue of ${lock} with the claim id ${id}`);
           }
           if (found !== null) return standingOf(sql, lock, found);
-          const revision = drawNumber(sql);
-          const [row] = sql.all(
+          const position = sql.run(
             `INSERT INTO claims (lock, claim, session, durable, key, slots, revision, since_ms, fencing_token, record)
-             VALUES (?, ?, ?, 0, ?, ?, ?, ?, NULL, ?) RETURNING position`,
+             VALUES (?, ?, ?, 0, ?, ?, ?, ?, NULL, ?)`,
             ...[lock, id, session.id, key, slotsColumn(slots), revision, since, record],
           );
-          return standingOf(sql, lock, { position: row?.["position"] as number, revision });
+          return isFree ? { lock, ref: refOf(position), revision, ahead: [] } : standingOf(sql, lock, { position, revision });
         });
       });
       if (standings !== null) return { session, standings };
@@ -135,7 +139,7 @@ class SqliteCoordinator implements Coordinator {
         ended.throwIfAborted();
       }
     } finally {
-      changes.close();
+      this.#membership.unwatch(changes);
       unlink();
     }
   }
@@ -145,7 +149,7 @@ class SqliteCoordinator implements Coordinator {
     const { standings } = joined;
     const settled = await this.#membership.write(
       signal,
-      (sql): Settled | { readonly missing: Entry; readonly isSessionThere: boolean } => {
+      (sql, number): Settled | { readonly missing: Entry; readonly isSessionThere: boolean } => {
         const rows = standings.map((standing) => findRow(sql, standing));
         const isOurs = (row: ClaimRow | null): boolean => {
           if (row?.claim !== draft.id) return false;
@@ -160,12 +164,13 @@ class SqliteCoordinator implements Coordinator {
           return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
         }
         const since = tickClock(sql, this.#membership.time);
-        const fencingToken = drawNumber(sql);
-        sql.run(
-          "UPDATE claims SET durable = 1, revision = ?, since_ms = ?, fencing_token = ?, record = ? WHERE claim = ? AND session = ?",
-          ...[fencingToken, since, fencingToken, encodeRecord(record), draft.id, session.id],
-        );
-        return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
+        for (const row of rows) {
+          sql.run(
+            "UPDATE claims SET durable = 1, revision = ?, since_ms = ?, fencing_token = ?, record = ? WHERE position = ?",
+            ...[number, since, number, encodeRecord(record), (row as ClaimRow).position],
+          );
+        }
+        return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: number })), fencingToken: number };
       },
     );
     if ("missing" in settled) throw this.#lossOf(session, settled.isSessionThere, settled.missing);
@@ -179,10 +184,9 @@ class SqliteCoordinator implements Coordinator {
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
     const session = await this.#membership.session(signal);
-    return this.#membership.write(signal, (sql) => {
+    return this.#membership.write(signal, (sql, fencingToken) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
-      const fencingToken = drawNumber(sql);
       for (const { position } of rows) {
         sql.run(
           "UPDATE claims SET session = ?, revision = ?, fencing_token = ?, record = ? WHERE position = ?",
@@ -195,10 +199,9 @@ class SqliteCoordinator implements Coordinator {
 
   async update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
     const { entries, fencingToken } = settled;
-    return this.#membership.write(signal, (sql) => {
+    return this.#membership.write(signal, (sql, revision) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
-      const revision = drawNumber(sql);
       for (const { position } of rows) {
         sql.run("UPDATE claims SET revision = ?, record = ? WHERE position = ?", revision, encodeRecord(record), position);
       }
@@ -208,14 +211,8 @@ class SqliteCoordinator implements Coordinator {
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
     try {
-      await this.#membership.write(undefined, (sql) => {
-        for (const { lock, ref } of entries) {
-          const row = findRow(sql, { lock, ref });
-          if (row !== null && !row.durable) sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        }
-        drawNumber(sql);
-      });
-      this.#membership.announce();
+      const removed = await this.#membership.write(undefined, (sql) => entries.map((entry) => removeEphemeral(sql, entry)));
+      if (removed.some((one) => one !== null && this.#membership.isAwaited(one))) this.#membership.announce();
     } catch (error) {
       // Closing, which may be why, ends the claims as well.
       this.#membership.giveUp(`a claim could not be withdrawn: ${messageOf(error)}`);
@@ -223,22 +220,20 @@ class SqliteCoordinator implements Coordinator {
   }
 
   async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    let overfull: readonly string[] = [];
-    const outcome = await this.#membership.write(signal, (sql): WriteOutcome => {
+    const left = await this.#membership.write(signal, (sql) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
-      drawNumber(sql);
       const endedAt = tickClock(sql, this.#membership.time);
-      overfull = rows.flatMap((row, index) => {
+      return rows.map((row, index) => {
         const { lock } = entries[index] as Entry;
         sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        return recordEnding(sql, lock, row, ending, endedAt, this.#options.historyKeep) ? [lock] : [];
+        return { row, lock, isOverfull: recordEnding(sql, lock, row, ending, endedAt, this.#options.historyKeep) };
       });
-      return "done";
     });
-    if (outcome === "done") this.#membership.announce();
-    for (const lock of overfull) this.#trim(lock);
-    return outcome;
+    if (typeof left === "string") return left;
+    if (left.some(({ row }) => this.#membership.isAwaited(row))) this.#membership.announce();
+    for (const { lock, isOverfull } of left) if (isOverfull) this.#trim(lock);
+    return "done";
   }
 
   /** Behind a release, which does not wait for it. */

@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
 import { bestEffort, UnreachableError } from "../../locks/errors.js";
 import { announceChange, type ChangeWatch, watchChanges } from "./changes.js";
+import type { Leaving } from "./claims.js";
 import { anchorClock, systemTime } from "./clock.js";
 import type { Database, Sql } from "./database.js";
 import { readOwnIdentity } from "./process-identity.js";
@@ -21,6 +22,7 @@ export class Membership {
   #beginning: Promise<SqliteSession> | null = null;
   #closing: Promise<void> | null = null;
   readonly #unfinished = new Map<string, Promise<void>>();
+  readonly #watches = new Set<ChangeWatch>();
 
   constructor(database: Database, options: CoordinatorOptions) {
     this.#database = database;
@@ -64,9 +66,9 @@ export class Membership {
   async #beginSession(): Promise<SqliteSession> {
     const former = this.#session;
     const id = randomUUID();
-    const began = await this.write(undefined, (sql) => {
+    const began = await this.write(undefined, (sql, number) => {
       replaceSession(sql, former?.id ?? null, id, this.#self);
-      return drawNumber(sql);
+      return number;
     });
     if (former !== null) this.announce();
     this.#session = new SqliteSession(id, began);
@@ -106,9 +108,13 @@ export class Membership {
     return result;
   }
 
-  async write<T>(signal: AbortSignal | undefined, work: (sql: Sql) => T): Promise<T> {
+  /** A transaction that writes. It has a number of its own, above those of all that were committed before it. */
+  async write<T>(signal: AbortSignal | undefined, work: (sql: Sql, number: number) => T): Promise<T> {
     this.#refuseIfClosed();
-    const { result, number } = await this.#database.write(signal, (sql) => ({ result: work(sql), number: latestNumber(sql) }));
+    const { result, number } = await this.#database.write(signal, (sql) => {
+      const drawn = drawNumber(sql);
+      return { result: work(sql, drawn), number: drawn };
+    });
     this.#session?.see(number);
     return result;
   }
@@ -124,7 +130,22 @@ export class Membership {
   }
 
   watch(): ChangeWatch {
-    return watchChanges(this.#database.path, this.#options.log);
+    const watch = watchChanges(this.#database.path, this.#options.log);
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  unwatch(watch: ChangeWatch): void {
+    this.#watches.delete(watch);
+    watch.close();
+  }
+
+  /**
+   * Is anybody to be told that an entry has been taken out? Those who stand behind it wait for that; so does its owner, who
+   * may be this very coordinator. Telling costs half as much as a whole transaction, because the disk hears of it too.
+   */
+  isAwaited({ session, hasFollowers }: Leaving): boolean {
+    return hasFollowers || session !== this.#session?.id || this.#watches.size > 0;
   }
 
   /** Does something that nobody waits for but the close, in a turn of its own; once, when it is asked for again before that. */
@@ -145,7 +166,12 @@ export class Membership {
     const session = this.#session;
     session?.lose("the coordinator was closed");
     await bestEffort(log, "its claims end with the process", async () => {
-      if (session !== null) await this.#database.write(undefined, (sql) => endSessions(sql, [session.id]));
+      if (session !== null)
+        await this.#database.write(undefined, (sql) => {
+          // Whoever comes next has seen more than those who have gone.
+          drawNumber(sql);
+          endSessions(sql, [session.id]);
+        });
       this.announce();
     });
     await Promise.all(this.#unfinished.values());

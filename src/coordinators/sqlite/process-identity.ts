@@ -1,6 +1,6 @@
 // Which process this is, and whether another that has written itself down still lives. Reads /proc where there is one.
 import { readFileSync, readlinkSync } from "node:fs";
-import type { ProcessIdentity } from "../../locks/claim.js";
+import { isSameProcess, type ProcessIdentity } from "../../locks/claim.js";
 
 /** This process. */
 export function readOwnIdentity(): ProcessIdentity {
@@ -23,6 +23,7 @@ export function readBootId(): string | null {
  * taken from someone who stands there.
  */
 export function isGone(identity: ProcessIdentity, self: ProcessIdentity): boolean {
+  if (isSameProcess(identity, self)) return false;
   // The database belongs to this one machine, so that another boot's processes have all ended.
   if (identity.bootId !== null && self.bootId !== null && identity.bootId !== self.bootId) return true;
   if (identity.bootId !== self.bootId || identity.pidNamespace !== self.pidNamespace) return false;

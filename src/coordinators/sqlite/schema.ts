@@ -2,6 +2,7 @@
 import type { Database, Sql } from "./database.js";
 import { corrupt } from "./database.js";
 import { unusable } from "./file.js";
+import { TRAIL } from "./trail.js";
 
 /** The version of the tables below. A database of a later version belongs to a later Holdline. */
 const VERSION = 1;
@@ -15,6 +16,7 @@ const APPLICATION_ID = 0x484c444e;
 // claims     the queues, ordered by position; ephemeral ones go with their session. key and slots are what the rule
 //            goes by, and session tells who has joined, settled or adopted last: while it is there, that owner lives
 // history    ended durable claims, bounded for each lock
+// changes    see trail.ts
 const TABLES = `
   CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO counter VALUES (1, 0);
@@ -47,15 +49,17 @@ export async function prepareSchema(database: Database): Promise<void> {
   if (!isReady) {
     await database.write(undefined, (sql) => {
       // Another process may have made them meanwhile.
-      if (inspect(database.path, sql) === "empty") sql.script(TABLES);
+      const found = inspect(database.path, sql);
+      if (found === "empty") sql.script(TABLES);
+      if (found !== "ready") sql.script(TRAIL);
     });
   }
 }
 
-function inspect(path: string, sql: Sql): "ready" | "empty" {
+function inspect(path: string, sql: Sql): "ready" | "without trail" | "empty" {
   const version = pragma(sql, "user_version");
   const application = pragma(sql, "application_id");
-  const [tables] = sql.all("SELECT count(*) AS count FROM sqlite_schema");
+  const tables = sql.one("SELECT count(*) AS count, count(*) FILTER (WHERE name = 'changes') AS trails FROM sqlite_schema");
   if (version === 0 && application === 0 && tables?.["count"] === 0) return "empty";
   if (application !== APPLICATION_ID) {
     throw unusable(path, "it belongs to another program", { hint: "name another file in the coordinator's URL" });
@@ -69,22 +73,19 @@ function inspect(path: string, sql: Sql): "ready" | "empty" {
   const [finding] = sql.all("PRAGMA quick_check(1)");
   const words = finding === undefined ? "no answer" : String(Object.values(finding)[0]);
   if (words !== "ok") throw corrupt(path, words);
-  return "ready";
+  return tables?.["trails"] === 0 ? "without trail" : "ready";
 }
 
 function pragma(sql: Sql, name: string): number {
-  const [row] = sql.all(`PRAGMA ${name}`);
-  return Number(row?.[name] ?? 0);
+  return Number(sql.one(`PRAGMA ${name}`)?.[name] ?? 0);
 }
 
 /** The next value of the counter: greater than all that were given out before, in any transaction. */
 export function drawNumber(sql: Sql): number {
-  const [row] = sql.all("UPDATE counter SET value = value + 1 WHERE id = 1 RETURNING value");
-  return row?.["value"] as number;
+  return sql.one("UPDATE counter SET value = value + 1 WHERE id = 1 RETURNING value")?.["value"] as number;
 }
 
 /** The last value that the counter has given out. */
 export function latestNumber(sql: Sql): number {
-  const [row] = sql.all("SELECT value FROM counter WHERE id = 1");
-  return row?.["value"] as number;
+  return sql.one("SELECT value FROM counter WHERE id = 1")?.["value"] as number;
 }

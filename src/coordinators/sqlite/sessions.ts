@@ -5,7 +5,6 @@ import type { Session } from "../../locks/coordinator.js";
 import { SessionLostError } from "../../locks/errors.js";
 import type { Row, Sql } from "./database.js";
 import { isGone } from "./process-identity.js";
-import { drawNumber } from "./schema.js";
 
 //   alive → lost (closed, or given up because a claim could not be withdrawn, or found to have been removed)
 export class SqliteSession implements Session {
@@ -42,7 +41,7 @@ export class SqliteSession implements Session {
 }
 
 export function hasSession(sql: Sql, id: string): boolean {
-  return sql.all("SELECT 1 FROM sessions WHERE id = ?", id).length > 0;
+  return sql.one("SELECT 1 FROM sessions WHERE id = ?", id) !== null;
 }
 
 /** Ends sessions with their ephemeral claims. Durable claims stay, and show that nobody runs them. */
@@ -51,8 +50,6 @@ export function endSessions(sql: Sql, ids: readonly string[]): void {
     sql.run("DELETE FROM claims WHERE session = ? AND durable = 0", id);
     sql.run("DELETE FROM sessions WHERE id = ?", id);
   }
-  // Whoever comes next has seen more than those who have gone.
-  if (ids.length > 0) drawNumber(sql);
 }
 
 /** Puts a new session in the place of a former one of the same coordinator: durable claims pass on to it, ephemeral ones end. */

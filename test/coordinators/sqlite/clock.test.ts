@@ -1,11 +1,13 @@
 // The store's clock: it follows no jump of the wall clock, and never goes back, not even over a reboot.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { anchorClock, readClock, tickClock, type TimeSource } from "../../../src/coordinators/sqlite/clock.js";
+import { anchorClock, readClock, systemTime, tickClock, type TimeSource } from "../../../src/coordinators/sqlite/clock.js";
 import { connect, type Sql } from "../../../src/coordinators/sqlite/database.js";
 import { prepareSchema } from "../../../src/coordinators/sqlite/schema.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
+import { until } from "../../support/wait.js";
 import { takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 import { openFor } from "./store.js";
 
@@ -85,6 +87,13 @@ describe("the clock in the database", () => {
 });
 
 describe("a coordinator's clock", () => {
+  test.runIf(process.platform === "linux")("goes by this machine's running time, as it is at each reading", async () => {
+    const time = systemTime();
+    const first = time.uptimeMs();
+    expect(Math.abs(first - Number.parseFloat(readFileSync("/proc/uptime", "utf8")) * 1_000)).toBeLessThan(10_000);
+    await until(() => time.uptimeMs() > first, "the time to pass");
+  });
+
   test.runIf(process.platform === "linux")("stays where it is when this node's wall clock jumps", async () => {
     const path = join(await freshDirectory(), "holdline.db");
     const one = await openFor(path);
