@@ -24,8 +24,8 @@ export async function readQueue(wire: Wire, layout: Layout, lock: string, first:
     const nodes = await Promise.all(
       piece.map(async ({ ref, id }) => {
         const isAlive = isAll || id === null ? null : wire.exists(layout.aliveOf(id));
-        const node = await wire.getData(`${path}/${ref}`);
-        if ((await isAlive) !== null && id !== null) living.add(id);
+        const [node, stat] = await Promise.all([wire.getData(`${path}/${ref}`), isAlive]);
+        if (stat !== null && id !== null) living.add(id);
         return node;
       }),
     );

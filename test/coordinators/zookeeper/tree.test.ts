@@ -10,6 +10,7 @@ function wireWith(entries: readonly string[], leaving: readonly string[]): { rea
   const stat = { czxid: 1, mzxid: 1, ctime: 0, mtime: 0, version: 0, ephemeralOwner: null };
   const wire = {
     getChildren: (path: string) => Promise.resolve(path.endsWith("/alive") ? [] : entries),
+    exists: () => Promise.resolve(null),
     getData: (path: string) => {
       const ref = path.slice(path.lastIndexOf("/") + 1);
       asked.push(ref);
