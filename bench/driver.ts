@@ -17,8 +17,8 @@ const namesOn = (store: Peer["store"]): string =>
 
 const USAGE = `usage: ZK=host:port node bench/driver w1 | w2 CLIENTS | w4 CLIENTS | w5 CLAIMS
        SQLITE=/path/to/file node bench/driver s1 | s2 PROCESSES
-  w1  one session: acquire and release ($ITER rounds, 2000, after $WARM, 1000)
-  w2  CLIENTS sessions on one lock ($ACQ acquisitions, 1000, after $W2_WARM, 500)
+  w1  one session: acquire and release ($ITER rounds, 2000, after $WARM, 2000)
+  w2  CLIENTS sessions on one lock ($ACQ acquisitions, 4000, after $W2_WARM, 1500)
   w4  CLIENTS sessions queued behind a holder, which pass through
   w5  one session with CLAIMS waiters on $LOCKS locks (100), which pass through within $W5_MS (60000)
   s1  one process: acquire and release (as w1)
@@ -66,9 +66,9 @@ function workloadOf(peer: Peer, name: string | undefined, count: number): Measur
 function sizes(): Sizes {
   return {
     iterations: size("ITER", 2000),
-    warmUp: size("WARM", 1000),
-    acquisitions: size("ACQ", 1000),
-    handOffWarmUp: size("W2_WARM", 500),
+    warmUp: size("WARM", 2000),
+    acquisitions: size("ACQ", 4000),
+    handOffWarmUp: size("W2_WARM", 1500),
   };
 }
 

@@ -11,7 +11,7 @@ import { say, table, TOLERANCE } from "./table.js";
 import { aloneRows, fleetRows, handOffRows, lineRows } from "./zookeeper-rows.js";
 
 const FULL: Scale = {
-  rounds: 3,
+  rounds: 5,
   processRounds: 15,
   sessions: [10, 100],
   line: 1_000,
