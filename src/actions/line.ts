@@ -100,7 +100,7 @@ function pauseOf(sleepTimeMs: number, claimsAhead: number): number {
 }
 
 // Asking a store for its time may be a write. For what a person is shown it need be asked no more often than this.
-const CLOCK_ASKED_EVERY_MS = 60_000;
+const CLOCK_ASKED_EVERY_MS = 600_000;
 
 /** The store's clock as a waiter goes by it, in milliseconds since 1970: asked now and then, and reckoned in between. */
 function reckonedClock(coordinator: Coordinator, clock: Clock): { read(signal: AbortSignal): Promise<number> } {
