@@ -179,7 +179,11 @@ class Part {
 
   /** Reads what is out of date, once however many ask. */
   #refresh(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => (this.#reading = null));
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+      // What was noted while it read, and whose time came meanwhile, is not in it.
+      if (this.#isStale()) this.#schedule(SHORTEST_GAP_MS);
+    });
     return this.#reading;
   }
 

@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { isOwnerGone } from "../../src/actions/recovery.js";
 import { createProcesses } from "../../src/actions/processes.js";
+import type { Coordinator } from "../../src/locks/coordinator.js";
 import type { Stores } from "../../src/admin/stores.js";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import { Mirror, type MirrorChange } from "../../src/server/mirror.js";
@@ -15,14 +16,31 @@ failOnLeaks();
 
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-async function openMirror(fleet: Fleet): Promise<Mirror> {
-  const coordinator = await openCoordinator(fleet.url, {
+/** A coordinator whose answers about queues come when they are let through. */
+function holding(coordinator: Coordinator, gate: () => Promise<void>): Coordinator {
+  const queue: Coordinator["queue"] = async (...asked) => {
+    const claims = await coordinator.queue(...asked);
+    await gate();
+    return claims;
+  };
+  return new Proxy(coordinator, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name, target) as unknown;
+      if (name === "queue") return queue;
+      return typeof method === "function" ? (method.bind(target) as unknown) : method;
+    },
+  });
+}
+
+async function openMirror(fleet: Fleet, gate?: () => Promise<void>): Promise<Mirror> {
+  const opened = await openCoordinator(fleet.url, {
     connectTimeoutMs: 10_000,
     sessionTimeoutMs: 8_000,
     historyKeep: 100,
     pollMs: 20,
     log: QUIET,
   });
+  const coordinator = gate === undefined ? opened : holding(opened, gate);
   const processes = createProcesses();
   const stores: Stores = {
     settings: settings({ coordinator: fleet.url }),
@@ -89,6 +107,32 @@ describe.each(STORES)("on %s", (kind) => {
     await takeDurably(other, "b");
     await mirror.read();
     expect(told).toHaveLength(before);
+  });
+
+  test("tells of what changes while it reads, also when that takes long", async () => {
+    const fleet = await openFleet(kind);
+    const other = await fleet.coordinator();
+    let open: () => void = () => undefined;
+    let isAsked = false;
+    const opening = new Promise<void>((resolve) => (open = resolve));
+    const mirror = await openMirror(fleet, () => {
+      isAsked = true;
+      return opening;
+    });
+    const told = new Set<string>();
+    mirror.subscribe(({ changed }) => changed.forEach(({ lock }) => told.add(lock)));
+    await takeDurably(other, "a");
+    await until(() => isAsked, "the first lock to be read");
+    let isNoted = false;
+    const watch = await other.watch(() => (isNoted = true));
+    await takeDurably(other, "b");
+    await until(() => isNoted, "the second change to be told of");
+    // Longer than the mirror lets pass between a change and the next reading, which this change must not be lost to.
+    const noted = performance.now();
+    await until(() => performance.now() - noted > 300, "that time to pass");
+    open();
+    watch.close();
+    await until(() => told.has("a") && told.has("b"), "both to be told of");
   });
 
   test("ends leases whose time is over, though nothing changes in the store when it is", async () => {
