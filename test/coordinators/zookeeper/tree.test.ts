@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { claimPrefix, createLayout } from "../../../src/coordinators/zookeeper/layout.js";
+import { WireError, ZK } from "../../../src/coordinators/zookeeper/protocol.js";
 import { readQueue } from "../../../src/coordinators/zookeeper/tree.js";
 import type { Wire } from "../../../src/coordinators/zookeeper/wire.js";
 import { freshId } from "../../support/roots.js";
@@ -40,4 +41,11 @@ test("the first claims of a queue are as many as were asked for, whoever leaves 
   expect(await first(4, [0, 4, 5])).toEqual([1, 2, 3, 6]);
   expect(await first(19, [0, 1])).toHaveLength(18);
   expect(await first(Number.POSITIVE_INFINITY, [7])).toHaveLength(19);
+});
+
+test("a connection that is lost while a queue is read fails the reading, and leaves no failure that nobody takes", async () => {
+  const entries = [`${claimPrefix({ id: freshId(), key: null, slots: 1, settles: true })}0000000001`];
+  const lost = (): Promise<never> => Promise.reject(new WireError(ZK.connectionLoss));
+  const wire = { ...wireWith(entries, []).wire, exists: lost, getData: lost } as unknown as Wire;
+  await expect(readQueue(wire, createLayout("/holdline"), "db", 2)).rejects.toThrow(WireError);
 });
