@@ -36,7 +36,7 @@ export interface TurnOptions {
 /** Joins the line for a draft's locks and waits until the rule grants it, in all of them. */
 export async function takeTurn(coordinator: Coordinator, draft: Draft, options: TurnOptions): Promise<Turn> {
   for (;;) {
-    const { session, lines } = await join(coordinator, draft, options.signal);
+    const { session, lines } = await join(coordinator, draft, options);
     const joined = { session, standings: lines.map(({ standing }) => standing) };
     try {
       const turn = await waitInLine(coordinator, draft, joined, lines, options);
@@ -57,9 +57,9 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
 }
 
 /** Gives no more than must be remembered: see {@link Line}. */
-async function join(coordinator: Coordinator, draft: Draft, signal: AbortSignal) {
-  const { session, standings } = await coordinator.join(draft, signal);
-  return { session, lines: standings.map((standing) => lineOf(draft, standing)) };
+async function join(coordinator: Coordinator, draft: Draft, options: TurnOptions) {
+  const { session, standings } = await coordinator.join(draft, options.signal);
+  return { session, lines: standings.map((standing) => lineOf(draft, standing, options)) };
 }
 
 async function waitInLine(
@@ -78,13 +78,13 @@ async function waitInLine(
     if ((await options.look?.({ lock, claimsAhead })) === "leave") return { outcome: "left" };
 
     const gone = await departedOrPaused(coordinator, joined, line, options);
-    // What is ahead only shrinks. When what is left of what was known to be ahead grants the claim it has its turn, and
-    // the store has said so; otherwise others may have left as well, and it is asked.
     const left = near.filter((place) => !gone.includes(place.ref));
-    const isAll = claimsAhead === near.length;
-    const isGranted = isAll && options.isTokenWanted !== true && isHeld(queueOf(draft, left), left.length);
-    const moved = isGranted ? { ...standing, ahead: left } : await coordinator.standing(standing, options.signal);
-    lines = lines.map((other) => (other === line ? lineOf(draft, moved) : other));
+    // What is ahead only shrinks: where all of it was known, so is what is left. Otherwise others may have left as well, and
+    // the store is asked; so it is after a pause, for all that is hoped of it, and at the turn of whoever wants a token.
+    const isKnown = gone.length > 0 && claimsAhead === near.length;
+    const isEnough = isKnown && (options.isTokenWanted !== true || !isHeld(queueOf(draft, left), left.length));
+    const moved = isEnough ? { ...standing, ahead: left } : await coordinator.standing(standing, options.signal);
+    lines = lines.map((other) => (other === line ? lineOf(draft, moved, options) : other));
   }
 }
 
@@ -96,19 +96,25 @@ interface Line {
   readonly claimsAhead: number;
 }
 
+// With one it would be read when it is almost too late: one hand-off lasts about as long as a read behind another's write.
+const SCOUTS = 2;
+
 /**
- * Those are watched that are in the way, and the nearest of the others: in a line that moves in order it leaves when an
- * obstacle takes its turn. Who reads the line then, while there is time, knows that nobody else is ahead, and needs to read
- * nothing when the obstacle leaves.
+ * Those are watched that are in the way, and the nearest of the others, the scouts: in a line that moves in order they leave
+ * before it. Who reads the line when the first of them leaves, while there is time, knows who else is ahead, and needs to
+ * read nothing when the obstacle leaves. Who reads it then in any case has no use for scouts.
  */
-function lineOf(draft: Draft, standing: Standing): Line {
+function lineOf(draft: Draft, standing: Standing, { isTokenWanted = false }: TurnOptions): Line {
   const { ahead } = standing;
   const claimsAhead = ahead.length;
-  const watched = new Set(blockers(queueOf(draft, ahead), claimsAhead));
-  if (watched.size === 0) return { isBlocked: false, standing, claimsAhead };
-  const scout = ahead.findLastIndex((_, position) => !watched.has(position));
-  const near = ahead.filter((_, position) => position === scout || watched.has(position));
-  return { isBlocked: true, standing: { ...standing, ahead: near }, claimsAhead };
+  const inTheWay = new Set(blockers(queueOf(draft, ahead), claimsAhead));
+  if (inTheWay.size === 0) return { isBlocked: false, standing, claimsAhead };
+  const near: Place[] = [];
+  let scouts = isTokenWanted ? 0 : SCOUTS;
+  for (let position = claimsAhead - 1; position >= 0; position -= 1) {
+    if (inTheWay.has(position) || scouts-- > 0) near.push(ahead[position] as Place);
+  }
+  return { isBlocked: true, standing: { ...standing, ahead: near.reverse() }, claimsAhead };
 }
 
 function queueOf({ key, slots }: Draft, ahead: readonly Place[]): Contender[] {

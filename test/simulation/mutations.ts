@@ -214,14 +214,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a waiter takes those that it watches for all that are ahead",
     file: TURN,
-    text: "const isAll = claimsAhead === near.length;",
-    replacement: "const isAll = true;",
+    text: "const isKnown = gone.length > 0 && claimsAhead === near.length;",
+    replacement: "const isKnown = gone.length > 0;",
   },
   {
     name: "a fencing token is given without a look at the line",
     file: TURN,
-    text: "options.isTokenWanted !== true && ",
-    replacement: "",
+    text: "options.isTokenWanted !== true || ",
+    replacement: "true || ",
   },
   {
     name: "only the first of several locks is waited for",

@@ -35,6 +35,13 @@ export class Request {
     return this;
   }
 
+  /** A number that is exact: up to 2^53. */
+  long(value: number): this {
+    this.int(Math.floor(value / 2 ** 32));
+    this.#at = this.frame.writeUInt32BE(value % 2 ** 32, this.#at);
+    return this;
+  }
+
   flag(value: boolean): this {
     this.#at = this.frame.writeUInt8(value ? 1 : 0, this.#at);
     return this;
@@ -44,6 +51,12 @@ export class Request {
     const length = this.frame.write(value, this.#at + 4);
     this.frame.writeInt32BE(length, this.#at);
     this.#at += 4 + length;
+    return this;
+  }
+
+  texts(values: readonly string[]): this {
+    this.int(values.length);
+    for (const value of values) this.text(value);
     return this;
   }
 

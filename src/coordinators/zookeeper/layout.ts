@@ -63,7 +63,9 @@ export function parseClaimName(ref: string): ClaimName | null {
   if (OURS.test(ref)) {
     const end = ref.lastIndexOf(BEHIND_TAG);
     const sequence = Number(ref.slice(end + BEHIND_TAG.length));
-    return { ref, id: ref.slice(ID_AT, TAG_AT - 1), sequence, ...tagOf(ref.slice(TAG_AT, end)) };
+    // Spelled out: a long line has thousands of them.
+    const { key, slots, settles } = tagOf(ref.slice(TAG_AT, end));
+    return { ref, id: ref.slice(ID_AT, TAG_AT - 1), sequence, key, slots, settles };
   }
   const parts = CLAIM.exec(ref);
   if (parts === null) return null;

@@ -28,6 +28,17 @@ export function pathAndNumber(type: number, path: string, number: number): Reque
   return new Request(type, sizeOf(path) + 4).text(path).int(number);
 }
 
+/**
+ * A request to be told of the next change of znodes, or at once of those that have changed since a transaction: of the first
+ * if they are deleted or written to, of the others if they or znodes below them are created or deleted.
+ */
+export function setWatches(since: number, data: readonly string[], children: readonly string[]): Request {
+  const sizeOfAll = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + sizeOf(text), 4);
+  const request = new Request(TYPE.setWatches, 8 + sizeOfAll(data) + 4 + sizeOfAll(children)).long(since);
+  // Between the two stand znodes that are watched for being created.
+  return request.texts(data).texts([]).texts(children);
+}
+
 /** A request that changes one znode. */
 export function change(step: Step, acl: Buffer): Request {
   return writeStep(new Request(step.type, sizeOfStep(step, acl)), step, acl);

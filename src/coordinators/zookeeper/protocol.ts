@@ -12,6 +12,7 @@ export const TYPE = {
   check: 13,
   multi: 14,
   removeWatches: 18,
+  setWatches: 101,
   addWatch: 106,
   closeSession: -11,
   error: -1,

@@ -28,13 +28,13 @@ export class Standings {
     const claims = orderClaims(children ?? []);
     const own = claims.findIndex((claim) => claim.ref === ref);
     if (own < 0) throw takenOut({ lock, ref });
-    const ahead = claims.slice(0, own).map((place) => ({ ref: place.ref, key: this.#keyOf(place.key), slots: place.slots }));
+    const ahead = claims.slice(0, own).map((place) => (place.key === null ? place : { ...place, key: this.#keyOf(place.key) }));
     return { lock, ref, revision, ahead };
   }
 
   /** Those that are not known are keys that no draft of ours has. */
-  #keyOf(hash: string | null): string | null {
-    return hash === null ? null : (this.#keys.get(hash) ?? `\0${hash}`);
+  #keyOf(hash: string): string {
+    return this.#keys.get(hash) ?? `\0${hash}`;
   }
 }
 

@@ -9,18 +9,38 @@ interface Armed {
   readonly watchers: Set<Watcher>;
 }
 
+// Whoever reads a line hears nothing meanwhile of those that it watched before and will watch again.
+const MOST_MISSED = 1_000;
+
 export class Watches {
   /** Znodes whose next change the server will tell of, whether or not anybody still listens. */
   readonly #armed = new Map<string, Armed>();
+  /** Znodes that were deleted when nobody listened, and whether they were ephemeral; the newest last. */
+  readonly #missed = new Map<string, boolean>();
   readonly #trees = new Map<string, (path: string) => void>();
 
-  /** The server has said that it will tell: in the turn in which its answer is read, before any event behind it. */
+  /** The server will tell: called before any event of it can come. */
   arm(path: string, isEphemeral: boolean): void {
+    this.#missed.delete(path);
     if (!this.#armed.has(path)) this.#armed.set(path, { isEphemeral, watchers: new Set() });
   }
 
-  /** Says whether the server will tell of the znode's next change; so that it is there, as far as this connection knows. */
+  /** The server will not tell, against what was expected. */
+  unarm(path: string): void {
+    this.#armed.delete(path);
+  }
+
+  /**
+   * Says whether the server will tell of the znode's next change; so that it is there, as far as this connection knows. A
+   * deletion of which the server has told when nobody listened is told at once.
+   */
   listen(path: string, watcher: Watcher): boolean {
+    const missed = this.#missed.get(path);
+    if (missed !== undefined) {
+      this.#missed.delete(path);
+      watcher(true, missed);
+      return true;
+    }
     const armed = this.#armed.get(path);
     armed?.watchers.add(watcher);
     return armed !== undefined;
@@ -45,11 +65,19 @@ export class Watches {
     const armed = this.#armed.get(path);
     if (armed === undefined) return;
     this.#armed.delete(path);
+    if (armed.watchers.size === 0 && type === DELETED) this.#miss(path, armed.isEphemeral);
     for (const watcher of armed.watchers) watcher(type === DELETED, armed.isEphemeral);
   }
 
   /** The connection is gone, and with it what its server was asked for. Trees are asked for again by whoever wants them. */
   disarm(): void {
     this.#armed.clear();
+    this.#missed.clear();
+  }
+
+  #miss(path: string, wasEphemeral: boolean): void {
+    this.#missed.set(path, wasEphemeral);
+    const [oldest] = this.#missed.keys();
+    if (this.#missed.size > MOST_MISSED && oldest !== undefined) this.#missed.delete(oldest);
   }
 }

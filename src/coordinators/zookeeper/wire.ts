@@ -2,7 +2,7 @@
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
 import type { Done, IsWanted } from "./messages.js";
-import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, transaction } from "./messages.js";
+import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, setWatches, transaction } from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
 import type { Watcher } from "./watches.js";
 
@@ -68,6 +68,23 @@ export class Wire extends Connection {
       return true;
     });
     return isThere ?? false;
+  }
+
+  /**
+   * Has the server tell of the next change of znodes, or at once of those that are not there, by one request for all of them.
+   * They are taken to be ephemeral. What `listen`s in the same turn misses nothing.
+   * @param first told of before all others, `last` among them, of whatever session, that watch the same znode
+   */
+  async watchAll(first: readonly string[], last: readonly string[]): Promise<void> {
+    const paths = [...first, ...last];
+    // An event may be in front of the answer.
+    if (this.isConnected) for (const path of paths) this.watches.arm(path, true);
+    try {
+      await this.send(setWatches(this.lastZxid, first, last), nothing);
+    } catch (error) {
+      for (const path of paths) this.watches.unarm(path);
+      throw error;
+    }
   }
 
   /** Forgets a watcher. */

@@ -2,7 +2,7 @@
 // together, by a proxy in front of the server.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
-import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
+import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
 import { type Turn, takeTurn, type TurnOptions } from "../../../src/locks/turn.js";
 import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
@@ -45,7 +45,7 @@ function waitInLine(coordinator: Coordinator, draft: Draft, options: Partial<Tur
 }
 
 function asked(proxy: FaultProxy): { readonly lists: number; readonly looks: number } {
-  return { lists: proxy.count(Opcode.getChildren), looks: proxy.count(Opcode.exists) };
+  return { lists: proxy.count(Opcode.getChildren), looks: proxy.count(Opcode.exists) + proxy.count(Opcode.setWatches) };
 }
 
 function joinedBy(turn: Turn) {
@@ -53,18 +53,44 @@ function joinedBy(turn: Turn) {
   return turn.joined;
 }
 
-test("who knows that only the holder is ahead reads nothing when it leaves", async () => {
+test("who knows who is ahead reads nothing when they leave", async () => {
   const { proxy, waiting, other } = await openStage();
-  const [first, second] = [await other.join(draftFor("a", EPHEMERAL)), await other.join(draftFor("a", EPHEMERAL))];
+  const line: Joined[] = [];
+  while (line.length < 5) line.push(await other.join(draftFor("a", EPHEMERAL)));
+  const leaves = (position: number): Promise<void> => other.withdraw((line[position] as Joined).standings);
   const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
   await looked(1);
-  await until(() => asked(proxy).looks === 3, "it to watch both, and its own");
-  await other.withdraw(first.standings);
+  await until(() => asked(proxy).looks === 1, "it to watch the nearest three, and its own, with one request");
+  await leaves(0);
+  await leaves(1);
+  expect(await other.queue("a")).toHaveLength(4);
+  expect(asked(proxy)).toEqual({ lists: 1, looks: 1 });
+  await leaves(2);
   await looked(2);
-  expect(asked(proxy)).toEqual({ lists: 2, looks: 3 });
-  await other.withdraw(second.standings);
+  expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
+  await leaves(3);
+  await looked(3);
+  await leaves(4);
   expect(joinedBy(await turn).standings).toEqual([expect.objectContaining({ ahead: [] })]);
-  expect(asked(proxy)).toEqual({ lists: 2, looks: 3 });
+  expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
+});
+
+test("who leaves while the line is read is not asked about again", async () => {
+  const { proxy, waiting, other } = await openStage();
+  const [first, second] = [await other.join(draftFor("a", EPHEMERAL)), await other.join(draftFor("a", EPHEMERAL))];
+  let proceed = (): void => undefined;
+  const paused = new Promise<void>((resolve) => (proceed = resolve));
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { pause: () => paused });
+  await looked(1);
+  await until(() => asked(proxy).looks === 1, "it to watch");
+  const list = proxy.holdReply(Opcode.getChildren);
+  proceed();
+  await list.caught;
+  await other.withdraw(first.standings);
+  await other.withdraw(second.standings);
+  list.release();
+  joinedBy(await turn);
+  expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
 });
 
 test("nor when the holder's claim is durable; but a claim that is only just settling has not left", async () => {
@@ -105,7 +131,7 @@ test("whose own entry was taken away before the holder left has no turn, though 
   const mine = draftFor("a", EPHEMERAL);
   const { turn, looked } = waitInLine(waiting, mine);
   await looked(1);
-  await until(() => asked(proxy).looks === 2, "it to watch the holder, and its own");
+  await until(() => asked(proxy).looks === 1, "it to watch the holder, and its own");
   await waiting.list();
   proxy.freeze();
   const [claim] = await other.find(mine.id);
