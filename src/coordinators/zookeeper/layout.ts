@@ -138,15 +138,18 @@ function sequenceIn(bytes: Buffer, from: number, to: number): number | null {
   return isNegative ? -sequence : sequence;
 }
 
-/** A sequence number wraps from 2^31 - 1 to -2^31; a queue is shorter than half of that, so the sign of the difference decides. */
-function bySequence(one: ClaimName, other: ClaimName): number {
+/** A sequence number wraps from 2^31 - 1 to -2^31; a queue, as a history, is shorter than half of that, so the sign of the difference decides. */
+function bySequence(one: { readonly sequence: number }, other: { readonly sequence: number }): number {
   return (one.sequence - other.sequence) | 0;
 }
 
 /** The names of history records among children, newest first. */
 export function orderRecords(children: readonly string[]): string[] {
-  const sequenceOf = (name: string): number => Number(RECORD.exec(name)?.[1]);
-  return children.filter((name) => RECORD.test(name)).sort((one, other) => (sequenceOf(other) - sequenceOf(one)) | 0);
+  const records = children.flatMap((name) => {
+    const digits = RECORD.exec(name)?.[1];
+    return digits === undefined ? [] : [{ name, sequence: Number(digits) }];
+  });
+  return records.sort((one, other) => bySequence(other, one)).map(({ name }) => name);
 }
 
 /** The parts of a tree of lock names among a znode's children: not claims, not history records. */
