@@ -8,6 +8,7 @@ import { HoldlineError } from "../locks/errors.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 import { requireOver, requireRight } from "./access.js";
+import type { Caller } from "./access.js";
 import { endLeases } from "./ending.js";
 import { refuse } from "./errors.js";
 import type { Refusal } from "./errors.js";
@@ -80,7 +81,7 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
       const slot = readRequest(request, service);
       if ("status" in slot) return refuse(reply, "fleetlock", slot);
       const holders = await reserve(slot, service, request.patience);
-      return holders === null ? reply.send() : refuse(reply, "fleetlock", full(slot, holders));
+      return holders === null ? reply.send() : refuse(reply, "fleetlock", full(slot, holders, request.caller));
     },
   });
 
@@ -166,9 +167,11 @@ function readRequest({ body, caller }: FastifyRequest<FleetLockRequest>, { store
   return { status: 400, kind: "unknown_group", message: `there is no group ${quoted(group)}: ${known}` };
 }
 
-function full({ lock, slots }: Slot, holders: readonly Claim[]): Refusal {
+/** Who may lock and not look is told that it is full, and not of whom. */
+function full({ lock, slots }: Slot, holders: readonly Claim[], caller: Caller): Refusal {
   const names = [...new Set(holders.map(({ lease, owner }) => lease?.caller ?? owner.principal))].join(", ");
+  const by = caller.mayWith("read", lock) ? `, and is held by ${names}` : ", and is full";
   // The word that the protocol gives as its example.
   const kind = "failed_lock_semaphore_full";
-  return { status: 423, kind, message: `${lock} has ${slots === 1 ? "one slot" : `${slots} slots`}, and is held by ${names}` };
+  return { status: 423, kind, message: `${lock} has ${slots === 1 ? "one slot" : `${slots} slots`}${by}` };
 }

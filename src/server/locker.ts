@@ -95,7 +95,7 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       const context = { ...(await service.leases(pool)), signal: request.patience };
       const acquired = await count(pool, { key, requestor }, request.caller, context);
       if (acquired.outcome === "held")
-        return refuse(reply, "locker", heldBy(pool, acquired.holders, whyNot(acquired.holders, key)));
+        return refuse(reply, "locker", heldBy(pool, acquired.holders, request.caller, whyNot(acquired.holders, key)));
       return { response: `${pool} is locked by ${requestor} with the key ${key}` };
     },
   });
@@ -126,7 +126,10 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
         if (!stays) for (const claim of counted) requireOver(request.caller, claim, claim.lease?.locks ?? [pool]);
         return stays ? [] : counted;
       });
-      if (inTheWay.length > 0) return refuse(reply, "locker", heldBy(pool, inTheWay, inTheWay[0]?.key === key ? PROCESS : ""));
+      if (inTheWay.length > 0) {
+        const why = inTheWay[0]?.key === key ? PROCESS : "";
+        return refuse(reply, "locker", heldBy(pool, inTheWay, request.caller, why));
+      }
       return { response: `${pool} is not locked by ${requestor} any more` };
     },
   });
@@ -188,11 +191,12 @@ const WAITER = ", and somebody waits for it with another key";
 const SLOTS = ", as often as they allow";
 const PROCESS = ", in a process that runs";
 
-function heldBy(pool: string, holders: readonly Claim[], why: string): Refusal {
+/** Who may lock and not look is told that it is held, and not by whom. */
+function heldBy(pool: string, holders: readonly Claim[], caller: Caller, why: string): Refusal {
   const key = holders[0]?.key ?? null;
   const names = [...new Set(holders.map(requestorOf))].join(", ");
-  const message = `${pool} is locked by ${names} ${key === null ? "without a key" : `with the key ${key}`}${why}`;
-  return { status: 423, kind: "held", message };
+  const by = caller.mayWith("read", pool) ? ` by ${names} ${key === null ? "without a key" : `with the key ${key}`}` : "";
+  return { status: 423, kind: "held", message: `${pool} is locked${by}${why}` };
 }
 
 /** Whose counter a claim counts in. */

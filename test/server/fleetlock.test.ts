@@ -184,6 +184,12 @@ test("who must not is told so in FleetLock's form", async () => {
       { kind: "not-allowed", value: expect.stringMatching(/nodes may not/) as string },
     ]);
     expect((await ask("POST", path, paramsOf("m1", "workers"), headers)).status).toBe(200);
+    if (path === "/v1/steady-state") continue;
+    // Who may lock and not look is not told who has the slots.
+    await ask("POST", path, paramsOf("m2", "workers"), headers);
+    const full = await ask("POST", path, paramsOf("m3", "workers"), headers);
+    expect([full.status, full.json]).toEqual([423, { kind: FULL[1], value: "reboot/workers has 2 slots, and is full" }]);
+    await ask("POST", "/v1/steady-state", paramsOf("m2", "workers"), headers);
   }
   expect(await machines(fleet)).toEqual([]);
 });

@@ -45,6 +45,11 @@ test("who must not is told so in Locker's form, and takes nothing", async () => 
   // An empty list would say that everything is free.
   forbidden(await ask("GET", "/locks", undefined, bearer("locks")));
   expect((await put("app/1", "locks")).status).toBe(200);
+  // Who may lock and not look is not told by whom.
+  for (const method of ["PUT", "DELETE"]) {
+    const kept = await ask(method, "/lock/app%2F1", { key: "another", requestor: "ann" }, bearer("locks"));
+    expect([kept.status, kept.json]).toEqual([423, { error: "app/1 is locked" }]);
+  }
   forbidden(await ask("DELETE", "/lock/app%2F1", george, bearer("clears")));
   expect((await fleet.queue("app/1")).map(({ owner, lease }) => [owner.principal, lease?.caller])).toEqual([["locker", "george"]]);
   expect(await fleet.queue("other")).toEqual([]);
