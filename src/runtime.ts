@@ -84,7 +84,7 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
 
 /** @param json standard output is kept for one document: what commands print goes to standard error */
 async function openAgent(json: boolean): Promise<Agent> {
-  const [{ resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
+  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
     import("./actions/guard.js"),
     import("./actions/host.js"),
     import("./actions/exec.js"),
@@ -109,18 +109,22 @@ async function openAgent(json: boolean): Promise<Agent> {
     },
     async resumeActions(context) {
       const guard = guardOf(context);
-      const results: Result[] = [];
-      for (const action of context.settings.actions) {
-        const result = await resumeGuarded(action, guard);
-        if (result !== null) results.push(result);
-        if (context.stop.signal.aborted) break;
+      const { actions } = context.settings;
+      const results = new Map<string, Result>();
+      // What stands in a line comes first: others of this node's actions may have waited behind it in vain.
+      for (const finish of [recoverGuarded, resumeGuarded]) {
+        for (const action of actions) {
+          if (results.has(action.name) || context.stop.signal.aborted) continue;
+          const result = await finish(action, guard);
+          if (result !== null) results.set(action.name, result);
+        }
       }
-      const declared = new Set(context.settings.actions.map(({ name }) => name));
+      const declared = new Set(actions.map(({ name }) => name));
       for (const name of guard.machine.journal.actions()) {
         if (!declared.has(name))
           context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
       }
-      return results;
+      return [...results.values()];
     },
     execCommand: (context, spec) => exec.execute(spec, guardOf(context)),
   };

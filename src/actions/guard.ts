@@ -30,7 +30,12 @@ export async function runGuarded(action: GuardedAction, context: GuardContext): 
   return (await new GuardedRun(action, context).run("anyway")) as Result;
 }
 
-/** Finishes what earlier runs of an action left on this node; `null` where nothing was left. */
+/** Finishes what earlier runs of an action left in a line; `null` where nothing stands there. */
+export function recoverGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
+  return new GuardedRun(action, context).run("if-in-line");
+}
+
+/** Finishes what earlier runs of an action left on this node, in a line or in the journal; `null` where nothing was left. */
 export function resumeGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
   return new GuardedRun(action, context).run("if-left");
 }
@@ -40,6 +45,9 @@ export function runUncoordinated(action: GuardedAction, context: GuardContext): 
   context.log.warn({ action: action.name }, "coordination is skipped: the action runs without any lock");
   return new GuardedRun(action, context).runAlone();
 }
+
+/** When an action is run at all: where nothing was left, where something was, where that stands in a line. */
+type When = "anyway" | "if-left" | "if-in-line";
 
 class GuardedRun {
   readonly #action: GuardedAction;
@@ -63,7 +71,7 @@ class GuardedRun {
     this.#startedAt = context.machine.clock.now();
   }
 
-  async run(when: "anyway" | "if-left"): Promise<Result | null> {
+  async run(when: When): Promise<Result | null> {
     try {
       return await this.#guarded(await this.#context.coordinator(this.#action.lock), when);
     } catch (error) {
@@ -80,7 +88,7 @@ class GuardedRun {
     return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 
-  async #guarded(coordinator: Coordinator, when: "anyway" | "if-left"): Promise<Result | null> {
+  async #guarded(coordinator: Coordinator, when: When): Promise<Result | null> {
     const { stop, node } = this.#context;
     const { journal } = this.#machine;
     for (;;) {
@@ -102,6 +110,7 @@ class GuardedRun {
         if (recovered !== null) return recovered;
         continue;
       }
+      if (when === "if-in-line") return null;
       const attempts = journal.attempts(this.#action.name);
       if (when === "if-left" && attempts === null) return null;
       if (attempts !== null && (await this.#restartedSince(attempts.first))) return this.#neededNoMore();
@@ -227,7 +236,7 @@ class GuardedRun {
   }
 
   /** The action was not begun: the next run, or a resume, tries again. */
-  #notRun(outcome: "timed-out" | "unreachable", message: string, when: "anyway" | "if-left"): Result {
+  #notRun(outcome: "timed-out" | "unreachable", message: string, when: When): Result {
     const { journal, processes, clock } = this.#machine;
     this.#waitedMs = clock.now() - this.#startedAt;
     // A resume that finds the store away has not been asked for the action: only what is pending stays so.

@@ -194,6 +194,13 @@ describe.each(STORES)("on %s", (kind) => {
       ]);
     });
 
+    test("says of a stale claim where its command may still run", async () => {
+      const fleet = await openFleet(kind);
+      await leaveStale(fleet, "web-05", "deploy");
+      const { stdout } = await fleet.node("admin", {}).run("clear", "deploy", "--reason", "gone");
+      expect(stdout).toContain("its command may have outlived its agent: see on web-05 that it has ended");
+    });
+
     test("ends a stale claim without --force", async () => {
       const fleet = await openFleet(kind);
       await leaveStale(fleet, "web-05", "deploy");

@@ -201,6 +201,21 @@ describe.each(STORES)("on %s", (kind) => {
       expect(await (await fleet.coordinator()).list()).toEqual([]);
     });
 
+    test("begins with what holds a lock, so that nothing waits behind this node's own failure", async () => {
+      const fleet = await openFleet(kind);
+      const say = (word: string) => `echo ${word} >> '${fleet.log}'`;
+      const acquire = { timeout: "0.2 s" };
+      const node = (broken: string) =>
+        fleet.node("web-01", {
+          waited: { lock: "shared", shell: say("waited"), acquire },
+          broken: { lock: "shared", shell: broken, acquire },
+        });
+      expect((await node("exit 3").run("run", "broken", "waited")).code).toBe(4);
+      expect(await fleet.queue("shared")).toMatchObject([{ owner: { action: "broken" } }]);
+      expect((await node(say("mended")).run("resume")).code).toBe(0);
+      expect(fleet.lines()).toEqual(["mended", "waited"]);
+    });
+
     test("finishes an attempt that timed out, a stale claim and a failed one, and nothing else", async () => {
       const fleet = await openFleet(kind);
       const { orphan } = await killedWhileRunning(fleet, {});

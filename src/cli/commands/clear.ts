@@ -100,5 +100,7 @@ function tell(context: Context, { chosen, entries, now }: Extract<Cleared, { out
     claim.durable ? `the history says: ${sanitize(request.reason)}` : "an ephemeral claim leaves no record in the history",
   );
   if (chosen.condition === "running") lines.push("its owner is still running; it is told at its next step");
+  if (chosen.condition === "stale")
+    lines.push(`its command may have outlived its agent: see on ${sanitize(claim.owner.node)} that it has ended`);
   printLines(context.io, lines);
 }
