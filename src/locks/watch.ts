@@ -19,8 +19,9 @@ export function watchClaim(coordinator: Coordinator, joined: Joined): ClaimWatch
   for (const { lock, ref } of joined.standings) {
     coordinator.departed(joined, lock, [ref], closed.signal).then(
       () => taken.abort(new ClaimLostError(`the claim on ${lock} was taken away while it was held`)),
-      // Closed; or the session was lost, which its own signal tells.
-      () => undefined,
+      // A closed watch ends with the reason that it was closed with, and a lost session has its own signal. Whatever else
+      // it is, nobody would hear any more that the claim was taken away.
+      (error: unknown) => taken.abort(error),
     );
   }
   return {

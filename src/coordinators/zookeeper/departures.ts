@@ -73,9 +73,13 @@ export async function departed(
       const { connections } = session;
       const unknown = watched.filter(({ ref, path, watcher }) => !gone.has(ref) && !session.wire.listen(path, watcher));
       if (unknown.length > 0 || !session.isUsable) await session.persist(signal, (wire) => ask(wire, unknown));
-      if (own !== null && gone.has(own.ref)) throw takenOut(own);
-      // What has changed while it was asked about may have left as well.
-      if (gone.size > 0 && !isChanged) return [...gone];
+      if (own !== null && gone.has(own.ref)) {
+        // It may have gone with the session, of which the server then says so instead of answering.
+        await session.persist(signal, (wire) => wire.exists(folder));
+        throw takenOut(own);
+      }
+      // What has changed while it was asked about may have left as well, and what went before a reconnect nobody has told of.
+      if (gone.size > 0 && !isChanged && session.connections === connections) return [...gone];
       while (!isChanged && session.connections === connections && !session.lost.aborted && signal?.aborted !== true)
         await session.change(signal, (done) => (wake = done));
     }

@@ -10,7 +10,7 @@ import { decodeClaim, encodeClaim, encodeEnded, fencingTokenOf } from "./records
 import type { ZkSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { commit, ensure, isSettled, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
+import { commit, ensure, isDurable, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
 import type { Stat } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
@@ -79,7 +79,7 @@ export class Holdings {
       if (!(error instanceof WireError) || error.operation === null) throw error;
       const present = await Promise.all(paths.map((path) => wire.exists(path)));
       // Settled already, by an earlier call.
-      if (present.every(isSettled)) return present as Stat[];
+      if (present.every(isDurable)) return present as Stat[];
       if (error.operation === steps.length) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
@@ -98,7 +98,7 @@ export class Holdings {
   async #findSettled(session: ZkSession, home: ZkSession, paths: readonly string[]): Promise<Stat[] | null> {
     await readClock(session.wire, this.#layout);
     const stats = await Promise.all(paths.map((path) => session.wire.exists(path)));
-    if (stats.every(isSettled)) return stats as Stat[];
+    if (stats.every(isDurable)) return stats as Stat[];
     if (session === home) return null;
     // A transaction that is still under way fails once what it would delete is gone.
     for (const path of paths) await removeUnsettled(session.wire, path);
@@ -111,7 +111,7 @@ export class Holdings {
   async undoSettle(wire: Wire, entries: readonly Entry[]): Promise<void> {
     for (const path of entries.map((entry) => this.#pathOf(entry))) {
       await removeUnsettled(wire, path);
-      if (isSettled(await wire.exists(path))) await removeIfThere(wire, path, SETTLED);
+      if (isDurable(await wire.exists(path))) await removeIfThere(wire, path, SETTLED);
     }
   }
 

@@ -46,12 +46,15 @@ export async function removeIfThere(wire: Wire, path: string, version?: number):
  * was ephemeral goes too: its settle is conditional on the version, so that none can succeed any more.
  */
 export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
-  try {
-    await wire.remove(path, UNSETTLED);
-  } catch (error) {
-    if (!(error instanceof WireError) || (error.zk !== ZK.noNode && error.zk !== ZK.badVersion)) throw error;
-    const stat = error.zk === ZK.noNode ? null : await wire.exists(path);
-    if (stat !== null && stat.ephemeralOwner !== null) await removeIfThere(wire, path, stat.version);
+  for (let version = UNSETTLED; ;) {
+    try {
+      return await wire.remove(path, version);
+    } catch (error) {
+      if (!(error instanceof WireError) || (error.zk !== ZK.noNode && error.zk !== ZK.badVersion)) throw error;
+    }
+    const stat = await wire.exists(path);
+    if (stat === null || isDurable(stat)) return;
+    version = stat.version;
   }
 }
 
@@ -80,9 +83,9 @@ export async function trimHistory(wire: Wire, folder: string, written: string, k
   });
 }
 
-/** Is it as settling leaves it: durable, and written by nobody since? */
-export function isSettled(stat: Stat | null): boolean {
-  return stat !== null && stat.ephemeralOwner === null && stat.version === SETTLED;
+/** Is it there, and settled? Others may have written to it since. */
+export function isDurable(stat: Stat | null): boolean {
+  return stat !== null && stat.ephemeralOwner === null;
 }
 
 /**

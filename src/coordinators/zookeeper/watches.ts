@@ -7,6 +7,8 @@ export type Watcher = (isDeleted: boolean, wasEphemeral: boolean) => void;
 interface Armed {
   readonly isEphemeral: boolean;
   readonly watchers: Set<Watcher>;
+  /** Has the server answered? Before that it may still have to tell of what went before it was asked. */
+  isConfirmed: boolean;
 }
 
 // Whoever reads a line hears nothing meanwhile of those that it watched before and will watch again.
@@ -19,15 +21,19 @@ export class Watches {
   readonly #missed = new Map<string, boolean>();
   readonly #trees = new Map<string, (path: string) => void>();
 
-  /** The server will tell: called before any event of it can come. */
-  arm(path: string, isEphemeral: boolean): void {
+  /** The server will tell: called before any event of it can come. Gives what says that it has answered. */
+  arm(path: string, isEphemeral: boolean): () => void {
     this.#missed.delete(path);
-    if (!this.#armed.has(path)) this.#armed.set(path, { isEphemeral, watchers: new Set() });
+    const armed = this.#armed.get(path) ?? { isEphemeral, watchers: new Set(), isConfirmed: false };
+    this.#armed.set(path, armed);
+    return () => void (armed.isConfirmed = true);
   }
 
-  /** The server will not tell, against what was expected. */
+  /** The server will not tell, against what was expected: whoever listens asks anew. */
   unarm(path: string): void {
+    const armed = this.#armed.get(path);
     this.#armed.delete(path);
+    for (const watcher of armed?.watchers ?? []) watcher(false, true);
   }
 
   /**
@@ -43,7 +49,7 @@ export class Watches {
     }
     const armed = this.#armed.get(path);
     armed?.watchers.add(watcher);
-    return armed !== undefined;
+    return armed?.isConfirmed === true;
   }
 
   /** Forgets a watcher. The server still tells, once. */

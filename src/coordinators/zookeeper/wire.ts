@@ -1,6 +1,7 @@
 // What is asked of ZooKeeper, each request a method. Connections are connection.ts's.
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
+import { sizeOf } from "./jute.js";
 import type { Done, IsWanted } from "./messages.js";
 import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, setWatches, transaction } from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
@@ -63,7 +64,7 @@ export class Wire extends Connection {
    */
   async watched(path: string, watcher: Watcher, isWanted: () => boolean): Promise<boolean> {
     const isThere = await this.sendOrNull(askFor(TYPE.exists, path, true), (answer) => {
-      this.watches.arm(path, readStat(answer).ephemeralOwner !== null);
+      this.watches.arm(path, readStat(answer).ephemeralOwner !== null)();
       if (isWanted()) this.watches.listen(path, watcher);
       return true;
     });
@@ -78,9 +79,14 @@ export class Wire extends Connection {
   async watchAll(first: readonly string[], last: readonly string[]): Promise<void> {
     const paths = [...first, ...last];
     // An event may be in front of the answer.
-    if (this.isConnected) for (const path of paths) this.watches.arm(path, true);
+    const answered = this.isConnected ? paths.map((path) => this.watches.arm(path, true)) : [];
+    const [batch = [], ...batches] = inBatches(last);
     try {
-      await this.send(setWatches(this.lastZxid, first, last), nothing);
+      await Promise.all([
+        this.send(setWatches(this.lastZxid, first, batch), nothing),
+        ...batches.map((another) => this.send(setWatches(this.lastZxid, [], another), nothing)),
+      ]);
+      for (const confirm of answered) confirm();
     } catch (error) {
       for (const path of paths) this.watches.unarm(path);
       throw error;
@@ -118,6 +124,24 @@ export class Wire extends Connection {
     this.watches.removeTree(path);
     return this.send(pathAndNumber(TYPE.removeWatches, path, WATCHES_OF_ANY_KIND), nothing);
   }
+}
+
+// A server hangs up on a request that is longer than its jute.maxbuffer, which is 1 MiB where nobody has changed it. With
+// many slots, many stand in the way.
+const LONGEST_BATCH_BYTES = 131_072;
+
+function inBatches(paths: readonly string[]): string[][] {
+  const batches: string[][] = [];
+  let size = Number.POSITIVE_INFINITY;
+  for (const path of paths) {
+    size += sizeOf(path);
+    if (size > LONGEST_BATCH_BYTES) {
+      batches.push([]);
+      size = sizeOf(path);
+    }
+    batches.at(-1)?.push(path);
+  }
+  return batches;
 }
 
 /** Who asked wants to know that it was done, and no more. */

@@ -80,7 +80,13 @@ test("who leaves while the line is read is not asked about again", async () => {
   const [first, second] = [await other.join(draftFor("a", EPHEMERAL)), await other.join(draftFor("a", EPHEMERAL))];
   let proceed = (): void => undefined;
   const paused = new Promise<void>((resolve) => (proceed = resolve));
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { pause: () => paused });
+  let pauses = 0;
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), {
+    pause: (_claimsAhead, signal) => {
+      pauses += 1;
+      return pauses === 1 ? paused : new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+    },
+  });
   await looked(1);
   await until(() => asked(proxy).looks === 1, "it to watch");
   const list = proxy.holdReply(Opcode.getChildren);
