@@ -62,7 +62,11 @@ export function openSockets(options: ServeOptions): Sockets {
       // The clock runs while nothing moves. That is how it is with a long poll, and not with an answer that is not fetched.
       server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
         answering.add(socket);
-        response.once("close", () => answering.delete(socket));
+        response.once("close", () => {
+          answering.delete(socket);
+          // The server shuts down: it closes what is idle then, and not what becomes so later.
+          if (!server.listening) socket.end();
+        });
         response.on("timeout", () => {
           if (socket.writableLength > 0) socket.destroy();
         });

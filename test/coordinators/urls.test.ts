@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
+import { parseZooKeeperUrl } from "../../src/coordinators/zookeeper/url.js";
 
 describe("a coordinator's URL is fine", () => {
   test.each([
@@ -52,6 +54,53 @@ describe("a coordinator's URL is refused", () => {
     for (const url of ["zookeeper://bob:s3cret/x@zk1:1", "zookeeper://bob:s3cret@zk1:99999", "zookeeper://bob:s3@cret@zk1"]) {
       expect(coordinatorUrlProblem(url)).not.toMatch(/s3|cret/);
     }
+  });
+});
+
+describe("the name of a server", () => {
+  const plain = ["a", "_", "7", "zk1", "ZK1", "zk-1.example.com", "zk_1", "_zk_", "127.0.0.1", "a-.-b"];
+  const others = ["ü", "zürich.example.com", "zk-é", "主机1", "٣", "[::1]", "[FE80::1]", "[::ffff:127.0.0.1]"];
+
+  test.each([...plain, ...others])("may be %s", (host) => {
+    expect(coordinatorUrlProblem(`zookeeper://${host}:2181/x`)).toBeNull();
+    expect(parseZooKeeperUrl(`zookeeper://${host}:2181/x`).servers).toEqual([{ host: host.replace(/^\[|\]$/g, ""), port: 2181 }]);
+  });
+
+  test.each([
+    "-",
+    ".",
+    "-zk1",
+    "zk1-",
+    ".zk1",
+    "zk1.",
+    "zk!1",
+    "zk1~",
+    "ü-",
+    ".ü",
+    "zk€",
+    "😀",
+    "[]",
+    "[zk1]",
+    "[::1",
+    "::1]",
+    "x[::1]",
+  ])("may not be %s", (host) =>
+    expect(coordinatorUrlProblem(`zookeeper://${host}`)).toMatch(/has no (?:proper )?host name|must be HOST or HOST:PORT/),
+  );
+
+  test("is judged alike by the short way that plain ones take and by that of all others", () => {
+    const isRight = (host: string) => /^[\p{L}\p{N}_]$/u.test(host) || /^[\p{L}\p{N}_][\p{L}\p{N}_.-]*[\p{L}\p{N}_]$/u.test(host);
+    const characters = fc.constantFrom(..."aZ0_-.".repeat(3), ..."üİ主٣!~€\u0301");
+    fc.assert(
+      fc.property(fc.array(characters, { minLength: 1, maxLength: 8 }), (letters) => {
+        const host = letters.join("");
+        expect(coordinatorUrlProblem(`zookeeper://${host}`) === null, host).toBe(isRight(host));
+        // The same name with a letter that no plain one has.
+        const other = host.replace(/[aZ]/, "ü");
+        expect(coordinatorUrlProblem(`zookeeper://${other}`) === null, other).toBe(isRight(host));
+      }),
+      { numRuns: 5_000 },
+    );
   });
 });
 

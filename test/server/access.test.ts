@@ -1,6 +1,5 @@
 // Who is let in by the built program, and to what: passwords, tokens, certificates and nothing at all; on whose behalf locks are
 // then taken and ended; and that guessing gets nobody anywhere.
-import { randomBytes, scryptSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { request as requestHttps } from "node:https";
 import type { RequestOptions } from "node:https";
@@ -12,23 +11,12 @@ import { openFleet, STORES } from "../e2e/fleet.js";
 import type { Fleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { within } from "../support/wait.js";
+import { basic, bearer, hashOf } from "./credentials.js";
 import { makeCertificate, PEM_PROBLEM } from "./pem.js";
 import { startServer } from "./serving.js";
 import type { Serving } from "./serving.js";
 
 failOnLeaks();
-
-/** A hash that costs little to check. */
-function hashOf(secret: string, N = 1_024): string {
-  const salt = randomBytes(16);
-  const hash = scryptSync(secret.normalize("NFKC"), salt, 32, { N, r: 8, p: 1 });
-  return `scrypt:${N}:8:1:${salt.toString("base64url")}:${hash.toString("base64url")}`;
-}
-
-const basic = (user: string, password: string) => ({
-  Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
-});
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
 const ACCESS = {
   ann: { password: hashOf("pässword"), may: ["read", "lock", "clear"] },

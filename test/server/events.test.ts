@@ -2,9 +2,10 @@
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { hashSecret } from "../../src/server/passwords.js";
+import { draftFor, recordFor, RELEASED } from "../coordinators/conformance/store.js";
 import { openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
-import { until, within } from "../support/wait.js";
+import { isPending, until, within } from "../support/wait.js";
 import { startServer } from "./serving.js";
 
 failOnLeaks();
@@ -126,6 +127,42 @@ test("who may not see a lock is told nothing of it, not even what was missed", a
   const again = await listen(url, { ...ann, "Last-Event-ID": seen.told[0]?.id ?? "" });
   await until(() => again.told.length > 0, "what was missed");
   expect(namesIn(again.told)).toEqual(["lock app/a"]);
+});
+
+test("a client that reads keeps its stream, also when more changes at once than may wait for a client", async () => {
+  const fleet = await openFleet("sqlite");
+  const { url, ask, cli } = await startServer(fleet);
+  const coordinator = await fleet.coordinator();
+  const { told, ended } = await listen(url);
+  // Two mebibytes and more in one transaction: whoever looks at the backlog while they are being written takes them for it.
+  const locks = Array.from({ length: 40 }, (_, index) => `lock-${index}`);
+  for (const round of ["first", "second"]) {
+    // It waits without its data, so that what is told of that is read long before the rest comes.
+    const draft = draftFor(locks);
+    const joined = await coordinator.join(draft);
+    const tells = (condition: (holders: readonly unknown[]) => boolean) => () => {
+      const newest = new Map(told.map(({ data }) => [data.lock, data.holders ?? []]));
+      return locks.every((lock) => condition(newest.get(lock) ?? []));
+    };
+    await until(
+      tells((holders) => holders.length === 1),
+      "the client to be told that they are claimed",
+    );
+    const { entries } = await coordinator.settle(draft, joined, recordFor(draft, { data: round + "x".repeat(60_000) }));
+    await until(
+      tells((holders) => JSON.stringify(holders).includes(`${round}x`)),
+      "the client to be told of all of it",
+    );
+    expect(await coordinator.leave(draft.id, entries, RELEASED)).toBe("done");
+    await until(
+      tells((holders) => holders.length === 0),
+      "the client to be told of the end",
+    );
+  }
+  await ask("POST", "/v1/leases", { lock: "last" });
+  await until(() => told.some(({ data }) => data.lock === "last"), "what comes after it");
+  expect(await isPending(ended)).toBe(true);
+  expect(cli.stderr()).not.toContain("an event stream was dropped");
 });
 
 test("a client that does not read what changes is dropped, and the others are not", async () => {

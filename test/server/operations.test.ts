@@ -5,9 +5,13 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
+import { draftFor } from "../coordinators/conformance/store.js";
 import { openFleet, openProxy, STORES } from "../e2e/fleet.js";
+import { mentions } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";
+import { freshId } from "../support/roots.js";
 import { until, within } from "../support/wait.js";
+import { Opcode } from "../support/zookeeper-frames.js";
 import { openListening, startActivated } from "./pem.js";
 import { startServer } from "./serving.js";
 
@@ -138,6 +142,56 @@ describe.each(STORES)("the end on %s", (kind) => {
     // What was taken stays; what was being asked for left nothing.
     expect((await fleet.queue("a")).map(({ durable }) => durable)).toEqual([true]);
     expect(await (await fleet.coordinator()).list()).toEqual(["a"]);
+  });
+});
+
+describe("a lease that the store has just made when the server shuts down", () => {
+  /** The store has made it, and the server shuts down before it is told of that. */
+  async function askAtTheEnd(body: object) {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const { ask, cli } = await startServer(fleet, "server", { coordinator: fleet.urlThrough(proxy) });
+    const coordinator = await fleet.coordinator();
+    // Where the lock has been claimed before, nothing has to be made for it, and settling is the only transaction.
+    const draft = draftFor("a");
+    await coordinator.withdraw((await coordinator.join(draft)).standings);
+    const settled = proxy.holdReply({ opcode: Opcode.multi, where: mentions("/locks/a/") });
+    const asking = ask("POST", "/v1/leases", { lock: "a", ...body });
+    await settled.caught;
+    const [made] = await fleet.queue("a");
+    expect(made).toMatchObject({ durable: true, lease: { type: "lease" } });
+    cli.kill("SIGTERM");
+    // Before the five seconds are over that it gives to others: its client keeps the connection, and is not waited for.
+    const ended = within(cli.ended, "the server to end with its last answer", 4_900);
+    ended.catch(() => undefined);
+    const isRefused = () =>
+      ask("GET", "/healthz").then(
+        () => false,
+        () => true,
+      );
+    await until(isRefused, "the server to take no more connections");
+    settled.release();
+    const answer = await within(asking, "an answer");
+    expect((await ended).code).toBe(0);
+    return { fleet, coordinator, answer, made };
+  }
+
+  test("is given back where only the server knows its id, and its client is to ask again", async () => {
+    const { fleet, coordinator, answer, made } = await askAtTheEnd({});
+    expect(answer).toMatchObject({ status: 503, json: { title: "interrupted" } });
+    expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0);
+    expect(await fleet.queue("a")).toEqual([]);
+    expect(await coordinator.history("a", 10)).toMatchObject([
+      { claim: made?.id, event: "released", reason: "the client had gone before it was told" },
+    ]);
+  });
+
+  test("stays where the client has given it an id, and the client is told that it has it", async () => {
+    const id = freshId();
+    const { fleet, coordinator, answer, made } = await askAtTheEnd({ id });
+    expect(answer).toMatchObject({ status: 201, json: { id, locks: ["a"], fencingToken: made?.fencingToken } });
+    expect(await fleet.queue("a")).toMatchObject([{ id, durable: true }]);
+    expect(await coordinator.history("a", 10)).toEqual([]);
   });
 });
 

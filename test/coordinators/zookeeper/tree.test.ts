@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { claimPrefix, createLayout } from "../../../src/coordinators/zookeeper/layout.js";
 import { WireError, ZK } from "../../../src/coordinators/zookeeper/protocol.js";
-import { readQueue } from "../../../src/coordinators/zookeeper/tree.js";
+import { foreignRecord, readQueue } from "../../../src/coordinators/zookeeper/tree.js";
 import type { Wire } from "../../../src/coordinators/zookeeper/wire.js";
 import { freshId } from "../../support/roots.js";
 
@@ -48,4 +48,22 @@ test("a connection that is lost while a queue is read fails the reading, and lea
   const lost = (): Promise<never> => Promise.reject(new WireError(ZK.connectionLoss));
   const wire = { ...wireWith(entries, []).wire, exists: lost, getData: lost } as unknown as Wire;
   await expect(readQueue(wire, createLayout("/holdline"), "db", 2)).rejects.toThrow(WireError);
+});
+
+describe("what another program's contender says of itself", () => {
+  test.each([
+    "10.0.0.7",
+    "web-07.example.com",
+    "deploy of web 07 (ann@admin-01)",
+    "!~",
+    "Zürich",
+    "主机-1",
+    "x".repeat(255),
+    "ü".repeat(255),
+  ])("is shown where it is an address or a name: %s", (data) => expect(foreignRecord(data).owner.node).toBe(data));
+
+  test.each(["", "x".repeat(256), "ü".repeat(256), "a\nb", "a\tb", "\u007f", "\u001b[2J", "ü\u001b[2J", "ü\u202eb", "{}\u0000"])(
+    "is not shown where it could be anything: %j",
+    (data) => expect(foreignRecord(data).owner.node).toBe("unknown"),
+  );
 });
