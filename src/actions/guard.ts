@@ -46,7 +46,6 @@ export function runUncoordinated(action: GuardedAction, context: GuardContext): 
   return new GuardedRun(action, context).runAlone();
 }
 
-/** When an action is run at all: where nothing was left, where something was, where that stands in a line. */
 type When = "anyway" | "if-left" | "if-in-line";
 
 class GuardedRun {

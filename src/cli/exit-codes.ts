@@ -10,12 +10,12 @@ import type { Acquired, Released, Renewed } from "../leases/lease.js";
 /** What an exit code tells scripts and timers. */
 export const EXIT_CODES = {
   0: "done, or nothing to do",
-  1: "nothing there (`locks LOCK`, `clear`, `current`, `is-held`)",
+  1: "nothing there, or no (`locks LOCK`, `clear`, `current`, `is-held`, `test`, `data`, `unlock --ensure-lock`)",
   2: "held by another (`acquire`, `lock`)",
   3: "lease expired (`renew`)",
   4: "the action or its check failed",
   64: "usage: the command line is wrong",
-  69: "coordinator unreachable",
+  69: "coordinator unreachable, or not there any more for the release (`run`)",
   70: "a bug in holdline",
   74: "the claim was lost while the command ran (`exec`)",
   75: "timed out waiting: try later",

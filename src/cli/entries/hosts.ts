@@ -64,7 +64,7 @@ export const HOSTS: readonly CommandEntry[] = [
   },
   {
     name: "test",
-    summary: "is a host locked: exit code 0 if it is, 1 if not",
+    summary: "is a host locked: exit code 0 if it is, 1 if not; a lease on a lock of that name does not count",
     arguments: [HOST],
     options: [{ form: "--type <TYPE>", doc: "only such a lock counts: host, generic or file", choices: TYPES, repeatable: true }],
     examples: ["holdline test dc01", "holdline test dc01 --type host --type file"],
