@@ -37,6 +37,9 @@ const OURS = /^_c_[0-9a-f-]{36}-e?(?:[1-9]\d{0,9}|u)(?:\.[A-Za-z0-9_-]{22})?-loc
 const [ID_AT, TAG_AT, BEHIND_TAG] = [3, 40, "-lock-"];
 const RECORD = /^_h_(-?\d{10})$/;
 
+const SEQUENCE_DIGITS = 10;
+const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
+
 /** What stands before the sequence number in a history record's name. */
 export const RECORD_PREFIX = "_h_";
 
@@ -58,14 +61,44 @@ export function claimPrefix({ id, key, slots, settles }: Pick<Draft, "id" | "key
   return `_c_${id}-${tag}-lock-`;
 }
 
+/** A name of ours, of which a long line has thousands: what is not asked for is not cut out of it. */
+class OwnName implements ClaimName {
+  readonly ref: string;
+  readonly sequence: number;
+  readonly #tag: Tag;
+
+  constructor(ref: string, sequence: number, tag: Tag) {
+    this.ref = ref;
+    this.sequence = sequence;
+    this.#tag = tag;
+  }
+
+  get id(): string {
+    return this.ref.slice(ID_AT, TAG_AT - 1);
+  }
+
+  get key(): string | null {
+    return this.#tag.key;
+  }
+
+  get slots(): number {
+    return this.#tag.slots;
+  }
+
+  get settles(): boolean {
+    return this.#tag.settles;
+  }
+}
+
 /** Reads the name of a child of a lock's znode; `null` for what is not a claim. */
 export function parseClaimName(ref: string): ClaimName | null {
   if (OURS.test(ref)) {
-    const end = ref.lastIndexOf(BEHIND_TAG);
-    const sequence = Number(ref.slice(end + BEHIND_TAG.length));
-    // Spelled out: a long line has thousands of them.
-    const { key, slots, settles } = tagOf(ref.slice(TAG_AT, end));
-    return { ref, id: ref.slice(ID_AT, TAG_AT - 1), sequence, key, slots, settles };
+    const digitsAt = ref.length - SEQUENCE_DIGITS;
+    const isNegative = ref.charCodeAt(digitsAt - 2) === MINUS;
+    const tag = tagAt(ref, digitsAt - (isNegative ? 1 : 0) - BEHIND_TAG.length);
+    let sequence = 0;
+    for (let at = digitsAt; at < ref.length; at += 1) sequence = 10 * sequence + ref.charCodeAt(at) - ZERO;
+    return new OwnName(ref, isNegative ? -sequence : sequence, tag);
   }
   const parts = CLAIM.exec(ref);
   if (parts === null) return null;
@@ -77,18 +110,29 @@ export function parseClaimName(ref: string): ClaimName | null {
   return { ref, id: null, sequence, key: null, slots: 1, settles: false };
 }
 
-type Tag = Pick<ClaimName, "key" | "slots" | "settles">;
+interface Tag {
+  readonly text: string;
+  readonly key: string | null;
+  readonly slots: number;
+  readonly settles: boolean;
+}
 
-// There are few, and a long line has most of them many times.
+// There are few, a long line has most of them many times, and mostly the same one again and again.
 const tags = new Map<string, Tag>();
 const MOST_TAGS = 1_000;
+let latest: Tag | null = null;
 
-function tagOf(text: string): Tag {
-  const known = tags.get(text);
-  if (known !== undefined) return known;
+function tagAt(ref: string, end: number): Tag {
+  if (latest !== null && TAG_AT + latest.text.length === end && ref.startsWith(latest.text, TAG_AT)) return latest;
+  const text = ref.slice(TAG_AT, end);
+  latest = tags.get(text) ?? readTag(text);
+  return latest;
+}
+
+function readTag(text: string): Tag {
   const settles = !text.startsWith("e");
   const [slots, key = null] = text.slice(settles ? 0 : 1).split(".");
-  const tag = { key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles };
+  const tag = { text, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles };
   if (tags.size >= MOST_TAGS) tags.clear();
   tags.set(text, tag);
   return tag;
@@ -118,9 +162,6 @@ export function notBehind(ref: string): (bytes: Buffer, from: number, to: number
     return sequence !== null && ((sequence - own) | 0) <= 0;
   };
 }
-
-const SEQUENCE_DIGITS = 10;
-const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
 
 /** The number at the end of a claim's name; `null` for what does not end in one. */
 function sequenceIn(bytes: Buffer, from: number, to: number): number | null {

@@ -28,7 +28,9 @@ export class Standings {
     const claims = orderClaims(children ?? []);
     const own = claims.findIndex((claim) => claim.ref === ref);
     if (own < 0) throw takenOut({ lock, ref });
-    const ahead = claims.slice(0, own).map((place) => (place.key === null ? place : { ...place, key: this.#keyOf(place.key) }));
+    const ahead = claims
+      .slice(0, own)
+      .map((place) => (place.key === null ? place : { ref: place.ref, key: this.#keyOf(place.key), slots: place.slots }));
     return { lock, ref, revision, ahead };
   }
 
