@@ -1,6 +1,6 @@
 // The settings of `holdline serve` beyond single values: who may do what (`access`), and the groups of machines that
 // reboot under FleetLock (`groups`). From anything at all to settings, or to problems that say what is wrong with each key.
-import { lockNameProblem } from "../locks/names.js";
+import { canonicalLock, lockNameProblem } from "../locks/names.js";
 import { readIfThere, readKnownMap, readLabel, readMap, readText, readWhole } from "./field.js";
 import type { Field } from "./field.js";
 import type { KeyDoc } from "./actions.js";
@@ -91,5 +91,6 @@ function readPatterns(field: Field): readonly string[] | undefined {
   const words: readonly unknown[] = Array.isArray(value) ? value : [value];
   const isPattern = (word: unknown): word is string =>
     typeof word === "string" && lockNameProblem(word.replaceAll("*", "x")) === null;
-  return words.every(isPattern) ? words : field.refuse('must be a list of patterns such as "app/*"');
+  // A host's lock is the same in upper case and in lower.
+  return words.every(isPattern) ? words.map(canonicalLock) : field.refuse('must be a list of patterns such as "app/*"');
 }

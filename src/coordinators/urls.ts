@@ -1,5 +1,6 @@
 // Whether a coordinator's URL can be right, before anything is contacted: scheme, servers, ports and paths. What a URL
 // means is its coordinator's business; how each one's looks is said here so that a typo is a configuration error.
+import { isIPv6 } from "node:net";
 import { suggestion } from "../locks/nearest.js";
 import { quoted } from "../locks/text.js";
 
@@ -88,7 +89,8 @@ function serverProblem(server: string): string | null {
 // Nearly every name is a plain one: the pattern for all others alone takes longer to be made than all else that is asked here.
 function isHost(host: string): boolean {
   if (/^\w(?:[\w.-]*\w)?$/.test(host)) return true;
-  return /^(?:\[[0-9a-f:.]+\]|[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?)$/iu.test(host);
+  if (host.startsWith("[")) return host.endsWith("]") && !host.includes("%") && isIPv6(host.slice(1, -1));
+  return /^[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?$/u.test(host);
 }
 
 function chrootProblem(chroot: string): string | null {

@@ -38,6 +38,12 @@ test("are read", async () => {
   expect(Object.fromEntries(groups)).toEqual({ default: 1, "rack-12.a": 3 });
 });
 
+test("name hosts as their locks are named", async () => {
+  const locks = "[host/DC01, host/Web-*, host/*, Host/DC01, app/Web]";
+  const { access } = await load(`access: { ann: { token: "${HASH}", locks: ${locks} } }`);
+  expect(access.get("ann")?.locks).toEqual(["host/dc01", "host/web-*", "host/*", "Host/DC01", "app/Web"]);
+});
+
 test("have defaults, and variables of their own", async () => {
   expect(await load(null)).toMatchObject({
     serve: { listen: "127.0.0.1", port: 3_000, cert: null, key: null, clientCa: null, rate: 500 },

@@ -223,6 +223,7 @@ export class Holdings {
   #trim(wire: Wire, folder: string, written: string): void {
     const { historyKeep, log } = this.#options;
     const trimming = trimHistory(wire, folder, written, historyKeep, log);
+    if (trimming === null) return;
     this.#trimming.add(trimming);
     void trimming.finally(() => this.#trimming.delete(trimming));
   }

@@ -73,11 +73,12 @@ export async function readClock(wire: Wire, layout: Layout): Promise<number> {
  * Brings a lock's history back to `keep` records. Only every so many records is there something to do, so that a
  * release costs a list now and then and not each time; a reader never shows more than `keep`.
  * @param written the path of the record just written
+ * @returns `null` when there is nothing to do
  */
-export async function trimHistory(wire: Wire, folder: string, written: string, keep: number, log: Log): Promise<void> {
+export function trimHistory(wire: Wire, folder: string, written: string, keep: number, log: Log): Promise<void> | null {
   const every = Math.max(1, Math.floor(keep / 10));
-  if (Number(written.slice(-10)) % every !== 0) return;
-  await bestEffort(log, "the history was not trimmed; the next release tries again", async () => {
+  if (Number(written.slice(-10)) % every !== 0) return null;
+  return bestEffort(log, "the history was not trimmed; the next release tries again", async () => {
     const names = orderRecords((await wire.getChildren(folder)) ?? []);
     await Promise.all(names.slice(keep).map((name) => removeIfThere(wire, `${folder}/${name}`)));
   });
