@@ -12,9 +12,9 @@ import tseslint from "typescript-eslint";
 const LAYERS = [
   { layer: "locks", may: [], packages: [], node: false },
   { layer: "coordinators", may: ["locks"], packages: [], deepest: 0 },
-  { layer: "coordinators/zookeeper", may: ["locks"], packages: ["node-zookeeper-client"] },
-  { layer: "coordinators/sqlite", may: ["locks"], packages: ["libsql"] },
-  { layer: "actions", may: ["locks"], packages: ["execa", "ps-list", "re2js"] },
+  { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: ["node-zookeeper-client"] },
+  { layer: "coordinators/sqlite", may: ["locks", "uptime"], packages: ["libsql"] },
+  { layer: "actions", may: ["locks", "uptime"], packages: ["execa", "ps-list", "re2js"] },
   {
     layer: "config",
     may: ["locks", "actions/action", "actions/machine", "coordinators/urls", "leases/dependencies", "leases/hosts"],
@@ -56,6 +56,7 @@ const FILES = [
   { file: "boot", may: ["version"], packages: [] },
   { file: "main", may: ["locks", "cli", "runtime"], packages: [] },
   { file: "version", may: [], packages: [] },
+  { file: "uptime", may: [], packages: [] },
 ];
 
 /** The layers' rules, one for each depth of folders, because imports are written relative to their file. */

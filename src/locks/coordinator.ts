@@ -14,6 +14,11 @@ export interface Session {
   /** How long after `lost` the store may still honour the session, in milliseconds: the time left to stop what depends on it. */
   readonly graceMs: number;
   /**
+   * Until when the store cannot have ended the session, by what it has confirmed so far: milliseconds since boot, sleep
+   * included. It moves on with every confirmation while the session lives. Infinity where the store does not end the sessions of processes that live.
+   */
+  heldUntil(): number;
+  /**
    * A number that has grown with every change that this session has seen: read at a grant, it is the fencing token of an
    * ephemeral claim, above those of all holders before it. Without a round trip.
    */

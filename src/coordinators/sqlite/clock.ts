@@ -1,6 +1,6 @@
 // The store's clock: an anchor in the database and the time that the machine has been up since. It follows no jump of
 // the wall clock, is the same for all processes of the machine, and never goes back, not even over a reboot.
-import { openSync, readSync } from "node:fs";
+import { uptimeMs } from "../../uptime.js";
 import type { Sql } from "./database.js";
 import { readBootId } from "./process-identity.js";
 
@@ -13,18 +13,7 @@ export interface TimeSource {
 
 /** This machine's time. */
 export function systemTime(): TimeSource {
-  return { bootId: readBootId(), uptimeMs: readUptime, wallMs: () => Date.now() };
-}
-
-// Opened once for the whole process: nearly every transaction reads it, and opening takes longer than all the rest of that.
-let uptimeFile: number | null = null;
-const uptimeText = Buffer.alloc(64);
-
-/** The time since the boot in milliseconds, with the time that the machine has slept. */
-function readUptime(): number {
-  uptimeFile ??= openSync("/proc/uptime", "r");
-  const length = readSync(uptimeFile, uptimeText, 0, uptimeText.length, 0);
-  return Math.round(Number.parseFloat(uptimeText.toString("latin1", 0, length)) * 1_000);
+  return { bootId: readBootId(), uptimeMs, wallMs: () => Date.now() };
 }
 
 // What the anchor makes of the time. Without boots to tell apart there is nothing steadier than the wall clock; it is only

@@ -27,6 +27,11 @@ export class SqliteSession implements Session {
     return this.#loss.signal;
   }
 
+  /** A process that lives keeps its session, however long it is silent. */
+  heldUntil(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
   seen(): number {
     return this.#seen;
   }

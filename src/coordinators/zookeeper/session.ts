@@ -9,6 +9,7 @@ import type { Log, Session } from "../../locks/coordinator.js";
 import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
+import { uptimeMs } from "../../uptime.js";
 import type { ZooKeeperAddress } from "./url.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { Wire } from "./wire.js";
@@ -84,6 +85,10 @@ export class ZkSession implements Session {
 
   get graceMs(): number {
     return this.wire.sessionTimeoutMs * GRACE;
+  }
+
+  heldUntil(): number {
+    return uptimeMs() - (performance.now() - this.wire.confirmedAt) + this.wire.sessionTimeoutMs;
   }
 
   seen(): number {

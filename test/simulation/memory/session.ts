@@ -30,6 +30,11 @@ export class MemorySession implements Session {
     return this.#lost.signal;
   }
 
+  /** A link that is open is a session that lives, and one that is cut is told so: nothing has to be confirmed. */
+  heldUntil(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
   seen(): number {
     return this.#link.seen;
   }
