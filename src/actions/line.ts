@@ -7,6 +7,7 @@ import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
 import { endExpired, readHolders } from "../locks/holders.js";
 import { link } from "../locks/signals.js";
+import { shortened } from "../locks/text.js";
 import type { Turn } from "../locks/turn.js";
 import { takeTurn } from "../locks/turn.js";
 import type { AcquireSettings } from "./action.js";
@@ -130,17 +131,22 @@ async function describeHead(
     owner: head.owner,
     condition: conditionOf(head, true, ownerGone(head)),
     forMs: Math.max(0, now - head.since),
+    reason: head.reason,
     failure: head.failure === null ? null : { ...head.failure, agoMs: Math.max(0, now - head.failure.at) },
   };
 }
 
-/** What holds a lock, in words: "web-07: restart-nginx for 12 s", or "FAILED on web-07 3 min ago: exit code 1". */
+// A reason may be a page long; a waiter's line has room for its beginning.
+const LONGEST_REASON = 100;
+
+/** What holds a lock, in words: "web-07: ann@desk for 12 s (schema 42)", or "FAILED on web-07 3 min ago: exit code 1". */
 export function describeBehind(behind: Behind): string {
-  const { owner, condition, failure } = behind;
+  const { owner, condition, failure, reason } = behind;
   const what = owner.action ?? owner.principal;
   if (failure !== null) return `FAILED on ${owner.node} ${formatDuration(failure.agoMs)} ago: ${failure.message}`;
   const agent = condition === "stale" ? ", its agent is gone" : "";
-  return `${owner.node}: ${what} for ${formatDuration(behind.forMs)}${agent}`;
+  const why = reason === null ? "" : ` (${shortened(reason, LONGEST_REASON)})`;
+  return `${owner.node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}`;
 }
 
 /** "1st", "2nd", "3rd", "11th". */

@@ -7,6 +7,8 @@ export interface Behind {
   readonly condition: Condition;
   /** How long it has been there, in milliseconds, by the coordinator's clock. */
   readonly forMs: number;
+  /** Why it was claimed, in its owner's words. */
+  readonly reason: string | null;
   readonly failure: (Failure & { readonly agoMs: number }) | null;
 }
 

@@ -79,7 +79,7 @@ export function waitingWords(lock: string, ahead: number, behind: Behind | null)
 
 function waitingDetails(lock: string, ahead: number, behind: Behind | null): object {
   if (behind === null) return { lock, place: ahead };
-  const { owner, condition, forMs, failure } = behind;
+  const { owner, condition, forMs, reason, failure } = behind;
   return {
     lock,
     place: ahead,
@@ -89,6 +89,7 @@ function waitingDetails(lock: string, ahead: number, behind: Behind | null): obj
       action: owner.action,
       condition,
       forMs,
+      reason,
       failure: failure?.message ?? null,
     },
   };

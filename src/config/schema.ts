@@ -65,7 +65,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
   principal: {
     doc: "who acts: shown with claims and in the history",
     default: null,
-    defaultDoc: "user@node",
+    defaultDoc: "user@node; under sudo, who called it",
     example: "deploy@example.com",
     read: readLabel,
   },

@@ -24,7 +24,7 @@ export function surroundingsHere(): Surroundings {
     homedir: os.homedir(),
     etc: "/etc",
     isRoot: process.geteuid?.() === 0,
-    user: userName(),
+    user: sudoUser(process.env) ?? userName(),
     hostname: os.hostname(),
   };
 }
@@ -67,6 +67,15 @@ function readIfReadable(path: string): string {
   } catch {
     return ""; // a machine without it has no longer name
   }
+}
+
+/**
+ * The person who called sudo; `null` where this process does not run under sudo as root. Only root's word counts: anybody
+ * else may set the variable, and has a name of their own.
+ */
+export function sudoUser(env: Surroundings["env"], isRoot = process.geteuid?.() === 0): string | null {
+  const user = env["SUDO_USER"] ?? "";
+  return isRoot && user !== "" ? user : null;
 }
 
 function userName(): string {

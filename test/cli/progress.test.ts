@@ -4,7 +4,7 @@ import { openReporter, waitingWords } from "../../src/cli/progress.js";
 import type { Reporter, ReporterOptions } from "../../src/cli/progress.js";
 import { claim, FAILURE, recordedIo } from "./fakes.js";
 
-const BEHIND: Behind = { owner: claim().owner, condition: "running", forMs: 12_000, failure: null };
+const BEHIND: Behind = { owner: claim().owner, condition: "running", forMs: 12_000, reason: null, failure: null };
 
 const open: Reporter[] = [];
 afterEach(async () => {
@@ -25,6 +25,9 @@ test("words for waiting", () => {
     "1st in line for l: FAILED on web-07 12 min ago: exit code 1",
   );
   expect(waitingWords("l", 2, null)).toBe("2nd in line for l");
+  expect(waitingWords("l", 1, { ...BEHIND, reason: "schema 42" })).toBe(
+    "1st in line for l, behind web-07: restart-nginx for 12 s (schema 42)",
+  );
 });
 
 describe("on a terminal", () => {
@@ -102,6 +105,7 @@ describe("elsewhere", () => {
           action: "restart-nginx",
           condition: "running",
           forMs: 12_000,
+          reason: null,
           failure: null,
         },
       }),

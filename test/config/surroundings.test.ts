@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { qualifiedName, surroundingsHere } from "../../src/config/surroundings.js";
+import { qualifiedName, sudoUser, surroundingsHere } from "../../src/config/surroundings.js";
 import { temporaryFolder } from "./loading.js";
 
 test.each([
@@ -34,4 +34,11 @@ test("a machine without a hosts file has its host name", () =>
 test("there is something around every process", () => {
   const here = surroundingsHere();
   expect([here.cwd, here.user !== "", here.hostname !== ""]).toEqual([process.cwd(), true, true]);
+});
+
+test("under sudo the person who called it acts, and only root is believed", () => {
+  expect(sudoUser({ SUDO_USER: "ann" }, true)).toBe("ann");
+  expect(sudoUser({ SUDO_USER: "ann" }, false)).toBeNull();
+  expect(sudoUser({}, true)).toBeNull();
+  expect(sudoUser({ SUDO_USER: "" }, true)).toBeNull();
 });
