@@ -8,6 +8,7 @@ import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
+import { ID_EXAMPLE, isClaimId, parseClaimId } from "../locks/ids.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 import { claimAsJson, holderOf } from "../admin/claims.js";
@@ -29,15 +30,19 @@ export function readLock(context: Pick<Context, "settings">, { args }: Pick<Invo
   return { lock, ...settingsOfLock(context.settings, lock) };
 }
 
-/** A lease, or another claim, that a command names. @throws HoldlineError `usage` */
-export function readClaimId({ args }: Pick<Invocation, "args">): string {
-  const id = args[1] ?? "";
-  if (id.trim() !== "" && id.isWellFormed() && !/\p{Cc}/u.test(id)) return id;
-  // What an unset variable of a script becomes, which must not pass for a lease that is gone.
-  const problem = id.trim() === "" ? "is empty" : `has characters that no id has: ${quoted(id)}`;
-  throw new HoldlineError("usage", `the id of the lease ${problem}`, {
-    hint: "right would be what acquire has printed, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-  });
+/**
+ * A lease, or another claim, that a command names behind its lock.
+ * @param read what may be an id
+ * @throws HoldlineError `usage`
+ */
+export function readClaimId({ args }: Pick<Invocation, "args">, read = parseClaimId): string {
+  const [lock = "", id = ""] = args;
+  if (isClaimId(lock) && !isClaimId(id)) {
+    throw new HoldlineError("usage", `the arguments are the wrong way round: ${quoted(lock)} is an id, and comes second`, {
+      hint: "the lock's name comes first, and behind it the id",
+    });
+  }
+  return read(id, `first comes the lock's name, then the id that acquire has printed, such as ${ID_EXAMPLE}`);
 }
 
 /** How long the lease is to last, in milliseconds: as `--ttl` says, else the configuration. @throws HoldlineError `usage` */
