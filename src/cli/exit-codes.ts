@@ -34,6 +34,7 @@ const OF_ERROR: { readonly [C in Exclude<ErrorCode, "interrupted">]: ExitCode } 
   "claim-lost": 74,
   conflict: 75,
   "nothing-there": 1,
+  "output-lost": 74,
   bug: 70,
 };
 
