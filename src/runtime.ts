@@ -28,6 +28,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   const reporter = openReporter({ ...settings.log, node: settings.node, io });
   closers.push(() => reporter.close());
   const { log, progress } = reporter;
+  for (const warning of settings.passedOver ?? []) log.warn({}, warning);
   const processes = createProcesses();
   const opened = new Map<string, Promise<Coordinator>>();
   const open = (url: string): Promise<Coordinator> => {
