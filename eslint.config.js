@@ -53,7 +53,8 @@ const FILES = [
   // The library, and its face.
   { file: "holdline", may: ["locks", "library", "actions", "coordinators/registry"], packages: [] },
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },
-  { file: "boot", may: ["version"], packages: [] },
+  { file: "boot", may: ["title", "version"], packages: [] },
+  { file: "title", may: ["config/secrets"], packages: [] },
   { file: "main", may: ["locks", "cli", "runtime"], packages: [] },
   { file: "version", may: [], packages: [] },
   { file: "uptime", may: [], packages: [] },

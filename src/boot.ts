@@ -5,7 +5,12 @@
 import { readFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Script } from "node:vm";
+import { titleWithoutPasswords } from "./title.js";
 import { VERSION } from "./version.js";
+
+// Before anything that takes time: until then the command line can be read as it was given.
+const title = process.argv.some((word) => word.includes("@") || word.includes("://")) ? titleWithoutPasswords(process.argv) : null;
+if (title !== null) process.title = title;
 
 const [, , only, ...others] = process.argv;
 if (!(only === "--version" && others.length === 0 && isPrinted(`${VERSION}\n`))) loader()(join(__dirname, "program.cjs"));

@@ -11,6 +11,7 @@ import { loadSettings } from "./config/load.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
+import { redactUrl } from "./config/secrets.js";
 import { surroundingsHere } from "./config/surroundings.js";
 import { openCoordinator } from "./coordinators/registry.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
@@ -28,6 +29,8 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   const reporter = openReporter({ ...settings.log, node: settings.node, io });
   closers.push(() => reporter.close());
   const { log, progress } = reporter;
+  if (flags.coordinator !== null && redactUrl(flags.coordinator) !== flags.coordinator) log.warn({}, PASSWORD_WARNING);
+  for (const warning of settings.passedOver ?? []) log.warn({}, warning);
   const processes = createProcesses();
   const opened = new Map<string, Promise<Coordinator>>();
   const open = (url: string): Promise<Coordinator> => {
@@ -71,6 +74,10 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     },
   };
 };
+
+// What runs until the title is overwritten is node's own start.
+const PASSWORD_WARNING =
+  "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
 
 function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
   return openCoordinator(url, {

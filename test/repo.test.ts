@@ -23,6 +23,7 @@ function load(path: string): Promise<Settings> {
     homedir: "/nowhere",
     etc: "/nowhere",
     isRoot: true,
+    uid: null,
     user: "root",
     hostname: "web-07",
   };
@@ -82,6 +83,7 @@ describe("the sample configurations", () => {
         homedir: "/nowhere",
         etc: "/nowhere",
         isRoot: true,
+        uid: null,
         user: "root",
         hostname: "web-07",
       },

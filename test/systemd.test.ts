@@ -54,6 +54,41 @@ describe.skipIf(problem !== null)("the systemd units", () => {
     expect(complaints(unit)).toBe("");
   });
 
+  /** How much a unit allows, from 0 to 10. */
+  function exposure(unit: string): number {
+    const args = ["security", "--offline=true", "--no-pager", `--root=${root}`, unit];
+    const { stdout } = spawnSync("systemd-analyze", args, { encoding: "utf8" });
+    return Number(/Overall exposure level for .*: ([\d.]+)/.exec(stdout)?.[1]);
+  }
+
+  // Other versions weigh and look at other things.
+  it.skipIf(version !== "252").each(UNITS.filter((unit) => unit.endsWith(".service")))(
+    "%s allows no more than is written down",
+    (unit) => {
+      const readme = readFileSync(join(SHIPPED, "README.md"), "utf8");
+      const name = unit.replace(/@.*\./, "@.");
+      const written = Number(
+        readme
+          .split("\n")
+          .find((line) => line.startsWith(`| \`${name}\``))
+          ?.split("|")[2],
+      );
+      expect(written).toBeGreaterThan(0);
+      expect(exposure(unit)).toBeLessThanOrEqual(written);
+    },
+  );
+
+  it.skipIf(version !== "252")("the drop-in that is proposed reaches what is said of it", () => {
+    const readme = readFileSync(join(SHIPPED, "README.md"), "utf8");
+    const [, level, text] = /this one reaches ([\d.]+):\n\n```\n([^`]*)```/.exec(readme) ?? [];
+    for (const unit of ["holdline-resume.service", "holdline@restart-nginx.service"]) {
+      mkdirSync(join(folder, `${unit}.d`));
+      writeFileSync(join(folder, `${unit}.d`, "own.conf"), text ?? "");
+      expect(exposure(unit)).toBeLessThanOrEqual(Number(level));
+      expect(complaints(unit)).toBe("");
+    }
+  });
+
   it.each([
     ["a program that is not there", "ExecStart=/usr/bin/holdline", "ExecStart=/usr/bin/holdfast"],
     ["a setting that does not exist", "ProtectClock=", "ProtectClocks="],

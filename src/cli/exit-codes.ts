@@ -17,7 +17,7 @@ export const EXIT_CODES = {
   64: "usage: the command line is wrong",
   69: "coordinator unreachable, or not there any more for the release (`run`)",
   70: "a bug in holdline",
-  74: "the claim was lost while the command ran (`exec`)",
+  74: "standard output could not be written, or the claim was lost while the command ran (`exec`)",
   75: "timed out waiting: try later",
   77: "not allowed",
   78: "bad configuration",
@@ -34,6 +34,7 @@ const OF_ERROR: { readonly [C in Exclude<ErrorCode, "interrupted">]: ExitCode } 
   "claim-lost": 74,
   conflict: 75,
   "nothing-there": 1,
+  "output-lost": 74,
   bug: 70,
 };
 

@@ -10,6 +10,8 @@ export interface Sink {
   /** Nobody reads any more what is written. */
   readonly isClosed: boolean;
   write(text: string): void;
+  /** Resolves when all that was written has gone out, with why it could not, or with `null`. */
+  flushed(): Promise<Error | null>;
 }
 
 export interface Io {
@@ -26,7 +28,7 @@ export interface ProcessStreams {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** The process's own streams. A reader that went away (`holdline locks | head -1`) is no error: what it would not read is dropped. */
+/** The process's own streams. What cannot be written is dropped, and `flushed` says why. */
 export function openIo(process: ProcessStreams): Io {
   const { NO_COLOR: noColour, TERM: terminal } = process.env;
   return {
@@ -36,12 +38,18 @@ export function openIo(process: ProcessStreams): Io {
   };
 }
 
+/** Has the reader gone, as `head` does when it has enough? To most commands that is no failure. */
+export function isReaderGone(failure: Error): boolean {
+  return (failure as NodeJS.ErrnoException).code === "EPIPE";
+}
+
 function sinkOf(stream: NodeJS.WriteStream): Sink {
-  let readerGone = false;
-  // A full disk or a dead terminal is as good as a reader that went away: what an agent does must not depend on it.
-  stream.on("error", () => {
-    readerGone = true;
-  });
+  let failure: Error | null = null;
+  let unwritten = 0;
+  const waiting: (() => void)[] = [];
+  // An agent goes on with what it does; its exit code says at the end that nobody could read of it.
+  const fail = (error: Error) => void (failure ??= error);
+  stream.on("error", fail);
   return {
     // Undefined where it is no terminal, whatever its type says.
     isTerminal: (stream.isTTY as boolean | undefined) === true,
@@ -53,10 +61,20 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
       return (stream as { readonly rows?: number }).rows || 24;
     },
     get isClosed() {
-      return readerGone;
+      return failure !== null;
     },
     write(text) {
-      if (!readerGone && text !== "") stream.write(text);
+      if (failure !== null || text === "") return;
+      unwritten += 1;
+      stream.write(text, (error) => {
+        if (error) fail(error);
+        unwritten -= 1;
+        if (unwritten === 0) for (const resolve of waiting.splice(0)) resolve();
+      });
+    },
+    async flushed() {
+      if (unwritten > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+      return failure;
     },
   };
 }

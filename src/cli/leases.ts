@@ -3,11 +3,13 @@
 import type { Field } from "../config/field.js";
 import { DEFAULT_TTL_MS, readTtlMs, settingsOfLock } from "../config/locks.js";
 import type { LockInForce } from "../config/locks.js";
-import type { Acquired } from "../leases/lease.js";
+import { releaseLease } from "../leases/lease.js";
+import type { Acquired, HeldLease } from "../leases/lease.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
-import { HoldlineError } from "../locks/errors.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { ID_EXAMPLE, isClaimId, parseClaimId } from "../locks/ids.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 import { claimAsJson, holderOf } from "../admin/claims.js";
@@ -15,7 +17,7 @@ import type { Context, Invocation } from "./context.js";
 import { paintFor } from "./io.js";
 import { describeClaim } from "./listing.js";
 import { readOption } from "./options.js";
-import { printDocument, printLines } from "./output.js";
+import { outputLost, printDocument, printLines } from "./output.js";
 import { sanitize } from "./render.js";
 
 /** A lock that a command names, and what the configuration says of it. */
@@ -29,15 +31,19 @@ export function readLock(context: Pick<Context, "settings">, { args }: Pick<Invo
   return { lock, ...settingsOfLock(context.settings, lock) };
 }
 
-/** A lease, or another claim, that a command names. @throws HoldlineError `usage` */
-export function readClaimId({ args }: Pick<Invocation, "args">): string {
-  const id = args[1] ?? "";
-  if (id.trim() !== "" && id.isWellFormed() && !/\p{Cc}/u.test(id)) return id;
-  // What an unset variable of a script becomes, which must not pass for a lease that is gone.
-  const problem = id.trim() === "" ? "is empty" : `has characters that no id has: ${quoted(id)}`;
-  throw new HoldlineError("usage", `the id of the lease ${problem}`, {
-    hint: "right would be what acquire has printed, such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
-  });
+/**
+ * A lease, or another claim, that a command names behind its lock.
+ * @param read what may be an id
+ * @throws HoldlineError `usage`
+ */
+export function readClaimId({ args }: Pick<Invocation, "args">, read = parseClaimId): string {
+  const [lock = "", id = ""] = args;
+  if (isClaimId(lock) && !isClaimId(id)) {
+    throw new HoldlineError("usage", `the arguments are the wrong way round: ${quoted(lock)} is an id, and comes second`, {
+      hint: "the lock's name comes first, and behind it the id",
+    });
+  }
+  return read(id, `first comes the lock's name, then the id that acquire has printed, such as ${ID_EXAMPLE}`);
 }
 
 /** How long the lease is to last, in milliseconds: as `--ttl` says, else the configuration. @throws HoldlineError `usage` */
@@ -48,6 +54,28 @@ export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce):
 /** A lease in hand as `--json` gives it. */
 export function leaseAsJson(claim: Claim, context: Pick<Context, "ownerGone">) {
   return { claim: { ...claimAsJson(holderOf(claim, context)), lock: claim.lock } };
+}
+
+/**
+ * Sees to it that somebody has the id of a lease that was just taken: where it could not be written, a reader who has gone
+ * included, the lease is given back.
+ * @throws HoldlineError `output-lost`
+ */
+export async function handOver({ io }: Pick<Context, "io">, coordinator: Coordinator, lease: HeldLease, by: string): Promise<void> {
+  const failure = await io.stdout.flushed();
+  if (failure === null) return;
+  const { id, locks } = lease;
+  const [lock = ""] = locks;
+  try {
+    await releaseLease(coordinator, lock, id, { by, reason: "its id could not be written" });
+  } catch (error) {
+    const lost = outputLost(failure, `the id ${id} of the lease on ${lock}`);
+    throw new HoldlineError("output-lost", `${lost.message}; nor could it be given back: ${messageOf(error)}`, {
+      hint: `to let go of it: holdline unlock ${id}`,
+      cause: error,
+    });
+  }
+  throw outputLost(failure, `the lease on ${locks.join(", ")} was given back, because its id`);
 }
 
 /** Tells that others hold a lock: who, since when and why in words, and the holders' ids for programs. */

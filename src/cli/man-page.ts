@@ -63,7 +63,7 @@ export function manPage(date: string): string {
     ...filled("A guarded command is given `HOLDLINE_NODE` as well."),
     ".SH FILES",
     ...filled("The configuration is what `--config` or `HOLDLINE_CONFIG` names, or the first of these that is there:"),
-    ...searchPath({ env: {}, cwd: "$PWD", homedir: "~", etc: "/etc" }).flatMap((place) => [".br", literal(place)]),
+    ...searchPath({ env: {}, cwd: "$PWD", homedir: "~", etc: "/etc" }).flatMap(({ path }) => [".br", literal(path)]),
     "",
   ].join("\n");
 }

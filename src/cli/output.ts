@@ -1,4 +1,5 @@
 // Results on standard output: lines for people, or exactly one document for programs.
+import { HoldlineError, messageOf } from "../locks/errors.js";
 import type { Io } from "./io.js";
 
 /** The one JSON document of a command, on one line. */
@@ -8,4 +9,11 @@ export function printDocument(io: Io, document: object): void {
 
 export function printLines(io: Io, lines: readonly string[]): void {
   io.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** What standard output would not take, for exit code 74. */
+export function outputLost(failure: Error, what = "the output"): HoldlineError {
+  return new HoldlineError("output-lost", `${what} could not be written to standard output: ${messageOf(failure)}`, {
+    cause: failure,
+  });
 }

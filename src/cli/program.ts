@@ -9,7 +9,8 @@ import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS, usageOf } from "./registry.js
 import type { GlobalFlags, Invocation, OpenContext } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import type { Io } from "./io.js";
-import { paintFor } from "./io.js";
+import { isReaderGone, paintFor } from "./io.js";
+import { outputLost } from "./output.js";
 import { sanitize } from "./render.js";
 import type { StopRequests } from "../actions/stop.js";
 
@@ -23,6 +24,16 @@ export interface ProgramOptions {
 
 /** Runs a command line and gives the exit code. What goes wrong is told on the streams; nothing is thrown. */
 export async function runProgram(options: ProgramOptions): Promise<number> {
+  const code = await runCommand(options);
+  const failure = await options.io.stdout.flushed();
+  // A reader who has seen enough is content. A command that has failed has more to say with its own code.
+  if (code !== 0 || failure === null || isReaderGone(failure)) return code;
+  const error = outputLost(failure);
+  tellError(error, options.io, { json: false, verbose: false });
+  return exitCodeOfError(error);
+}
+
+async function runCommand(options: ProgramOptions): Promise<number> {
   const { argv, io, stop } = options;
   const divider = argv.indexOf("--");
   // Taken apart before the parser sees it: a guarded command's own options are never ours.

@@ -165,13 +165,14 @@ function wiping(sink: Sink, live: LiveLine): Sink {
       live.wipe();
       sink.write(text);
     },
+    flushed: () => sink.flushed(),
   };
 }
 
 /** A stream whose lines of the log may still be on their way. */
 function inOrder(sink: Sink, json: JsonLog): Sink {
   const { isTerminal, columns, rows } = sink;
-  return { isTerminal, columns, rows, isClosed: false, write: (text) => json.write(text) };
+  return { isTerminal, columns, rows, isClosed: false, write: (text) => json.write(text), flushed: () => sink.flushed() };
 }
 
 function createTextLog(io: Io, live: LiveLine, says: (level: Level) => boolean): Log {

@@ -1,6 +1,7 @@
 // One value of a configuration with the place where it stands, and the readers that make typed values of it. A reader
 // gives `undefined` for what it refuses, after it has said why; it never throws.
 import { DURATION_FORM, parseDurationMs } from "../locks/durations.js";
+import { claimIdIn, ID_EXAMPLE } from "../locks/ids.js";
 import { canonicalLock, lockNameProblem } from "../locks/names.js";
 import { suggestion } from "../locks/nearest.js";
 import { shownValue } from "./problems.js";
@@ -77,6 +78,13 @@ export function readLabel(field: Field): string | undefined {
   const bytes = Buffer.byteLength(text);
   if (bytes > LONGEST_LABEL_BYTES) return field.refuse(`has ${bytes} bytes, and ${LONGEST_LABEL_BYTES} is the most`);
   return text;
+}
+
+/** The id of a claim. */
+export function readClaimId(field: Field): string | undefined {
+  const text = readLabel(field);
+  if (text === undefined) return undefined;
+  return claimIdIn(text) ?? field.refuse(`must be the id of a claim, which is a UUID such as ${ID_EXAMPLE}`);
 }
 
 /** Any text that a process can be given. Numbers and booleans are taken as they were written: `1.10` is not `1.1`. */

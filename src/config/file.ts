@@ -6,28 +6,47 @@ import { sanitize, shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
 import { searchPath } from "./surroundings.js";
 import type { Surroundings } from "./surroundings.js";
+import { whyNotTrusted } from "./trust.js";
 
 export interface ConfigText {
   readonly path: string;
   readonly text: string;
 }
 
+/** What was found, and what was there and may not be used. */
+export interface Found {
+  /** `null` when there is none. */
+  readonly config: ConfigText | null;
+  /** Warnings: files that were passed over, and why. */
+  readonly passedOver: readonly string[];
+}
+
 /**
- * The configuration file, or `null` when there is none.
+ * The configuration file.
  * @param named by `--config`; else `$HOLDLINE_CONFIG` may name one
  * @throws HoldlineError `configuration`
  */
-export function findConfig(named: string | null, surroundings: Surroundings): ConfigText | null {
+export function findConfig(named: string | null, surroundings: Surroundings): Found {
   const variable = surroundings.env["HOLDLINE_CONFIG"];
-  if (named !== null) return readNamed(absoluteIn(named, "--config", surroundings), "--config");
+  if (named !== null) return found(readNamed(absoluteIn(named, "--config", surroundings), "--config"));
   // Empty is how a shell unsets a variable for one command.
   if (variable !== undefined && variable !== "")
-    return readNamed(absoluteIn(variable, "HOLDLINE_CONFIG", surroundings), "HOLDLINE_CONFIG");
-  for (const path of searchPath(surroundings)) {
+    return found(readNamed(absoluteIn(variable, "HOLDLINE_CONFIG", surroundings), "HOLDLINE_CONFIG"));
+  const passedOver: string[] = [];
+  for (const { path, trust } of searchPath(surroundings)) {
+    const why = whyNotTrusted(path, trust, surroundings.uid);
+    if (why !== null) {
+      passedOver.push(`${shownPath(path)} is passed over: ${why}; to use it all the same, name it with --config`);
+      continue;
+    }
     const text = readConfig(path);
-    if (text !== null) return { path, text };
+    if (text !== null) return found({ path, text }, passedOver);
   }
-  return null;
+  return found(null, passedOver);
+}
+
+function found(config: ConfigText | null, passedOver: readonly string[] = []): Found {
+  return { config, passedOver };
 }
 
 function absoluteIn(name: string, by: string, { cwd, homedir }: Surroundings): string {

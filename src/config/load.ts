@@ -37,7 +37,7 @@ const FLAG_NAMES: Partial<Record<SettingPath, string>> = { coordinator: "--coord
  */
 export async function loadSettings(request: LoadRequest): Promise<Settings> {
   const problems = createProblems();
-  const config = findConfig(request.config, request.surroundings);
+  const { config, passedOver } = findConfig(request.config, request.surroundings);
   const file = config === null ? NO_FILE : await readFile(config, problems);
   const layers: Layers = {
     file: file.settings,
@@ -102,6 +102,7 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     access,
     groups,
     origins,
+    passedOver,
   };
 }
 

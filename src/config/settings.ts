@@ -68,4 +68,6 @@ export interface Settings {
   readonly groups: ReadonlyMap<string, number>;
   /** By the setting's path in the file (`acquire.timeout`), for `check`; not there for settings that were made by hand. */
   readonly origins?: ReadonlyMap<string, SettingOrigin>;
+  /** Warnings: configuration files that were found and may not be used. */
+  readonly passedOver?: readonly string[];
 }

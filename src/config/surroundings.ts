@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import * as os from "node:os";
 import { isAbsolute, join } from "node:path";
+import type { Trust } from "./trust.js";
 
 /** What is around a process, as plain data so that tests can make their own. */
 export interface Surroundings {
@@ -12,6 +13,8 @@ export interface Surroundings {
   /** `/etc`, where the system's own configuration is. */
   readonly etc: string;
   readonly isRoot: boolean;
+  /** The effective user id; `null` where the system has none. */
+  readonly uid: number | null;
   readonly user: string;
   readonly hostname: string;
 }
@@ -24,6 +27,7 @@ export function surroundingsHere(): Surroundings {
     homedir: os.homedir(),
     etc: "/etc",
     isRoot: process.geteuid?.() === 0,
+    uid: process.geteuid?.() ?? null,
     user: sudoUser(process.env) ?? userName(),
     hostname: os.hostname(),
   };
@@ -50,10 +54,20 @@ export function defaultStateDir({ env, homedir, isRoot }: Pick<Surroundings, "en
   return join(baseDirectory(env["XDG_STATE_HOME"]) ?? join(homedir, ".local", "state"), "holdline");
 }
 
+/** A place where a configuration is looked for. */
+export interface Place {
+  readonly path: string;
+  readonly trust: Trust;
+}
+
 /** Where a configuration is looked for when none is named, in this order. */
-export function searchPath({ env, homedir, cwd, etc }: Pick<Surroundings, "env" | "homedir" | "cwd" | "etc">): readonly string[] {
+export function searchPath({ env, homedir, cwd, etc }: Pick<Surroundings, "env" | "homedir" | "cwd" | "etc">): readonly Place[] {
   const configHome = baseDirectory(env["XDG_CONFIG_HOME"]) ?? join(homedir, ".config");
-  return [join(cwd, "holdline.yaml"), join(configHome, "holdline", "holdline.yaml"), join(etc, "holdline", "holdline.yaml")];
+  return [
+    { path: join(cwd, "holdline.yaml"), trust: "strict" },
+    { path: join(configHome, "holdline", "holdline.yaml"), trust: "owned" },
+    { path: join(etc, "holdline", "holdline.yaml"), trust: "system" },
+  ];
 }
 
 // The XDG specification asks that relative paths be ignored.

@@ -10,6 +10,8 @@ import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors
 import { entriesOf, isOver, readHolders, readObstacles } from "../locks/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import type { Asking } from "./held.js";
+import { refuseOthers, refuseUnlessLease } from "./ownership.js";
+import type { Ending, Over } from "./ownership.js";
 import { afterCatchingUp, findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
 
 /** What every lease that this process makes is made with. */
@@ -186,16 +188,17 @@ export type Renewed =
 /**
  * Gives a lease a new time, from now by the store's clock. One whose time is over is never brought back.
  * @param ttlMs `null`: until it is released
- * @throws HoldlineError `not-allowed` for the claim of a process
+ * @throws HoldlineError `not-allowed` for the claim of a process, and without force for another principal's lease
  */
 export async function renewLease(
   coordinator: Coordinator,
   lock: string,
   id: string,
-  { ttlMs, ...asking }: Asking & { readonly ttlMs: number | null },
+  { ttlMs, ...asking }: Over & { readonly ttlMs: number | null },
 ): Promise<Renewed> {
   const claim = await rewrite(coordinator, lock, id, asking, async (present) => {
     refuseUnlessLease(present);
+    refuseOthers(present, asking);
     const now = await coordinator.now(asking.signal);
     // Its time may have run out since it was found, by the very clock from which the new one is counted.
     return isOver(present, now) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, now) };
@@ -243,37 +246,43 @@ export type Released = "released" | "gone";
 
 /**
  * Ends a lease, on all its locks in one transaction. One that is gone already is no error.
- * @throws HoldlineError `not-allowed` for the claim of a process
+ * @throws HoldlineError `not-allowed` for the claim of a process, and without force for another principal's lease
  */
 export async function releaseLease(
   coordinator: Coordinator,
   lock: string,
   id: string,
-  { reason, ...asking }: Asking & { readonly reason: string | null },
+  { reason, ...asking }: Ending,
 ): Promise<Released> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const { by, signal } = asking;
     const claim = await findHeld(coordinator, lock, id, asking);
     if (claim === null) return "gone";
     refuseUnlessLease(claim);
+    const isForced = refuseOthers(claim, asking) === "forced";
     const entries = await entriesOf(coordinator, claim, signal);
-    const left = await coordinator.leave(id, entries, { event: "released", by, reason }, signal);
+    const said = reason ?? (isForced ? "by force" : null);
+    const left = await coordinator.leave(id, entries, { event: "released", by, reason: said }, signal);
     if (left === "done") return "released";
   }
   throw new HoldlineError("conflict", `the lease ${id} on ${lock} changes too often to be ended`, { hint: "try again" });
 }
 
-/** Ends a lease of which nothing is known but its id; see {@link releaseLease}. */
+/**
+ * Ends a lease of which nothing is known but its id; see {@link releaseLease}.
+ * @param byFor who asks, by the lock that the lease was asked for; by default the same for all locks
+ */
 export async function releaseById(
   coordinator: Coordinator,
   id: string,
-  ending: Asking & { readonly reason: string | null },
+  { byFor, ...ending }: Ending & { readonly byFor?: (lock: string) => string },
 ): Promise<Released> {
   const find = async (): Promise<Claim | undefined> => (await coordinator.find(id, ending.signal))[0];
   const entry = (await find()) ?? (await afterCatchingUp(coordinator, find, ending.signal));
   if (entry === undefined) return "gone";
   refuseUnlessLease(entry);
-  return releaseLease(coordinator, entry.lock, id, ending);
+  const by = byFor?.(entry.lease?.locks[0] ?? entry.lock) ?? ending.by;
+  return releaseLease(coordinator, entry.lock, id, { ...ending, by });
 }
 
 /** Is the claim `id` a holder of the lock, and its time not over? */
@@ -281,17 +290,4 @@ export async function isLeaseHeld(coordinator: Coordinator, lock: string, id: st
   const claim = await findHeld(coordinator, lock, id, asking);
   // A lease that has not been settled waits, wherever it stands: it may be first here and still wait for another of its locks.
   return claim !== null && (claim.durable || claim.lease === null);
-}
-
-function refuseUnlessLease({ id, lock, lease, owner, durable }: Claim): void {
-  if (lease !== null && durable) return;
-  if (lease !== null) {
-    throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is no lease yet: ${owner.principal} still waits for it`, {
-      hint: "it ends when that wait ends",
-    });
-  }
-  const whose = owner.action === null ? "a process" : `the action ${owner.action}`;
-  throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is no lease: it belongs to ${whose} on ${owner.node}`, {
-    hint: "it ends with what it is for; an admin ends it with: holdline clear LOCK --reason TEXT",
-  });
 }

@@ -74,7 +74,7 @@ async function findOwn({ id, locks, principal }: OnceRequest, { coordinator, sig
   if (own === undefined) return null;
   const isSame = own.lease !== null && own.owner.principal === principal && own.lease.locks.join("\0") === locks.join("\0");
   if (isSame) return own;
-  throw new HoldlineError("conflict", `the id ${id} is that of another claim on ${own.lock}, of ${own.owner.principal}`, {
+  throw new HoldlineError("conflict", `the id ${id} is that of another claim`, {
     hint: "give each lease an id of its own",
   });
 }

@@ -12,7 +12,7 @@ import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readPresentQueue } from "../locks/holders.js";
 import { hostLock, parseLockName } from "../locks/names.js";
-import { readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
+import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { viewOf } from "./views.js";
 import type { ClaimView, LockView } from "./views.js";
 
@@ -61,11 +61,15 @@ export interface LockHostsOptions extends CallOptions {
 export interface RenewOptions extends CallOptions {
   /** How long it lasts from now, in milliseconds; 30 minutes by default. `null`: until it is released. */
   readonly ttlMs?: number | null;
+  /** Also another principal's lease. */
+  readonly force?: boolean;
 }
 
 export interface ReleaseOptions extends CallOptions {
   /** Why, for the history. */
   readonly reason?: string;
+  /** Also what another principal has locked; the history shows who did it. */
+  readonly force?: boolean;
 }
 
 export interface HistoryOptions extends CallOptions {
@@ -109,9 +113,12 @@ export interface LockStatus extends LockView {
 export interface Leases {
   /** Takes a lease on a lock. */
   acquire(name: string, options?: AcquireOptions): Promise<AcquireOutcome>;
-  /** Gives a lease a new time, counted from now by the store's clock. @throws HoldlineError `not-allowed` for the claim of a process */
+  /**
+   * Gives a lease a new time, counted from now by the store's clock.
+   * @throws HoldlineError `not-allowed` for the claim of a process, and without `force` for another principal's lease
+   */
   renew(name: string, id: string, options?: RenewOptions): Promise<RenewOutcome>;
-  /** Ends a lease. @throws HoldlineError `not-allowed` for the claim of a process */
+  /** Ends a lease. @throws HoldlineError `not-allowed` as `renew` does */
   release(name: string, id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
   /** Who holds a lock now, first come first; empty when it is free. */
   current(name: string, options?: CallOptions): Promise<readonly ClaimView[]>;
@@ -119,7 +126,7 @@ export interface Leases {
   isHeld(name: string, id: string, options?: CallOptions): Promise<boolean>;
   /** Locks a host along with those that it depends on: all of them under one id, or none. The locks are called `host/NAME`. */
   lockHosts(host: string, options?: LockHostsOptions): Promise<LockHostsOutcome>;
-  /** Ends all that is locked under an id. @throws HoldlineError `not-allowed` for the claim of a process */
+  /** Ends all that is locked under an id. @throws HoldlineError `not-allowed` as `renew` does */
   unlock(id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
   /** Is a lock locked, by what types and by whom? That of a host is called `host/NAME`. */
   status(name: string, options?: CallOptions): Promise<LockStatus>;
@@ -211,24 +218,25 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
 
     async renew(name, id, options = {}) {
       const ttlMs = readTtlMs(options.ttlMs, DEFAULT_TTL_MS);
-      const renewed = await renewLease(coordinator, parseLockName(name), readId(id), { ttlMs, by, ...signalOf(options) });
+      const asking = { ttlMs, by, ...forceOf(options), ...signalOf(options) };
+      const renewed = await renewLease(coordinator, parseLockName(name), readId(id), asking);
       return renewed.outcome === "expired" ? renewed : { outcome: "renewed", lease: renewed.lease };
     },
 
     async release(name, id, options = {}) {
-      const ending = { by, reason: readText(options.reason, "reason"), ...signalOf(options) };
+      const ending = { by, reason: readText(options.reason, "reason"), ...forceOf(options), ...signalOf(options) };
       return { outcome: await releaseLease(coordinator, parseLockName(name), readId(id), ending) };
     },
 
     async unlock(id, options = {}) {
-      const ending = { by, reason: readText(options.reason, "reason"), ...signalOf(options) };
+      const ending = { by, reason: readText(options.reason, "reason"), ...forceOf(options), ...signalOf(options) };
       return { outcome: await releaseById(coordinator, readId(id), ending) };
     },
 
     current: async (name, options = {}) => (await look(name, options)).holders,
 
     isHeld: async (name, id, options = {}) =>
-      isLeaseHeld(coordinator, parseLockName(name), readId(id), { by, ...signalOf(options) }),
+      isLeaseHeld(coordinator, parseLockName(name), readAnyId(id), { by, ...signalOf(options) }),
 
     async status(name, options = {}) {
       const view = await look(name, options);
@@ -253,6 +261,11 @@ function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
   }
   if (type !== "file" && path !== undefined) throw new HoldlineError("usage", "path is for locks of the type file");
   return type;
+}
+
+/** Only `true` is force: of what JavaScript takes for true, much is a mistake. */
+function forceOf({ force }: { readonly force?: boolean }): { readonly force: boolean } {
+  return { force: force === true };
 }
 
 function signalOf({ signal }: CallOptions): CallOptions {

@@ -5,6 +5,7 @@ import { parseHost } from "../leases/hosts.js";
 import { isSlots } from "../locks/claim.js";
 import { plainData } from "../locks/data.js";
 import { HoldlineError } from "../locks/errors.js";
+import { ID_EXAMPLE, parseAnyClaimId, parseClaimId } from "../locks/ids.js";
 import { defaultSlots } from "../locks/rule.js";
 import { quoted } from "../locks/text.js";
 
@@ -29,11 +30,16 @@ export function readText(value: unknown, name: string): string | null {
   throw new HoldlineError("usage", `${name} must be well-formed text without a NUL character, and not empty`);
 }
 
-/** The id of a claim. @throws HoldlineError `usage` */
+const ID_HINT = `a claim's id is a UUID, such as ${ID_EXAMPLE}; the lock's name comes before it`;
+
+/** The id of a lease. @throws HoldlineError `usage` */
 export function readId(value: unknown): string {
-  const id = readText(value, "the id of a claim");
-  if (id !== null) return id;
-  throw new HoldlineError("usage", "the id of a claim must be a text that is not empty");
+  return parseClaimId(readText(value, "the id of a claim") ?? "", ID_HINT);
+}
+
+/** The id of any claim, also of another program's. @throws HoldlineError `usage` */
+export function readAnyId(value: unknown): string {
+  return parseAnyClaimId(readText(value, "the id of a claim") ?? "", ID_HINT);
 }
 
 /** A time to wait: 0 is not at all, and `Infinity`, which comes back as `null`, for ever. @throws HoldlineError `usage` */

@@ -10,6 +10,7 @@ export type ErrorCode =
   | "claim-lost"
   | "conflict"
   | "nothing-there"
+  | "output-lost"
   | "interrupted"
   | "bug";
 

@@ -30,18 +30,36 @@ declare module "fastify" {
 
 /** @throws HoldlineError `not-allowed` */
 export function requireRight(caller: Caller, right: Right, lock: string): void {
+  if (!caller.mayWith(right, lock)) throw notAllowed(caller, right, lock);
+}
+
+/**
+ * The same for a lock that the caller has not named, but that stands behind an id or a host: callers who may not see it do
+ * not learn what it is called.
+ * @throws HoldlineError `not-allowed`
+ */
+export function requireRightBehind(caller: Caller, right: Right, lock: string): void {
   if (caller.mayWith(right, lock)) return;
-  throw new HoldlineError("not-allowed", `${caller.name} may not ${WORDS[right]} ${lock}`, {
+  throw notAllowed(caller, right, caller.mayWith("read", lock) ? lock : "one of the locks that this is about");
+}
+
+function notAllowed({ name }: Caller, right: Right, what: string): HoldlineError {
+  return new HoldlineError("not-allowed", `${name} may not ${WORDS[right]} ${what}`, {
     hint: "the rights of each name stand under access: in the server's configuration",
   });
+}
+
+/** Is the claim the caller's own? */
+export function isOwn(caller: Caller, { owner }: Pick<Claim, "owner">): boolean {
+  return owner.principal === caller.name;
 }
 
 /**
  * Writing to a claim, and ending it: one's own with the right to lock, another's with the right to clear.
  * @throws HoldlineError `not-allowed`
  */
-export function requireOver(caller: Caller, { owner }: Pick<Claim, "owner">, locks: readonly string[]): void {
-  for (const lock of locks) requireRight(caller, owner.principal === caller.name ? "lock" : "clear", lock);
+export function requireOver(caller: Caller, claim: Pick<Claim, "owner">, locks: readonly string[]): void {
+  for (const lock of locks) requireRightBehind(caller, isOwn(caller, claim) ? "lock" : "clear", lock);
 }
 
 const WORDS: Readonly<Record<Right, string>> = { read: "see", lock: "lock", clear: "clear" };

@@ -22,6 +22,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   "claim-lost": 409,
   conflict: 409,
   "nothing-there": 404,
+  "output-lost": 500,
   interrupted: 503,
   bug: 500,
 };

@@ -158,13 +158,23 @@ function readRequest({ body, caller }: FastifyRequest<FleetLockRequest>, { store
   const { id, group } = body.client_params;
   if (id.includes("\0") || !id.isWellFormed())
     throw new HoldlineError("usage", `the id must be well-formed text without a NUL character, not ${quoted(id)}`);
-  const lock = parseLockName(`reboot/${group}`);
+  const lock = parseLockName(lockOf(group));
   requireRight(caller, "lock", lock);
   const { groups } = stores.settings;
   const slots = groups.get(group);
   if (slots !== undefined) return { lock, id, slots, by: caller.name };
-  const known = groups.size === 0 ? "no groups are configured" : `there is ${[...groups.keys()].join(", ")}`;
+  const theirs = [...groups.keys()].filter((name) => caller.mayWith("lock", lockOf(name)) || caller.mayWith("read", lockOf(name)));
+  const known =
+    groups.size === 0
+      ? "no groups are configured"
+      : theirs.length === 0
+        ? "there is none for you"
+        : `there is ${theirs.join(", ")}`;
   return { status: 400, kind: "unknown_group", message: `there is no group ${quoted(group)}: ${known}` };
+}
+
+function lockOf(group: string): string {
+  return `reboot/${group}`;
 }
 
 /** Who may lock and not look is told that it is full, and not of whom. */

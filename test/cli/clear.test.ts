@@ -13,6 +13,9 @@ async function run(store: FakeStore, options: Record<string, unknown> = {}, { lo
   return { code, out: io.out() };
 }
 
+const A = "00000000-0000-4000-8000-00000000000a";
+const B = "00000000-0000-4000-8000-00000000000b";
+
 async function refusal(store: FakeStore, options: Record<string, unknown> = {}): Promise<HoldlineError> {
   const error: unknown = await run(store, options).catch((reason: unknown) => reason);
   if (!(error instanceof HoldlineError)) throw new Error("a refusal was expected", { cause: error });
@@ -50,16 +53,16 @@ describe("clear", () => {
   });
 
   test("asks which, when there are several", async () => {
-    const [a, b] = [claim({ ...STALE, id: "a", slots: 3 }), claim({ ...STALE, id: "b", slots: 3 })];
+    const [a, b] = [claim({ ...STALE, id: A, slots: 3 }), claim({ ...STALE, id: B, slots: 3 })];
     const error = await refusal(storeOf(a, b));
     expect(error).toMatchObject({
       code: "usage",
       message: "there are 2 durable claims on restart/nginx: say which with --claim ID",
     });
-    expect(error.hint).toMatch(/\(claim a\)\n.*\(claim b\)$/);
+    expect(error.hint).toMatch(new RegExp(`\\(claim ${A}\\)\n.*\\(claim ${B}\\)$`));
     const store = storeOf(a, b);
-    await run(store, { claim: "b" });
-    expect(store.ended[0]?.id).toBe("b");
+    await run(store, { claim: B });
+    expect(store.ended[0]?.id).toBe(B);
   });
 
   test("refuses the claim of a running owner, unless it is forced", async () => {
@@ -89,9 +92,9 @@ describe("clear", () => {
       code: "nothing-there",
       message: "there is nothing to clear: nobody holds or waits for restart/nginx",
     });
-    expect(await refusal(storeOf(claim()), { claim: "nobody's" })).toMatchObject({
+    expect(await refusal(storeOf(claim()), { claim: A })).toMatchObject({
       code: "nothing-there",
-      message: "there is no claim nobody's on restart/nginx",
+      message: `there is no claim ${A} on restart/nginx`,
     });
   });
 
@@ -135,4 +138,7 @@ test("a reason must say something, and a lock must have a proper name", () => {
   expect(() => parseClear(invocation(["a"], { reason: "  " }))).toThrow("--reason: must say why");
   expect(() => parseClear(invocation(["a//b"], { reason: "x" }))).toThrow("the lock name");
   expect(() => parseClear(invocation(["a"], { reason: "x", claim: "" }))).toThrow("--claim: must not be empty");
+  expect(() => parseClear(invocation(["a"], { reason: "x", claim: "web-07" }))).toThrow("--claim: must be the id of a claim");
+  // Of other programs' claims the entry's name is the id.
+  expect(parseClear(invocation(["a"], { reason: "x", claim: "_c_x-lock-0000000001" })).claim).toBe("_c_x-lock-0000000001");
 });

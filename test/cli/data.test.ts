@@ -12,6 +12,8 @@ const BOMB = Array.from({ length: 9 }, (_, level) => {
   return `a${level}: &a${level} [${items.join(", ")}]\n`;
 }).join("");
 
+const NOBODY = "00000000-0000-4000-8000-000000000000";
+
 describe("data", () => {
   test("shows the data of a claim as YAML", async () => {
     const { run } = await openShell();
@@ -91,8 +93,8 @@ describe("data", () => {
 
   test("of a process's durable claim is changed, and of no claim refused", async () => {
     const { stage, coordinator, run } = await openShell();
-    expect(await refusal(run(data, ["db", "nobody"]))).toBe(
-      "nothing-there: no claim nobody holds db: it has ended, or still waits",
+    expect(await refusal(run(data, ["db", NOBODY]))).toBe(
+      `nothing-there: no claim ${NOBODY} holds db: it has ended, or still waits`,
     );
     const { draft } = await takeDurably(await stage.open(), "db", { data: { a: 1 } });
     expect((await run(data, ["db", draft.id], { set: ["b=2"] })).code).toBe(0);

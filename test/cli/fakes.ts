@@ -23,6 +23,7 @@ export function recordedIo({ isTerminal = false, mayColour = false, columns = 80
     rows,
     isClosed: false,
     write: (text) => void (written[name] += text),
+    flushed: () => Promise.resolve(null),
   });
   return { stdout: sink("out"), stderr: sink("err"), mayColour, out: () => written.out, err: () => written.err };
 }

@@ -139,6 +139,8 @@ test("JSON is as in the contract, with who it was for and why", async () => {
   });
 });
 
+const ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+
 describe("filters", () => {
   const ended = (agoMs: number, changes: Partial<HistoryRecord> = {}) =>
     record({ claim: `${agoMs}`, endedAt: NOW - agoMs, by: "ops", ...changes });
@@ -155,8 +157,8 @@ describe("filters", () => {
     expect(await claims(records, { since: "3 s" })).toEqual(["1000", "2000", "3000"]);
     expect(await claims(records, { by: "ann" })).toEqual(["2000", "3000", "4000"]);
     expect(await claims(records, { event: "expired" })).toEqual(["5000"]);
-    expect(await claims(records, { id: "4000" })).toEqual(["4000"]);
-    expect(await claims(records, { id: "4000", event: "expired" })).toEqual([]);
+    expect(await claims([...records, ended(6_000, { claim: ID })], { id: ID })).toEqual([ID]);
+    expect(await claims(records, { id: ID, event: "expired" })).toEqual([]);
   });
 
   test("apply before the limit, however far back what fits lies", async () => {
@@ -181,6 +183,7 @@ describe("filters", () => {
     [{ since: "0" }, "--since: must be more than 0"],
     [{ event: "ended" }, '--event: must be failed, released, cleared, expired or recovered, not "ended"'],
     [{ by: "" }, "--by: must not be empty"],
+    [{ id: "4000" }, "--id: must be the id of a claim, which is a UUID"],
     [{ id: " " }, "--id: must not be empty"],
   ])("that make no sense are refused: %j", (options, message) => {
     expect(() => parseHistory(invocation([], options))).toThrow(

@@ -333,24 +333,32 @@ describe("status", () => {
   });
 });
 
+const ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3311";
+const OTHER = "3f2504e0-4f89-41d3-9a0c-0305e82c3312";
+
+const mine = (lock: string, type: Parameters<typeof lease>[2]) =>
+  lease(ID, lock, type, { owner: { ...claim().owner, principal: "ann@admin-01" } });
+
 describe("unlock", () => {
-  const queues = { "host/dc01": [lease("1", "host/dc01", "generic")], deploy: [claim({ lock: "deploy" })] };
+  const queues = { "host/dc01": [mine("host/dc01", "generic")], deploy: [claim({ lock: "deploy" })] };
 
   test("ends what is locked under the id, whatever it is", async () => {
-    const { code, out, said, ended } = await run(unlock, ["1"], {}, queues);
-    expect([code, out, said]).toEqual([0, "", ["unlocked all that was locked under 1"]]);
-    expect(ended).toMatchObject([{ id: "1", ending: { event: "released", by: "ann@admin-01", reason: null } }]);
-    expect((await run(unlock, ["1"], {}, queues, { json: true })).out).toBe('{"id":"1","outcome":"released"}\n');
+    const { code, out, said, ended } = await run(unlock, [ID], {}, queues);
+    expect([code, out, said]).toEqual([0, "", [`unlocked all that was locked under ${ID}`]]);
+    expect(ended).toMatchObject([{ id: ID, ending: { event: "released", by: "ann@admin-01", reason: null } }]);
+    expect((await run(unlock, [ID], {}, queues, { json: true })).out).toBe(`{"id":"${ID}","outcome":"released"}\n`);
   });
 
   test("is done where there is nothing, unless it was to be ensured that there was", async () => {
-    expect(await run(unlock, ["9"], {}, queues)).toMatchObject({ code: 0, out: "", err: "", ended: [] });
-    expect(await run(unlock, ["9"], { ensureLock: true }, queues)).toMatchObject({
+    expect(await run(unlock, [OTHER], {}, queues)).toMatchObject({ code: 0, out: "", err: "", ended: [] });
+    expect(await run(unlock, [OTHER], { ensureLock: true }, queues)).toMatchObject({
       code: 1,
       out: "",
-      err: "holdline: nothing was locked under 9\n",
+      err: `holdline: nothing was locked under ${OTHER}\n`,
     });
-    expect((await run(unlock, ["9"], { ensureLock: true }, queues, { json: true })).out).toBe('{"id":"9","outcome":"gone"}\n');
+    expect((await run(unlock, [OTHER], { ensureLock: true }, queues, { json: true })).out).toBe(
+      `{"id":"${OTHER}","outcome":"gone"}\n`,
+    );
   });
 
   test("does not end the claim of a process", async () => {
@@ -358,7 +366,25 @@ describe("unlock", () => {
     expect(await refusal(() => run(unlock, [id], {}, queues))).toMatch(/^not-allowed: the claim .* is no lease/);
   });
 
-  test.each(["", " ", "a\nb"])("refuses %j, which no id is", async (id) => {
+  test("ends what another principal has locked by force alone", async () => {
+    const another = { "host/dc01": [lease(ID, "host/dc01", "generic", { owner: { ...claim().owner, principal: "bob@web-07" } })] };
+    expect(await refusal(() => run(unlock, [ID], {}, another))).toMatch(
+      /^not-allowed: .* belongs to bob@web-07, and you are ann@admin-01/,
+    );
+    const { code, ended } = await run(unlock, [ID], { force: true }, another);
+    expect([code, ended]).toMatchObject([0, [{ ending: { event: "released", by: "ann@admin-01", reason: "by force" } }]]);
+  });
+
+  test("asks in the name in which the configuration has the host locked", async () => {
+    const locks = new Map([["host/dc01", own({ principal: "infra@example.com" })]]);
+    const theirs = {
+      "host/dc01": [lease(ID, "host/dc01", "generic", { owner: { ...claim().owner, principal: "infra@example.com" } })],
+    };
+    const { ended } = await run(unlock, [ID], {}, theirs, { settings: settings({ locks }) });
+    expect(ended).toMatchObject([{ ending: { by: "infra@example.com" } }]);
+  });
+
+  test.each(["", " ", "a\nb", "dc01", "db99", ID.slice(1), `${ID}0`])("refuses %j, which no id is", async (id) => {
     expect(await refusal(() => run(unlock, [id], {}, queues))).toMatch(/^usage: .* \| right would be/);
   });
 
@@ -376,7 +402,7 @@ describe("unlock", () => {
         const store = stores[name];
         return store == null ? Promise.reject(new UnreachableError(`${name} is silent`)) : Promise.resolve(fakeStore(store));
       };
-      const code = await run(unlock, ["1"], {}, {}, { settings: settings({ locks }), coordinator }).then(
+      const code = await run(unlock, [ID], {}, {}, { settings: settings({ locks }), coordinator }).then(
         (done) => done.code,
         (error: unknown) => (error as Error).message,
       );
@@ -384,7 +410,7 @@ describe("unlock", () => {
     }
 
     test("one after another, each once", async () => {
-      expect(await unlockIn({ default: {}, a: {}, b: { b: [lease("1", "b", "lease")] } })).toEqual({
+      expect(await unlockIn({ default: {}, a: {}, b: { b: [mine("b", "lease")] } })).toEqual({
         code: 0,
         opened: ["default", "a", "b"],
       });
@@ -392,7 +418,7 @@ describe("unlock", () => {
     });
 
     test("and one that is silent does not stand in the way; but where nothing was found, it may be there", async () => {
-      expect(await unlockIn({ default: null, a: {}, b: { b: [lease("1", "b", "lease")] } })).toMatchObject({ code: 0 });
+      expect(await unlockIn({ default: null, a: {}, b: { b: [mine("b", "lease")] } })).toMatchObject({ code: 0 });
       expect(await unlockIn({ default: {}, a: null, b: {} })).toMatchObject({ code: "a is silent" });
     });
   });

@@ -171,12 +171,65 @@ describe("release and renew", () => {
   });
 
   test.each([
-    ["", "usage: the id of the lease is empty"],
-    [" ", "usage: the id of the lease is empty"],
-    ["a\nb", "usage: the id of the lease has characters that no id has"],
+    ["", "usage: the id is empty"],
+    [" ", "usage: the id is empty"],
+    ["a\nb", 'usage: "a\\nb" is no id of a claim: an id is a UUID'],
+    ["nonsense", 'usage: "nonsense" is no id of a claim: an id is a UUID'],
+    ["3f2504e0-4f89-41d3-9a0c-0305e82c330", "is no id of a claim"],
   ])("refuse the id %j", async (id, words) => {
     const { run } = await openShell();
     for (const command of [release, renew, isHeld, data]) expect(await refusal(run(command, ["db", id]))).toContain(words);
+  });
+});
+
+test("arguments that are the wrong way round are recognised", async () => {
+  const { coordinator, run } = await openShell();
+  const id = (await run(acquire, ["db"])).out.trim();
+  for (const command of [release, renew, isHeld, data])
+    expect(await refusal(run(command, [id, "db"]))).toBe(
+      `usage: the arguments are the wrong way round: "${id}" is an id, and comes second`,
+    );
+  expect(await coordinator.queue("db")).toHaveLength(1);
+});
+
+test("an id may be written in capitals", async () => {
+  const { run } = await openShell();
+  const id = (await run(acquire, ["db"])).out.trim().toUpperCase();
+  expect(await run(isHeld, ["db", id])).toMatchObject({ code: 0 });
+  expect(await run(renew, ["db", id])).toMatchObject({ code: 0 });
+  expect(documentIn(await run(release, ["db", id], {}, true))).toEqual({ released: true });
+});
+
+describe("another principal's lease", () => {
+  test("is renewed and released by force alone, and the history says by whom", async () => {
+    const { coordinator, run } = await openShell();
+    const locks = new Map([["db", { ttlMs: null, principal: "dba@example.com", coordinator: null }]]);
+    const theirs = shellOn(coordinator, { settings: settings({ locks }) });
+    const id = (await theirs(acquire, ["db"], { ttl: "1 h" })).out.trim();
+    const [before] = await coordinator.queue("db");
+    const words = `not-allowed: the lease ${id} on db belongs to dba@example.com, and you are ann@admin-01`;
+    for (const command of [release, renew]) expect(await refusal(run(command, ["db", id]))).toBe(words);
+    // What a script has in hand whose own acquire has failed.
+    const held = await run(acquire, ["db"]);
+    expect([held.code, held.out.trim()]).toEqual([2, id]);
+    expect(await refusal(run(release, ["db", held.out.trim()]))).toBe(words);
+    expect(await coordinator.queue("db")).toEqual([before]);
+
+    expect(await run(renew, ["db", id], { force: true, ttl: "2 h" })).toMatchObject({ code: 0 });
+    expect(await coordinator.queue("db")).toMatchObject([
+      { id, expiresAt: START + 7_200_000, owner: { principal: "dba@example.com" } },
+    ]);
+    expect(await run(release, ["db", id], { force: true })).toMatchObject({ code: 0 });
+    expect(await coordinator.history("db", 10)).toMatchObject([
+      { claim: id, event: "released", by: "ann@admin-01", reason: "by force", owner: { principal: "dba@example.com" } },
+    ]);
+  });
+
+  test("is not forced where it is one's own", async () => {
+    const { coordinator, run } = await openShell();
+    const id = (await run(acquire, ["db"])).out.trim();
+    await run(release, ["db", id], { force: true });
+    expect(await coordinator.history("db", 1)).toMatchObject([{ by: "ann@admin-01", reason: null }]);
   });
 });
 

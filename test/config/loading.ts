@@ -30,6 +30,7 @@ export function surroundings(changes: Partial<Surroundings> = {}): Surroundings 
     homedir: join(folder, "home"),
     etc: join(folder, "etc"),
     isRoot: false,
+    uid: process.geteuid?.() ?? null,
     user: "ann",
     hostname: "web-07.example.com",
     ...changes,

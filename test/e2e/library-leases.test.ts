@@ -11,6 +11,8 @@ import { openFleet, STORES } from "./fleet.js";
 
 failOnLeaks();
 
+const NOBODYS = "00000000-0000-4000-8000-000000000000";
+
 // What a user imports, with the types that it is published with.
 const { href } = pathToFileURL(resolve(import.meta.dirname, "../../dist/index.js"));
 const { HoldlineError, hostLock, openHoldline, UnreachableError } = (await import(/* @vite-ignore */ href)) as typeof Library;
@@ -60,9 +62,9 @@ describe.each(STORES)("on %s", (kind) => {
       holders: [{ id: lease.id, state: "held", condition: "leased", owner: { principal: "ann@web-07" }, reason: "schema 42" }],
     });
     expect(await other.current("db")).toMatchObject([{ id: lease.id, data: { step: 1 }, expiresAt: lease.expiresAt }]);
-    expect([await other.isHeld("db", lease.id), await other.isHeld("db", "another")]).toEqual([true, false]);
+    expect([await other.isHeld("db", lease.id), await other.isHeld("db", NOBODYS)]).toEqual([true, false]);
 
-    const renewed = await other.renew("db", lease.id, { ttlMs: 120_000 });
+    const renewed = await one.renew("db", lease.id, { ttlMs: 120_000 });
     expect(renewed).toMatchObject({ outcome: "renewed", lease: { id: lease.id, fencingToken: lease.fencingToken } });
     if (renewed.outcome === "renewed") expect(renewed.lease.expiresAt).toBeGreaterThan((lease.expiresAt ?? 0) + 50_000);
     expect(await one.renew("db", lease.id, { ttlMs: null })).toMatchObject({ lease: { expiresAt: null } });
@@ -106,7 +108,15 @@ describe.each(STORES)("on %s", (kind) => {
       holders: [{ id: lease.id, expiresAt: null, condition: "leased", lease: { type: "lease" } }],
       waiting: [],
     });
-    expect(await later.unlock(lease.id)).toEqual({ outcome: "released" });
+    // Another principal's: knowing its id is not enough.
+    for (const attempt of [() => later.unlock(lease.id), () => later.release("db", lease.id), () => later.renew("db", lease.id)])
+      await expect(attempt()).rejects.toMatchObject({
+        code: "not-allowed",
+        message: expect.stringContaining("belongs to") as string,
+      });
+    expect(await later.renew("db", lease.id, { ttlMs: 60_000, force: true })).toMatchObject({ outcome: "renewed" });
+    expect(await later.unlock(lease.id, { force: true })).toEqual({ outcome: "released" });
+    expect(await later.history()).toMatchObject([{ claim: lease.id, event: "released", by: "ann@web-07" }]);
   });
 
   test("a wait ends with its turn, with its time, or with its signal, and leaves nothing behind", async () => {
@@ -210,8 +220,11 @@ describe.each(STORES)("on %s", (kind) => {
       ["type must be generic, host, file", () => holdline.lockHosts("a", { type: "lease" as unknown as "host" })],
       ["path is for locks of the type file", () => holdline.lockHosts("a", { path: "/x" })],
       ["ensureUnlocked does not wait", () => holdline.lockHosts("a", { ensureUnlocked: true, timeoutMs: 5 })],
+      ["is no id of a claim", () => holdline.unlock("dc01")],
+      ["is no id of a claim", () => holdline.release(NOBODYS, "db")],
+      ["is no id of a claim", () => holdline.isHeld("db", "another")],
       ["the id of a claim", () => holdline.unlock("")],
-      ["the id of a claim", () => holdline.release("db", undefined as unknown as string)],
+      ["the id is empty", () => holdline.release("db", undefined as unknown as string)],
       ["limit must be", () => holdline.history({ limit: 0 })],
     ];
     for (const [words, attempt] of attempts) {

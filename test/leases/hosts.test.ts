@@ -136,7 +136,7 @@ describe("locks on hosts", () => {
     const file = await lock(coordinator, "file", ["dc01"], { path: "/x" });
     expect(await lock(coordinator, "host", ["dc01"])).toBe(`held: host/dc01 by ${generic},${file}`);
     expect(await queueOf(coordinator, "dc01")).toEqual([generic, file]);
-    for (const id of [generic, file]) await releaseById(coordinator, id, { by: "ann", reason: null });
+    for (const id of [generic, file]) await releaseById(coordinator, id, { by: "ann@admin-01", reason: null });
     const host = await lock(coordinator, "host", ["dc01"]);
     expect(await lock(coordinator, "generic", ["dc01"])).toBe(`held: host/dc01 by ${host}`);
   });
@@ -147,7 +147,7 @@ describe("locks on hosts", () => {
     const waiting = lock(coordinator, "host", ["dc01"], { waitMs: null });
     await until(async () => (await queueOf(coordinator, "dc01")).length === 2, "the host's lock to wait");
     expect(await lock(coordinator, "generic", ["dc01"]), "a newcomer").toBe(`held: host/dc01 by ${first}`);
-    await releaseById(coordinator, first, { by: "ann", reason: null });
+    await releaseById(coordinator, first, { by: "ann@admin-01", reason: null });
     expect(await queueOf(coordinator, "dc01")).toEqual([await waiting]);
   });
 
@@ -184,7 +184,7 @@ describe("locks on hosts", () => {
   test("all hosts of an id are unlocked at once; a second time there is nothing to unlock", async () => {
     const coordinator = await openStage().open();
     const id = await lock(coordinator, "generic", ["dc01", "dc02", "hv01"]);
-    const ending = { by: "bob", reason: null };
+    const ending = { by: "bob", force: true, reason: null };
     expect(await releaseById(coordinator, id, ending)).toBe("released");
     expect(await Promise.all(["dc01", "dc02", "hv01"].map((host) => queueOf(coordinator, host)))).toEqual([[], [], []]);
     const history = await coordinator.history(null, 10);
@@ -198,14 +198,16 @@ describe("locks on hosts", () => {
     const coordinator = await openStage().open();
     const draft = draftFor("host/dc01");
     await coordinator.join({ ...draft, slots: defaultSlots(null) });
-    await expect(releaseById(coordinator, draft.id, { by: "ann", reason: null })).rejects.toMatchObject({ code: "not-allowed" });
+    await expect(releaseById(coordinator, draft.id, { by: "ann@admin-01", reason: null })).rejects.toMatchObject({
+      code: "not-allowed",
+    });
     const waiting = lock(coordinator, "generic", ["dc02", "dc01"], { waitMs: 2_000 });
     waiting.catch(() => undefined);
     const [first] = await until(async () =>
       (await queueOf(coordinator, "dc02")).length === 1 ? queueOf(coordinator, "dc02") : null,
     );
     // It is first in the queue of dc02, and nobody's lease all the same.
-    await expect(releaseById(coordinator, first as string, { by: "ann", reason: null })).rejects.toMatchObject({
+    await expect(releaseById(coordinator, first as string, { by: "ann@admin-01", reason: null })).rejects.toMatchObject({
       code: "not-allowed",
       message: expect.stringContaining("ann@admin-01 still waits for it") as string,
     });

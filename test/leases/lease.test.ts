@@ -4,7 +4,7 @@ import { Hold } from "../../src/actions/hold.js";
 import { waitInLine } from "../../src/actions/line.js";
 import { applyChanges } from "../../src/leases/data.js";
 import type { HeldLease, LeaseRequest } from "../../src/leases/lease.js";
-import { acquireLease, changeData, isLeaseHeld, readData, releaseLease, renewLease } from "../../src/leases/lease.js";
+import { acquireLease, changeData, isLeaseHeld, readData, releaseById, releaseLease, renewLease } from "../../src/leases/lease.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { readHolders, readPresentHolders } from "../../src/locks/holders.js";
@@ -13,6 +13,8 @@ import { until } from "../support/wait.js";
 import { leasesOn, openStage, requestFor, START, type Stage } from "./stage.js";
 
 const BY = { by: "bob@admin-02" };
+// What the principal who has made it may do, others may do by force.
+const BY_FORCE = { ...BY, force: true };
 
 /** A lease of 4 s on `db`, taken at the start. */
 async function leased(stage: Stage, changes: Partial<LeaseRequest> = {}): Promise<{ coordinator: Coordinator; lease: HeldLease }> {
@@ -66,7 +68,7 @@ describe("a lease", () => {
     const stage = openStage();
     const { coordinator, lease } = await leased(stage);
     stage.now = START + 2_000;
-    const renewed = await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY });
+    const renewed = await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY_FORCE });
     expect(renewed).toMatchObject({ outcome: "renewed", lease: { ...lease, expiresAt: START + 6_000 } });
     const [claim] = await coordinator.queue("db");
     expect(renewed.outcome === "renewed" && renewed.claim, "what it tells of the claim is what there is").toEqual(claim);
@@ -81,7 +83,7 @@ describe("a lease", () => {
     const stage = openStage();
     const { coordinator, lease } = await leased(stage);
     stage.now = START + 4_000;
-    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY })).toEqual({ outcome: "expired" });
+    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY_FORCE })).toEqual({ outcome: "expired" });
     expect(await coordinator.queue("db")).toEqual([]);
     expect(await coordinator.history("db", 10)).toMatchObject([{ event: "expired" }]);
   });
@@ -95,7 +97,7 @@ describe("a lease", () => {
     stage.before = ({ operation }) => {
       if (operation === "now" && (looks += 1) === 2) stage.now = START + 4_000;
     };
-    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY })).toEqual({ outcome: "expired" });
+    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY_FORCE })).toEqual({ outcome: "expired" });
     expect(looks).toBeGreaterThan(1);
     expect(await coordinator.history("db", 10)).toMatchObject([{ event: "expired" }]);
   });
@@ -117,11 +119,27 @@ describe("a lease", () => {
     expect(await other.history("db", 10)).toEqual([]);
   });
 
-  test("can be ended by whoever knows its id, once and again", async () => {
+  test("of another principal is renewed and ended by force alone", async () => {
     const { coordinator, lease } = await leased(openStage());
-    expect(await releaseLease(coordinator, "db", lease.id, { ...BY, reason: null })).toBe("released");
-    expect(await releaseLease(coordinator, "db", lease.id, { ...BY, reason: null })).toBe("gone");
-    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 1, ...BY })).toEqual({ outcome: "expired" });
+    const before = await coordinator.queue("db");
+    expect(await codeOf(releaseLease(coordinator, "db", lease.id, { ...BY, reason: null }))).toMatch(
+      /^not-allowed: .* belongs to ann@admin-01/,
+    );
+    expect(await codeOf(releaseById(coordinator, lease.id, { ...BY, reason: null }))).toMatch(
+      /^not-allowed: .* belongs to ann@admin-01/,
+    );
+    expect(await codeOf(renewLease(coordinator, "db", lease.id, { ...BY, ttlMs: 1 }))).toMatch(
+      /^not-allowed: .* belongs to ann@admin-01/,
+    );
+    expect(await coordinator.queue("db")).toEqual(before);
+    expect(await coordinator.history("db", 10)).toEqual([]);
+  });
+
+  test("can be ended by its id, once and again", async () => {
+    const { coordinator, lease } = await leased(openStage());
+    expect(await releaseLease(coordinator, "db", lease.id, { ...BY_FORCE, reason: null })).toBe("released");
+    expect(await releaseLease(coordinator, "db", lease.id, { ...BY_FORCE, reason: null })).toBe("gone");
+    expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 1, ...BY_FORCE })).toEqual({ outcome: "expired" });
     expect(await coordinator.history("db", 10)).toMatchObject([{ event: "released", by: "bob@admin-02" }]);
   });
 
@@ -132,10 +150,14 @@ describe("a lease", () => {
     const waiting = draftFor("web", { owner: { ...draft.owner, action: null } });
     await coordinator.join(waiting);
     const refused = /^not-allowed: the claim \S+ on db is no lease: it belongs to the action restart-nginx on web-01$/;
-    expect(await codeOf(releaseLease(coordinator, "db", draft.id, { ...BY, reason: null }))).toMatch(refused);
-    expect(await codeOf(renewLease(coordinator, "db", draft.id, { ttlMs: 1, ...BY }))).toMatch(refused);
-    expect(await codeOf(releaseLease(coordinator, "web", waiting.id, { ...BY, reason: null }))).toMatch(/a process on web-01$/);
-    expect(await codeOf(renewLease(coordinator, "web", waiting.id, { ttlMs: 1, ...BY }))).toMatch(/^not-allowed: .* is ephemeral/);
+    expect(await codeOf(releaseLease(coordinator, "db", draft.id, { ...BY_FORCE, reason: null }))).toMatch(refused);
+    expect(await codeOf(renewLease(coordinator, "db", draft.id, { ttlMs: 1, ...BY_FORCE }))).toMatch(refused);
+    expect(await codeOf(releaseLease(coordinator, "web", waiting.id, { ...BY_FORCE, reason: null }))).toMatch(
+      /a process on web-01$/,
+    );
+    expect(await codeOf(renewLease(coordinator, "web", waiting.id, { ttlMs: 1, ...BY_FORCE }))).toMatch(
+      /^not-allowed: .* is ephemeral/,
+    );
     expect(await coordinator.queue("db")).toHaveLength(1);
     expect(await coordinator.queue("web")).toHaveLength(1);
   });
@@ -253,7 +275,7 @@ describe("the data of a claim", () => {
     const outcomes = await Promise.all([
       changeData(coordinator, "db", lease.id, change("a"), BY),
       changeData(other, "db", lease.id, change("b"), BY),
-      renewLease(other, "db", lease.id, { ttlMs: 9_000, ...BY }),
+      renewLease(other, "db", lease.id, { ttlMs: 9_000, ...BY_FORCE }),
     ]);
     expect(outcomes).not.toContain("gone");
     const [claim] = await coordinator.queue("db");

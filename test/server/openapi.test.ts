@@ -21,6 +21,9 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
+// No claim has it.
+const NOBODYS = "00000000-0000-4000-8000-000000000000";
+
 test("the OpenAPI document is valid, names every route, and describes it", async () => {
   const { ask } = await startServer(await openFleet("sqlite"));
   const document = (await ask("GET", "/v1/openapi.json")).json as Document;
@@ -93,14 +96,17 @@ test("what is answered is as the document says, whatever the outcome", async () 
   const { actions } = (await check("GET", "/v1/actions")) as { readonly actions: readonly { readonly claim: string }[] };
   await check("POST", `/v1/claims/${actions[0]?.claim}/clear`, { lock: "fails", reason: "done" }, "/v1/claims/{id}/clear");
   for (const lock of ["a", "free"]) await check("GET", `/v1/locks/${lock}`, undefined, "/v1/locks/{lock}");
-  for (const path of [`/v1/claims/${id}`, "/v1/claims/none"]) await check("GET", path, undefined, "/v1/claims/{id}");
-  for (const path of [`/v1/leases/${id}`, "/v1/leases/none"]) await check("GET", path, undefined, "/v1/leases/{id}");
-  for (const which of [id, "none"]) await check("POST", `/v1/leases/${which}/renew`, {}, "/v1/leases/{id}/renew");
-  for (const which of [id, "none"]) await check("POST", `/v1/leases/${which}/data`, { set: { x: 1 } }, "/v1/leases/{id}/data");
+  for (const path of [`/v1/claims/${id}`, `/v1/claims/${NOBODYS}`, "/v1/claims/none"])
+    await check("GET", path, undefined, "/v1/claims/{id}");
+  for (const path of [`/v1/leases/${id}`, `/v1/leases/${NOBODYS}`, "/v1/leases/none"])
+    await check("GET", path, undefined, "/v1/leases/{id}");
+  for (const which of [id, NOBODYS, "none"]) await check("POST", `/v1/leases/${which}/renew`, {}, "/v1/leases/{id}/renew");
+  for (const which of [id, NOBODYS, "none"])
+    await check("POST", `/v1/leases/${which}/data`, { set: { x: 1 } }, "/v1/leases/{id}/data");
   for (let times = 0; times < 2; times += 1) await check("DELETE", `/v1/leases/${id}`, undefined, "/v1/leases/{id}");
   await check("GET", "/v1/history");
   await check("GET", "/v1/history?limit=0");
-  await check("POST", "/v1/claims/none/clear", { lock: "a", reason: "why" }, "/v1/claims/{id}/clear");
+  await check("POST", `/v1/claims/${NOBODYS}/clear`, { lock: "a", reason: "why" }, "/v1/claims/{id}/clear");
   const outcomes = ["200", "201", "400", "404", "409", "410", "423"];
   expect([...new Set([...seen].map((one) => one.slice(0, 3)))].sort()).toEqual(outcomes);
 });

@@ -244,6 +244,45 @@ describe.each(STORES)("on %s", (kind) => {
   });
 });
 
+test("callers who may not see a lock do not learn of it by what is refused", async () => {
+  const callers = {
+    ann: { may: ["read", "lock"], locks: ["*"] },
+    eve: { may: ["lock"], locks: ["other", "host/dc01", "reboot/a"] },
+    sam: { may: ["clear", "lock"], locks: ["secret/*", "other"] },
+  };
+  const access = Object.fromEntries(
+    await Promise.all(
+      Object.entries(callers).map(async ([name, rights]) => [name, { ...rights, token: await hashSecret(`${name}'s`) }]),
+    ),
+  ) as Record<string, unknown>;
+  const fleet = await openFleet("sqlite");
+  const settings = { access, dependencies: { "secret-hv": ["dc01"] }, groups: { secret: 1, a: 1 } };
+  const { ask } = await startServer(fleet, "server", { settings });
+  const as = (name: string, method: string, path: string, body?: unknown, headers = {}) =>
+    ask(method, path, body, { Authorization: `Bearer ${name}'s`, ...headers });
+  const { id } = leaseIn(await as("ann", "POST", "/v1/leases", { lock: "secret/x", reason: "quiet" }));
+  const fleetLock = { client_params: { id: "m", group: "a" } };
+  const refusals = [
+    await as("eve", "DELETE", `/v1/leases/${id}`),
+    await as("eve", "POST", `/v1/leases/${id}/renew`, {}),
+    await as("eve", "POST", `/v1/leases/${id}/data`, { set: { a: 1 } }),
+    await as("eve", "POST", `/v1/claims/${id}/clear`, { lock: "other", reason: "why" }),
+    await as("eve", "POST", "/v1/leases", { lock: "other", id }),
+    await as("eve", "POST", "/v1/host-locks", { host: "dc01" }),
+    // Who may clear and not see ends it, and is shown nothing of it.
+    await as("sam", "POST", `/v1/leases/${id}/renew`, {}),
+    await as("sam", "POST", `/v1/leases/${id}/data`, { set: { a: 1 } }),
+  ];
+  expect(refusals.map(({ status }) => status)).toEqual([403, 403, 403, 403, 409, 403, 403, 403]);
+  for (const { json } of refusals) expect(JSON.stringify(json)).not.toMatch(/secret|ann|quiet/);
+  const group = { client_params: { ...fleetLock.client_params, group: "b" } };
+  const unknown = await as("sam", "POST", "/v1/pre-reboot", group, { "fleet-lock-protocol": "true" });
+  expect(JSON.stringify(unknown.json)).not.toMatch(/secret/);
+  const cleared = await as("sam", "POST", `/v1/claims/${id}/clear`, { lock: "secret/x", reason: "why" });
+  expect([cleared.status, cleared.json]).toEqual([200, { cleared: [] }]);
+  expect((await as("ann", "GET", "/v1/history")).json).toMatchObject({ history: [{ claim: id, event: "cleared", by: "sam" }] });
+});
+
 const WRONG = [
   ["POST", "/v1/leases", {}, "required property 'lock'"],
   ["POST", "/v1/leases", "{", "the body is no JSON"],
@@ -267,6 +306,13 @@ const WRONG = [
   ["POST", "/v1/host-locks", { host: "a", type: "file" }, "needs a file"],
   ["POST", "/v1/claims/x/clear", { lock: "a", reason: " " }, "reason: must say why"],
   ["POST", "/v1/claims/x/clear", { lock: "a" }, "required property 'reason'"],
+  ["POST", "/v1/claims/x/clear", { lock: "a", reason: "why" }, "is no id of a claim"],
+  ["GET", "/v1/claims/x", undefined, "is no id of a claim"],
+  ["GET", "/v1/leases/x", undefined, "is no id of a claim"],
+  ["DELETE", "/v1/leases/a", undefined, "is no id of a claim"],
+  ["POST", "/v1/leases/x/renew", {}, "is no id of a claim"],
+  ["POST", "/v1/leases/x/data", { set: { a: 1 } }, "is no id of a claim"],
+  ["GET", "/v1/history?id=x", undefined, "id: must be the id of a claim"],
   ["GET", "/v1/history?limit=0", undefined, "limit: must be a whole number"],
   ["GET", "/v1/history?event=lost", undefined, "querystring/event must be equal to one of"],
   ["GET", "/v1/history?since=then", undefined, "since: must be"],

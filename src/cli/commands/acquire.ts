@@ -10,7 +10,7 @@ import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../context.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
-import { leaseAsJson, readLock, readTtl, tellHeld } from "../leases.js";
+import { handOver, leaseAsJson, readLock, readTtl, tellHeld } from "../leases.js";
 import type { NamedLock } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
@@ -25,6 +25,7 @@ export const acquire: Command = {
     if (acquired.outcome === "held") await tellHeld(context, coordinator, acquired, request.waitMs);
     else if (!context.json) printLines(context.io, [acquired.lease.id]);
     else printDocument(context.io, leaseAsJson(await readBack(coordinator, named.lock, acquired.lease.id), context));
+    if (acquired.outcome === "acquired") await handOver(context, coordinator, acquired.lease, request.principal);
     return exitCodeOfAcquired(acquired);
   },
 };

@@ -3,7 +3,7 @@ import { clearClaim } from "../../admin/clear.js";
 import type { Cleared, ClearRequest } from "../../admin/clear.js";
 import { claimAsJson } from "../../admin/claims.js";
 import type { StandingClaim } from "../../admin/claims.js";
-import { readLabel } from "../../config/field.js";
+import { readClaimId, readLabel } from "../../config/field.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import type { Command, Context, Invocation } from "../context.js";
@@ -26,7 +26,7 @@ export const clear: Command = {
 export function parseClear({ args, options }: Invocation): Omit<ClearRequest, "by"> {
   return {
     lock: parseLockName(args[0]),
-    claim: readOption(options, "claim", readLabel, null),
+    claim: readOption(options, "claim", readClaimId, null),
     reason: readOption(options, "reason", readReason, ""),
     force: options["force"] === true,
   };

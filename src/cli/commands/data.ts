@@ -4,6 +4,7 @@ import { applyChanges, parseDataPath, shownPath } from "../../leases/data.js";
 import { changeData, readData } from "../../leases/lease.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { parseAnyClaimId } from "../../locks/ids.js";
 import { quoted } from "../../locks/text.js";
 import type { Command, Invocation } from "../context.js";
 import { parseData, parseDataText } from "../data-option.js";
@@ -13,7 +14,7 @@ import { printDocument } from "../output.js";
 export const data: Command = {
   async run(context, invocation) {
     const { lock, principal: by } = readLock(context, invocation);
-    const id = readClaimId(invocation);
+    const id = readClaimId(invocation, parseAnyClaimId);
     const changes = await parseChanges(invocation.options);
     const coordinator = await context.coordinator(lock);
     const { signal } = context.stop;

@@ -1,5 +1,5 @@
 // `holdline history`: durable claims that have ended, newest first.
-import { readChoice, readDurationMs, readLabel, readWhole } from "../../config/field.js";
+import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
 import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
@@ -37,7 +37,7 @@ export function parseHistory({ args, options }: Invocation): RecordFilter {
     sinceMs: readOption(options, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
     by: readOption(options, "by", readLabel, null),
     event: readOption(options, "event", (field) => readChoice(field, END_EVENTS), null),
-    claim: readOption(options, "id", readLabel, null),
+    claim: readOption(options, "id", readClaimId, null),
     limit: readOption(options, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
   };
 }

@@ -1,5 +1,6 @@
 // `holdline is-held`: does this claim hold the lock now? The exit code says it.
 import { isLeaseHeld } from "../../leases/lease.js";
+import { parseAnyClaimId } from "../../locks/ids.js";
 import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readClaimId, readLock } from "../leases.js";
@@ -8,7 +9,7 @@ import { printDocument } from "../output.js";
 export const isHeld: Command = {
   async run(context, invocation) {
     const { lock, principal } = readLock(context, invocation);
-    const id = readClaimId(invocation);
+    const id = readClaimId(invocation, parseAnyClaimId);
     const { signal } = context.stop;
     const held = await isLeaseHeld(await context.coordinator(lock), lock, id, { by: principal, signal });
     if (context.json) printDocument(context.io, { held });

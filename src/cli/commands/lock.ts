@@ -17,7 +17,7 @@ import type { Command, Context, Invocation } from "../context.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
 import { dependenciesInForce, enumerate } from "../hosts.js";
-import { tellHeld } from "../leases.js";
+import { handOver, tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 
@@ -39,7 +39,10 @@ export const lock: Command = {
     const leases = await context.leases(request.locks[0] as string);
     const acquired = await acquireLease(request, leases);
     if (acquired.outcome === "held") await tellHeld(context, leases.coordinator, acquired, request.waitMs, acquired.lock);
-    else tellLocked(context, hosts, request, acquired.lease);
+    else {
+      tellLocked(context, hosts, request, acquired.lease);
+      await handOver(context, leases.coordinator, acquired.lease, request.principal);
+    }
     return exitCodeOfAcquired(acquired);
   },
 };

@@ -9,10 +9,10 @@ export const release: Command = {
   async run(context, invocation) {
     const { lock, principal } = readLock(context, invocation);
     const id = readClaimId(invocation);
-    const { signal } = context.stop;
-    const released = await releaseLease(await context.coordinator(lock), lock, id, { by: principal, reason: null, signal });
+    const ending = { by: principal, reason: null, force: invocation.options["force"] === true, signal: context.stop.signal };
+    const released = await releaseLease(await context.coordinator(lock), lock, id, ending);
     if (context.json) printDocument(context.io, { released: released === "released" });
-    if (released === "gone") context.log.info({ lock, claim: id }, `there was no lease ${id} on ${lock} any more`);
+    if (released === "gone") context.log.warn({ lock, claim: id }, `there was no lease ${id} on ${lock}: nothing was released`);
     return exitCodeOfReleased(released);
   },
 };

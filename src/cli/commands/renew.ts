@@ -14,8 +14,8 @@ export const renew: Command = {
     const ttlMs = readTtl(invocation.options, named);
     const { io, json } = context;
     const { lock, principal } = named;
-    const { signal } = context.stop;
-    const renewed = await renewLease(await context.coordinator(lock), lock, id, { ttlMs, by: principal, signal });
+    const asking = { by: principal, force: invocation.options["force"] === true, signal: context.stop.signal };
+    const renewed = await renewLease(await context.coordinator(lock), lock, id, { ttlMs, ...asking });
     if (renewed.outcome === "expired") {
       const message = `the lease ${id} on ${lock} has expired, or was released`;
       const hint = `to take a new one: holdline acquire ${lock}`;

@@ -5,6 +5,7 @@ import { HOST_LOCK_TYPES, parseHost, typesOf } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
+import { isClaimId } from "../../locks/ids.js";
 import { hostLock } from "../../locks/names.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
@@ -19,6 +20,9 @@ export const test: Command = {
     const types = typesOf(holders).filter((type) => wanted === null || wanted.includes(type));
     const locked = types.length > 0;
     if (context.json) printDocument(context.io, { locked, types });
+    // A host may have such a name; mostly it is an id that somebody takes for one.
+    if (!locked && isClaimId(host))
+      context.log.warn({ host }, `no host called ${host} is locked: test takes a host's name, and no id`);
     return locked ? 0 : EXIT_NOTHING_THERE;
   },
 };

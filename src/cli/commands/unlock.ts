@@ -2,8 +2,8 @@
 import { DEFAULT_LOCK, settingsOfLock } from "../../config/locks.js";
 import { releaseById } from "../../leases/lease.js";
 import type { Released } from "../../leases/lease.js";
-import { HoldlineError, UnreachableError } from "../../locks/errors.js";
-import { quoted } from "../../locks/text.js";
+import { UnreachableError } from "../../locks/errors.js";
+import { parseClaimId } from "../../locks/ids.js";
 import type { Command, Context } from "../context.js";
 import { EXIT_NOTHING_THERE, exitCodeOfReleased } from "../exit-codes.js";
 import { printDocument } from "../output.js";
@@ -11,34 +11,29 @@ import { sanitize } from "../render.js";
 
 export const unlock: Command = {
   async run(context, { args, options }) {
-    const id = parseId(args[0]);
-    const outcome = await releaseAnywhere(context, id);
+    const id = parseClaimId(args[0] ?? "", HINT);
+    const outcome = await releaseAnywhere(context, id, options["force"] === true);
     if (context.json) printDocument(context.io, { id, outcome });
     if (outcome === "released") context.log.info({ claim: id }, `unlocked all that was locked under ${id}`);
     else if (options["ensureLock"] === true) {
       context.io.stderr.write(`holdline: nothing was locked under ${sanitize(id)}\n`);
       return EXIT_NOTHING_THERE;
-    } else context.log.info({ claim: id }, `nothing is locked under ${id} any more`);
+    } else context.log.warn({ claim: id }, `nothing is locked under ${id}: nothing was unlocked`);
     return exitCodeOfReleased(outcome);
   },
 };
 
-/** @throws HoldlineError `usage` */
-function parseId(text: string | undefined): string {
-  if (text !== undefined && text.trim() !== "" && !/[\p{Cc}/]/u.test(text) && text.isWellFormed()) return text;
-  throw new HoldlineError("usage", `${quoted(text ?? "")} is no id of a lock`, {
-    hint: "right would be what `holdline lock` has printed",
-  });
-}
+const HINT = "right would be the id that `holdline lock` has printed; `holdline status HOST` shows it";
 
 /** One store after another: one that cannot be reached does not stand between a lock on another one and its end. */
-async function releaseAnywhere(context: Context, id: string): Promise<Released> {
+async function releaseAnywhere(context: Context, id: string, force: boolean): Promise<Released> {
   const { settings, stop } = context;
   let unreachable: UnreachableError | null = null;
   for (const lock of oneLockOfEachStore(context)) {
     try {
       const coordinator = await context.coordinator(lock);
-      const ending = { by: settings.principal, reason: null, signal: stop.signal };
+      const byFor = (name: string) => settingsOfLock(settings, name).principal;
+      const ending = { by: settings.principal, byFor, reason: null, force, signal: stop.signal };
       if ((await releaseById(coordinator, id, ending)) === "released") return "released";
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;

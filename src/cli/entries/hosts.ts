@@ -41,7 +41,10 @@ export const HOSTS: readonly CommandEntry[] = [
     name: "unlock",
     summary: "end all that was locked under an id; exit code 0 also when that is gone already",
     arguments: [{ form: "<ID>", doc: "what `holdline lock` has printed" }],
-    options: [{ form: "--ensure-lock", doc: "exit code 1 unless it was locked" }],
+    options: [
+      { form: "--ensure-lock", doc: "exit code 1 unless it was locked" },
+      { form: "--force", doc: "also what another principal has locked; the history shows who did it" },
+    ],
     examples: [
       "holdline unlock 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11",
       "holdline unlock 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11 --ensure-lock",

@@ -8,6 +8,8 @@ const TTL: CommandOption = {
   doc: "how long it lasts, from now (default: the configuration's for this lock, or 30 min)",
 };
 
+const FORCE: CommandOption = { form: "--force", doc: "also another principal's lease; the history shows who did it" };
+
 export const LEASES: readonly CommandEntry[] = [
   {
     name: "acquire",
@@ -23,7 +25,7 @@ export const LEASES: readonly CommandEntry[] = [
     ],
     examples: [
       "holdline acquire db-migrate --ttl '1 day' --reason 'schema 42, OPS-123'",
-      "ID=$(holdline acquire deploy -t '10 min' --wait '2 min') && ./deploy.sh; holdline release deploy \"$ID\"",
+      "ID=$(holdline acquire deploy -t '10 min' --wait '2 min') || exit; ./deploy.sh; holdline release deploy \"$ID\"",
     ],
     load: async () => (await import("../commands/acquire.js")).acquire,
   },
@@ -31,18 +33,15 @@ export const LEASES: readonly CommandEntry[] = [
     name: "release",
     summary: "end a lease; one that is gone already is no error",
     arguments: [LOCK, LEASE_ID],
-    options: [],
-    examples: [
-      "holdline release db-migrate 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11",
-      'holdline release db-migrate "$(holdline current db-migrate --id-only)"',
-    ],
+    options: [FORCE],
+    examples: ["holdline release db-migrate 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11", 'holdline release deploy "$ID"'],
     load: async () => (await import("../commands/release.js")).release,
   },
   {
     name: "renew",
     summary: "give a lease a new time, counted from now; 3 when it has expired or was released",
     arguments: [LOCK, LEASE_ID],
-    options: [TTL],
+    options: [TTL, FORCE],
     examples: [
       "holdline renew db-migrate 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11",
       "holdline renew deploy \"$ID\" --ttl '30 minutes' || exit 1",

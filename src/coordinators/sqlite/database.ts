@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
 import { HoldlineError, messageOf, UnreachableError } from "../../locks/errors.js";
 import { loadDriver } from "./driver.js";
+import { Lives } from "./lives.js";
 import { checkFile, type FileIdentity, prepareFile, unusable } from "./file.js";
 
 export type SqlValue = string | number | null;
@@ -47,7 +48,8 @@ export async function connect(path: string, options: CoordinatorOptions): Promis
   const identity = prepareFile(path);
   const Driver = await loadDriver();
   try {
-    return new Database(path, identity, new Driver(path, { timeout: BUSY_INSIDE_MS }), options.connectTimeoutMs);
+    const handle = new Driver(path, { timeout: BUSY_INSIDE_MS });
+    return new Database(path, identity, handle, options.connectTimeoutMs, new Lives(path, Driver));
   } catch (error) {
     throw explain(path, error);
   }
@@ -63,7 +65,13 @@ export class Database {
   readonly #sql: Sql;
   #closed = false;
 
-  constructor(path: string, identity: FileIdentity, handle: Libsql.Database, patienceMs: number) {
+  constructor(
+    path: string,
+    identity: FileIdentity,
+    handle: Libsql.Database,
+    patienceMs: number,
+    readonly lives: Lives,
+  ) {
     this.path = path;
     this.#identity = identity;
     this.#handle = handle;

@@ -30,10 +30,13 @@ export class Membership {
   }
 
   async begin(): Promise<void> {
-    await this.write(undefined, (sql) => {
+    const { log } = this.#options;
+    const there = await this.write(undefined, (sql) => {
       anchorClock(sql, this.time);
       this.removeGone(sql, "all");
+      return new Set(sql.all("SELECT id FROM sessions").map((row) => row["id"]));
     });
+    await bestEffort(log, "files of ended sessions stay", () => this.#database.lives.sweep((id) => there.has(id)));
     await this.session();
   }
 
@@ -65,11 +68,20 @@ export class Membership {
 
   async #beginSession(): Promise<SqliteSession> {
     const former = this.#session;
-    const id = randomUUID();
+    let id: string = randomUUID();
+    const { lives } = this.#database;
+    let isShown = false;
+    await bestEffort(this.#options.log, "other pid namespaces will not see this process end before the next boot", () => {
+      lives.begin(id);
+      isShown = true;
+    });
+    // A file that is there and not held would say that the session has ended; without one it counts as alive.
+    if (!isShown) id = randomUUID();
     const began = await this.write(undefined, (sql, number) => {
       replaceSession(sql, former?.id ?? null, id, this.#self);
       return number;
     });
+    if (former !== null) this.#database.lives.end(former.id);
     if (former !== null) this.announce();
     this.#session = new SqliteSession(id, began);
     return this.#session;
@@ -93,7 +105,7 @@ export class Membership {
   async look<T>(scope: Scope, signal: AbortSignal | undefined, work: (sql: Sql) => T): Promise<T> {
     this.#refuseIfClosed();
     const seen = await this.#database.read(signal, (sql) => {
-      if (findGone(sql, scope, this.#self).length > 0) return null;
+      if (findGone(sql, scope, this.#self, this.#database.lives).length > 0) return null;
       return { result: work(sql), number: latestNumber(sql) };
     });
     if (seen !== null) {
@@ -121,7 +133,7 @@ export class Membership {
 
   /** Removes the sessions within `scope` whose processes are gone. */
   removeGone(sql: Sql, scope: Scope): void {
-    endSessions(sql, findGone(sql, scope, this.#self));
+    endSessions(sql, findGone(sql, scope, this.#self, this.#database.lives));
   }
 
   /** Somebody has left a queue: those behind may go on. */
@@ -174,6 +186,8 @@ export class Membership {
         });
       this.announce();
     });
+    // Also where the database did not take it: the process has no more to do with it.
+    if (session !== null) await bestEffort(log, "it ends with the process", () => this.#database.lives.end(session.id));
     await Promise.all(this.#unfinished.values());
     await bestEffort(log, "the system closes it with the process", () => this.#database.close());
   }

@@ -17,16 +17,21 @@ export function readBootId(): string | null {
   return readOrNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
 }
 
+/** Can `self` look at that process, or look for it? */
+export function isInSight(identity: ProcessIdentity, self: ProcessIdentity): boolean {
+  return identity.bootId === self.bootId && identity.pidNamespace === self.pidNamespace;
+}
+
 /**
  * Is that process certainly gone, as far as `self` can see? Of a process in another pid namespace nothing can be said
- * before the next boot: it counts as alive, because a place in line that is kept too long is better than one that is
- * taken from someone who stands there.
+ * before the next boot: it counts as alive here, because a place in line that is kept too long is better than one that is
+ * taken from someone who stands there. See lives.ts for what its session says.
  */
 export function isGone(identity: ProcessIdentity, self: ProcessIdentity): boolean {
   if (isSameProcess(identity, self)) return false;
   // The database belongs to this one machine, so that another boot's processes have all ended.
   if (identity.bootId !== null && self.bootId !== null && identity.bootId !== self.bootId) return true;
-  if (identity.bootId !== self.bootId || identity.pidNamespace !== self.pidNamespace) return false;
+  if (!isInSight(identity, self)) return false;
   const stat = readStat(identity.pid);
   if (stat === null) return !hasProcess(identity.pid);
   // A zombie has ended, though nobody has asked for its exit code yet.

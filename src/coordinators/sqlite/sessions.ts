@@ -4,7 +4,8 @@ import type { ProcessIdentity } from "../../locks/claim.js";
 import type { Session } from "../../locks/coordinator.js";
 import { SessionLostError } from "../../locks/errors.js";
 import type { Row, Sql } from "./database.js";
-import { isGone } from "./process-identity.js";
+import type { Lives } from "./lives.js";
+import { isGone, isInSight } from "./process-identity.js";
 
 //   alive → lost (closed, or given up because a claim could not be withdrawn, or found to have been removed)
 export class SqliteSession implements Session {
@@ -69,11 +70,15 @@ export function replaceSession(sql: Sql, former: string | null, id: string, self
 /** Whose processes are looked at: all, those with claims on some locks, or those of some entries of one lock. */
 export type Scope = "all" | { readonly locks: readonly string[] } | { readonly lock: string; readonly refs: readonly string[] };
 
-/** The sessions within `scope` whose processes are gone. */
-export function findGone(sql: Sql, scope: Scope, self: ProcessIdentity): readonly string[] {
-  return sessionsIn(sql, scope)
-    .filter((row) => isGone(identityIn(row), self))
-    .map((row) => row["id"] as string);
+/**
+ * The sessions within `scope` whose processes are gone.
+ * @param lives says it of processes that this one cannot look at
+ */
+export function findGone(sql: Sql, scope: Scope, self: ProcessIdentity, lives: Pick<Lives, "hasEnded">): readonly string[] {
+  return sessionsIn(sql, scope).flatMap((row) => {
+    const [id, identity] = [row["id"] as string, identityIn(row)];
+    return isGone(identity, self) || (!isInSight(identity, self) && lives.hasEnded(id)) ? [id] : [];
+  });
 }
 
 function sessionsIn(sql: Sql, scope: Scope): readonly Row[] {

@@ -7,8 +7,9 @@ import type { StandingClaim } from "../../admin/claims.js";
 import type { Field } from "../../config/field.js";
 import { readLabel } from "../../config/field.js";
 import { readGiven } from "../../config/given.js";
+import { ID_EXAMPLE, parseAnyClaimId } from "../../locks/ids.js";
 import { parseLockName } from "../../locks/names.js";
-import { requireRight } from "../access.js";
+import { requireRight, requireRightBehind } from "../access.js";
 import { refuse } from "../errors.js";
 import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
@@ -39,7 +40,7 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
     },
     async handler(request, reply) {
       requireSome(request.caller, "read");
-      const { id } = request.params;
+      const id = readId(request.params);
       const entries = await entriesOf(service, id, request.patience);
       const seen = entries.filter(({ lock }) => request.caller.mayWith("read", lock));
       if (seen.length === 0)
@@ -68,21 +69,27 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
       },
       async handler(request, reply) {
         const { body, caller, patience } = request;
-        const { id } = request.params;
         const lock = parseLockName(body.lock);
         requireRight(caller, "clear", lock);
         const reason = readGiven(body.reason, "reason", readReason);
+        const id = readId(request.params);
         // It ends in all its queues. Of another program's, the name may be another's elsewhere, and only this one ends.
         for (const entry of await entriesOf(service, id, patience))
-          if (entry.standing.claim.ref !== id) requireRight(caller, "clear", entry.lock);
+          if (entry.standing.claim.ref !== id) requireRightBehind(caller, "clear", entry.lock);
         const wanted = { lock, claim: id, reason, force: body.force === true, by: caller.name };
         const cleared = await clearClaim(service.stores, wanted, patience);
-        if (cleared.outcome !== "cleared") return refuse(reply, "problem", refusalOf(cleared, lock, id));
-        const { chosen, entries } = cleared;
+        if (cleared.outcome !== "cleared")
+          return refuse(reply, "problem", refusalOf(cleared, lock, id, caller.mayWith("read", lock)));
+        const { chosen } = cleared;
+        const entries = cleared.entries.filter((entry) => caller.mayWith("read", entry.lock));
         return reply.send({ cleared: entries.map((entry) => entryAsJson({ lock: entry.lock, standing: chosen })) });
       },
     },
   );
+}
+
+function readId({ id }: OfClaim["Params"]): string {
+  return parseAnyClaimId(id, `right would be the claim's id, such as ${ID_EXAMPLE}`);
 }
 
 function readReason(field: Field): string | undefined {
@@ -99,8 +106,8 @@ function entryAsJson({ lock, standing }: StandingEntry) {
   return { lock, ...claimAsJson(standing) };
 }
 
-/** Why nothing was ended. */
-function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: string, id: string): Refusal {
+/** Why nothing was ended. @param isSeen may the caller see the lock, and so what is on it? */
+function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: string, id: string, isSeen: boolean): Refusal {
   switch (cleared.outcome) {
     case "ended-by-itself":
       return { status: 404, kind: "nothing-there", message: `the claim ${id} on ${lock} ended by itself meanwhile` };
@@ -111,14 +118,18 @@ function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: stri
     case "alive": {
       const { claim, held } = cleared.chosen;
       const message = claim.durable
-        ? `the owner of the claim ${id} is running: ${claim.owner.principal} on ${claim.owner.node}`
+        ? `the owner of the claim ${id} is running${isSeen ? `: ${claim.owner.principal} on ${claim.owner.node}` : ""}`
         : `the claim ${id} ${held ? "is ephemeral" : "waits, and is ephemeral"}: it ends with its process`;
       const hint = '"force": true ends it all the same; a command that runs under it goes on';
-      return { status: 409, kind: "alive", message, hint, more: { claim: claimAsJson(cleared.chosen) } };
+      return { status: 409, kind: "alive", message, hint, ...shown(cleared.chosen, isSeen) };
     }
     case "changed": {
       const message = `the claim ${id} on ${lock} changed while it was being cleared; nothing was cleared`;
-      return { status: 409, kind: "conflict", message, hint: "try again", more: { claim: claimAsJson(cleared.chosen) } };
+      return { status: 409, kind: "conflict", message, hint: "try again", ...shown(cleared.chosen, isSeen) };
     }
   }
+}
+
+function shown(standing: StandingClaim, isSeen: boolean): Pick<Refusal, "more"> {
+  return isSeen ? { more: { claim: claimAsJson(standing) } } : {};
 }

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
 import type { RecordFilter } from "../../admin/records.js";
-import { readChoice, readDurationMs, readLabel, readWhole } from "../../config/field.js";
+import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import { parseLockName } from "../../locks/names.js";
 import type { Caller } from "../access.js";
 import { requireRight } from "../access.js";
@@ -49,7 +49,7 @@ export function readFilter(query: Query, caller: Caller): RecordFilter {
     sinceMs: readMember(query, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
     by: readMember(query, "by", readLabel, null),
     event: readMember(query, "event", (field) => readChoice(field, END_EVENTS), null),
-    claim: readMember(query, "id", readLabel, null),
+    claim: readMember(query, "id", readClaimId, null),
     limit: readMember(query, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
     sees: (name) => caller.mayWith("read", name),
   };

@@ -9,7 +9,7 @@ import type { HostLockType } from "../../leases/hosts.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { hostLock } from "../../locks/names.js";
 import { quoted } from "../../locks/text.js";
-import { requireRight } from "../access.js";
+import { requireRight, requireRightBehind } from "../access.js";
 import type { Service } from "../service.js";
 import { answerAcquire } from "./acquiring.js";
 import { answers, asked, CALLER, DATA, HOST_LEASE, HOST_STATE, ID, NOT_MODIFIED, params, TTL, WAIT } from "./schemas.js";
@@ -58,7 +58,10 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
       const { body, caller } = request;
       const dependencies = body.dependencies === false ? null : settings.dependencies;
       const { hosts, ...locked } = hostLocksOf({ ...readTarget(body), dependencies });
-      for (const lock of locked.locks) requireRight(caller, "lock", lock);
+      // The first is the host's that was named; the caller may not even know of those that it depends on.
+      const [named = "", ...others] = locked.locks;
+      requireRight(caller, "lock", named);
+      for (const lock of others) requireRightBehind(caller, "lock", lock);
       refuseSeveralStores(settings, locked.locks);
       const { ttlMs } = settingsOfLock(settings, locked.locks[0] as string);
       const wanted = {

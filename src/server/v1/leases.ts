@@ -7,9 +7,11 @@ import type { DataChange } from "../../leases/data.js";
 import { changeData, releaseLease, renewLease } from "../../leases/lease.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
+import { ID_EXAMPLE, parseClaimId } from "../../locks/ids.js";
 import { parseLockName } from "../../locks/names.js";
 import { defaultSlots } from "../../locks/rule.js";
-import { requireOver, requireRight } from "../access.js";
+import { isOwn, requireOver, requireRight, requireRightBehind } from "../access.js";
+import type { Caller } from "../access.js";
 import { refuse } from "../errors.js";
 import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
@@ -92,8 +94,8 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       requireSome(request.caller, "read");
       const found = await findLease(service, request);
-      const isSeen = found?.lease?.locks.some((lock) => request.caller.mayWith("read", lock)) === true;
-      if (found !== null && isSeen) return sendTagged(request, reply, JSON.stringify(leaseAsJson(found)));
+      const locks = found === null ? [] : locksSeen(request.caller, found);
+      if (found !== null && locks.length > 0) return sendTagged(request, reply, JSON.stringify({ ...leaseAsJson(found), locks }));
       return refuse(reply, "problem", { ...overOf(request), status: 404, kind: "nothing-there" });
     },
   });
@@ -114,7 +116,9 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
       const { lock, id } = found;
       const ttlMs = readTtl(request.body, settingsOfLock(service.stores.settings, lock).ttlMs ?? DEFAULT_TTL_MS);
       const { coordinator } = await service.leases(lock);
-      const renewed = await renewLease(coordinator, lock, id, { by: request.caller.name, signal: request.patience, ttlMs });
+      // Another's lease takes the right to clear, which findLease has asked for.
+      const asking = { by: request.caller.name, force: true, signal: request.patience };
+      const renewed = await renewLease(coordinator, lock, id, { ...asking, ttlMs });
       return renewed.outcome === "expired" ? refuse(reply, "problem", overOf(request)) : reply.send(leaseAsJson(renewed.claim));
     },
   });
@@ -162,7 +166,8 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
       const found = await findLease(service, request);
       if (found === null) return { outcome: "gone" };
       const { coordinator } = await service.leases(found.lock);
-      const ending = { by: request.caller.name, reason, signal: request.patience };
+      // Another's lease takes the right to clear, which findLease has asked for.
+      const ending = { by: request.caller.name, reason, force: true, signal: request.patience };
       return { outcome: await releaseLease(coordinator, found.lock, found.id, ending) };
     },
   });
@@ -173,16 +178,26 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
  * @throws HoldlineError `not-allowed` when the caller wants to write to it and may not
  */
 async function findLease(service: Service, request: FastifyRequest<OfLease>): Promise<Claim | null> {
-  const [first] = await entriesOf(service, request.params.id.toLowerCase(), request.patience);
+  const { caller, method, params } = request;
+  const id = parseClaimId(params.id, `right would be the lease's id, such as ${ID_EXAMPLE}`);
+  const [first] = await entriesOf(service, id, request.patience);
   if (first === undefined) return null;
   const { claim } = first.standing;
-  if (request.method !== "GET" && request.method !== "HEAD") requireOver(request.caller, claim, claim.lease?.locks ?? [claim.lock]);
+  const locks = claim.lease?.locks ?? [claim.lock];
+  if (method !== "GET" && method !== "HEAD") requireOver(caller, claim, locks);
+  // The answer to a change shows the lease.
+  if (method === "POST" && !isOwn(caller, claim)) for (const lock of locks) requireRightBehind(caller, "read", lock);
   if (claim.lease === null || claim.durable) return claim;
   // What still waits is no lease yet. Whoever wants to end it must not be told that it is gone: it would come after that.
-  if (request.method === "GET" || request.method === "HEAD") return null;
-  throw new HoldlineError("conflict", `the claim ${claim.id} still waits for ${claim.lock}, and is no lease yet`, {
+  if (method === "GET" || method === "HEAD") return null;
+  throw new HoldlineError("conflict", `the claim ${claim.id} still waits in line, and is no lease yet`, {
     hint: "end the request that waits for it, and try again",
   });
+}
+
+/** Those of a lease's locks that the caller may see. */
+function locksSeen(caller: Caller, { lease }: Claim): readonly string[] {
+  return (lease?.locks ?? []).filter((lock) => caller.mayWith("read", lock));
 }
 
 function overOf({ params: { id } }: FastifyRequest<OfLease>): Refusal {

@@ -1,5 +1,6 @@
 // The API's documents as schemas: what requests must be, and what answers are, for the OpenAPI document. Answers are written
 // as they are: what a schema does not name is not left out.
+import { UUID_PATTERN } from "../../locks/ids.js";
 
 /** A JSON schema, as far as OpenAPI 3.0 knows them. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -27,7 +28,6 @@ export function list(items: Schema): Schema {
 }
 
 const DURATION = 'a number of seconds, or a text such as "30 s", "10 min" or "1 day"';
-const UUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
 
 /** Members of requests. */
 export const LOCK = text("the lock's name");
@@ -40,7 +40,7 @@ export const WAIT = {
   anyOf: [{ type: "string" }, { type: "number" }],
 };
 export const ID = text("a UUID of the client's own: however often it is asked for with the same one, there is one lease", {
-  pattern: UUID,
+  pattern: UUID_PATTERN,
 });
 export const CALLER = textOrNull("on whose behalf: a program, a ticket, a name");
 export const DATA = { description: "shown with the claim, and kept in the history; anything, 64 KiB at most" };

@@ -85,7 +85,7 @@ describe.skipIf(!canMount)("a disk", () => {
     mkdirSync(directory);
     const kept = `${directory}-kept`;
     const path = join(directory, "holdline.db");
-    const script = `mount -t tmpfs -o size=400k none "$0" && "$@"; status=$?; mkdir ${kept} && cp "$0"/holdline.db* ${kept} && exit $status`;
+    const script = `mount -t tmpfs -o size=400k none "$0" && "$@"; status=$?; mkdir ${kept} && cp -r "$0"/holdline.db* ${kept} && exit $status`;
     const task = { locks: ["a", "b"], until: "all", rounds: 100_000 } as const;
     const contender = await contenderFor(path, task, [...MOUNTED(script), directory], { historyKeep: 100_000 });
     const failure = await contender.event("failed");
