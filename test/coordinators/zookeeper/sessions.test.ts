@@ -64,6 +64,8 @@ test("reads and pings confirm nothing; a write does, as of what the leader must 
   await wire.confirm();
   expect(confirmations.confirmedAt).toBe(START);
   time.now += PAUSE_MS;
+  await wire.exists("/");
+  expect(confirmations.confirmedAt).toBe(START);
   await wire.confirm();
   expect(confirmations.confirmedAt).toBe(readAt);
   expect(session.heldUntil()).toBe(readAt + TIMEOUT_MS);

@@ -1,13 +1,15 @@
-// What is asked, and in which order, when nobody knows what has become of a settle or a leave.
+// What is asked, and in which order, when nobody knows what has become of a settle or a leave, and before an ephemeral
+// claim is granted.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
+import { takeTurn } from "../../../src/locks/turn.js";
 import { uptimeMs } from "../../../src/uptime.js";
 import { mentions, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshRoot } from "../../support/roots.js";
-import { isPending, within } from "../../support/wait.js";
+import { isPending, until, within } from "../../support/wait.js";
 import { Opcode } from "../../support/zookeeper-frames.js";
 import { draftFor, idsIn, recordFor, RELEASED, takeDurably, TEST_OPTIONS, untilEmpty } from "../conformance/store.js";
 
@@ -94,4 +96,22 @@ test("a settle that its caller has given up is undone when it happens all the sa
   reply.release();
   await untilEmpty(other, "a");
   expect(await idsIn(coordinator, "a")).toEqual([]);
+});
+
+test("a turn that comes after a long wait is granted only once the ensemble has confirmed that the session lives", async () => {
+  const { proxy, sleep, coordinator, other } = await openStage();
+  const first = await other.join(draftFor("a", { settles: false }));
+  const signal = new AbortController().signal;
+  const turn = takeTurn(coordinator, draftFor("a", { settles: false }), { signal });
+  await until(async () => (await idsIn(other, "a")).length === 2, "the waiter to join");
+  sleep.ms += TEST_OPTIONS.sessionTimeoutMs * 0.4;
+  await coordinator.list();
+  sleep.ms += TEST_OPTIONS.sessionTimeoutMs * 0.25;
+  await coordinator.list();
+  const asked = proxy.holdRequest(Opcode.multi);
+  await other.withdraw(first.standings);
+  await within(asked.caught, "the ensemble to be asked");
+  expect(await isPending(turn)).toBe(true);
+  asked.release();
+  expect(await within(turn, "the turn")).toMatchObject({ outcome: "granted" });
 });
