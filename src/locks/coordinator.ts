@@ -129,6 +129,14 @@ export interface Coordinator {
   join(draft: Draft, signal?: AbortSignal): Promise<Joined>;
 
   /**
+   * At the grant of a claim that stays ephemeral: resolves once the store has confirmed that the claim's session lives, lately
+   * enough to begin with what depends on it. From then on until the claim is withdrawn, only what the store as a whole has
+   * confirmed keeps the session from counting as lost.
+   * @throws SessionLostError when the session is lost
+   */
+  confirm(joined: Joined, signal?: AbortSignal): Promise<void>;
+
+  /**
    * Where one's own entry stands now. Read from the store.
    * @throws SessionLostError when the entry was ephemeral and its session has ended
    * @throws ClaimLostError when the entry is not there although its session lives

@@ -40,6 +40,8 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
     const joined = { session, standings: lines.map(({ standing }) => standing) };
     try {
       const turn = await waitInLine(coordinator, draft, joined, lines, options);
+      // Settling asks the store by itself.
+      if (turn.outcome === "granted" && !draft.settles) await coordinator.confirm(turn.joined, options.signal);
       if (turn.outcome === "left") await coordinator.withdraw(joined.standings);
       return turn;
     } catch (error) {

@@ -88,6 +88,7 @@ const EVERY_OPERATION = {
   settle: true,
   adopt: true,
   update: true,
+  confirm: true,
   withdraw: true,
   leave: true,
   queue: true,

@@ -1,6 +1,7 @@
 // Somebody with a ZooKeeper client at hand, who deletes and overwrites what is Holdline's: the claims of those who wait,
 // liveness entries, the clock. Never what is held, since that would let two act at once by itself.
 import { ZkSession } from "../../src/coordinators/zookeeper/session.js";
+import { uptimeMs } from "../../src/uptime.js";
 import type { Wire } from "../../src/coordinators/zookeeper/wire.js";
 import type { ServerAddress } from "../support/zookeeper-server.js";
 
@@ -12,7 +13,7 @@ const UNSETTLED = 0;
 
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 // A vandal who cannot get through gives up: it is the fleet that has to be patient.
-const IMPATIENT = { connectTimeoutMs: 2_000, sessionTimeoutMs: 3_000, log: SILENT };
+const IMPATIENT = { connectTimeoutMs: 2_000, clock: uptimeMs, sessionTimeoutMs: 3_000, log: SILENT };
 
 /** Connects, does a deed, and is gone. False when the server did not answer, or what was meant had changed meanwhile. */
 export async function vandalise({ host, port }: ServerAddress, root: string, deed: Deed): Promise<boolean> {

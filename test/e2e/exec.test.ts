@@ -330,7 +330,7 @@ describe("on zookeeper, when the session is lost while the command runs", () => 
     const script = `${fleet.directory}/stubborn.sh`;
     writeFileSync(
       script,
-      `sh -c 'trap "" TERM HUP INT; echo $$ >> "$1"; while :; do sleep 0.05; done' grandchild '${pids}' &\necho $$ >> '${pids}'\nwait\n`,
+      `trap "" TERM HUP INT\nsh -c 'echo $$ >> "$1"; while :; do sleep 0.05; done' grandchild '${pids}' &\necho $$ >> '${pids}'\nwait\n`,
     );
     const agent = node.start("exec", "backup", "--", "sh", script);
     const running = await until(() => {

@@ -1,5 +1,6 @@
 // The harness's own servers: an ensemble that can be treated badly, and comes back.
 import { onTestFinished, test, expect } from "vitest";
+import { startLinkedEnsemble } from "./ensemble-links.js";
 import { failOnLeaks } from "./leaks.js";
 import { openPlainClient } from "./plain-client.js";
 import { freshRoot } from "./roots.js";
@@ -43,6 +44,35 @@ test.skipIf(!canStart)("a frozen server keeps its connections and answers nothin
   await server.stop();
   expect(server.pid).toBe(null);
 });
+
+test.skipIf(!canStart)(
+  "a server that is cut off from the others leaves them, and comes back when the links are mended",
+  async () => {
+    const ensemble = await startLinkedEnsemble({ tickMs: 200, config: { syncLimit: 5 } });
+    onTestFinished(() => ensemble.close());
+    const root = freshRoot();
+    for (const chosen of ["a follower", "the leader"]) {
+      const leader = ensemble.servers.indexOf(await ensemble.leader());
+      const index = chosen === "the leader" ? leader : (leader + 1) % 3;
+      const [alone, other] = [ensemble.servers[index], ensemble.servers[(index + 2) % 3]] as [ZooKeeperServer, ZooKeeperServer];
+      await write(alone, `${root}/before/${index}`);
+      ensemble.isolate(index);
+      await until(async () => !(await isServing(alone)), `${chosen} to serve nobody any more`);
+      await until(() => isServing(other), "the others to go on");
+      await write(other, `${root}/after/${index}`);
+      expect(await isServing(alone)).toBe(false);
+      ensemble.mend();
+      await until(() => isServing(alone), `${chosen} to serve again`);
+      const client = await openPlainClient(alone);
+      await until(async () => (await client.children(`${root}/after`)).includes(String(index)), "it to know what it missed");
+      await client.close();
+    }
+  },
+);
+
+async function isServing(server: ZooKeeperServer): Promise<boolean> {
+  return (await fourLetter(server, "srvr")).includes("Mode: ");
+}
 
 async function write(server: ZooKeeperServer, path: string): Promise<void> {
   const client = await openPlainClient(server);

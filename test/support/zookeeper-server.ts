@@ -68,28 +68,38 @@ export async function startZooKeeper(options: ServerOptions = {}): Promise<ZooKe
   return server;
 }
 
-/** Starts three servers from the local installation; resolves when all of them serve. */
-export async function startEnsemble(options: ServerOptions = {}): Promise<Ensemble> {
+/** The ports at which the others reach a server of an ensemble. */
+export type PeerPorts = { readonly quorum: number; readonly election: number };
+/** From the servers' own ports: at which each of them sees all. */
+type PeersSeen = (peers: readonly PeerPorts[]) => Promise<readonly (readonly PeerPorts[])[]>;
+
+/**
+ * Starts three servers from the local installation; resolves when all of them serve.
+ * @param peersSeen puts something between the servers; by default nothing is
+ */
+export async function startEnsemble(
+  options: ServerOptions = {},
+  peersSeen: PeersSeen = (peers) => Promise.resolve(peers.map(() => peers)),
+): Promise<Ensemble> {
   const install = await requireInstall();
   const ports = await freePorts(9);
-  const peers = [1, 2, 3].map((id) => [`server.${id}`, `127.0.0.1:${ports[id + 2]}:${ports[id + 5]}`] as const);
+  const peers = [3, 5, 7].map((at): PeerPorts => ({ quorum: ports[at] as number, election: ports[at + 1] as number }));
   const servers: LocalServer[] = [];
-  for (const id of [1, 2, 3]) {
-    const config = { ...options.config, ...Object.fromEntries(peers) };
-    servers.push(new LocalServer(install, ports[id - 1] as number, await serverDirectory(), { ...options, config }, id));
+  for (const [index, seen] of (await peersSeen(peers)).entries()) {
+    const addresses = seen.map(({ quorum, election }, at) => [`server.${at + 1}`, `127.0.0.1:${quorum}:${election}`] as const);
+    const config = { ...options.config, ...Object.fromEntries(addresses) };
+    servers.push(new LocalServer(install, ports[index] as number, await serverDirectory(), { ...options, config }, index + 1));
   }
   await start(servers);
+  const leader = async () => {
+    const answers = await Promise.all(servers.map((server) => fourLetter(server, "srvr").catch(() => "")));
+    return servers[answers.findIndex((answer) => answer.includes("Mode: leader"))];
+  };
   return {
     servers,
     address: servers.map((server) => server.address).join(","),
-    leader: () =>
-      until(async () => {
-        const answers = await Promise.all(servers.map((server) => fourLetter(server, "srvr").catch(() => "")));
-        return servers[answers.findIndex((answer) => answer.includes("Mode: leader"))];
-      }, "a leader in the ensemble"),
-    close: async () => {
-      await Promise.all(servers.map((server) => server.close()));
-    },
+    leader: () => until(leader, "a leader in the ensemble"),
+    close: async () => void (await Promise.all(servers.map((server) => server.close()))),
   };
 }
 
@@ -192,16 +202,14 @@ class LocalServer implements ZooKeeperServer {
     };
     const lines = Object.entries(config).map(([name, value]) => `${name}=${value}`);
     await writeFile(join(directory, "zoo.cfg"), `${lines.join("\n")}\n`);
-    await writeFile(
-      join(directory, "log4j.properties"),
-      [
-        "log4j.rootLogger=INFO,FILE",
-        "log4j.appender.FILE=org.apache.log4j.FileAppender",
-        `log4j.appender.FILE.File=${join(directory, "zookeeper.log")}`,
-        "log4j.appender.FILE.layout=org.apache.log4j.PatternLayout",
-        "log4j.appender.FILE.layout.ConversionPattern=%d{ISO8601} %p %c{1} %m%n",
-      ].join("\n"),
-    );
+    const logging = [
+      "log4j.rootLogger=INFO,FILE",
+      "log4j.appender.FILE=org.apache.log4j.FileAppender",
+      `log4j.appender.FILE.File=${join(directory, "zookeeper.log")}`,
+      "log4j.appender.FILE.layout=org.apache.log4j.PatternLayout",
+      "log4j.appender.FILE.layout.ConversionPattern=%d{ISO8601} %p %c{1} %m%n",
+    ];
+    await writeFile(join(directory, "log4j.properties"), logging.join("\n"));
     const properties = { "zookeeper.log.dir": directory, ...this.options.properties };
     const command = withoutOrphans([
       install.java,

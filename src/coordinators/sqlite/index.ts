@@ -209,6 +209,11 @@ class SqliteCoordinator implements Coordinator {
     });
   }
 
+  /** A session is this process's life: nothing has to be confirmed. */
+  confirm(joined: Joined): Promise<void> {
+    return joined.session.lost.aborted ? Promise.reject(joined.session.lost.reason as Error) : Promise.resolve();
+  }
+
   async withdraw(entries: readonly Entry[]): Promise<void> {
     try {
       const removed = await this.#membership.write(undefined, (sql) => entries.map((entry) => removeEphemeral(sql, entry)));

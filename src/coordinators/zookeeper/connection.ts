@@ -8,10 +8,11 @@
 import type { OnReadOpts } from "node:net";
 import ConnectionManager from "node-zookeeper-client/lib/ConnectionManager.js";
 import { messageOf } from "../../locks/errors.js";
+import { Confirmations, LEADER_PING_PAUSE } from "./confirmations.js";
 import { Frames } from "./frames.js";
 import { type Answer, longAt, Request } from "./jute.js";
 import { eventIn, headOf } from "./messages.js";
-import { TYPE, WireError, XID, ZK } from "./protocol.js";
+import { isFromLeader, isWrite, TYPE, WireError, XID, ZK } from "./protocol.js";
 import { Requests } from "./requests.js";
 import { Watches } from "./watches.js";
 
@@ -51,19 +52,28 @@ export class Connection {
   protected readonly watches = new Watches();
   readonly #frames = new Frames();
   #pingsSentAt: number[] = [];
-  #connectSentAt = 0;
-  #connectingSince = performance.now();
+  #connectingSince: number;
+  #takesUpSession = false;
   #closed = false;
 
-  /** When the newest request was sent that the server has answered, on this process's monotonic clock: the server has kept the session alive at least since then. */
-  confirmedAt = 0;
+  readonly confirmations = new Confirmations();
+  /** When the newest connection was asked for. */
+  connectSentAt = 0;
   /** When anything was last heard from the server. */
   heardAt = 0;
   /** Why the last connection or attempt failed, in words, for messages. */
   problem: string | null = null;
 
-  constructor(servers: readonly Server[], sessionTimeoutMs: number, credentials: Credentials | null, listener: WireListener) {
+  /** @param clock what all its times are by: milliseconds, and it counts the machine's sleep, as the servers' clocks do */
+  constructor(
+    servers: readonly Server[],
+    sessionTimeoutMs: number,
+    credentials: Credentials | null,
+    listener: WireListener,
+    protected readonly clock: () => number,
+  ) {
     this.#listener = listener;
+    this.#connectingSince = clock();
     // The package's own parser knows no IPv6 addresses, so the servers are set past it.
     const manager = new ConnectionManager("unused:1", { sessionTimeout: sessionTimeoutMs, spinDelay: SPIN_DELAY_MS }, (state) =>
       this.#onState(state),
@@ -107,7 +117,7 @@ export class Connection {
 
   /** How long a connection attempt has gone unanswered, in milliseconds; 0 when none is under way. */
   get connectingForMs(): number {
-    return this.#manager.state === STATES.CONNECTING ? performance.now() - this.#connectingSince : 0;
+    return this.#manager.state === STATES.CONNECTING ? this.clock() - this.#connectingSince : 0;
   }
 
   /** Hangs up on a server that does not answer: the next one is tried. */
@@ -163,14 +173,16 @@ export class Connection {
     const { socket } = this.#manager;
     // Nothing is kept to be sent after a reconnect: whoever asked decides whether it is asked again.
     if (!this.isConnected || socket === undefined) return Promise.reject(new WireError(ZK.connectionLoss));
-    return this.#requests.send(socket, request, read, refused);
+    const sentAt = this.clock();
+    const confirms = isWrite(request.type) ? this.confirmations.confirmedByWrite(sentAt, this.#pingPauseMs) : null;
+    return this.#requests.send(socket, request, { sentAt, confirms }, read, refused);
   }
 
   #onState(state: number): void {
     const manager = this.#manager;
     if (state === STATES.CONNECTED) {
-      this.confirmedAt = Math.max(this.confirmedAt, this.#connectSentAt);
-      this.heardAt = performance.now();
+      this.confirmations.connected(this.connectSentAt, !this.#takesUpSession);
+      this.heardAt = this.clock();
       this.problem = null;
       this.#listener.connected();
     } else if (state === STATES.SESSION_EXPIRED) {
@@ -184,7 +196,7 @@ export class Connection {
       this.#pingsSentAt = [];
       manager.packetQueue.queue.length = 0;
       if (manager.connectTimeoutHandler !== null) clearTimeout(manager.connectTimeoutHandler);
-      this.#connectingSince = performance.now();
+      this.#connectingSince = this.clock();
       this.watches.disarm();
       this.#requests.lose();
       this.#listener.disconnected();
@@ -197,12 +209,13 @@ export class Connection {
     manager.findNextServer = (callback) => {
       original.findNextServer.call(manager, (server) => {
         if (this.#closed) return;
-        this.#connectingSince = performance.now();
+        this.#connectingSince = this.clock();
         callback(server);
       });
     };
     manager.onSocketConnected = () => {
-      this.#connectSentAt = performance.now();
+      this.connectSentAt = this.clock();
+      this.#takesUpSession = manager.sessionId.some((byte) => byte !== 0);
       original.onSocketConnected.call(manager);
     };
     manager.onSocketError = (error) => {
@@ -210,7 +223,7 @@ export class Connection {
       original.onSocketError.call(manager, error);
     };
     manager.onSocketTimeout = () => {
-      if (this.isConnected) this.#pingsSentAt.push(performance.now());
+      if (this.isConnected) this.#pingsSentAt.push(this.clock());
       original.onSocketTimeout.call(manager);
     };
     // The package handles one frame a call well; more make it copy the rest once for each and call itself that deep.
@@ -229,20 +242,33 @@ export class Connection {
   }
 
   #onFrame(frame: Buffer): void {
-    this.heardAt = performance.now();
+    this.heardAt = this.clock();
     const head = this.#manager.state === STATES.CONNECTING ? null : headOf(frame);
-    if (head?.xid === XID.ping) this.confirmedAt = Math.max(this.confirmedAt, this.#pingsSentAt.shift() ?? 0);
+    if (head?.xid === XID.ping) this.#onAnswer(this.#pingsSentAt.shift() ?? 0, null);
     try {
       if (head?.xid === XID.event) this.#onEvent(frame);
       else if (head !== null && head.xid > 0) {
-        const sentAt = this.#requests.answered(frame, head);
-        this.confirmedAt = Math.max(this.confirmedAt, sentAt);
+        const { sentAt, confirms } = this.#requests.answered(frame, head);
+        this.#onAnswer(sentAt, isFromLeader(head.code) ? confirms : null);
         // What a reconnect tells the next server: that this has been seen.
         if (head.zxid > 0) frame.copy(this.#manager.zxid, 0, 8, 16);
       } else ConnectionManager.prototype.onSocketData.call(this.#manager, Buffer.from(frame));
     } catch (error) {
       throw new Error(`an answer that could not be read: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  #onAnswer(sentAt: number, confirms: number | null): void {
+    this.confirmations.answered(sentAt, confirms, this.heardAt, this.#pingPauseMs);
+  }
+
+  get #pingPauseMs(): number {
+    return this.sessionTimeoutMs * LEADER_PING_PAUSE;
+  }
+
+  /** Would a write confirm the session as of later than it is confirmed now? */
+  get isWorthConfirming(): boolean {
+    return this.confirmations.confirmedByWrite(this.clock(), this.#pingPauseMs) > this.confirmations.confirmedAt;
   }
 
   /** Tells whoever watches the znode that an event is about. The package is told of none, because it sets no watches. */

@@ -17,6 +17,8 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
+import { isHeld } from "../../locks/rule.js";
+import { uptimeMs } from "../../uptime.js";
 import { Changes } from "./changes.js";
 import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
@@ -39,10 +41,11 @@ const PATIENCE_MS = 1_000;
 /**
  * Connects to an ensemble.
  * @param url see url.ts
+ * @param clock what deadlines of sessions are reckoned by, in milliseconds: it counts the machine's sleep
  * @throws UnreachableError when no server answers within the connect timeout
  */
-export async function openZooKeeper(url: string, options: CoordinatorOptions): Promise<Coordinator> {
-  const coordinator = new ZooKeeperCoordinator(url, options);
+export async function openZooKeeper(url: string, options: CoordinatorOptions, clock = uptimeMs): Promise<Coordinator> {
+  const coordinator = new ZooKeeperCoordinator(url, options, clock);
   try {
     await coordinator.connected();
   } catch (error) {
@@ -64,11 +67,11 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #standings = new Standings();
   #closing: Promise<void> | null = null;
 
-  constructor(url: string, options: CoordinatorOptions) {
+  constructor(url: string, options: CoordinatorOptions, clock: () => number) {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
     this.#layout = createLayout(address.root);
-    this.#sessions = new Sessions(address, options, () => {
+    this.#sessions = new Sessions(address, { ...options, clock }, () => {
       this.#holdings.restoreLiveness();
       this.#changes.renew();
     });
@@ -96,13 +99,31 @@ class ZooKeeperCoordinator implements Coordinator {
         entering = attempt;
         return attempt;
       });
-      for (const { ref } of joined.standings) this.#homes.set(ref, joined.session as ZkSession);
+      const home = joined.session as ZkSession;
+      for (const { ref } of joined.standings) this.#homes.set(ref, home);
+      if (home.isFresh && joined.standings.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#hold(joined);
       if (signal?.aborted !== true) return joined;
       await this.withdraw(joined.standings);
       throw signal.reason;
     } catch (error) {
       if (sentIn !== null) this.#removeTraces(sentIn, draft, entering);
       throw error;
+    }
+  }
+
+  async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
+    await (joined.session as ZkSession).confirm(signal);
+    this.#hold(joined);
+  }
+
+  #hold({ standings }: Joined): void {
+    for (const { ref } of standings) this.#homes.get(ref)?.hold(ref);
+  }
+
+  #forget(entries: readonly Pick<Entry, "ref">[]): void {
+    for (const { ref } of entries) {
+      this.#homes.get(ref)?.letGo(ref);
+      this.#homes.delete(ref);
     }
   }
 
@@ -141,7 +162,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
     const homes = entries.map(({ ref }) => this.#homes.get(ref));
-    for (const { ref } of entries) this.#homes.delete(ref);
+    this.#forget(entries);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
       await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#pathOf(entry))));
     };
@@ -169,7 +190,7 @@ class ZooKeeperCoordinator implements Coordinator {
       this.#cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.standings));
       throw error;
     } finally {
-      for (const { ref } of joined.standings) this.#homes.delete(ref);
+      this.#forget(joined.standings);
     }
   }
 

@@ -19,7 +19,10 @@ export class Request {
   #at = REQUEST_HEAD;
 
   /** @param size of what follows the head, in bytes */
-  constructor(type: number, size: number) {
+  constructor(
+    readonly type: number,
+    size: number,
+  ) {
     this.frame = Buffer.allocUnsafe(REQUEST_HEAD + size);
     this.frame.writeInt32BE(REQUEST_HEAD - LENGTH + size, 0);
     this.frame.writeInt32BE(type, TYPE_AT);

@@ -18,6 +18,21 @@ export const TYPE = {
   error: -1,
 } as const;
 
+/** What goes through the leader and a majority of the servers before it is answered, refused or not. */
+const WRITES: ReadonlySet<number> = new Set([TYPE.create, TYPE.delete, TYPE.setData, TYPE.multi]);
+
+export function isWrite(type: number): boolean {
+  return WRITES.has(type);
+}
+
+/**
+ * Was a write carried out, or refused for what it asked? Other errors come from one server alone, or say that the session
+ * has ended or is another connection's by now.
+ */
+export function isFromLeader(code: number): boolean {
+  return code === 0 || (code <= ZK.noNode && code > ZK.sessionExpired);
+}
+
 /** ZooKeeper's error codes, as its protocol numbers them, that Holdline tells apart. */
 export const ZK = {
   connectionLoss: -4,

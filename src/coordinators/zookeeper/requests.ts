@@ -9,9 +9,17 @@ const HIGHEST_NUMBER = 0x7fff_ffff;
 interface Pending {
   readonly number: number;
   readonly sentAt: number;
+  readonly confirms: number | null;
   /** Takes the answer, in the turn in which it is read. */
   readonly answered: (frame: Buffer, code: number) => void;
   readonly lost: () => void;
+}
+
+/** A request that was answered, in the clock of the connection. */
+interface Answered {
+  readonly sentAt: number;
+  /** As of when the answer confirms the session; `null` where it does not. */
+  readonly confirms: number | null;
 }
 
 export class Requests {
@@ -22,11 +30,12 @@ export class Requests {
 
   /**
    * Sends a request. Those of one turn go out together.
+   * @param sent when that is, and as of when its answer will confirm the session
    * @param read takes what is wanted out of a good answer, in the turn in which it comes
    * @param refused makes of an error code what is to be made of it
    * @throws WireError when the connection is lost before the answer
    */
-  send<T>(socket: Socket, request: Request, read: (answer: Answer) => T, refused: (code: number) => T): Promise<T> {
+  send<T>(socket: Socket, request: Request, sent: Answered, read: (answer: Answer) => T, refused: (code: number) => T): Promise<T> {
     this.#number = this.#number === HIGHEST_NUMBER ? 1 : this.#number + 1;
     const number = this.#number;
     request.number = number;
@@ -40,7 +49,7 @@ export class Requests {
           if (!(error instanceof WireError)) throw error;
         }
       };
-      this.#pending.push({ number, sentAt: performance.now(), answered, lost: () => reject(new WireError(ZK.connectionLoss)) });
+      this.#pending.push({ number, ...sent, answered, lost: () => reject(new WireError(ZK.connectionLoss)) });
       this.#write(socket, request.frame);
     });
   }
@@ -57,13 +66,13 @@ export class Requests {
     socket.write(frame);
   }
 
-  /** Gives an answer to whoever waits for it; and when its request was sent, on this process's monotonic clock. */
-  answered(frame: Buffer, { xid, code }: { readonly xid: number; readonly code: number }): number {
+  /** Gives an answer to its caller, and says what it answers. */
+  answered(frame: Buffer, { xid, code }: { readonly xid: number; readonly code: number }): Answered {
     const [first] = this.#pending;
     if (first?.number !== xid) throw new Error("it answers no request, or another one");
     this.#pending.shift();
     first.answered(frame, code);
-    return first.sentAt;
+    return first;
   }
 
   /** The connection is gone: nobody knows what has become of any of them. */

@@ -9,8 +9,9 @@ import type { Log, Session } from "../../locks/coordinator.js";
 import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
-import { uptimeMs } from "../../uptime.js";
 import type { ZooKeeperAddress } from "./url.js";
+import { LEADER_PING_PAUSE } from "./confirmations.js";
+import type { WireListener } from "./connection.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { Wire } from "./wire.js";
 
@@ -24,10 +25,19 @@ const GRACE = 0.1;
 // The watchdog looks this many times in a session timeout, so that it is late by a fortieth of it at the most.
 const LOOKS_PER_TIMEOUT = 40;
 
+// Between two looks that are further apart than this part of the session timeout the process or the machine stood still.
+const GAP = 1 / 10;
+
+// A session that was confirmed within this part of its timeout can be begun with: a fifth is left until it would be lost,
+// within which it is confirmed again.
+const FRESH = 0.6;
+
 export interface SessionOptions {
   readonly connectTimeoutMs: number;
   readonly sessionTimeoutMs: number;
   readonly log: Log;
+  /** Milliseconds, by a clock that counts the machine's sleep. */
+  readonly clock: () => number;
 }
 
 export class ZkSession implements Session {
@@ -38,6 +48,10 @@ export class ZkSession implements Session {
   readonly #listeners = new Set<() => void>();
   #watchdog: NodeJS.Timeout;
   #everConnected = false;
+  /** Entries that are held: what goes on under them must end before the session does. */
+  readonly #held = new Set<string>();
+  #isAsking = false;
+  #lookedAt: number;
   /** Set when the server refuses the credentials: there is no use in another session. */
   refused: HoldlineError | null = null;
   /** Grows with every connection: tells a waiter that events may have passed it by. */
@@ -49,7 +63,8 @@ export class ZkSession implements Session {
     setMaxListeners(0, this.#lost.signal);
     this.#options = options;
     this.#servers = address.servers.length;
-    this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, {
+    this.#lookedAt = options.clock();
+    const listener: WireListener = {
       connected: () => {
         this.#everConnected = true;
         this.connections += 1;
@@ -70,7 +85,8 @@ export class ZkSession implements Session {
         this.refused = new HoldlineError("not-allowed", "ZooKeeper refused the credentials of the coordinator URL");
         this.#end("ZooKeeper refused the credentials");
       },
-    });
+    };
+    this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, listener, options.clock);
     this.#watchdog = this.#startWatchdog(options.sessionTimeoutMs);
     this.wire.connect();
   }
@@ -88,7 +104,7 @@ export class ZkSession implements Session {
   }
 
   heldUntil(): number {
-    return uptimeMs() - (performance.now() - this.wire.confirmedAt) + this.wire.sessionTimeoutMs;
+    return this.wire.confirmations.confirmedAt + this.wire.sessionTimeoutMs;
   }
 
   seen(): number {
@@ -141,6 +157,35 @@ export class ZkSession implements Session {
     });
   }
 
+  /** Has the ensemble confirmed the session lately enough to begin with something that must end before it? */
+  get isFresh(): boolean {
+    return this.#options.clock() - this.wire.confirmations.confirmedAt < this.wire.sessionTimeoutMs * FRESH;
+  }
+
+  /**
+   * Resolves when the session is fresh: at once where it is.
+   * @throws SessionLostError when it is lost or closed
+   */
+  async confirm(signal?: AbortSignal): Promise<void> {
+    while (!this.isFresh) {
+      await this.persist(signal, (wire) => wire.confirm());
+      if (this.isFresh) return;
+      // The leader has not heard of this session lately, as after a gap: it has by its next ping.
+      const ended = link(AbortSignal.timeout(this.wire.sessionTimeoutMs * LEADER_PING_PAUSE), signal);
+      await this.change(ended.signal);
+      ended.unlink();
+    }
+  }
+
+  /** An entry is held from now on: the session is lost when the ensemble does not confirm it, whatever one server says. */
+  hold(ref: string): void {
+    this.#held.add(ref);
+  }
+
+  letGo(ref: string): void {
+    this.#held.delete(ref);
+  }
+
   /** Does something that is safe to do twice, however long the connection is away, as long as the session lives. */
   async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
     for (;;) {
@@ -176,15 +221,27 @@ export class ZkSession implements Session {
   }
 
   #watch(): void {
-    const now = performance.now();
+    const now = this.#options.clock();
     const { wire } = this;
+    const { confirmedAt, answeredAt } = wire.confirmations;
     const timeoutMs = wire.sessionTimeoutMs;
-    if (this.#everConnected && now - wire.confirmedAt >= timeoutMs * LOST_AFTER) {
-      this.#end(`ZooKeeper has not answered for ${Math.round(now - wire.confirmedAt)} ms of a session timeout of ${timeoutMs} ms`);
-    } else if (wire.isConnected && now - wire.heardAt >= timeoutMs * SILENT_AFTER) {
+    const isHeld = this.#held.size > 0;
+    const aliveAt = isHeld ? confirmedAt : answeredAt;
+    // A server that does not reach the leader is as good as silent, once it has had the time to.
+    const heardAt = isHeld ? Math.min(wire.heardAt, Math.max(confirmedAt, wire.connectSentAt)) : wire.heardAt;
+    const wasGap = now - this.#lookedAt >= timeoutMs * GAP;
+    this.#lookedAt = now;
+    if (this.#everConnected && now - aliveAt >= timeoutMs * LOST_AFTER) {
+      this.#end(`ZooKeeper has not answered for ${Math.round(now - aliveAt)} ms of a session timeout of ${timeoutMs} ms`);
+    } else if (wire.isConnected && now - heardAt >= timeoutMs * SILENT_AFTER) {
       wire.drop(`no reply within ${Math.round(timeoutMs * SILENT_AFTER)} ms`);
     } else if (wire.connectingForMs >= this.#connectPatienceMs) {
       wire.drop(`the connection was not answered within ${Math.round(this.#connectPatienceMs)} ms`);
+    } else if (isHeld && !this.#isAsking && wire.isConnected && (wasGap || wire.isWorthConfirming)) {
+      this.#isAsking = true;
+      const done = (): void => void (this.#isAsking = false);
+      // A connection that is lost meanwhile has its own way to be noticed.
+      wire.confirm().then(done, done);
     }
   }
 

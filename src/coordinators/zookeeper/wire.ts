@@ -4,14 +4,20 @@ import { Connection } from "./connection.js";
 import { sizeOf } from "./jute.js";
 import type { Done, IsWanted } from "./messages.js";
 import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, setWatches, transaction } from "./messages.js";
-import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND } from "./protocol.js";
+import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND, WireError } from "./protocol.js";
 import type { Watcher } from "./watches.js";
 
 export class Wire extends Connection {
   readonly #acl: Buffer;
 
-  constructor(servers: readonly Server[], sessionTimeoutMs: number, credentials: Credentials | null, listener: WireListener) {
-    super(servers, sessionTimeoutMs, credentials, listener);
+  constructor(
+    servers: readonly Server[],
+    sessionTimeoutMs: number,
+    credentials: Credentials | null,
+    listener: WireListener,
+    clock: () => number,
+  ) {
+    super(servers, sessionTimeoutMs, credentials, listener, clock);
     this.#acl = credentials === null ? ACL.open : ACL.creator;
   }
 
@@ -111,6 +117,15 @@ export class Wire extends Connection {
     });
   }
 
+  /** A write that changes nothing, and tells no watch: its answer confirms the session, also where it refuses the look at the root. */
+  async confirm(): Promise<void> {
+    try {
+      await this.transaction([op.check("/", ANY_VERSION)]);
+    } catch (error) {
+      if (!(error instanceof WireError) || error.operation === null) throw error;
+    }
+  }
+
   /**
    * Has `onChange` called at every change of a znode, which need not exist, and of all below it: on this connection, and
    * not on the next. Servers have known this since 3.6.
@@ -125,6 +140,8 @@ export class Wire extends Connection {
     return this.send(pathAndNumber(TYPE.removeWatches, path, WATCHES_OF_ANY_KIND), nothing);
   }
 }
+
+const ANY_VERSION = -1;
 
 // A server hangs up on a request that is longer than its jute.maxbuffer, which is 1 MiB where nobody has changed it. With
 // many slots, many stand in the way.

@@ -167,6 +167,10 @@ export class MemoryCoordinator implements Coordinator {
     return this.#sessions.ask(request("update", id), update, signal);
   }
 
+  confirm(joined: Joined): Promise<void> {
+    return joined.session.lost.aborted ? Promise.reject(joined.session.lost.reason as Error) : Promise.resolve();
+  }
+
   async withdraw(entries: readonly Entry[]): Promise<void> {
     const home = entries.map(({ ref }) => this.#homes.get(ref)).find((session) => session !== undefined);
     for (const { ref } of entries) this.#homes.delete(ref);
