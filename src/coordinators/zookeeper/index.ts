@@ -182,7 +182,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#holdings.leave(id, entries, ending, signal);
+    return this.#holdings.leaving.leave(id, entries, ending, signal);
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
@@ -217,7 +217,7 @@ class ZooKeeperCoordinator implements Coordinator {
   async #end(): Promise<void> {
     this.#changes.close();
     // A process that ends with its release would never trim a history otherwise.
-    const unfinished = this.#holdings.unfinished();
+    const unfinished = this.#holdings.leaving.unfinished();
     if (unfinished !== null) await patiently(unfinished);
     await this.#sessions.close();
   }
