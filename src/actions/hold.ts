@@ -2,12 +2,12 @@
 // kept. Both are tried until the release timeout, and neither ever touches a claim that has become someone else's.
 import { isSameProcess } from "../locks/claim.js";
 import type { ClaimRecord, Failure } from "../locks/claim.js";
-import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
-import { messageOf, UnreachableError } from "../locks/errors.js";
+import type { Coordinator, Ending, HistoryRecord, Settled } from "../locks/coordinator.js";
+import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { BootMoment } from "../locks/claim.js";
 import type { Clock } from "./machine.js";
 
-/** What came of it. `lost`: the claim was no longer ours; `unreachable`: it still is, and the store was not told. */
+/** What came of it. `lost`: the claim was no longer ours; `unreachable`: it still is, and the store was not told, or refuses to be. */
 export type LetGo =
   | { readonly outcome: "done" }
   | { readonly outcome: "lost"; readonly why: string }
@@ -71,9 +71,10 @@ export class Hold {
         try {
           const outcome = await attempt(deadline.signal);
           if (outcome === "done") return { outcome: "done" };
-          const why = outcome === "gone" ? await this.#whyGone() : await this.#takeUpChange();
+          const why = outcome === "gone" ? await this.#whyGone(deadline.signal) : await this.#takeUpChange(deadline.signal);
           if (why !== null) return { outcome: "lost", why };
         } catch (error) {
+          if (isRefusal(error)) return { outcome: "unreachable", why: messageOf(error) };
           if (!(error instanceof UnreachableError)) throw error;
           if (deadline.signal.aborted) return { outcome: "unreachable", why: messageOf(error) };
           await clock.sleep(PAUSE_MS, deadline.signal);
@@ -88,17 +89,23 @@ export class Hold {
   }
 
   /** Who ended the claim, in words. */
-  async #whyGone(): Promise<string> {
-    const records = await this.#options.coordinator.history(this.lock, RECENT_RECORDS);
+  async #whyGone(signal: AbortSignal): Promise<string> {
+    let records: readonly HistoryRecord[];
+    try {
+      records = await this.#options.coordinator.history(this.lock, RECENT_RECORDS, signal);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return `the claim was removed from the store, and its history cannot be read: ${messageOf(error)}`;
+    }
     const record = records.find(({ claim }) => claim === this.id);
     if (record === undefined) return "the claim was removed from the store, and its history does not say by whom";
     return `the claim was ${record.event} by ${record.by}${record.reason === null ? "" : `: ${record.reason}`}`;
   }
 
   /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */
-  async #takeUpChange(): Promise<string | null> {
-    const claim = (await this.#options.coordinator.queue(this.lock)).find(({ id }) => id === this.id);
-    if (claim === undefined) return this.#whyGone();
+  async #takeUpChange(signal: AbortSignal): Promise<string | null> {
+    const claim = (await this.#options.coordinator.queue(this.lock, signal)).find(({ id }) => id === this.id);
+    if (claim === undefined) return this.#whyGone(signal);
     // Nothing of ours is without a process: it cannot be read any more, and what cannot be read is not ours to end.
     if (claim.owner.process === null) return "somebody has written something else into the claim, which is left as it is";
     if (!isSameProcess(this.#record.owner.process, claim.owner.process)) {
@@ -112,3 +119,8 @@ export class Hold {
 
 // A claim that was just ended is among the newest records of its lock.
 const RECENT_RECORDS = 100;
+
+/** The store answers, and says no: asking it again until the release timeout would not change that. */
+function isRefusal(error: unknown): error is HoldlineError {
+  return error instanceof HoldlineError && (error.code === "not-allowed" || error.code === "configuration");
+}

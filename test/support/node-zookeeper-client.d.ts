@@ -14,6 +14,7 @@ declare module "node-zookeeper-client" {
     close(): void;
     addAuthInfo(scheme: string, auth: Buffer): void;
     getACL(path: string, callback: Callback<readonly Acl[]>): void;
+    setACL(path: string, acls: readonly Acl[], version: number, callback: Callback<object>): void;
     getSessionId(): Buffer;
     create(path: string, data: Buffer, callback: Callback<string>): void;
     create(path: string, data: Buffer, mode: number, callback: Callback<string>): void;
@@ -27,6 +28,8 @@ declare module "node-zookeeper-client" {
 
   const zookeeper: {
     createClient(servers: string, options?: { readonly sessionTimeout?: number; readonly spinDelay?: number }): Client;
+    readonly ACL: new (permission: number, id: Acl["id"]) => Acl;
+    readonly Id: new (scheme: string, id: string) => Acl["id"];
     readonly CreateMode: {
       readonly PERSISTENT: number;
       readonly EPHEMERAL: number;

@@ -24,6 +24,8 @@ export interface PlainClient {
   remove(path: string): Promise<void>;
   /** Who may do what with a node: `digest ops:… 31`, in the server's own words. */
   acl(path: string): Promise<readonly string[]>;
+  /** Leaves everybody only these permissions on a node, as ZooKeeper adds them up: 1 read, 2 write, 4 create, 8 delete, 16 admin. */
+  restrict(path: string, permissions: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,10 @@ export async function openPlainClient(server: ServerAddress, credentials: string
       (await call<readonly Acl[]>((callback) => client.getACL(path, callback))).map(
         ({ id, permission }) => `${id.scheme} ${id.id} ${permission}`,
       ),
+    restrict: async (path, permission) => {
+      const acl = [new zookeeper.ACL(permission, new zookeeper.Id("world", "anyone"))];
+      await call<object>((callback) => client.setACL(path, acl, -1, callback));
+    },
     close: () => closeClient(client),
   };
 }

@@ -17,14 +17,100 @@ export function isLoss(error: unknown): boolean {
   return error instanceof WireError && (error.zk === ZK.connectionLoss || error.zk === ZK.sessionExpired);
 }
 
+const CREDENTIALS_HINT = "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline";
+const SERVER_HINT = "the servers' own logs say why";
+
+type Kind = "unreachable" | "not-allowed" | "configuration";
+
+// Every error code of ZooKeeper's protocol that can answer what Holdline asks, in the order of KeeperException.Code: what a
+// caller sees of it, what is wrong, and what to do. Trying again helps with what is "unreachable", and with nothing else.
+const PROBLEMS = new Map<number, readonly [kind: Kind, problem: string, hint: string]>([
+  [-1, ["unreachable", "the server met an error of its own", SERVER_HINT]],
+  [-2, ["unreachable", "the server found its own data inconsistent", SERVER_HINT]],
+  [-3, ["unreachable", "the server found its stored data inconsistent", SERVER_HINT]],
+  [ZK.connectionLoss, ["unreachable", "the connection was lost before the reply", "try again"]],
+  [-5, ["configuration", "the server could not read the request", "Holdline needs ZooKeeper 3.6 or later"]],
+  [ZK.unimplemented, ["configuration", "the server does not know this request", "Holdline needs ZooKeeper 3.6 or later"]],
+  [-7, ["unreachable", "the server did not carry it out in time", "see whether the ensemble is overloaded"]],
+  [-8, ["configuration", "the server does not accept the request's arguments", "check the path in the coordinator URL"]],
+  [-13, ["unreachable", "the ensemble has no quorum for its new configuration", SERVER_HINT]],
+  [-14, ["unreachable", "the ensemble is being reconfigured", "try again when that is done"]],
+  [
+    ZK.noNode,
+    ["unreachable", "a znode that was just there has been removed", "see which other client removes znodes below the root"],
+  ],
+  [ZK.noAuth, ["not-allowed", "the znodes belong to other credentials", CREDENTIALS_HINT]],
+  [
+    ZK.badVersion,
+    ["unreachable", "another client keeps writing to the same znode", "see which other client writes below the root"],
+  ],
+  [
+    -108,
+    [
+      "configuration",
+      "the root lies below an ephemeral znode, which can have no children",
+      "name another root in the coordinator URL",
+    ],
+  ],
+  [ZK.nodeExists, ["unreachable", "a znode is in the way", "see which other client makes znodes below the root"]],
+  [-111, ["unreachable", "a znode still has children", "see which other client makes znodes below the root"]],
+  [ZK.sessionExpired, ["unreachable", "the session has expired", "try again"]],
+  [-114, ["configuration", "the server does not accept the ACL of new znodes", "check the credentials in the coordinator URL"]],
+  [ZK.authFailed, ["not-allowed", "the server refused the credentials", CREDENTIALS_HINT]],
+  [-118, ["unreachable", "the session has moved to another server", "try again"]],
+  [
+    -119,
+    [
+      "unreachable",
+      "the server is read-only: it has no quorum",
+      "check that most servers of the ensemble run and reach each other",
+    ],
+  ],
+  [
+    -120,
+    ["configuration", "the server gives local sessions only, which cannot hold a lock", "set localSessionsUpgradingEnabled=true"],
+  ],
+  [-122, ["unreachable", "the server did not answer its own request in time", "see whether the ensemble is overloaded"]],
+  [
+    -124,
+    [
+      "not-allowed",
+      "the server accepts clients with SASL or another authentication only",
+      "see enforce.auth.schemes on the server",
+    ],
+  ],
+  [
+    -125,
+    [
+      "not-allowed",
+      "the quota of the znodes is used up",
+      "raise it with setquota, or remove what fills the tree; releasing still works",
+    ],
+  ],
+  [
+    -127,
+    [
+      "unreachable",
+      "the server is overloaded and throttles requests",
+      "try again later, and see requestThrottleLimit on the server",
+    ],
+  ],
+]);
+
+/** What a server's refusal means. */
+export function wordsOf(error: WireError): string {
+  return PROBLEMS.get(error.zk)?.[1] ?? error.message;
+}
+
 /** A wire's error in Holdline's words; anything else as it is. */
 export function fromWire(error: unknown): unknown {
   if (!(error instanceof WireError)) return error;
-  if (error.zk === ZK.noAuth || error.zk === ZK.authFailed) {
-    return new HoldlineError("not-allowed", "ZooKeeper refuses this: the znodes belong to other credentials", {
-      hint: "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline",
-      cause: error,
-    });
+  const known = PROBLEMS.get(error.zk);
+  if (known === undefined) {
+    return new UnreachableError(`ZooKeeper answered with an error that Holdline does not know: ${error.message}`, { cause: error });
   }
-  return new UnreachableError(`ZooKeeper answered with an error: ${error.message}`, { cause: error });
+  const [kind, problem, hint] = known;
+  const message = `ZooKeeper refuses this: ${problem}`;
+  if (kind === "unreachable") return new UnreachableError(message, { hint, cause: error });
+  return new HoldlineError(kind, message, { hint, cause: error });
 }

@@ -1,45 +1,53 @@
-// Durable claims: settle, adopt, update and leave, each one transaction whose lost reply is looked up and never guessed.
-// Which of them this process has in hand is liveness.ts's.
+// Durable claims: settle, adopt and update, each one transaction whose lost reply is looked up and never guessed. Ending them
+// is leaving.ts's; which of them this process has in hand is liveness.ts's.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, Draft, Ending, Entry, Settled, WriteOutcome } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Draft, Entry, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
-import { RECORD_PREFIX } from "./layout.js";
-import { type Holding, Liveness } from "./liveness.js";
-import { decodeClaim, encodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
+import { Leaving } from "./leaving.js";
+import { Liveness } from "./liveness.js";
+import { encodeClaim } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
-import { foreignRecord, readHistory } from "./tree.js";
-import { commit, ensure, isDurable, readClock, removeIfThere, removeUnsettled, SETTLED, trimHistory, UNSETTLED } from "./upkeep.js";
+import {
+  commit,
+  ensure,
+  isDurable,
+  isRefusal,
+  outcomeOfAll,
+  readClock,
+  removeIfThere,
+  removeUnsettled,
+  SETTLED,
+  UNSETTLED,
+} from "./upkeep.js";
 import type { Stat } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 
+// A takeover meets the dead owner's liveness entry, which may go by itself between the look and the write: two repairs for
+// that, and one for a folder that is missing.
+const MOST_REPAIRS = 3;
+
 export class Holdings {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
-  readonly #options: CoordinatorOptions;
   readonly #liveness: Liveness;
-  /** What goes on behind a release: it is not waited for there, but before the session ends. */
-  readonly #trimming = new Set<Promise<void>>();
+  /** Ending the claims. */
+  readonly leaving: Leaving;
 
   constructor(sessions: Sessions, layout: Layout, options: CoordinatorOptions) {
     this.#sessions = sessions;
     this.#layout = layout;
-    this.#options = options;
     this.#liveness = new Liveness(sessions, layout, options.log);
+    this.leaving = new Leaving(sessions, layout, this.#liveness, options);
   }
 
   /** After a session was lost: says again, in the new one, that the claims in hand are being run. */
   restoreLiveness(): void {
     this.#liveness.restoreAll();
-  }
-
-  /** What still goes on in the background; `null` when there is nothing. */
-  unfinished(): Promise<unknown> | null {
-    return this.#trimming.size === 0 ? null : Promise.all(this.#trimming);
   }
 
   async settle(
@@ -65,7 +73,8 @@ export class Holdings {
     return settled;
   }
 
-  async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord): Promise<Stat[]> {
+  /** @param mayRepair whether a refused liveness entry may be put right, which is done once */
+  async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord, mayRepair = true): Promise<Stat[]> {
     const data = encodeClaim({ record, fencingToken: null });
     const steps = paths.flatMap((path) => [
       op.remove(path, UNSETTLED),
@@ -80,11 +89,12 @@ export class Holdings {
       const present = await Promise.all(paths.map((path) => wire.exists(path)));
       // Settled already, by an earlier call.
       if (present.every(isDurable)) return present as Stat[];
-      if (error.operation === steps.length) {
+      if (error.operation === steps.length && mayRepair) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
-        return this.#commitSettle(wire, id, paths, record);
+        return this.#commitSettle(wire, id, paths, record, false);
       }
+      if (error.operation >= steps.length) throw error;
       if (error.zk === ZK.noNode || error.zk === ZK.badVersion)
         throw new ClaimLostError(`the claim ${id} was taken out of its queue before it was settled`);
       throw error;
@@ -145,18 +155,17 @@ export class Holdings {
         if (found !== "unwritten") return found;
       }
       let withAlive = takeover ? this.#liveness.begin(id, record) : [];
-      for (;;) {
-        const outcome = await commit(wire, [...steps, ...withAlive], steps.length);
-        if (outcome === "repair") {
-          // The dead owner's liveness entry may still stand until its session expires.
-          withAlive = (await wire.exists(alive)) === null ? withAlive.slice(-1) : [op.remove(alive), ...withAlive.slice(-1)];
-          await ensure(wire, this.#layout.alive);
-          continue;
-        }
-        if (outcome === "gone" || outcome === "changed") return this.#ofAll(wire, entries, outcome);
-        const found = await this.#findWritten(wire, entries, data);
-        return found === "unwritten" ? "changed" : found;
+      let outcome = await commit(wire, [...steps, ...withAlive], steps.length);
+      for (let repairs = 1; isRefusal(outcome); repairs += 1) {
+        if (repairs > MOST_REPAIRS) throw outcome.error;
+        // The dead owner's liveness entry may still stand until its session expires.
+        withAlive = (await wire.exists(alive)) === null ? withAlive.slice(-1) : [op.remove(alive), ...withAlive.slice(-1)];
+        await ensure(wire, this.#layout.alive);
+        outcome = await commit(wire, [...steps, ...withAlive], steps.length);
       }
+      if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
+      const found = await this.#findWritten(wire, entries, data);
+      return found === "unwritten" ? "changed" : found;
     });
     if (typeof written === "string") return written;
     const [first] = written as [Stat];
@@ -180,79 +189,6 @@ export class Holdings {
       (entry, index) => stats[index]?.version === entry.revision + 1 && nodes[index]?.data === data.toString(),
     );
     return ours ? stats : "changed";
-  }
-
-  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    let again = false;
-    const outcome = await this.#sessions.retry(signal, async ({ wire }): Promise<WriteOutcome> => {
-      if (again) {
-        const found = await this.#findLeft(wire, id, entries, ending);
-        if (found !== "unwritten") return found;
-      }
-      again = true;
-      return this.#commitLeave(wire, id, entries, ending);
-    });
-    if (outcome !== "changed") this.#liveness.drop(id);
-    return outcome;
-  }
-
-  async #commitLeave(wire: Wire, id: string, entries: readonly Entry[], ending: Ending): Promise<WriteOutcome> {
-    const holding = this.#liveness.of(id, entries) ?? (await this.#readHolding(wire, entries));
-    if (holding === null) return this.#ofAll(wire, entries, "gone");
-    const { record: ended, claimedAt } = holding;
-    const record = encodeEnded({ claim: id, ...ending, record: ended, claimedAt });
-    const removals = entries.map((entry) => op.remove(this.#pathOf(entry), entry.revision));
-    const folders = entries.map((entry) => this.#layout.historyOf(entry.lock));
-    const records = folders.map((folder) => op.create(`${folder}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL));
-    let alive = this.#liveness.end(id, ended);
-    for (;;) {
-      const outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
-      if (outcome === "repair") {
-        // Without a liveness entry there is none to delete: the session that it belonged to has ended.
-        if ((await wire.exists(this.#layout.aliveOf(id))) === null) alive = [];
-        for (const folder of folders) await ensure(wire, folder);
-        continue;
-      }
-      if (outcome === "gone" || outcome === "changed") return this.#ofAll(wire, entries, outcome);
-      const paths = outcome.slice(-records.length) as string[];
-      paths.forEach((path, index) => this.#trim(wire, folders[index] as string, path));
-      return "done";
-    }
-  }
-
-  #trim(wire: Wire, folder: string, written: string): void {
-    const { historyKeep, log } = this.#options;
-    const trimming = trimHistory(wire, folder, written, historyKeep, log);
-    if (trimming === null) return;
-    this.#trimming.add(trimming);
-    void trimming.finally(() => this.#trimming.delete(trimming));
-  }
-
-  async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
-    const node = await wire.getData(this.#pathOf(entries[0] as Entry));
-    if (node === null) return null;
-    const claim = decodeClaim(node.data);
-    const record = claim?.record ?? foreignRecord(node.data);
-    return { entries, record, fencingToken: fencingTokenOf(claim, node.stat), claimedAt: node.stat.ctime };
-  }
-
-  /** The claim is not there after a lost reply: the history knows whether it was this leave, or someone else's. */
-  async #findLeft(wire: Wire, id: string, entries: readonly Entry[], ending: Ending): Promise<WriteOutcome | "unwritten"> {
-    await readClock(wire, this.#layout);
-    const stats = await Promise.all(entries.map((entry) => wire.exists(this.#pathOf(entry))));
-    if (stats.every((stat, index) => stat?.version === entries[index]?.revision)) return "unwritten";
-    if (!stats.includes(null)) return "changed";
-    const { historyKeep } = this.#options;
-    const records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, historyKeep, historyKeep);
-    const own = records.find((record) => record.claim === id && record.event === ending.event && record.by === ending.by);
-    return own === undefined ? "gone" : "done";
-  }
-
-  /** A claim on several locks is gone when all of its entries are. */
-  async #ofAll(wire: Wire, entries: readonly Entry[], outcome: "gone" | "changed"): Promise<"gone" | "changed"> {
-    if (outcome === "changed" || entries.length === 1) return outcome;
-    const stats = await Promise.all(entries.map((entry) => wire.exists(this.#pathOf(entry))));
-    return stats.every((stat) => stat === null) ? "gone" : "changed";
   }
 
   #pathOf({ lock, ref }: Entry): string {

@@ -31,6 +31,7 @@ import { Sessions } from "./sessions.js";
 import { Standings } from "./standings.js";
 import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
 import { readClock, removeUnsettled } from "./upkeep.js";
+import { Trust } from "./trust.js";
 import { parseZooKeeperUrl } from "./url.js";
 import type { Wire } from "./wire.js";
 
@@ -62,6 +63,7 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #holdings: Holdings;
   readonly #changes: Changes;
   readonly #entrance: Entrance;
+  readonly #trust: Trust;
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
   readonly #standings = new Standings();
@@ -78,6 +80,7 @@ class ZooKeeperCoordinator implements Coordinator {
     this.#holdings = new Holdings(this.#sessions, this.#layout, options);
     this.#changes = new Changes(this.#sessions, this.#layout, options.log);
     this.#entrance = new Entrance(this.#layout, this.#standings);
+    this.#trust = new Trust(this.#layout, address.credentials !== null);
   }
 
   async connected(): Promise<void> {
@@ -91,7 +94,16 @@ class ZooKeeperCoordinator implements Coordinator {
     const enter = async (session: ZkSession): Promise<Joined> => {
       const isAgain = sentIn !== null;
       sentIn = session;
-      return { session, standings: await this.#entrance.enter(session, draft, isAgain) };
+      // Sent together, so that the question costs no round trip. What has been entered is removed when the answer is no.
+      const [trusted, entered] = await Promise.allSettled([
+        this.#trust.check(session, draft.locks),
+        this.#entrance.enter(session, draft, isAgain),
+      ]);
+      if (trusted.status === "rejected") throw trusted.reason;
+      if (entered.status === "rejected") throw entered.reason;
+      // Another client may have made what this one was about to make.
+      if (!trusted.value) await this.#trust.check(session, draft.locks);
+      return { session, standings: entered.value };
     };
     try {
       const joined = await this.#sessions.retry(signal, (session) => {
@@ -203,7 +215,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#holdings.leave(id, entries, ending, signal);
+    return this.#holdings.leaving.leave(id, entries, ending, signal);
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
@@ -238,7 +250,7 @@ class ZooKeeperCoordinator implements Coordinator {
   async #end(): Promise<void> {
     this.#changes.close();
     // A process that ends with its release would never trim a history otherwise.
-    const unfinished = this.#holdings.unfinished();
+    const unfinished = this.#holdings.leaving.unfinished();
     if (unfinished !== null) await patiently(unfinished);
     await this.#sessions.close();
   }

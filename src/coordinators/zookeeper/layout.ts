@@ -6,6 +6,7 @@ import { lockNameProblem } from "../../locks/names.js";
 
 /** The znodes that a root holds. */
 export interface Layout {
+  readonly root: string;
   readonly locks: string;
   readonly alive: string;
   readonly history: string;
@@ -23,6 +24,7 @@ export function createLayout(root: string): Layout {
     locks,
     alive,
     history,
+    root,
     clock: `${root}/clock`,
     lock: (name) => `${locks}/${encodeName(name)}`,
     historyOf: (name) => `${history}/${encodeName(name)}`,

@@ -8,10 +8,14 @@ import { decodeClaim, fencingTokenOf } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import type { Step } from "./protocol.js";
-import { MODE, op } from "./protocol.js";
-import { commit, ensure } from "./upkeep.js";
+import { MODE, op, type WireError } from "./protocol.js";
+import { commit, ensure, isRefusal } from "./upkeep.js";
 
 const EMPTY = Buffer.alloc(0);
+
+// How often one attempt to put an entry back goes on where others write to the claim meanwhile, or the entry is refused. The
+// next connection brings the next attempt.
+const MOST_TRIES = 5;
 
 /** What is known of a durable claim. */
 export interface Holding {
@@ -83,23 +87,28 @@ export class Liveness {
   }
 
   /** Says that this process runs the claim, in its present session; only as long as the claim is still this process's. */
-  async #put(session: ZkSession, id: string, holding: Holding): Promise<void> {
+  async #put(session: ZkSession, id: string, first: Holding): Promise<void> {
     const { wire } = session;
     const alive = this.#layout.aliveOf(id);
-    const present = await wire.exists(alive);
-    if (present?.ephemeralOwner === session.id) return;
-    const checks = holding.entries.map(({ lock, ref, revision }) => op.check(`${this.#layout.lock(lock)}/${ref}`, revision));
-    const steps = [...(present === null ? [] : [op.remove(alive)]), ...this.begin(id, holding.record)];
-    const outcome = await commit(wire, [...checks, ...steps], checks.length);
-    if (outcome === "changed") {
-      const renewed = await this.#readAgain(session, holding);
-      if (renewed === null) return;
-      this.note(id, renewed);
-      await this.#put(session, id, renewed);
-    } else if (outcome === "repair") {
-      await ensure(wire, this.#layout.alive);
-      await this.#put(session, id, holding);
+    let holding = first;
+    let refused: WireError | null = null;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+      const present = await wire.exists(alive);
+      if (present?.ephemeralOwner === session.id) return;
+      const checks = holding.entries.map(({ lock, ref, revision }) => op.check(`${this.#layout.lock(lock)}/${ref}`, revision));
+      const steps = [...(present === null ? [] : [op.remove(alive)]), ...this.begin(id, holding.record)];
+      const outcome = await commit(wire, [...checks, ...steps], checks.length);
+      if (outcome === "changed") {
+        const renewed = await this.#readAgain(session, holding);
+        if (renewed === null) return;
+        this.note(id, renewed);
+        holding = renewed;
+      } else if (isRefusal(outcome)) {
+        refused = outcome.error;
+        await ensure(wire, this.#layout.alive);
+      } else return;
     }
+    throw refused ?? new Error(`the claim ${id} was written to at each of ${MOST_TRIES} tries`);
   }
 
   /** What others have made of a claim that is still this process's, its data say; `null` when it is not, or nothing was written. */

@@ -23,6 +23,27 @@ export function askFor(type: number, path: string, watch: boolean): Request {
   return new Request(type, sizeOf(path) + 1).text(path).flag(watch);
 }
 
+/** A request for who may do what with a znode. */
+export function askForRights(path: string): Request {
+  return new Request(TYPE.getRights, sizeOf(path)).text(path);
+}
+
+/** One line of a znode's ACL. */
+export interface Right {
+  /** As ZooKeeper adds them up: 1 read, 2 write, 4 create, 8 delete, 16 admin. */
+  readonly permissions: number;
+  readonly scheme: string;
+  readonly id: string;
+}
+
+export function readRights(answer: Answer): readonly Right[] {
+  const rights: Right[] = [];
+  for (let left = answer.int(); left > 0; left -= 1) {
+    rights.push({ permissions: answer.int(), scheme: answer.text(), id: answer.text() });
+  }
+  return rights;
+}
+
 /** A request of one of those that are a path and a number. */
 export function pathAndNumber(type: number, path: string, number: number): Request {
   return new Request(type, sizeOf(path) + 4).text(path).int(number);

@@ -8,6 +8,7 @@ export const TYPE = {
   exists: 3,
   getData: 4,
   setData: 5,
+  getRights: 6,
   getChildren: 8,
   check: 13,
   multi: 14,

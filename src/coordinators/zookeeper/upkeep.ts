@@ -15,17 +15,23 @@ export const UNSETTLED = 0;
 /** The version with which it is settled. */
 export const SETTLED = 1;
 
+// How often a znode is made, or a claim's version read, again because another client has undone it in between. Another client
+// that keeps undoing it is a fault of its own, which the caller must hear of.
+const MOST_TRIES = 5;
+
 /** Creates a persistent znode and those above it, as far as they are missing. */
 export async function ensure(wire: Wire, path: string): Promise<void> {
-  try {
-    await wire.create(path, EMPTY, MODE.PERSISTENT);
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    if (error.zk === ZK.nodeExists) return;
-    const above = path.slice(0, path.lastIndexOf("/"));
-    if (error.zk !== ZK.noNode || above === "") throw error;
-    await ensure(wire, above);
-    await ensure(wire, path);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await wire.create(path, EMPTY, MODE.PERSISTENT);
+      return;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      if (error.zk === ZK.nodeExists) return;
+      const above = path.slice(0, path.lastIndexOf("/"));
+      if (error.zk !== ZK.noNode || above === "" || tries === MOST_TRIES) throw error;
+      await ensure(wire, above);
+    }
   }
 }
 
@@ -46,11 +52,13 @@ export async function removeIfThere(wire: Wire, path: string, version?: number):
  * was ephemeral goes too: its settle is conditional on the version, so that none can succeed any more.
  */
 export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
-  for (let version = UNSETTLED; ;) {
+  let version = UNSETTLED;
+  for (let tries = 1; ; tries += 1) {
     try {
       return await wire.remove(path, version);
     } catch (error) {
       if (!(error instanceof WireError) || (error.zk !== ZK.noNode && error.zk !== ZK.badVersion)) throw error;
+      if (error.zk === ZK.badVersion && tries === MOST_TRIES) throw error;
     }
     const stat = await wire.exists(path);
     if (stat === null || isDurable(stat)) return;
@@ -60,12 +68,13 @@ export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
 
 /** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */
 export async function readClock(wire: Wire, layout: Layout): Promise<number> {
+  const write = async (): Promise<number> => (await wire.setData(layout.clock, EMPTY, -1)).mtime;
   try {
-    return (await wire.setData(layout.clock, EMPTY, -1)).mtime;
+    return await write();
   } catch (error) {
     if (!(error instanceof WireError) || error.zk !== ZK.noNode) throw error;
     await ensure(wire, layout.clock);
-    return readClock(wire, layout);
+    return write();
   }
 }
 
@@ -90,20 +99,38 @@ export function isDurable(stat: Stat | null): boolean {
 }
 
 /**
- * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome;
- * what fails behind them is put right by the caller, which then tries again.
+ * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome. So is the
+ * refusal of a step behind them, whatever its code: the caller decides whether to repair, or to do without that step.
  */
 export async function commit(
   wire: Wire,
   steps: readonly Step[],
   guarded: number,
-): Promise<readonly (string | null)[] | "gone" | "changed" | "repair"> {
+): Promise<readonly (string | null)[] | "gone" | "changed" | Refusal> {
   try {
     return (await wire.transaction(steps)).map(({ path }) => path);
   } catch (error) {
     if (!(error instanceof WireError) || error.operation === null) throw error;
+    if (error.operation >= guarded) return { step: error.operation, error };
     if (error.zk !== ZK.noNode && error.zk !== ZK.badVersion && error.zk !== ZK.nodeExists) throw error;
-    if (error.operation >= guarded) return "repair";
     return error.zk === ZK.noNode ? "gone" : "changed";
   }
+}
+
+/** The server refused a transaction because of a step that is not conditional on the claims. */
+export interface Refusal {
+  /** Counted from 0. */
+  readonly step: number;
+  readonly error: WireError;
+}
+
+export function isRefusal(outcome: readonly (string | null)[] | "gone" | "changed" | Refusal): outcome is Refusal {
+  return typeof outcome === "object" && "step" in outcome;
+}
+
+/** A claim on several locks is gone when all of its entries are. */
+export async function outcomeOfAll(wire: Wire, paths: readonly string[], outcome: "gone" | "changed"): Promise<"gone" | "changed"> {
+  if (outcome === "changed" || paths.length === 1) return outcome;
+  const stats = await Promise.all(paths.map((path) => wire.exists(path)));
+  return stats.every((stat) => stat === null) ? "gone" : "changed";
 }

@@ -2,8 +2,20 @@
 import type { Credentials, Server, WireListener } from "./connection.js";
 import { Connection } from "./connection.js";
 import { sizeOf } from "./jute.js";
-import type { Done, IsWanted } from "./messages.js";
-import { ACL, askFor, change, pathAndNumber, readStat, readTexts, readTransaction, setWatches, transaction } from "./messages.js";
+import type { Done, IsWanted, Right } from "./messages.js";
+import {
+  ACL,
+  askFor,
+  askForRights,
+  change,
+  pathAndNumber,
+  readRights,
+  readStat,
+  readTexts,
+  readTransaction,
+  setWatches,
+  transaction,
+} from "./messages.js";
 import { op, PERSISTENT_RECURSIVE, type Stat, type Step, TYPE, WATCHES_OF_ANY_KIND, WireError } from "./protocol.js";
 import type { Watcher } from "./watches.js";
 
@@ -52,6 +64,11 @@ export class Wire extends Connection {
    */
   getChildren(path: string, isWanted: IsWanted = () => true): Promise<readonly string[] | null> {
     return this.sendOrNull(askFor(TYPE.getChildren, path, false), (answer) => readTexts(answer, isWanted));
+  }
+
+  /** Who may do what with a znode; `null` when there is none. */
+  getRights(path: string): Promise<readonly Right[] | null> {
+    return this.sendOrNull(askForRights(path), readRights);
   }
 
   /** A znode's status; `null` when there is none. */

@@ -81,10 +81,10 @@ describe("an answer that the client library cannot bear", () => {
     const coordinator = await open(address, freshRoot());
     const { draft, settled } = await takeDurably(coordinator, "a");
     breakNextReply((reply) => {
-      reply.writeInt32BE(-125, 16); // QuotaExceeded, of a later server.
+      reply.writeInt32BE(-199, 16); // Of a later server.
       return { send: reply.subarray(0, 20), cut: false, resize: true };
     });
-    await expect(coordinator.list()).rejects.toThrow(/ZooKeeper error -125/);
+    await expect(coordinator.list()).rejects.toThrow(/ZooKeeper error -199/);
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
   });
 

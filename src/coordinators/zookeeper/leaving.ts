@@ -1,0 +1,184 @@
+// Ending durable claims. Letting go comes first: the claim is deleted with its history record and its liveness entry in one
+// transaction, and without either where the server refuses it, for then nobody behind would ever get the lock.
+import type { CoordinatorOptions, Ending, Entry, WriteOutcome } from "../../locks/coordinator.js";
+import { isLoss, wordsOf } from "./failures.js";
+import type { Layout } from "./layout.js";
+import { RECORD_PREFIX } from "./layout.js";
+import type { Holding, Liveness } from "./liveness.js";
+import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
+import { decodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
+import type { Sessions } from "./sessions.js";
+import { foreignRecord, readHistory } from "./tree.js";
+import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, trimHistory } from "./upkeep.js";
+import type { Wire } from "./wire.js";
+
+/** One call to leave, over all its attempts. */
+interface Attempted {
+  sent: boolean;
+  /** A deletion without a history record has been sent, so that the history cannot tell whose deletion it was. */
+  unrecorded: boolean;
+}
+
+export class Leaving {
+  readonly #sessions: Sessions;
+  readonly #layout: Layout;
+  readonly #liveness: Liveness;
+  readonly #options: CoordinatorOptions;
+  /** What goes on behind a release: it is not waited for there, but before the session ends. */
+  readonly #trimming = new Set<Promise<void>>();
+
+  constructor(sessions: Sessions, layout: Layout, liveness: Liveness, options: CoordinatorOptions) {
+    this.#sessions = sessions;
+    this.#layout = layout;
+    this.#liveness = liveness;
+    this.#options = options;
+  }
+
+  /** What still goes on in the background; `null` when there is nothing. */
+  unfinished(): Promise<unknown> | null {
+    return this.#trimming.size === 0 ? null : Promise.all(this.#trimming);
+  }
+
+  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+    const attempted: Attempted = { sent: false, unrecorded: false };
+    const outcome = await this.#sessions.retry(signal, async ({ wire }): Promise<WriteOutcome> => {
+      const isAgain = attempted.sent;
+      const find = (): Promise<WriteOutcome | "unwritten"> => this.#findLeft(wire, id, entries, ending, attempted);
+      const before = isAgain ? await find() : "unwritten";
+      if (before !== "unwritten") return before;
+      attempted.sent = true;
+      const left = await this.#commit(wire, id, entries, ending, attempted, signal);
+      const after = isAgain && left === "gone" ? await find() : left;
+      return after === "unwritten" ? left : after;
+    });
+    if (outcome !== "changed") this.#liveness.drop(id);
+    return outcome;
+  }
+
+  /** At most four transactions: as it should be, once more after a repair, and without each of the two parts that may be refused. */
+  async #commit(
+    wire: Wire,
+    id: string,
+    entries: readonly Entry[],
+    ending: Ending,
+    attempted: Attempted,
+    signal: AbortSignal | undefined,
+  ): Promise<WriteOutcome> {
+    const paths = entries.map((entry) => this.#pathOf(entry));
+    const holding = this.#liveness.of(id, entries) ?? (await this.#readHolding(wire, entries));
+    if (holding === null) return outcomeOfAll(wire, paths, "gone");
+    const { record: ended, claimedAt } = holding;
+    const record = encodeEnded({ claim: id, ...ending, record: ended, claimedAt });
+    const removals = entries.map((entry, index) => op.remove(paths[index] as string, entry.revision));
+    const folders = entries.map((entry) => this.#layout.historyOf(entry.lock));
+    let records: readonly Step[] = folders.map((folder) =>
+      op.create(`${folder}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL),
+    );
+    let alive = this.#liveness.end(id, ended);
+    let mayRepair = true;
+    for (;;) {
+      const outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
+      if (!isRefusal(outcome)) {
+        if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
+        const written = outcome.slice(outcome.length - records.length) as string[];
+        written.forEach((path, index) => this.#trim(wire, folders[index] as string, path));
+        return "done";
+      }
+      // Who asked for it may have stopped waiting: then nothing more is tried on their behalf.
+      signal?.throwIfAborted();
+      if (outcome.step < removals.length + alive.length) {
+        // Without a liveness entry there is none to delete: the session that it belonged to has ended.
+        if ((await wire.exists(this.#layout.aliveOf(id))) !== null)
+          this.#warn(id, entries, "its liveness entry stays until the session ends", outcome);
+        alive = [];
+      } else if (mayRepair) {
+        mayRepair = false;
+        await this.#repair(wire, folders, outcome);
+      } else {
+        records = [];
+        attempted.unrecorded = true;
+        this.#warn(id, entries, "its history has no record of that", outcome);
+      }
+    }
+  }
+
+  /** Puts right what can be: a folder that is missing, a record that has the number of the next one. */
+  async #repair(wire: Wire, folders: readonly string[], { error: refused }: Refusal): Promise<void> {
+    try {
+      for (const folder of folders) {
+        await ensure(wire, folder);
+        if (refused.zk !== ZK.nodeExists) continue;
+        // The server counts the children that a znode has had: one more, and it gives the next number.
+        const bump = `${folder}/_next`;
+        await ensure(wire, bump);
+        await wire.remove(bump);
+      }
+    } catch (error) {
+      // What cannot be repaired is done without.
+      if (!(error instanceof WireError) || isLoss(error)) throw error;
+      this.#options.log.debug({ error: error.message }, "the history could not be repaired");
+    }
+  }
+
+  #warn(id: string, entries: readonly Entry[], what: string, { error }: Refusal): void {
+    const locks = entries.map(({ lock }) => lock);
+    this.#options.log.warn(
+      { claim: id, locks },
+      `the claim on ${locks.join(", ")} is let go all the same, but ${what}: ${wordsOf(error)}`,
+    );
+  }
+
+  #trim(wire: Wire, folder: string, written: string): void {
+    const { historyKeep, log } = this.#options;
+    const trimming = trimHistory(wire, folder, written, historyKeep, log);
+    if (trimming === null) return;
+    this.#trimming.add(trimming);
+    void trimming.finally(() => this.#trimming.delete(trimming));
+  }
+
+  async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
+    const node = await wire.getData(this.#pathOf(entries[0] as Entry));
+    if (node === null) return null;
+    const claim = decodeClaim(node.data);
+    const record = claim?.record ?? foreignRecord(node.data);
+    return { entries, record, fencingToken: fencingTokenOf(claim, node.stat), claimedAt: node.stat.ctime };
+  }
+
+  /**
+   * The claim is not there after a lost reply: the history knows whether it was this leave, or someone else's. Where this leave
+   * was sent without a record and the history names nobody else, the deletion of just this revision was its own.
+   */
+  async #findLeft(
+    wire: Wire,
+    id: string,
+    entries: readonly Entry[],
+    ending: Ending,
+    { unrecorded }: Attempted,
+  ): Promise<WriteOutcome | "unwritten"> {
+    try {
+      await readClock(wire, this.#layout);
+    } catch (error) {
+      if (!(error instanceof WireError) || isLoss(error)) throw error;
+      // A server that is behind is found out by the deletion that follows, which is conditional.
+      this.#options.log.debug({ error: error.message }, "the clock cannot be written");
+    }
+    const stats = await Promise.all(entries.map((entry) => wire.exists(this.#pathOf(entry))));
+    if (stats.every((stat, index) => stat?.version === entries[index]?.revision)) return "unwritten";
+    if (!stats.includes(null)) return "changed";
+    const { historyKeep } = this.#options;
+    let records: Awaited<ReturnType<typeof readHistory>> = [];
+    try {
+      records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, historyKeep, historyKeep);
+    } catch (error) {
+      if (!(error instanceof WireError) || isLoss(error)) throw error;
+      this.#options.log.warn({ claim: id }, `the history cannot be read: ${wordsOf(error)}`);
+    }
+    const ends = records.filter((record) => record.claim === id);
+    if (ends.some((record) => record.event === ending.event && record.by === ending.by)) return "done";
+    return unrecorded && ends.length === 0 ? "done" : "gone";
+  }
+
+  #pathOf({ lock, ref }: Entry): string {
+    return `${this.#layout.lock(lock)}/${ref}`;
+  }
+}

@@ -1,0 +1,145 @@
+// Letting go comes first: what a claim leaves beside itself, its history record and its liveness entry, cannot keep it.
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
+import type { Coordinator } from "../../../src/locks/coordinator.js";
+import { mentions, openFaultProxy } from "../../support/fault-proxy.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
+import { freshRoot } from "../../support/roots.js";
+import { Opcode } from "../../support/zookeeper-frames.js";
+import { type ServerAddress, startZooKeeper } from "../../support/zookeeper-server.js";
+import { claimIn, draftFor, idsIn, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+
+failOnLeaks();
+
+const READ = 1;
+const ALL_BUT_DELETE = 1 + 2 + 4 + 16;
+
+async function open(address: string, root: string): Promise<{ coordinator: Coordinator; warnings: string[] }> {
+  const warnings: string[] = [];
+  const log = { ...TEST_OPTIONS.log, warn: (_: object, message: string) => void warnings.push(message) };
+  const coordinator = await openZooKeeper(`zookeeper://${address}${root}`, { ...TEST_OPTIONS, log });
+  onTestFinished(() => coordinator.close());
+  return { coordinator, warnings };
+}
+
+async function plain(server: ServerAddress = inject("zookeeper")): Promise<PlainClient> {
+  const client = await openPlainClient(server);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+const ADDRESS = () => `${inject("zookeeper").host}:${inject("zookeeper").port}`;
+const numbered = (number: number) => `_h_${String(number).padStart(10, "0")}`;
+
+describe("a claim is let go", () => {
+  test("with its record, where another record has the number that comes next", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator, warnings } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    await client.create(`${root}/history/a/${numbered(1)}`, "in the way");
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("without its record, with a warning, where many records are in the way", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator, warnings } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    for (let number = 1; number < 10; number += 1) await client.create(`${root}/history/a/${numbered(number + 8)}`, "in the way");
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await idsIn(coordinator, "a")).toEqual([]);
+    expect(warnings).toEqual([
+      "the claim on a is let go all the same, but its history has no record of that: a znode is in the way",
+    ]);
+  });
+
+  test("where the history's folder is missing", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator, warnings } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    await client.remove(`${root}/history/a`);
+    await client.remove(`${root}/history`);
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("by its owner and by others, where the history may not be written or read", async () => {
+    for (const permissions of [READ, 16]) {
+      const [root, client] = [freshRoot(), await plain()];
+      const [owner, admin] = [await open(ADDRESS(), root), await open(ADDRESS(), root)];
+      const [first, second] = [await takeDurably(owner.coordinator, "a"), await takeDurably(owner.coordinator, "b")];
+      for (const lock of ["a", "b"]) await client.restrict(`${root}/history/${lock}`, permissions);
+      expect(await owner.coordinator.leave(first.draft.id, first.settled.entries, RELEASED)).toBe("done");
+      const cleared = { event: "cleared", by: "admin", reason: "why" } as const;
+      expect(await admin.coordinator.leave(second.draft.id, second.settled.entries, cleared)).toBe("done");
+      for (const { coordinator, warnings } of [owner, admin]) {
+        expect(await coordinator.list()).toEqual([]);
+        expect(warnings).toHaveLength(1);
+        expect(warnings[0]).toMatch(/no record of that: the znodes belong to other credentials/);
+      }
+    }
+  });
+
+  test("with its record, where its liveness entry may not be removed", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator, warnings } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    await client.restrict(`${root}/alive`, ALL_BUT_DELETE);
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
+    expect(warnings).toEqual([expect.stringMatching(/its liveness entry stays until the session ends/)]);
+  });
+
+  test("where a quota is used up; joining says so", async () => {
+    const server = await startZooKeeper({ properties: { "zookeeper.enforceQuota": "true" } });
+    onTestFinished(() => server.close());
+    const client = await plain(server);
+    const { coordinator, warnings } = await open(server.address, "/full");
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    await client.create("/zookeeper/quota/full/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=1");
+    await client.create("/zookeeper/quota/full/zookeeper_stats", "count=0,bytes=0");
+    await expect(coordinator.join(draftFor("a"))).rejects.toMatchObject({
+      code: "not-allowed",
+      message: "ZooKeeper refuses this: the quota of the znodes is used up",
+    });
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await coordinator.list()).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/no record of that: the quota of the znodes is used up/)]);
+  });
+});
+
+describe("a claim that was let go without a record, whose reply was lost,", () => {
+  test("is done", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator } = await open(proxy.address, root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    await client.restrict(`${root}/history/a`, READ);
+    const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
+    const lost = proxy.dropReply({ opcode: Opcode.multi, where: isBare });
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    await lost;
+  });
+
+  test("is not done where it never arrived and another has taken the claim away with a record", async () => {
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const [root, client] = [freshRoot(), await plain()];
+    const [owner, admin] = [await open(proxy.address, root), await open(ADDRESS(), root)];
+    const { draft, settled } = await takeDurably(owner.coordinator, "a");
+    await client.restrict(`${root}/history/a`, READ + 16);
+    const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
+    const held = proxy.holdRequest({ opcode: Opcode.multi, where: isBare });
+    const leaving = owner.coordinator.leave(draft.id, settled.entries, RELEASED);
+    await held.caught;
+    await client.restrict(`${root}/history/a`, 31);
+    const cleared = { event: "cleared", by: "admin", reason: "why" } as const;
+    expect(await admin.coordinator.leave(draft.id, [await claimIn(admin.coordinator, "a")], cleared)).toBe("done");
+    held.cut();
+    expect(await leaving).toBe("gone");
+  });
+});
