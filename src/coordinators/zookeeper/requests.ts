@@ -6,17 +6,30 @@ import { WireError, ZK } from "./protocol.js";
 // Request numbers are 31 bits wide, and negative ones are reserved.
 const HIGHEST_NUMBER = 0x7fff_ffff;
 
-interface Pending {
-  readonly number: number;
-  readonly sentAt: number;
+// A server keeps every request of a client, and every answer that the client has not taken yet, in its heap, and nothing
+// on its side bounds that: 3,000 lists of 3,000 names, asked for in one turn, are 700 MB. As many as this may be under way
+// on a connection; the others wait here, in their order. It is many times what a round trip needs to be full, and the
+// lists among them (tens of kilobytes for a thousand names) are one for each lock.
+const MOST_UNDER_WAY = 256;
+
+interface Waiting {
+  readonly socket: Socket;
+  readonly request: Request;
   /** Takes the answer, in the turn in which it is read. */
   readonly answered: (frame: Buffer, code: number) => void;
   readonly lost: () => void;
 }
 
+interface Pending extends Waiting {
+  readonly number: number;
+  readonly sentAt: number;
+}
+
 export class Requests {
   /** In the order in which they were sent. */
   readonly #pending: Pending[] = [];
+  /** Those that are sent when others have been answered, in their order. */
+  readonly #waiting: Waiting[] = [];
   #number = 0;
   #corked: Socket | null = null;
 
@@ -27,9 +40,6 @@ export class Requests {
    * @throws WireError when the connection is lost before the answer
    */
   send<T>(socket: Socket, request: Request, read: (answer: Answer) => T, refused: (code: number) => T): Promise<T> {
-    this.#number = this.#number === HIGHEST_NUMBER ? 1 : this.#number + 1;
-    const number = this.#number;
-    request.number = number;
     return new Promise<T>((resolve, reject) => {
       const answered = (frame: Buffer, code: number): void => {
         try {
@@ -40,9 +50,20 @@ export class Requests {
           if (!(error instanceof WireError)) throw error;
         }
       };
-      this.#pending.push({ number, sentAt: performance.now(), answered, lost: () => reject(new WireError(ZK.connectionLoss)) });
-      this.#write(socket, request.frame);
+      this.#waiting.push({ socket, request, answered, lost: () => reject(new WireError(ZK.connectionLoss)) });
+      this.#sendNext();
     });
+  }
+
+  #sendNext(): void {
+    while (this.#pending.length < MOST_UNDER_WAY) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#number = this.#number === HIGHEST_NUMBER ? 1 : this.#number + 1;
+      next.request.number = this.#number;
+      this.#pending.push({ ...next, number: this.#number, sentAt: performance.now() });
+      this.#write(next.socket, next.request.frame);
+    }
   }
 
   #write(socket: Socket, frame: Buffer): void {
@@ -63,11 +84,12 @@ export class Requests {
     if (first?.number !== xid) throw new Error("it answers no request, or another one");
     this.#pending.shift();
     first.answered(frame, code);
+    this.#sendNext();
     return first.sentAt;
   }
 
   /** The connection is gone: nobody knows what has become of any of them. */
   lose(): void {
-    for (const { lost } of this.#pending.splice(0)) lost();
+    for (const { lost } of [...this.#pending.splice(0), ...this.#waiting.splice(0)]) lost();
   }
 }
