@@ -18,6 +18,9 @@ import type { Behind, Progress } from "./progress.js";
 // but never rarer than this, so that what a person is shown is not long out of date.
 const RAREST_LOOK_MS = 10_000;
 
+// A store may refuse at once; one that does not answer has had its connect timeout already.
+const ASKED_AGAIN_MS = 1_000;
+
 export type LineOutcome =
   | Extract<Turn, { readonly outcome: "granted" }>
   | { readonly outcome: "timed-out"; readonly ahead: number; readonly behind: Behind | null }
@@ -49,6 +52,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   let behind: Behind | null = null;
   let leftover = false;
   const isToWait = acquire.timeoutMs !== 0;
+  const outage = outageOf(clock, progress, draft.id);
   const storeClock = reckonedClock(coordinator, clock);
   if (acquire.timeoutMs !== null && acquire.timeoutMs > 0) {
     clock.sleep(acquire.timeoutMs, over.signal).then(
@@ -61,6 +65,14 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
       signal: ended.signal,
       // Whoever settles is given one by that.
       isTokenWanted: !draft.settles,
+      ...(isToWait
+        ? {
+            onSilence: (error) => {
+              outage.goesOn(error);
+              return clock.sleep(ASKED_AGAIN_MS, ended.signal);
+            },
+          }
+        : {}),
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
       pause: (claimsAhead, signal) =>
         clock.sleep(isToWait ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),
@@ -69,6 +81,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
         let mayBeFree = false;
         try {
           const holders = await readHolders(coordinator, lock, ended.signal);
+          outage.isOver();
           // One's own claim is ephemeral: a durable one with its id was made by somebody else who was asked for the same.
           const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
           // Where nobody is in the way any more, the next look at the line says so.
@@ -79,6 +92,10 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
           behind = null;
+          if (isToWait) {
+            outage.goesOn(error);
+            return "stay";
+          }
         }
         if (isToWait) progress.waiting(lock, ahead, behind);
         return leftover || (!isToWait && !mayBeFree) ? "leave" : "stay";
@@ -94,6 +111,24 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
     over.abort();
     ended.unlink();
   }
+}
+
+/** Says for how long the store has not answered, each time that it has not; and that it answers again. */
+function outageOf(clock: Clock, progress: Progress, claim: string) {
+  let heardAt = clock.now();
+  let isSilent = false;
+  return {
+    goesOn(error: UnreachableError): void {
+      isSilent = true;
+      const silence = formatDuration(Math.max(0, clock.now() - heardAt));
+      progress.step(`the store has not answered for ${silence}: waiting on`, { claim, problem: error.message });
+    },
+    isOver(): void {
+      if (isSilent) progress.step("the store answers again", { claim });
+      isSilent = false;
+      heardAt = clock.now();
+    },
+  };
 }
 
 function pauseOf(sleepTimeMs: number, claimsAhead: number): number {

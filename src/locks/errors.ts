@@ -39,6 +39,9 @@ export class UnreachableError extends HoldlineError {
   }
 }
 
+/** The coordinator was closed by its own process: no waiting brings it back. */
+export class ClosedError extends UnreachableError {}
+
 /** The session under which an ephemeral claim was made has ended, or may have: the claim is to be regarded as gone. */
 export class SessionLostError extends HoldlineError {
   override readonly name = "SessionLostError";

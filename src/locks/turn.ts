@@ -2,9 +2,9 @@
 // nor runs anything, reads no clock, and knows no store but through the seam.
 //
 //   joining → waiting ⇄ looking → granted
-//                ↓ session lost → joining (at the end of the line)
+//                ↓ session lost → joining (at the end of the line), again and again while the store is silent
 //                ↓ signal, or `look` says leave → withdrawn
-import { SessionLostError } from "./errors.js";
+import { ClosedError, SessionLostError, UnreachableError } from "./errors.js";
 import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
 import { blockers, isHeld } from "./rule.js";
 import type { Contender } from "./rule.js";
@@ -29,14 +29,21 @@ export interface TurnOptions {
    * is a fencing token for it. Otherwise the leaving itself can be the grant, which is faster.
    */
   readonly isTokenWanted?: boolean;
+  /**
+   * A claimant that stands in line waits through outages, and joins anew after them, until the signal ends the wait. This is
+   * called whenever the store has not answered in time, and resolves when the store is to be asked again. Without it the wait
+   * ends with the store's `UnreachableError`. A first join that the store does not answer rejects in any case.
+   */
+  readonly onSilence?: (error: UnreachableError) => Promise<void>;
   /** The session ended while the claim waited: it joins anew, at the end. */
   readonly onRejoin?: () => void;
 }
 
 /** Joins the line for a draft's locks and waits until the rule grants it, in all of them. */
 export async function takeTurn(coordinator: Coordinator, draft: Draft, options: TurnOptions): Promise<Turn> {
-  for (;;) {
-    const { session, lines } = await join(coordinator, draft, options);
+  for (let isAgain = false; ; isAgain = true) {
+    const enter = () => join(coordinator, draft, options);
+    const { session, lines } = await (isAgain ? throughOutages(enter, options) : enter());
     const joined = { session, standings: lines.map(({ standing }) => standing) };
     try {
       const turn = await waitInLine(coordinator, draft, joined, lines, options);
@@ -79,14 +86,28 @@ async function waitInLine(
     const { lock, ahead: near } = standing;
     if ((await options.look?.({ lock, claimsAhead })) === "leave") return { outcome: "left" };
 
-    const gone = await departedOrPaused(coordinator, joined, line, options);
+    const gone = await throughOutages(() => departedOrPaused(coordinator, joined, line, options), options);
     const left = near.filter((place) => !gone.includes(place.ref));
     // What is ahead only shrinks: where all of it was known, so is what is left. Otherwise others may have left as well, and
     // the store is asked; so it is after a pause, for all that is hoped of it, and at the turn of whoever wants a token.
     const isKnown = gone.length > 0 && claimsAhead === near.length;
     const isEnough = isKnown && (options.isTokenWanted !== true || !isHeld(queueOf(draft, left), left.length));
-    const moved = isEnough ? { ...standing, ahead: left } : await coordinator.standing(standing, options.signal);
+    const ask = () => coordinator.standing(standing, options.signal);
+    const moved = isEnough ? { ...standing, ahead: left } : await throughOutages(ask, options);
     lines = lines.map((other) => (other === line ? lineOf(draft, moved, options) : other));
+  }
+}
+
+/** Asks until the store answers, or the wait is over; each attempt has the store's own bound. */
+async function throughOutages<T>(ask: () => Promise<T>, { signal, onSilence }: TurnOptions): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      if (onSilence === undefined || !(error instanceof UnreachableError) || error instanceof ClosedError) throw error;
+      await onSilence(error);
+    }
   }
 }
 
@@ -110,7 +131,7 @@ function lineOf(draft: Draft, standing: Standing, { isTokenWanted = false }: Tur
   const { ahead } = standing;
   const claimsAhead = ahead.length;
   const inTheWay = new Set(blockers(queueOf(draft, ahead), claimsAhead));
-  if (inTheWay.size === 0) return { isBlocked: false, standing, claimsAhead };
+  if (inTheWay.size === 0) return { isBlocked: false, standing: { ...standing, ahead }, claimsAhead };
   const near: Place[] = [];
   let scouts = isTokenWanted ? 0 : SCOUTS;
   for (let position = claimsAhead - 1; position >= 0; position -= 1) {

@@ -1,6 +1,7 @@
 // Waiting in line by a clock that a test moves, on a real ZooKeeper behind a proxy that counts what the store is asked.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { waitInLine } from "../../src/actions/line.js";
+import { createClock } from "../../src/actions/clock.js";
 import type { Clock } from "../../src/actions/machine.js";
 import type { Behind } from "../../src/actions/progress.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
@@ -92,6 +93,72 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
   expect(await heldFor(4)).toBe(second + RAREST_LOOK_MS);
   expect(asked()).toBe(2);
 
+  const enough = new Error("enough");
+  stop.abort(enough);
+  await expect(within(line, "the wait to end")).rejects.toBe(enough);
+});
+
+/** A waiter behind a holder, whose session ends while the server does not answer it any more. */
+async function openOutage(timeoutMs: number | null) {
+  const clock = createClock();
+  const timeIsOver = new AbortController();
+  // Its time to wait is over when the test says so.
+  const sleep: Clock["sleep"] = (ms, signal) =>
+    ms === timeoutMs
+      ? new Promise((resolve) => timeIsOver.signal.addEventListener("abort", () => resolve()))
+      : clock.sleep(ms, signal);
+  const server = inject("zookeeper");
+  const proxy = await openFaultProxy(server);
+  onTestFinished(() => proxy.close());
+  const root = freshRoot();
+  const open = async (address: string) => {
+    const options = { ...TEST_OPTIONS, connectTimeoutMs: 1_000 };
+    const coordinator = await openZooKeeper(`zookeeper://${address}${root}`, options);
+    onTestFinished(() => coordinator.close());
+    return coordinator;
+  };
+  const holding = await open(`${server.host}:${server.port}`);
+  const waiting = await open(proxy.address);
+  const holder = await holding.join(draftFor("a", { settles: false }));
+  const [steps, stop] = [[] as string[], new AbortController()];
+  const line = waitInLine(waiting, draftFor("a"), {
+    clock: { now: () => clock.now(), sleep },
+    acquire: { timeoutMs, sleepTimeMs: 50 },
+    progress: { waiting: () => undefined, step: (message) => void steps.push(message) },
+    ownerGone: () => false,
+    isLeftover: () => false,
+    by: "deploy@web-02",
+    stop: stop.signal,
+  });
+  line.catch(() => undefined);
+  await until(async () => (await holding.queue("a")).length === 2, "it to wait");
+  await proxy.welcome("refuse");
+  await proxy.cut();
+  // Joined anew it would be second again: it has said so only when its session was lost, and the next one did not come.
+  const said = (words: RegExp) => until(() => steps.some((step) => words.test(step)), `it to say ${words.source}`);
+  await said(/^the session was lost while waiting/);
+  steps.length = 0;
+  await said(/^the store has not answered for .*: waiting on$/);
+  return { proxy, holding, holder, line, said, stop, timeIsOver };
+}
+
+test("a waiter waits on through an outage that its session does not survive, and joins anew when the store answers", async () => {
+  const { proxy, holding, holder, line, said } = await openOutage(null);
+  await proxy.welcome("serve");
+  await until(async () => (await holding.queue("a")).length === 2, "it to join anew");
+  await said(/^the store answers again$/);
+  await holding.withdraw(holder.standings);
+  expect(await within(line, "its turn")).toMatchObject({ outcome: "granted" });
+});
+
+test("a waiter's own time ends its wait in an outage", async () => {
+  const { line, timeIsOver } = await openOutage(90_000);
+  timeIsOver.abort();
+  expect(await within(line, "its time to be over")).toMatchObject({ outcome: "timed-out" });
+});
+
+test("a user's wish ends a wait in an outage at once", async () => {
+  const { line, stop } = await openOutage(null);
   const enough = new Error("enough");
   stop.abort(enough);
   await expect(within(line, "the wait to end")).rejects.toBe(enough);

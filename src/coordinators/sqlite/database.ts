@@ -3,7 +3,7 @@
 import type Libsql from "libsql";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
-import { HoldlineError, messageOf, UnreachableError } from "../../locks/errors.js";
+import { ClosedError, HoldlineError, messageOf, type UnreachableError } from "../../locks/errors.js";
 import { loadDriver } from "./driver.js";
 import { Lives } from "./lives.js";
 import { checkFile, type FileIdentity, prepareFile, unusable } from "./file.js";
@@ -115,7 +115,7 @@ export class Database {
     const started = performance.now();
     for (;;) {
       signal?.throwIfAborted();
-      if (this.#closed) throw new UnreachableError(`the database ${this.path} has been closed`);
+      if (this.#closed) throw new ClosedError(`the database ${this.path} has been closed`);
       checkFile(this.path, this.#identity);
       try {
         return attempt();

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
-import { bestEffort, UnreachableError } from "../../locks/errors.js";
+import { bestEffort, ClosedError } from "../../locks/errors.js";
 import { announceChange, type ChangeWatch, watchChanges } from "./changes.js";
 import type { Leaving } from "./claims.js";
 import { anchorClock, systemTime } from "./clock.js";
@@ -193,6 +193,6 @@ export class Membership {
   }
 
   #refuseIfClosed(): void {
-    if (this.isClosed) throw new UnreachableError("the coordinator has been closed");
+    if (this.isClosed) throw new ClosedError("the coordinator has been closed");
   }
 }

@@ -13,7 +13,7 @@ import { Frames } from "./frames.js";
 import { type Answer, longAt, Request } from "./jute.js";
 import { eventIn, headOf } from "./messages.js";
 import { isFromLeader, isWrite, TYPE, WireError, XID, ZK } from "./protocol.js";
-import { Requests } from "./requests.js";
+import { type Answered, Requests } from "./requests.js";
 import { Watches } from "./watches.js";
 
 const { STATES } = ConnectionManager;
@@ -173,9 +173,12 @@ export class Connection {
     const { socket } = this.#manager;
     // Nothing is kept to be sent after a reconnect: whoever asked decides whether it is asked again.
     if (!this.isConnected || socket === undefined) return Promise.reject(new WireError(ZK.connectionLoss));
-    const sentAt = this.clock();
-    const confirms = isWrite(request.type) ? this.confirmations.confirmedByWrite(sentAt, this.#pingPauseMs) : null;
-    return this.#requests.send(socket, request, { sentAt, confirms }, read, refused);
+    // It may have to wait for others to be answered: what counts is when it goes out.
+    const stamp = (): Answered => {
+      const sentAt = this.clock();
+      return { sentAt, confirms: isWrite(request.type) ? this.confirmations.confirmedByWrite(sentAt, this.#pingPauseMs) : null };
+    };
+    return this.#requests.send(socket, request, stamp, read, refused);
   }
 
   #onState(state: number): void {

@@ -2,11 +2,10 @@
 // become of the request. When it is tried again is index.ts's.
 import type { Draft, Standing } from "../../locks/coordinator.js";
 import type { Layout } from "./layout.js";
-import { claimPrefix, notBehind, orderClaims } from "./layout.js";
+import { claimPrefix } from "./layout.js";
 import { encodeClaim, recordOfDraft } from "./records.js";
-import type { IsWanted } from "./messages.js";
 import type { ZkSession } from "./session.js";
-import type { Standings } from "./standings.js";
+import type { QueueList, Standings } from "./standings.js";
 import { ensure, removeUnsettled } from "./upkeep.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
@@ -23,9 +22,7 @@ export class Entrance {
   /** @param isAgain an earlier attempt may have created the entries: they are looked for first */
   async enter(session: ZkSession, draft: Draft, isAgain: boolean): Promise<Standing[]> {
     const found = isAgain ? await this.#find(session, draft) : null;
-    const standings = found ?? (await this.#create(session, draft));
-    const isDouble = standings.some(({ ahead }) => ahead.some(({ ref }) => ref.includes(draft.id)));
-    return isDouble ? ((await this.#find(session, draft)) ?? standings) : standings;
+    return found ?? this.#create(session, draft);
   }
 
   /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
@@ -44,14 +41,13 @@ export class Entrance {
             (done) => note(done.map(({ path }) => path)),
           )
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL, (path) => note([path]));
-    const listing = folders.map((folder, index) => {
-      let isAhead: IsWanted | undefined;
-      // By the time that the list is read, what stands in it for this claim has been.
-      return wire.getChildren(folder, (bytes, from, to) => {
-        isAhead ??= notBehind(refOf(paths[index] ?? ""));
-        return isAhead(bytes, from, to);
-      });
-    });
+    // By the time that the list is read, what stands in it for this claim has been.
+    const listing = folders.map((folder, index) =>
+      this.#standings.list(wire, folder, () => {
+        const path = paths[index];
+        return path ? refOf(path) : null;
+      }),
+    );
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
     if (entered.status === "rejected") {
       if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
@@ -63,11 +59,15 @@ export class Entrance {
       }
       return this.#create(session, draft);
     }
-    return draft.locks.map((lock, index) => {
-      const list = listed[index] as PromiseSettledResult<readonly string[] | null>;
+    let isDouble = false;
+    const standings = draft.locks.map((lock, index) => {
+      const list = listed[index] as PromiseSettledResult<QueueList>;
       if (list.status === "rejected") throw list.reason;
-      return this.#standings.among(list.value, { lock, ref: refOf(paths[index] as string), revision: 0 });
+      const ref = refOf(paths[index] as string);
+      isDouble ||= list.value.isDouble(draft.id, ref);
+      return list.value.among({ lock, ref, revision: 0 });
     });
+    return isDouble ? ((await this.#find(session, draft)) ?? standings) : standings;
   }
 
   /** Looks for entries that were made already, and removes doubles, and what an earlier session left, which is dead. */
@@ -75,13 +75,12 @@ export class Entrance {
     const standings: Standing[] = [];
     for (const lock of draft.locks) {
       const folder = this.#layout.lock(lock);
-      const children = await session.wire.getChildren(folder);
+      const list = await this.#standings.list(session.wire, folder, () => null);
       let own: Standing | null = null;
-      for (const { ref, id } of orderClaims(children ?? [])) {
+      for (const { ref, id } of list.claims) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);
-        if (own === null && stat?.ephemeralOwner === session.id)
-          own = this.#standings.among(children, { lock, ref, revision: stat.version });
+        if (own === null && stat?.ephemeralOwner === session.id) own = list.among({ lock, ref, revision: stat.version });
         else await removeUnsettled(session.wire, `${folder}/${ref}`);
       }
       if (own !== null) standings.push(own);
@@ -92,7 +91,7 @@ export class Entrance {
   /** Removes what a join that nobody waits for has left. */
   async clear(wire: Wire, draft: Draft): Promise<void> {
     for (const folder of draft.locks.map((lock) => this.#layout.lock(lock))) {
-      const own = orderClaims((await wire.getChildren(folder)) ?? []).filter(({ id }) => id === draft.id);
+      const own = (await this.#standings.list(wire, folder, () => null)).claims.filter(({ id }) => id === draft.id);
       for (const { ref } of own) await removeUnsettled(wire, `${folder}/${ref}`);
     }
   }

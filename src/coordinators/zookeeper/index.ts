@@ -24,10 +24,11 @@ import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
-import { createLayout, notBehind } from "./layout.js";
+import { createLayout } from "./layout.js";
 import type { ZkSession } from "./session.js";
-import { fromWire, isLoss } from "./failures.js";
+import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { Sessions } from "./sessions.js";
+import { Shared } from "./shared.js";
 import { Standings } from "./standings.js";
 import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
 import { readClock, removeUnsettled } from "./upkeep.js";
@@ -67,6 +68,8 @@ class ZooKeeperCoordinator implements Coordinator {
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
   readonly #standings = new Standings();
+  /** Of queues, by lock and how much of it. */
+  readonly #readings = new Shared<undefined, readonly Claim[]>();
   #closing: Promise<void> | null = null;
 
   constructor(url: string, options: CoordinatorOptions, clock: () => number) {
@@ -162,7 +165,7 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
     const read = async (wire: Wire): Promise<Standing> =>
-      this.#standings.among(await wire.getChildren(this.#layout.lock(entry.lock), notBehind(entry.ref)), entry);
+      (await this.#standings.list(wire, this.#layout.lock(entry.lock), () => entry.ref)).among(entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
@@ -219,7 +222,12 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
-    return this.#sessions.retry(signal, ({ wire }) => readQueue(wire, this.#layout, lock, first));
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    // A thousand waiters look at the same holders. A reading has the store's own patience; a caller's ends only the caller's wait.
+    const reading = this.#readings.ask(`${lock} ${first}`, undefined, () =>
+      this.#sessions.retry(undefined, ({ wire }) => readQueue(wire, this.#layout, lock, first)),
+    );
+    return unlessAborted(signal, reading);
   }
 
   find(id: string, signal?: AbortSignal): Promise<readonly Claim[]> {

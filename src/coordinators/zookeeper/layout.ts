@@ -165,6 +165,17 @@ export function notBehind(ref: string): (bytes: Buffer, from: number, to: number
   };
 }
 
+/** Of the names of claims in one queue, that which is behind all others; `null` where one of them is not known. */
+export function furthest(refs: readonly (string | null)[]): string | null {
+  let last: { readonly ref: string; readonly sequence: number } | null = null;
+  for (const ref of refs) {
+    const sequence = ref === null ? undefined : parseClaimName(ref)?.sequence;
+    if (ref === null || sequence === undefined) return null;
+    if (last === null || bySequence({ sequence }, last) > 0) last = { ref, sequence };
+  }
+  return last?.ref ?? null;
+}
+
 /** The number at the end of a claim's name; `null` for what does not end in one. */
 function sequenceIn(bytes: Buffer, from: number, to: number): number | null {
   const first = to - SEQUENCE_DIGITS;

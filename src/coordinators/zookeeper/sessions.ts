@@ -1,5 +1,5 @@
 // The sessions of one coordinator: when one is lost the next is opened, and what is safe to do twice goes on in it.
-import { SessionLostError, UnreachableError } from "../../locks/errors.js";
+import { ClosedError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { type SessionOptions, ZkSession } from "./session.js";
 import type { ZooKeeperAddress } from "./url.js";
@@ -30,7 +30,7 @@ export class Sessions {
         return session;
       } catch (error) {
         // A session that is lost while it is waited for has a successor, unless all was closed.
-        if (this.#closed) throw new UnreachableError("the coordinator is closed");
+        if (this.#closed) throw new ClosedError("the coordinator is closed");
         // The signal may be another session's, with an error of the same kind.
         if (!(error instanceof SessionLostError) || error !== session.lost.reason) throw error;
       }
