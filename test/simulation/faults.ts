@@ -12,6 +12,8 @@ const FAULTS: readonly Fault[] = [
   kill,
   killAll,
   partition,
+  lag,
+  lag,
   loseReply,
   loseReply,
   freezeStore,
@@ -85,6 +87,30 @@ function partition(world: World): boolean {
       world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
     },
   );
+}
+
+/** Long enough for a session that the leader hears nothing of to live on, to be lost, or to be ended. */
+const LAGS_MS = [2_000, 9_000, 12_000, 15_000] as const;
+
+/** The server that a process is connected to is cut off from the others: it answers pings and reads from what it knows. */
+function lag(world: World): boolean {
+  const midway = world.choices.percent(50) && world.living.some(isAtWork);
+  return withAgent(
+    world,
+    (agent) => agent.link.isOpen && !agent.link.isLagging && (!midway || isAtWork(agent)),
+    (agent) => {
+      const lastsMs = world.choices.pick(LAGS_MS);
+      world.noteFault(agent.name, `is connected to a server that hears nothing of the others for ${lastsMs} ms`);
+      agent.link.lag();
+      world.scheduler.after(lastsMs, "store", "", () => {
+        if (agent.link.isLagging) agent.link.cut();
+      });
+    },
+  );
+}
+
+function isAtWork(agent: Agent): boolean {
+  return agent.link.isOpen && !agent.link.isLagging && agent.node.groups.some((group) => group.agent === agent && group.isAtWork);
 }
 
 const WRITES: readonly string[] = ["settle", "adopt", "update", "leave"];

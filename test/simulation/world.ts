@@ -128,6 +128,7 @@ export class World {
     this.scheduler.say("fleet", "no more faults from here on");
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;
+      if (agent.link.isLagging) agent.link.cut();
       agent.goOn();
     }
     this.#tidy();
