@@ -1,6 +1,7 @@
 // The faults that can come over a simulated fleet at any step. What commands do wrong by themselves is node.ts's, and a
 // death in the middle of a journal write is machine.ts's.
 import type { Agent } from "./agent.js";
+import { KEPT } from "./kept.js";
 import type { World } from "./world.js";
 
 type Fault = (world: World) => boolean;
@@ -29,7 +30,8 @@ const FAULTS: readonly Fault[] = [
 /** Has a fault come over the fleet, perhaps. */
 export function perhapsFault(world: World): void {
   if (!world.mayFault() || !world.choices.percent(world.scenario.faultPercent)) return;
-  world.choices.pick(FAULTS)(world);
+  const fault = world.choices.pick(FAULTS);
+  if (fault(world)) world.met.set(fault.name, (world.met.get(fault.name) ?? 0) + 1);
 }
 
 /** A connection breaks: a request is lost before it takes effect, or a reply after it. */
@@ -198,9 +200,9 @@ function stop(world: World): boolean {
     (agent) => {
       const lastsMs = world.choices.pick(OUTAGES_MS);
       world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
-      // A command under an ephemeral claim can be ended in time only by an agent that runs.
+      // Where nothing else does, a command under an ephemeral claim can be ended in time only by an agent that runs.
       const session = agent.coordinator?.session ?? null;
-      if (session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
+      if (!KEPT.frozenHolders && session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
       agent.stop();
       world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
     },

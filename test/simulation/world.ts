@@ -25,6 +25,8 @@ export class World {
   /** Infinity until then. */
   calmSince = Number.POSITIVE_INFINITY;
   isStoreFrozen = false;
+  /** How many faults of which kind have come over it. */
+  readonly met = new Map<string, number>();
   /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
   #faultsLeft: number;

@@ -168,6 +168,7 @@ export class Link {
 
   /** The client is done with it, or dead. @param delivers do requests on their way still arrive? */
   close(delivers: boolean): void {
+    this.#doubt();
     this.#condition = "closed";
     this.#view = null;
     this.#stuck.length = 0;
