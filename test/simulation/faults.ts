@@ -18,6 +18,7 @@ const FAULTS: readonly Fault[] = [
   loseReply,
   loseReply,
   freezeStore,
+  refuseHistory,
   expire,
   reboot,
   clear,
@@ -147,6 +148,17 @@ function freezeStore(world: World): boolean {
     world.isStoreFrozen = false;
     for (const agent of world.agents.values()) agent.reconnect();
   });
+  return true;
+}
+
+/** Nothing can be recorded any more: a quota is used up, or the rights are not there. */
+function refuseHistory(world: World): boolean {
+  const { store, scheduler, choices } = world;
+  if (store.refusesHistory) return false;
+  const lastsMs = choices.pick(OUTAGES_MS);
+  world.noteFault("store", `takes no records for ${lastsMs} ms`);
+  store.refusesHistory = true;
+  scheduler.after(lastsMs, "store", "", () => (store.refusesHistory = false));
   return true;
 }
 

@@ -64,8 +64,14 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: a claim leaves without a record",
     file: STORE,
-    text: "this.#contents.history.unshift(endedOf(entry, ending, this.now()));",
-    replacement: "",
+    text: "addRecord(this.#contents, endedOf(entry, ending, this.now()), historyKeep);",
+    replacement: "void historyKeep;",
+  },
+  {
+    name: "in the store: what cannot be recorded is not let go of",
+    file: STORE,
+    text: "this.#remove(entries, ending);",
+    replacement: 'if (this.refusesHistory) return "changed";\n    this.#remove(entries, ending);',
   },
   {
     name: "in the store: an adopted claim keeps its fencing token",

@@ -127,6 +127,7 @@ export class World {
     this.isCalm = true;
     this.calmSince = this.scheduler.now;
     this.isStoreFrozen = false;
+    this.store.refusesHistory = false;
     this.scheduler.say("fleet", "no more faults from here on");
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;

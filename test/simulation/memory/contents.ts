@@ -32,7 +32,9 @@ export function historyOf({ history }: Contents, lock: string | null, limit: num
   return own.filter((record): record is HistoryRecord => !("garbage" in record)).slice(0, limit);
 }
 
-export function trimHistory({ history }: Contents, lock: string, keep: number): void {
+export function addRecord({ history }: Contents, added: HistoryRecord, keep: number): void {
+  const { lock } = added;
+  history.unshift(added);
   const own = history.filter((record) => record.lock === lock && !("garbage" in record));
   for (const record of own.slice(keep)) history.splice(history.indexOf(record), 1);
 }

@@ -3,7 +3,7 @@
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-import { type Contents, copyOf, emptyContents, historyOf, trimHistory } from "./contents.js";
+import { addRecord, type Contents, copyOf, emptyContents, historyOf } from "./contents.js";
 import { claimOf, endedOf, settledOf, type StoredEntry, type StoreObserver, type Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
@@ -14,6 +14,8 @@ export class MemoryStore {
   /** Who asks; set by whoever carries a request. */
   actor = "";
   observer: StoreObserver | null = null;
+  /** Its history takes no records, as where a quota is used up: claims are let go of without. */
+  refusesHistory = false;
   readonly #now: () => number;
   #contents = emptyContents();
   #watches = new Set<Watch>();
@@ -171,10 +173,8 @@ export class MemoryStore {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     this.#remove(entries, ending);
-    for (const entry of entries) {
-      this.#contents.history.unshift(endedOf(entry, ending, this.now()));
-      trimHistory(this.#contents, entry.lock, historyKeep);
-    }
+    if (!this.refusesHistory)
+      for (const entry of entries) addRecord(this.#contents, endedOf(entry, ending, this.now()), historyKeep);
     if (![...this.#contents.locks.values()].some((queue) => queue.some((entry) => entry.id === id)))
       this.#contents.liveness.delete(id);
     return "done";
