@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
+import { startLinkedEnsemble } from "../support/ensemble-links.js";
 import { type FaultProxy, openFaultProxy } from "../support/fault-proxy.js";
 import { reasonNotToMount } from "../support/small-disk.js";
-import { startEnsemble } from "../support/zookeeper-server.js";
 import { ChaosFleet, LOCKS } from "./fleet.js";
 import { Nemesis } from "./nemesis.js";
 import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
@@ -36,7 +36,7 @@ export interface Report {
 
 export async function campaign(options: { readonly minutes: number; readonly nodes: number }): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "holdline-chaos-"));
-  const ensemble = await startEnsemble({ properties: QUICK_ELECTIONS });
+  const ensemble = await startLinkedEnsemble({ properties: QUICK_ELECTIONS });
   const proxies: FaultProxy[] = [await openFaultProxy(...ensemble.servers), await openFaultProxy(...ensemble.servers)];
   const urlOf = (index: number): string => `zookeeper://${(proxies[index % proxies.length] as FaultProxy).address}${ROOT}`;
   const noDisk = reasonNotToMount();

@@ -14,6 +14,7 @@ test("two minutes of a nemesis violate nothing", { timeout: 420_000 }, async ({ 
   expect(report.violations, `the evidence is in ${report.evidence}`).toEqual([]);
   expect(report.actionsRun).toBeGreaterThan(20);
   expect(Object.keys(report.faults).length, "kinds of faults").toBeGreaterThan(10);
+  expect(Object.keys(report.faults).filter((name) => name.includes("cut off")).length, "servers cut off").toBeGreaterThan(0);
 });
 
 describe("the verdict", () => {
@@ -35,6 +36,9 @@ describe("the verdict", () => {
     );
     expect(judgeLock(racks, log("start racks r0 1 10", "start racks r1 2 11"))).toHaveLength(1);
     expect(judgeLock(exec, log("overlap exec a 1 10"))).toHaveLength(1);
+    // One that was ended without a word says nothing more; one that still does has run beside the next.
+    expect(judgeLock(exec, log("start exec a 1 10", "start exec b 2 11", "end exec b 2 11"))).toEqual([]);
+    expect(judgeLock(exec, log("start exec a 1 10", "start exec b 2 11", "end exec a 1 10"))).toHaveLength(1);
   });
 
   test("sees a token that does not grow", () => {

@@ -244,8 +244,9 @@ function actionShell(lock: ChaosLock, log: string, directory: string): string {
   return [
     exclusive ? look : ":",
     say("start"),
-    // Now and then for so long that the next agent comes while the command of one that was killed still runs.
-    "r=$(od -An -N1 -tu1 /dev/urandom); [ $((r % 16)) -ne 15 ] || sleep 4; sleep 0.$((r % 4))",
+    // Now and then for so long that the next agent comes while the command of one that was killed still runs; under an
+    // ephemeral claim for so long that its session ends before it does, where the store is away.
+    `r=$(od -An -N1 -tu1 /dev/urandom); [ $((r % 16)) -ne 15 ] || sleep ${lock.ephemeral ? 12 : 4}; sleep 0.$((r % 4))`,
     say("end"),
     exclusive ? `rm -f '${mark}'` : ":",
     `[ $((r % 10)) -ne 0 ] || exit ${FAILED_COMMAND}`,

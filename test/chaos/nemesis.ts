@@ -1,16 +1,17 @@
-// The nemesis of a chaos run: kills, freezes and restarts servers, cuts and half-opens connections, expires sessions, kills
+// The nemesis of a chaos run: kills, freezes and restarts servers, cuts them off from each other, cuts and half-opens connections, expires sessions, kills
 // and freezes agents, fills a disk, and vandalises znodes. Whatever it breaks it mends after a while, and all of it at the end.
 import { appendFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { FaultProxy } from "../support/fault-proxy.js";
 import { expireSession } from "../support/zookeeper-frames.js";
-import type { Ensemble, ZooKeeperServer } from "../support/zookeeper-server.js";
+import type { LinkedEnsemble } from "../support/ensemble-links.js";
+import type { ZooKeeperServer } from "../support/zookeeper-server.js";
 import type { ChaosFleet, Phase } from "./fleet.js";
 import { LOCKS } from "./fleet.js";
 import { type Deed, deleteClock, deleteLiveness, deleteWaiting, overwriteWaiting, standsNotIn, vandalise } from "./vandal.js";
 
 export interface Battlefield {
-  readonly ensemble: Ensemble;
+  readonly ensemble: LinkedEnsemble;
   readonly proxies: readonly FaultProxy[];
   readonly fleet: ChaosFleet;
   /** The root of the fleet's znodes. */
@@ -49,6 +50,11 @@ export class Nemesis {
       ["server frozen", () => this.#hurtServer(async () => pick(ensemble.servers), frozen)],
       ["leader killed", () => this.#hurtServer(() => ensemble.leader(), killed)],
       ["leader frozen", () => this.#hurtServer(() => ensemble.leader(), frozen)],
+      ["follower cut off", () => this.#hurtServer(() => this.#follower(), this.#isolated)],
+      ["follower cut off with clients", () => this.#isolateWithClients()],
+      ["leader cut off", () => this.#hurtServer(() => ensemble.leader(), this.#isolated)],
+      ["servers cut off from each other", () => this.#hurtServer(async () => pick(ensemble.servers), this.#cutFromOne)],
+      ["server silent to another", () => this.#hurtServer(async () => pick(ensemble.servers), this.#silentToOne)],
       ["quorum lost", () => this.#loseQuorum()],
       ["connections cut", () => this.#cut()],
       ["connections half-open", () => this.#halfOpen()],
@@ -101,6 +107,65 @@ export class Nemesis {
       await pause(500 + Math.random() * 5_000);
       await mend();
       this.#hurt.delete(server);
+    };
+  }
+
+  async #follower(): Promise<ZooKeeperServer> {
+    const { ensemble } = this.#field;
+    const leader = await ensemble.leader();
+    return pick(ensemble.servers.filter((server) => server !== leader));
+  }
+
+  /** The other servers do not reach it, nor it them; clients reach all. For a while it goes on to answer its own. */
+  readonly #isolated: Hurt = async (server) => {
+    const { ensemble } = this.#field;
+    ensemble.isolate(ensemble.servers.indexOf(server));
+    return this.#longEnough(async () => ensemble.mend());
+  };
+
+  readonly #cutFromOne: Hurt = async (server) => {
+    const { ensemble } = this.#field;
+    ensemble.cut(ensemble.servers.indexOf(server), this.#anotherThan(server));
+    return this.#longEnough(async () => ensemble.mend());
+  };
+
+  readonly #silentToOne: Hurt = async (server) => {
+    const { ensemble } = this.#field;
+    ensemble.silence(ensemble.servers.indexOf(server), this.#anotherThan(server));
+    return this.#longEnough(async () => ensemble.mend());
+  };
+
+  /** A room of the data centre: a follower and some of the clients reach each other, and nobody else. */
+  async #isolateWithClients(): ReturnType<Fault> {
+    const { ensemble, proxies } = this.#field;
+    const proxy = pick(proxies);
+    const others = (server: ZooKeeperServer): number[] => [0, 1, 2].filter((gate) => gate !== ensemble.servers.indexOf(server));
+    return this.#hurtServer(
+      () => this.#follower(),
+      async (server) => {
+        for (const gate of others(server)) {
+          await proxy.welcome("refuse", gate);
+          await proxy.cut(gate);
+        }
+        const mend = await this.#isolated(server);
+        return async () => {
+          await mend();
+          for (const gate of others(server)) await proxy.welcome("serve", gate);
+        };
+      },
+    );
+  }
+
+  #anotherThan(server: ZooKeeperServer): number {
+    const { servers } = this.#field.ensemble;
+    return servers.indexOf(pick(servers.filter((one) => one !== server)));
+  }
+
+  /** Beside what every fault lasts: until sessions that the leader does not hear of have ended. */
+  #longEnough(mend: () => Promise<void>): () => Promise<void> {
+    return async () => {
+      await pause(Math.random() * 10_000);
+      await mend();
     };
   }
 

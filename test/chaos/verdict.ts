@@ -53,6 +53,9 @@ export function judgeLock(lock: ChaosLock, lines: readonly Line[]): string[] {
       // Whoever adopts a claim ends what ran under it first.
       if (latest !== line.token)
         violations.push(`${lock.name}: ${line.node} ended with the token ${line.token}, and had started with ${latest ?? "none"}`);
+      // It was alive until now, so that all that was started since has run beside it.
+      const before = [...running.keys()].indexOf(line.claim);
+      if (lock.ephemeral && before >= 0) violations.push(...judgeBeside(lock, [...running.values()].slice(before)));
       running.delete(line.claim);
     }
     if (line.what !== "start") continue;
@@ -70,15 +73,19 @@ export function judgeLock(lock: ChaosLock, lines: readonly Line[]): string[] {
     // The same claim again: it was adopted, and what ran under it was ended before.
     running.delete(line.claim);
     running.set(line.claim, line);
-    // A command under an ephemeral claim may have been ended without a word: those tell of overlaps themselves.
+    // A command under an ephemeral claim may have been ended without a word: it is alive only where it still says something.
     if (lock.ephemeral) continue;
-    const queue = [...running.values()].map(({ node }) => ({ key: lock.keyOf(node), slots: lock.slots }));
-    if (!isHeld(queue, queue.length - 1)) {
-      const who = [...running.values()].map(({ node, claim }) => `${node} (${claim})`);
-      violations.push(`${lock.name}: ran at once, which the rule forbids: ${who.join(", ")}`);
-    }
+    violations.push(...judgeBeside(lock, [...running.values()]));
   }
   return violations;
+}
+
+/** These have run at once. */
+function judgeBeside(lock: ChaosLock, lines: readonly Line[]): string[] {
+  const queue = lines.map(({ node }) => ({ key: lock.keyOf(node), slots: lock.slots }));
+  if (isHeld(queue, queue.length - 1)) return [];
+  const who = lines.map(({ node, claim }) => `${node} (${claim})`);
+  return [`${lock.name}: ran at once, which the rule forbids: ${who.join(", ")}`];
 }
 
 /** Those that may be held together: with the same key, in the same slots; under one claim where there is but one slot. */

@@ -38,7 +38,7 @@ export function openStage(): Stage {
       const waited = direction === "request" ? stage.before(request) : undefined;
       void Promise.resolve(waited).then(() => setImmediate(arrive));
     });
-    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, after, storeAfter: after });
+    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, uptime: () => stage.now, after, storeAfter: after });
     onTestFinished(() => coordinator.close());
     return coordinator;
   }

@@ -205,6 +205,7 @@ export class Agent {
     this.coordinator ??= await openMemory(store, this.link, {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      uptime: () => scheduler.now,
       historyKeep: Number.POSITIVE_INFINITY,
       after: (ms, run) => this.after(ms, "", run),
       storeAfter: (ms, run) => scheduler.after(ms, "store", "", run),

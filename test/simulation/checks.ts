@@ -17,6 +17,8 @@ export class Checks implements StoreObserver {
   readonly leases: LeaseChecks;
   /** How often each claim has ended durably on each lock, by "claim lock". */
   readonly ended = new Map<string, number>();
+  /** Those that ended while nothing could be recorded, likewise. */
+  readonly unrecorded = new Set<string>();
   readonly #world: World;
   readonly #lastToken = new Map<string, number>();
 
@@ -111,6 +113,7 @@ export class Checks implements StoreObserver {
       if (ending !== null) {
         const place = `${entry.id} ${entry.lock}`;
         this.ended.set(place, (this.ended.get(place) ?? 0) + 1);
+        if (this.#world.store.refusesHistory) this.unrecorded.add(place);
         this.leases.ended(entry, ending, by);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");
         else if (entry.record?.lease == null && ending.event !== "cleared" && !this.stories.isOwner(entry, by))

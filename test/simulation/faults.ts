@@ -1,6 +1,7 @@
 // The faults that can come over a simulated fleet at any step. What commands do wrong by themselves is node.ts's, and a
 // death in the middle of a journal write is machine.ts's.
 import type { Agent } from "./agent.js";
+import { KEPT } from "./kept.js";
 import type { World } from "./world.js";
 
 type Fault = (world: World) => boolean;
@@ -12,9 +13,12 @@ const FAULTS: readonly Fault[] = [
   kill,
   killAll,
   partition,
+  lag,
+  lag,
   loseReply,
   loseReply,
   freezeStore,
+  refuseHistory,
   expire,
   reboot,
   clear,
@@ -27,7 +31,8 @@ const FAULTS: readonly Fault[] = [
 /** Has a fault come over the fleet, perhaps. */
 export function perhapsFault(world: World): void {
   if (!world.mayFault() || !world.choices.percent(world.scenario.faultPercent)) return;
-  world.choices.pick(FAULTS)(world);
+  const fault = world.choices.pick(FAULTS);
+  if (fault(world)) world.met.set(fault.name, (world.met.get(fault.name) ?? 0) + 1);
 }
 
 /** A connection breaks: a request is lost before it takes effect, or a reply after it. */
@@ -87,6 +92,30 @@ function partition(world: World): boolean {
   );
 }
 
+/** Long enough for a session that the leader hears nothing of to live on, to be lost, or to be ended. */
+const LAGS_MS = [2_000, 9_000, 12_000, 15_000] as const;
+
+/** The server that a process is connected to is cut off from the others: it answers pings and reads from what it knows. */
+function lag(world: World): boolean {
+  const midway = world.choices.percent(50) && world.living.some(isAtWork);
+  return withAgent(
+    world,
+    (agent) => agent.link.isOpen && !agent.link.isLagging && (!midway || isAtWork(agent)),
+    (agent) => {
+      const lastsMs = world.choices.pick(LAGS_MS);
+      world.noteFault(agent.name, `is connected to a server that hears nothing of the others for ${lastsMs} ms`);
+      agent.link.lag();
+      world.scheduler.after(lastsMs, "store", "", () => {
+        if (agent.link.isLagging) agent.link.cut();
+      });
+    },
+  );
+}
+
+function isAtWork(agent: Agent): boolean {
+  return agent.link.isOpen && !agent.link.isLagging && agent.node.groups.some((group) => group.agent === agent && group.isAtWork);
+}
+
 const WRITES: readonly string[] = ["settle", "adopt", "update", "leave"];
 
 /** The next write of a process takes effect, and it does not hear of it for long: others have the time to act upon it. */
@@ -119,6 +148,17 @@ function freezeStore(world: World): boolean {
     world.isStoreFrozen = false;
     for (const agent of world.agents.values()) agent.reconnect();
   });
+  return true;
+}
+
+/** Nothing can be recorded any more: a quota is used up, or the rights are not there. */
+function refuseHistory(world: World): boolean {
+  const { store, scheduler, choices } = world;
+  if (store.refusesHistory) return false;
+  const lastsMs = choices.pick(OUTAGES_MS);
+  world.noteFault("store", `takes no records for ${lastsMs} ms`);
+  store.refusesHistory = true;
+  scheduler.after(lastsMs, "store", "", () => (store.refusesHistory = false));
   return true;
 }
 
@@ -172,9 +212,9 @@ function stop(world: World): boolean {
     (agent) => {
       const lastsMs = world.choices.pick(OUTAGES_MS);
       world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
-      // A command under an ephemeral claim can be ended in time only by an agent that runs.
+      // Where nothing else does, a command under an ephemeral claim can be ended in time only by an agent that runs.
       const session = agent.coordinator?.session ?? null;
-      if (session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
+      if (!KEPT.frozenHolders && session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
       agent.stop();
       world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
     },

@@ -75,6 +75,11 @@ function commandsOf(world: World, agent: Agent): Commands {
           group.die("SIGKILL");
           return neverStarted(CALLED_OFF);
         }
+        const endsWith = endsWithOf(spec);
+        if (endsWith !== undefined && endsWith.heldUntil() <= world.scheduler.now) {
+          group.die("SIGKILL");
+          return neverStarted("its claim may have ended before it started");
+        }
         return await supervise(world, agent, group, spec, control.signal);
       } catch (error) {
         group.die("SIGKILL");
@@ -97,8 +102,13 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
     claim,
     Number(spec.env["HOLDLINE_FENCING_TOKEN"]),
     locks,
-    spec.endsWithAgent === true,
+    spec.endsWithAgent === true || endsWithOf(spec) !== undefined,
   );
+}
+
+/** Until when the session is held that the command must not outlive; a process apart goes by it. */
+function endsWithOf(spec: CommandSpec): { heldUntil(): number } | undefined {
+  return (spec as { readonly endsWith?: { heldUntil(): number } }).endsWith;
 }
 
 function supervise(
@@ -143,6 +153,8 @@ function supervise(
     };
     const nature = drawNature(choices, group.kind, spec.timeoutMs !== null, world.troublePercent);
     node.begin(group, nature);
+    const endsWith = endsWithOf(spec);
+    if (endsWith !== undefined) node.watch(group, () => endsWith.heldUntil());
     scheduler.say(
       agent.name,
       `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`,

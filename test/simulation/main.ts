@@ -23,6 +23,7 @@ interface Portion {
 interface Findings {
   readonly seeds: number;
   readonly failed: readonly number[];
+  readonly met: ReadonlyMap<string, number>;
 }
 
 if (isMainThread) process.exitCode = await main();
@@ -53,6 +54,7 @@ async function main(): Promise<number> {
 async function runSeeds(from: number, seeds: number): Promise<number> {
   const started = performance.now();
   const failed: number[] = [];
+  const met = new Map<string, number>();
   let done = 0;
   let next = from;
   let told = started;
@@ -75,6 +77,7 @@ async function runSeeds(from: number, seeds: number): Promise<number> {
       worker.on("message", (findings: Findings) => {
         done += findings.seeds;
         failed.push(...findings.failed);
+        addTo(met, findings.met);
         if (performance.now() - told > 10_000) {
           told = performance.now();
           console.error(`${done} of ${seeds} seeds, ${rate()} a second`);
@@ -86,6 +89,8 @@ async function runSeeds(from: number, seeds: number): Promise<number> {
     });
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), Math.ceil(seeds / PORTION)) }, runWorker));
   console.log(`${done} seeds, ${failed.length} failed, ${rate()} seeds a second`);
+  const counts = [...met].sort(([one], [other]) => (one < other ? -1 : 1)).map(([fault, count]) => `${fault} ${count}`);
+  console.log(`faults met: ${counts.join(", ")}`);
   if (failed.length === 0) return 0;
   return replay(Math.min(...failed));
 }
@@ -95,15 +100,21 @@ function work(): void {
   parentPort?.on("message", ({ from, count }: Portion) => {
     void (async () => {
       const failed: number[] = [];
+      const met = new Map<string, number>();
       let seeds = 0;
       for (let seed = from; seed < from + count && failed.length === 0; seed += 1) {
-        const { violation } = await simulateSeed(seed);
+        const { violation, met: faults } = await simulateSeed(seed);
+        addTo(met, faults);
         if (violation !== null) failed.push(seed);
         seeds += 1;
       }
-      parentPort?.postMessage({ seeds, failed } satisfies Findings);
+      parentPort?.postMessage({ seeds, failed, met } satisfies Findings);
     })();
   });
+}
+
+function addTo(met: Map<string, number>, more: ReadonlyMap<string, number>): void {
+  for (const [fault, count] of more) met.set(fault, (met.get(fault) ?? 0) + count);
 }
 
 /** One seed again, and when it fails the shortest run that fails in the same way. */

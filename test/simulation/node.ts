@@ -158,6 +158,18 @@ export class SimulatedNode {
     });
   }
 
+  /** A process apart kills a group when its agent has not moved on in time until when its claim is held. */
+  watch(group: Group, heldUntil: () => number): void {
+    const look = (): void => {
+      if (group.isGone || group.hasReported) return;
+      const leftMs = heldUntil() - this.#scheduler.now;
+      if (leftMs > 0) return void this.#scheduler.after(leftMs, this.name, "", look);
+      this.#scheduler.say(this.name, `the watchdog kills the group of ${group.agent.name}`);
+      group.die("SIGKILL");
+    };
+    look();
+  }
+
   /** SIGTERM, and SIGKILL to what does not heed it in time. */
   end(group: Group, killAfterMs: number): void {
     if (group.state === "gated") return group.die("SIGKILL");

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly scenarioDraws: number;
   readonly scenario: Scenario;
   readonly trace: readonly string[];
+  /** How many faults of which kind there were. */
+  readonly met: ReadonlyMap<string, number>;
 }
 
 // A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes.
@@ -83,6 +85,7 @@ async function run(choices: Choices, traced: boolean, without: readonly number[]
     scenarioDraws,
     scenario,
     trace: scheduler.trace ?? [],
+    met: world.met,
   };
 }
 

@@ -10,9 +10,9 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: settling gives up the place in line",
     file: STORE,
-    text: "this.#liveness.set(draft.id, session);\n    this.observer?.settled",
-    replacement: `for (const entry of own) this.#locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
-    this.#liveness.set(draft.id, session);
+    text: "this.#contents.liveness.set(draft.id, session);\n    this.observer?.settled",
+    replacement: `for (const entry of own) this.#contents.locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
+    this.#contents.liveness.set(draft.id, session);
     this.observer?.settled`,
   },
   {
@@ -31,7 +31,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     name: "in the store: settling takes the claim out and puts it back in two transactions",
     file: CLIENT,
     text: SETTLE,
-    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
+    replacement: `await this.#contents.sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
     const settle = (): Settled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
   },
   {
@@ -39,7 +39,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     file: CLIENT,
     text: SETTLE,
     replacement: `const settleOne = (place: Entry) => (): Settled => this.#store.settle(session.id, draft, [place], record);
-    for (const place of joined.standings.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
+    for (const place of joined.standings.slice(1)) await this.#contents.sessions.ask(request("settle", draft.id), settleOne(place), signal);
     ${SETTLE}`,
   },
   {
@@ -64,14 +64,32 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: a claim leaves without a record",
     file: STORE,
-    text: "this.#history.unshift(endedOf(entry, ending, this.now()));",
-    replacement: "",
+    text: "addRecord(this.#contents, endedOf(entry, ending, this.now()), historyKeep);",
+    replacement: "void historyKeep;",
+  },
+  {
+    name: "in the store: what cannot be recorded is not let go of",
+    file: STORE,
+    text: "this.#remove(entries, ending);",
+    replacement: 'if (this.refusesHistory) return "changed";\n    this.#remove(entries, ending);',
   },
   {
     name: "in the store: an adopted claim keeps its fencing token",
     file: STORE,
-    text: "this.#write(entry, { record, fencingToken: this.#transactions });",
+    text: "this.#write(entry, { record, fencingToken: this.#contents.transactions });",
     replacement: "this.#write(entry, { record });",
+  },
+  {
+    name: "in the store: what a server says by itself counts as the leader's word",
+    file: "test/simulation/memory/sessions.ts",
+    text: "this.asks.onLag();",
+    replacement: "",
+  },
+  {
+    name: "in the store: a held claim is confirmed by what a server says by itself",
+    file: "test/simulation/memory/sessions.ts",
+    text: "if (this.#link.isLagging && !silent.isHeld) return;",
+    replacement: "if (this.#link.isLagging) return;",
   },
   {
     name: "in the store: a session that has ended leaves its claims in line",

@@ -25,6 +25,8 @@ export class World {
   /** Infinity until then. */
   calmSince = Number.POSITIVE_INFINITY;
   isStoreFrozen = false;
+  /** How many faults of which kind have come over it. */
+  readonly met = new Map<string, number>();
   /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
   #faultsLeft: number;
@@ -125,9 +127,11 @@ export class World {
     this.isCalm = true;
     this.calmSince = this.scheduler.now;
     this.isStoreFrozen = false;
+    this.store.refusesHistory = false;
     this.scheduler.say("fleet", "no more faults from here on");
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;
+      if (agent.link.isLagging) agent.link.cut();
       agent.goOn();
     }
     this.#tidy();

@@ -10,6 +10,8 @@ export interface LinkedEnsemble extends Ensemble {
   isolate(index: number): void;
   /** Cuts the link between two servers, both ways. */
   cut(one: number, other: number): void;
+  /** Nothing that `from` sends to `to` arrives any more; the other way all is well, and neither of them is told. */
+  silence(from: number, to: number): void;
   /** All links work again; what was under way arrives first, as with TCP. */
   mend(): void;
 }
@@ -33,6 +35,12 @@ export async function startLinkedEnsemble(options: ServerOptions = {}): Promise<
       ...ensemble,
       isolate: (index) => cutAll((one, other) => one === index || other === index),
       cut: (one, other) => cutAll((from, to) => (from === one && to === other) || (from === other && to === one)),
+      silence: (one, other) => {
+        for (const link of links) {
+          if (link.from === one && link.to === other) link.cut("requests");
+          if (link.from === other && link.to === one) link.cut("answers");
+        }
+      },
       mend: () => {
         for (const link of links) link.mend();
       },
@@ -83,15 +91,18 @@ function rewriteAddress(greeting: Buffer, from: string, to: string): Buffer {
   return Buffer.concat([head, Buffer.from(to, "latin1"), greeting.subarray(ADDRESS_AT + from.length)]);
 }
 
+/** What a link carries: what the server that opened a connection sends, and what it is sent. */
+type Direction = "requests" | "answers";
+
 /** One server's way to one port of another. */
-//   flowing ⇄ cut → closed
+//   each direction flowing ⇄ cut; all → closed
 class Link {
   /** What becomes of the first bytes of each connection. */
   rewrite: (greeting: Buffer) => Buffer = (greeting) => greeting;
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #unanswered = new Set<Socket>();
-  #isCut = false;
+  readonly #isCut = { requests: false, answers: false };
 
   constructor(
     readonly from: number,
@@ -110,13 +121,17 @@ class Link {
     await once(this.#server, "listening");
   }
 
-  cut(): void {
-    this.#isCut = true;
-    for (const socket of [...this.#pairs].flat()) socket.pause();
+  cut(...directions: readonly Direction[]): void {
+    const cut = directions.length === 0 ? (["requests", "answers"] as const) : directions;
+    for (const direction of cut) this.#isCut[direction] = true;
+    for (const [opened, called] of this.#pairs) {
+      if (this.#isCut.requests) opened.pause();
+      if (this.#isCut.answers) called.pause();
+    }
   }
 
   mend(): void {
-    this.#isCut = false;
+    Object.assign(this.#isCut, { requests: false, answers: false });
     // Who connected meanwhile has been waiting for an answer that no cable would have brought: it connects again.
     for (const socket of this.#unanswered) socket.destroy();
     for (const socket of [...this.#pairs].flat()) socket.resume();
@@ -133,7 +148,8 @@ class Link {
   #accept(socket: Socket): void {
     // An error is an end like others.
     socket.on("error", () => undefined);
-    if (this.#isCut) {
+    // Cut one way, no connection comes about either: its handshake needs both.
+    if (this.#isCut.requests || this.#isCut.answers) {
       this.#unanswered.add(socket);
       socket.once("close", () => this.#unanswered.delete(socket));
       return;

@@ -137,6 +137,11 @@ export class Asks {
     }
   }
 
+  /** What is answered from now on is not the leader's word. */
+  onLag(): void {
+    for (const silence of this.#silences) silence.begin();
+  }
+
   onSessionEnd(session: MemorySession): void {
     for (const ask of [...this.#open]) if (ask.session === session) ask.fail(session.lost.reason);
   }

@@ -167,13 +167,19 @@ export class MemoryCoordinator implements Coordinator {
     return this.#sessions.ask(request("update", id), update, signal);
   }
 
-  confirm(joined: Joined): Promise<void> {
-    return joined.session.lost.aborted ? Promise.reject(joined.session.lost.reason as Error) : Promise.resolve();
+  async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
+    const session = joined.session as MemorySession;
+    session.lost.throwIfAborted();
+    for (const { ref } of joined.standings) session.hold(ref);
+    if (!session.isFresh) await this.#sessions.ask(request("confirm", null), () => undefined, signal, session);
   }
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
     const home = entries.map(({ ref }) => this.#homes.get(ref)).find((session) => session !== undefined);
-    for (const { ref } of entries) this.#homes.delete(ref);
+    for (const { ref } of entries) {
+      this.#homes.get(ref)?.letGo(ref);
+      this.#homes.delete(ref);
+    }
     if (this.#closing !== null || home?.lost.aborted === true) return;
     try {
       await this.#sessions.ask(request("withdraw", null), () => this.#store.withdraw(entries), undefined, home);

@@ -1,5 +1,5 @@
 // An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
-import type { ClaimRecord } from "../../../src/locks/claim.js";
+import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Ending, Entry, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
 
 /** An entry of a queue. `record` is `null` for garbage. */
@@ -62,4 +62,12 @@ export function settledOf(entries: readonly StoredEntry[]): Settled {
 export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, endedAt: number): HistoryRecord {
   const { owner, reason: description, lease, data } = record ?? UNREADABLE;
   return { ...ending, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt };
+}
+
+/** @param isLive has it a liveness entry? */
+export function claimOf(entry: StoredEntry, isLive: boolean): Claim {
+  const { lock, ref, id, session, revision, since, fencingToken } = entry;
+  const durable = session === null;
+  const record = entry.record ?? UNREADABLE;
+  return { ...record, lock, ref, id, revision, since, durable, alive: !durable || record.lease !== null || isLive, fencingToken };
 }

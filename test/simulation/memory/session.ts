@@ -10,6 +10,8 @@ export type After = (ms: number, run: () => void) => () => void;
 
 // As ZooKeeper's coordinator has it: a tenth of the timeout to stop what depends on the session, a tenth for being late.
 const GRACE = 0.1;
+const FRESH = 0.6;
+const MOMENT_MS = 1;
 
 export class MemorySession implements Session {
   readonly id: string;
@@ -17,10 +19,21 @@ export class MemorySession implements Session {
   readonly #link: Link;
   readonly #lost = new AbortController();
   readonly #watchdog: () => void;
+  readonly #timeoutMs: number;
+  readonly #uptime: () => number;
+  /** Claims that are held in it and stay ephemeral: what goes on under them must end before it does. */
+  readonly #held = new Set<string>();
 
   /** @param whenSilentFor calls back after the link has been silent for so long without a break; gives what calls that off */
-  constructor(id: string, link: Link, timeoutMs: number, whenSilentFor: (ms: number, session: MemorySession) => () => void) {
+  constructor(
+    id: string,
+    link: Link,
+    { sessionTimeoutMs: timeoutMs, uptime }: { readonly sessionTimeoutMs: number; readonly uptime: () => number },
+    whenSilentFor: (ms: number, session: MemorySession) => () => void,
+  ) {
     this.id = id;
+    this.#timeoutMs = timeoutMs;
+    this.#uptime = uptime;
     this.graceMs = timeoutMs * GRACE;
     this.#link = link;
     this.#watchdog = whenSilentFor(timeoutMs * LOST_AFTER, this);
@@ -30,9 +43,27 @@ export class MemorySession implements Session {
     return this.#lost.signal;
   }
 
-  /** A link that is open is a session that lives, and one that is cut is told so: nothing has to be confirmed. */
+  /** Only what the leader has answered counts. The store is taken to end a session no sooner than a moment after this. */
   heldUntil(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.#uptime() - this.#link.unconfirmedMs + this.#timeoutMs - MOMENT_MS;
+  }
+
+  /** Was it confirmed so lately that something can be begun that must end before it does? */
+  get isFresh(): boolean {
+    return this.#link.unconfirmedMs < this.#timeoutMs * FRESH;
+  }
+
+  hold(ref: string): void {
+    this.#held.add(ref);
+  }
+
+  letGo(ref: string): void {
+    this.#held.delete(ref);
+  }
+
+  /** A server that lags may answer all the same: is that not enough? */
+  get isHeld(): boolean {
+    return this.#held.size > 0;
   }
 
   seen(): number {

@@ -10,6 +10,8 @@ import { type MemoryStore, SessionExpired } from "./store.js";
 export interface SessionsOptions {
   readonly connectTimeoutMs: number;
   readonly sessionTimeoutMs: number;
+  /** The node's time since boot, sleep included, in milliseconds. */
+  readonly uptime: () => number;
   /** The client's own timers, which end with it. */
   readonly after: After;
   /** The store's timers. */
@@ -43,6 +45,7 @@ export class Sessions {
     this.#options = options;
     this.asks = new Asks(link, options.connectTimeoutMs, options.after);
     this.#silences = new Silences(store, options.sessionTimeoutMs, options.storeAfter);
+    link.onLag = () => this.#onLag();
     link.onChange = (isOpen) => this.#onLink(isOpen);
   }
 
@@ -118,7 +121,6 @@ export class Sessions {
   }
 
   async #renew(): Promise<MemorySession> {
-    const { sessionTimeoutMs } = this.#options;
     let id: string | null = null;
     const open = (): string => {
       id ??= this.#store.openSession(() => this.#link.tell(request("expired", null), () => this.#onExpired(id)));
@@ -129,8 +131,11 @@ export class Sessions {
     };
     const opened = await this.ask(request("open", null), open);
     if (this.#isClosing) throw new UnreachableError("the coordinator is closed");
-    const session = new MemorySession(opened, this.#link, sessionTimeoutMs, (ms, silent) =>
-      this.asks.whenSilentFor(ms, () => this.giveUp(silent, "the store has not answered for too long")),
+    const session = new MemorySession(opened, this.#link, this.#options, (ms, silent) =>
+      this.asks.whenSilentFor(ms, () => {
+        if (this.#link.isLagging && !silent.isHeld) return;
+        this.giveUp(silent, "the store has not answered for too long");
+      }),
     );
     this.#session = session;
     for (const claim of this.#holdings.keys()) this.#revive(session, claim);
@@ -139,6 +144,13 @@ export class Sessions {
 
   #onExpired(id: string | null): void {
     if (this.#session !== null && this.#session.id === id) this.ended(this.#session, "the store has ended the session");
+  }
+
+  /** The leader hears no more of this client, which is not told. */
+  #onLag(): void {
+    if (this.#session === null) return;
+    this.#silences.begin(this.#session.id);
+    this.asks.onLag();
   }
 
   #onLink(isOpen: boolean): void {

@@ -3,24 +3,22 @@
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-import { endedOf, settledOf, type StoredEntry, type StoreObserver, UNREADABLE, type Watch } from "./entry.js";
+import { addRecord, type Contents, copyOf, emptyContents, historyOf } from "./contents.js";
+import { claimOf, endedOf, settledOf, type StoredEntry, type StoreObserver, type Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
 export class SessionExpired extends Error {}
 
 export class MemoryStore {
-  #transactions = 0;
   readonly #onChange = new Set<() => void>();
   /** Who asks; set by whoever carries a request. */
   actor = "";
   observer: StoreObserver | null = null;
+  /** Its history takes no records, as where a quota is used up: claims are let go of without. */
+  refusesHistory = false;
   readonly #now: () => number;
-  readonly #locks = new Map<string, StoredEntry[]>();
-  readonly #sessions = new Map<string, () => void>();
-  /** Claim to session. */
-  readonly #liveness = new Map<string, string>();
-  readonly #history: (HistoryRecord | { readonly lock: string; readonly garbage: true })[] = [];
-  readonly #watches = new Set<Watch>();
+  #contents = emptyContents();
+  #watches = new Set<Watch>();
 
   /** @param now milliseconds since 1970 */
   constructor(now: () => number) {
@@ -29,7 +27,7 @@ export class MemoryStore {
 
   /** Counts transactions, as ZooKeeper's zxid does: revisions and fencing tokens are taken from it. */
   get transactions(): number {
-    return this.#transactions;
+    return this.#contents.transactions;
   }
 
   /** Has `onChange` called whenever something changes, at the latest before the next is asked; gives what ends that. */
@@ -39,7 +37,7 @@ export class MemoryStore {
   }
 
   #commit(): void {
-    this.#transactions += 1;
+    this.#contents.transactions += 1;
     for (const onChange of this.#onChange) onChange();
   }
 
@@ -47,23 +45,41 @@ export class MemoryStore {
     return Math.floor(this.#now());
   }
 
+  snapshot(): Contents {
+    return copyOf(this.#contents);
+  }
+
+  /** Has a read see no more than what the store held then: a server answers that hears of nothing since, and tells of nothing. */
+  answerFrom<T>(then: Contents, read: () => T): T {
+    const now = this.#contents;
+    const watches = this.#watches;
+    this.#contents = then;
+    this.#watches = new Set();
+    try {
+      return read();
+    } finally {
+      this.#contents = now;
+      this.#watches = watches;
+    }
+  }
+
   /** @param onExpired told when the session ends otherwise than by `closeSession` */
   openSession(onExpired: () => void): string {
     this.#commit();
-    const id = `s${this.#transactions}`;
-    this.#sessions.set(id, onExpired);
+    const id = `s${this.#contents.transactions}`;
+    this.#contents.sessions.set(id, onExpired);
     return id;
   }
 
   hasSession(id: string): boolean {
-    return this.#sessions.has(id);
+    return this.#contents.sessions.has(id);
   }
 
   closeSession(id: string): void {
-    if (!this.#sessions.delete(id)) return;
+    if (!this.#contents.sessions.delete(id)) return;
     this.#commit();
-    for (const [claim, session] of this.#liveness) if (session === id) this.#liveness.delete(claim);
-    for (const queue of [...this.#locks.values()])
+    for (const [claim, session] of this.#contents.liveness) if (session === id) this.#contents.liveness.delete(claim);
+    for (const queue of [...this.#contents.locks.values()])
       this.#remove(
         queue.filter(({ session }) => session === id),
         null,
@@ -71,7 +87,7 @@ export class MemoryStore {
   }
 
   expireSession(id: string): void {
-    const onExpired = this.#sessions.get(id);
+    const onExpired = this.#contents.sessions.get(id);
     if (onExpired === undefined) return;
     this.closeSession(id);
     onExpired();
@@ -124,8 +140,9 @@ export class MemoryStore {
     if (entries.some((entry) => entry === undefined)) throw new ClaimLostError("the claim was taken out of the queue");
     const own = entries as StoredEntry[];
     this.#commit();
-    for (const entry of own) this.#write(entry, { session: null, record, fencingToken: this.#transactions, since: this.now() });
-    if (record.lease === null) this.#liveness.set(draft.id, session);
+    for (const entry of own)
+      this.#write(entry, { session: null, record, fencingToken: this.#contents.transactions, since: this.now() });
+    if (record.lease === null) this.#contents.liveness.set(draft.id, session);
     this.observer?.settled(own, this.actor);
     return settledOf(own);
   }
@@ -136,8 +153,8 @@ export class MemoryStore {
     if (!this.hasSession(session)) throw new SessionExpired();
     const before = entries.map((entry) => ({ ...entry }));
     this.#commit();
-    for (const entry of entries) this.#write(entry, { record, fencingToken: this.#transactions });
-    this.#liveness.set(id, session);
+    for (const entry of entries) this.#write(entry, { record, fencingToken: this.#contents.transactions });
+    this.#contents.liveness.set(id, session);
     this.observer?.adopted(entries, before, this.actor);
     return settledOf(entries);
   }
@@ -156,21 +173,19 @@ export class MemoryStore {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     this.#remove(entries, ending);
-    for (const entry of entries) {
-      this.#history.unshift(endedOf(entry, ending, this.now()));
-      this.#trim(entry.lock, historyKeep);
-    }
-    if (![...this.#locks.values()].some((queue) => queue.some((entry) => entry.id === id))) this.#liveness.delete(id);
+    if (!this.refusesHistory)
+      for (const entry of entries) addRecord(this.#contents, endedOf(entry, ending, this.now()), historyKeep);
+    if (![...this.#contents.locks.values()].some((queue) => queue.some((entry) => entry.id === id)))
+      this.#contents.liveness.delete(id);
     return "done";
   }
 
   /** Puts a liveness entry back where the claim is still the one that was settled or adopted with `token`. */
   revive(session: string, id: string, places: readonly Entry[], token: number): void {
     if (!this.hasSession(session)) throw new SessionExpired();
-    const owned = places.every((place) => this.#find(place)?.fencingToken === token);
-    if (!owned) return;
+    if (places.some((place) => this.#find(place)?.fencingToken !== token)) return;
     this.#commit();
-    this.#liveness.set(id, session);
+    this.#contents.liveness.set(id, session);
   }
 
   withdraw(places: readonly Entry[]): void {
@@ -190,26 +205,25 @@ export class MemoryStore {
   queue(lock: string, first: number): readonly Claim[] {
     return this.#queue(lock)
       .slice(0, first)
-      .map((entry) => this.#claimOf(entry));
+      .map((entry) => claimOf(entry, this.isLive(entry.id)));
   }
 
   find(id: string): readonly Claim[] {
     const found = this.entries().filter((entry) => entry.id === id);
-    return found.map((entry) => this.#claimOf(entry)).sort((one, other) => (one.lock < other.lock ? -1 : 1));
+    return found.map((entry) => claimOf(entry, this.isLive(entry.id))).sort((one, other) => (one.lock < other.lock ? -1 : 1));
   }
 
   list(): readonly string[] {
-    return [...this.#locks.keys()].sort();
+    return [...this.#contents.locks.keys()].sort();
   }
 
   history(lock: string | null, limit: number): readonly HistoryRecord[] {
-    const own = this.#history.filter((record) => lock === null || record.lock === lock);
-    return own.filter((record): record is HistoryRecord => !("garbage" in record)).slice(0, limit);
+    return historyOf(this.#contents, lock, limit);
   }
 
   /** Every entry of every queue, as it is stored. */
   entries(): StoredEntry[] {
-    return [...this.#locks.values()].flat();
+    return [...this.#contents.locks.values()].flat();
   }
 
   /** A queue as it is stored. */
@@ -218,33 +232,33 @@ export class MemoryStore {
   }
 
   isLive(claim: string): boolean {
-    return this.#liveness.has(claim);
+    return this.#contents.liveness.has(claim);
   }
 
   plantGarbage(lock: string): void {
     this.#commit();
-    this.#append(lock, `garbage-${this.#transactions}`, "nobody's", null);
+    this.#append(lock, `garbage-${this.#contents.transactions}`, "nobody's", null);
   }
 
   plantGarbageHistory(lock: string): void {
-    this.#history.unshift({ lock, garbage: true });
+    this.#contents.history.unshift({ lock, garbage: true });
   }
 
   #queue(lock: string): readonly StoredEntry[] {
-    return this.#locks.get(lock) ?? [];
+    return this.#contents.locks.get(lock) ?? [];
   }
 
   #append(lock: string, id: string, session: string, record: ClaimRecord | null): StoredEntry {
-    const queue = this.#locks.get(lock) ?? [];
-    const ref = `${lock}:${this.#transactions}`;
-    const entry = { lock, ref, id, session, record, revision: this.#transactions, since: this.now(), fencingToken: null };
+    const queue = this.#contents.locks.get(lock) ?? [];
+    const ref = `${lock}:${this.#contents.transactions}`;
+    const entry = { lock, ref, id, session, record, revision: this.#contents.transactions, since: this.now(), fencingToken: null };
     queue.push(entry);
-    this.#locks.set(lock, queue);
+    this.#contents.locks.set(lock, queue);
     return entry;
   }
 
   #write(entry: StoredEntry, changes: Partial<StoredEntry>): void {
-    Object.assign(entry, changes, { revision: this.#transactions });
+    Object.assign(entry, changes, { revision: this.#contents.transactions });
   }
 
   #remove(entries: readonly StoredEntry[], ending: Ending | null): void {
@@ -252,8 +266,8 @@ export class MemoryStore {
     this.#commit();
     for (const { lock, ref } of entries) {
       const queue = this.#queue(lock).filter((entry) => entry.ref !== ref);
-      if (queue.length === 0) this.#locks.delete(lock);
-      else this.#locks.set(lock, queue);
+      if (queue.length === 0) this.#contents.locks.delete(lock);
+      else this.#contents.locks.set(lock, queue);
     }
     this.observer?.left(entries, ending, this.actor);
     for (const watch of [...this.#watches]) {
@@ -262,11 +276,6 @@ export class MemoryStore {
       this.#watches.delete(watch);
       watch.wake(watch.own === undefined || this.#find(watch.own) !== undefined ? gone : null);
     }
-  }
-
-  #trim(lock: string, keep: number): void {
-    const own = this.#history.filter((record) => record.lock === lock && !("garbage" in record));
-    for (const record of own.slice(keep)) this.#history.splice(this.#history.indexOf(record), 1);
   }
 
   #find({ lock, ref }: { readonly lock: string; readonly ref: string }): StoredEntry | undefined {
@@ -287,13 +296,5 @@ export class MemoryStore {
       ahead.push({ ref: entry.ref, key: entry.record?.key ?? null, slots: entry.record?.slots ?? 1 });
     }
     return { lock, ref, revision, ahead };
-  }
-
-  #claimOf(entry: StoredEntry): Claim {
-    const { lock, ref, id, session, revision, since, fencingToken } = entry;
-    const durable = session === null;
-    const record = entry.record ?? UNREADABLE;
-    const alive = !durable || record.lease !== null || this.#liveness.has(id);
-    return { ...record, lock, ref, id, revision, since, durable, alive, fencingToken };
   }
 }

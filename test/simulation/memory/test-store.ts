@@ -4,6 +4,7 @@ import { appendFileSync } from "node:fs";
 import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Coordinator, CoordinatorOptions, Draft } from "../../../src/locks/coordinator.js";
 import { UnreachableError } from "../../../src/locks/errors.js";
+import { uptimeMs } from "../../../src/uptime.js";
 import { takeTurn } from "../../../src/locks/turn.js";
 import {
   draftFor,
@@ -56,7 +57,7 @@ export function openMemoryTestStore(): TestStore {
       trap.spring(goOn);
     });
     prepare(link);
-    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, ...given, after, storeAfter: after });
+    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, ...given, uptime: uptimeMs, after, storeAfter: after });
     return { coordinator, faults: faultsOf(store, link, coordinator, traps), link };
   };
   return {
