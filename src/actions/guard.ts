@@ -224,7 +224,8 @@ class GuardedRun {
       leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed",
       told,
     );
-    const made = when === "wished" ? this.#machine.processes.moment() : wishedAt;
+    // Until it is decided whether an old wish has been fulfilled, it stands: this process may be killed before.
+    const made = this.#mayBeFulfilled(when) ? wishedAt : this.#machine.processes.moment();
     const adopted = await adoptLeftover(this.#action, leftover, made, this.#owner, coordinator, this.#machine);
     if (adopted === null) return null;
     const held = this.#take(new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator)));
