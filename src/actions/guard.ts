@@ -82,9 +82,11 @@ class GuardedRun {
 
   async runAlone(): Promise<Result> {
     const { machine, progress, stop, node } = this.#context;
-    const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
+    const { name, lock } = this.#action;
+    const env = { HOLDLINE_ACTION: name, HOLDLINE_LOCK: lock, HOLDLINE_NODE: node };
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
-    return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
+    const outcome = end.succeeded ? "ran" : end.lacksRoom ? "not-now" : "failed";
+    return { ...this.#result(outcome, end.message, end.lacksRoom ? null : end), coordinated: false };
   }
 
   async #guarded(coordinator: Coordinator, when: When): Promise<Result | null> {
@@ -269,6 +271,7 @@ class GuardedRun {
   }
 
   #conclude({ outcome, message, end }: Conclusion): Result {
+    if (outcome === "not-now") this.#machine.journal.addAttempt(this.#action.name, this.#machine.processes.moment());
     return this.#result(outcome, message, end);
   }
 

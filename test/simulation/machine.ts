@@ -46,15 +46,22 @@ function processesOf(world: World, agent: Agent): Processes {
       agent.seenService = node.service;
       return [{ pid: 77, started: node.service }];
     },
-    endGroup: async (leader, killAfterMs) => {
-      const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
-      if (group === undefined || group.isGone) return;
-      world.checks.commands.ended(group, agent);
-      world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
-      node.end(group, killAfterMs);
-      await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
+    unseenCarriers: () => null,
+    endCarriers: async (claim, _service, killAfterMs) => {
+      for (const group of node.groups.filter((one) => one.claim === claim && one.leader.bootId === node.bootId)) {
+        await endGroup(group.leader, killAfterMs);
+      }
     },
+    endGroup,
   };
+  async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+    const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
+    if (group === undefined || group.isGone) return;
+    world.checks.commands.ended(group, agent);
+    world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
+    node.end(group, killAfterMs);
+    await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
+  }
 }
 
 function commandsOf(world: World, agent: Agent): Commands {
@@ -97,7 +104,7 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
     claim,
     Number(spec.env["HOLDLINE_FENCING_TOKEN"]),
     locks,
-    spec.endsWithAgent === true,
+    spec.endsWith !== undefined,
   );
 }
 
