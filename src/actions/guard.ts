@@ -11,8 +11,7 @@ import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
-import type { ActionEnd } from "./execution.js";
-import { execute } from "./execution.js";
+import { execute, type ActionEnd } from "./execution.js";
 import type { Conclusion } from "./held-run.js";
 import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
@@ -82,11 +81,10 @@ class GuardedRun {
 
   async runAlone(): Promise<Result> {
     const { machine, progress, stop, node } = this.#context;
-    const { name, lock } = this.#action;
-    const env = { HOLDLINE_ACTION: name, HOLDLINE_LOCK: lock, HOLDLINE_NODE: node };
+    const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
-    const outcome = end.succeeded ? "ran" : end.lacksRoom ? "not-now" : "failed";
-    return { ...this.#result(outcome, end.message, end.lacksRoom ? null : end), coordinated: false };
+    if (end.lacksRoom) return { ...this.#result("not-now", end.message, null), coordinated: false };
+    return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 
   async #guarded(coordinator: Coordinator, when: When): Promise<Result | null> {
@@ -271,7 +269,6 @@ class GuardedRun {
   }
 
   #conclude({ outcome, message, end }: Conclusion): Result {
-    if (outcome === "not-now") this.#machine.journal.addAttempt(this.#action.name, this.#machine.processes.moment());
     return this.#result(outcome, message, end);
   }
 
