@@ -11,8 +11,7 @@ import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
-import type { ActionEnd } from "./execution.js";
-import { execute } from "./execution.js";
+import { execute, type ActionEnd } from "./execution.js";
 import type { Conclusion } from "./held-run.js";
 import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
@@ -85,6 +84,7 @@ class GuardedRun {
     const { machine, progress, stop, node } = this.#context;
     const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
+    if (end.lacksRoom) return { ...this.#result("not-now", end.message, null), coordinated: false };
     return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 

@@ -2,6 +2,7 @@
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
 import type { Journal, Processes } from "./machine.js";
@@ -46,6 +47,7 @@ export async function findLeftovers(
   for (const entry of journal.runs(action.name)) {
     if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
     if (entry.group !== null) await processes.endGroup(entry.group, action.killAfterMs);
+    await processes.endCarriers(entry.claim, serviceOf(action), action.killAfterMs);
     journal.removeRun(action.name, entry.claim);
   }
   return holders.filter((claim) => isLeftover(claim, node, action.name, processes));
@@ -58,9 +60,11 @@ export interface Adopted {
 }
 
 /**
- * Takes over a leftover in place, and ends the command that it may have left running.
+ * Takes over a leftover in place, and ends the command that it may have left running: the group that the journal knows,
+ * and, since that may be another user's journal, or damaged, or deleted, all that was started under the claim.
  * @param made the moment of the wish that it stands for from now on
  * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
+ * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it: the claim stays as it is
  */
 export async function adoptLeftover(
   action: GuardedAction,
@@ -71,13 +75,31 @@ export async function adoptLeftover(
   machine: { readonly processes: Processes; readonly journal: Journal },
 ): Promise<Adopted | null> {
   const { processes, journal } = machine;
+  const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
+  // What has failed has ended: only then is it called so.
+  if (claim.failure === null && entry?.group == null) demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
   const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
-  const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
   // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
+  await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);
   return { settled, record };
+}
+
+/** A service that the action has restarted was started under its claim, and is what all this is for. */
+function serviceOf(action: GuardedAction): GuardedAction["process"] {
+  return action.mode === "serialize_process" ? action.process : null;
+}
+
+function demandSight(id: string, lock: string, made: Claim["made"], owner: Owner, processes: Processes): void {
+  const unseen = owner.process === null ? null : processes.unseenCarriers(made);
+  if (unseen === null) return;
+  throw new HoldlineError(
+    "not-allowed",
+    `the claim ${id} on ${lock} was left by an agent that is gone, and its command may still run: this node's journal does not know it, and ${unseen}`,
+    { hint: `run holdline as root or as the user who made the claim; or look for the command, and then: holdline clear ${lock}` },
+  );
 }
 
 /**

@@ -2,7 +2,7 @@
 // what the others see. Interleavings are forced: by files that actions wait for, by a proxy that holds a request, by a
 // database that is busy.
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import Database from "libsql";
 import { describe, expect, test } from "vitest";
 import type { Claim, Owner } from "../../src/locks/claim.js";
@@ -38,6 +38,25 @@ describe.each(STORES)("on %s", (kind) => {
     expect(fleet.lines()).toEqual(["start web-01", "end web-01", "start web-03", "end web-03"]);
     expect(await fleet.queue("restart")).toEqual([]);
   });
+
+  test.each(["another user's", "damaged", "gone"])(
+    "an orphan is ended before its action runs again although the journal is %s",
+    async (how) => {
+      const fleet = await openFleet(kind);
+      const { node, orphan } = await killedWhileRunning(fleet, {});
+      await untilGone(fleet, "restart");
+      const journal = `${node.directory}/state/journal`;
+      if (how === "damaged") for (const file of runFiles(journal)) writeFileSync(file, "");
+      if (how === "gone") rmSync(journal, { recursive: true });
+      const env = how === "another user's" ? { HOLDLINE_STATE_DIR: `${fleet.directory}/other-state` } : {};
+      const shell = `kill -0 ${orphan} 2>/dev/null && echo beside; echo again >> '${fleet.log}'`;
+      const again = fleet.node("web-01", { restart: { shell } }, { env });
+      const { code } = await again.runAction("restart");
+      expect(code).toBe(0);
+      expect(isRunning(orphan), "the orphaned command").toBe(false);
+      expect(fleet.lines()).toEqual(["start web-01", "again"]);
+    },
+  );
 
   test("an agent that is killed while its action runs leaves the lock stale: nobody else starts, and its node adopts it in place", async () => {
     const fleet = await openFleet(kind);
@@ -404,6 +423,12 @@ function behind(
 }
 
 /** An agent on web-01 that was killed while its action, on the lock `restart`, ran: the command is an orphan. */
+function runFiles(journal: string): string[] {
+  const files = readdirSync(journal, { recursive: true, encoding: "utf8" }).filter((name) => /run-[^/]*\.json$/.test(name));
+  expect(files.length).toBeGreaterThan(0);
+  return files.map((name) => `${journal}/${name}`);
+}
+
 async function killedWhileRunning(fleet: Fleet, extra: object): Promise<{ node: Node; stale: Claim; orphan: number }> {
   const pidFile = `${fleet.directory}/orphan.pid`;
   const shell = `echo $$ > '${pidFile}'; echo "start $HOLDLINE_NODE" >> '${fleet.log}'; sleep 1000; echo never >> '${fleet.log}'`;

@@ -83,6 +83,9 @@ export class Group {
   }
 }
 
+/** As watchdog.ts has it. */
+const WATCHDOG_MARGIN_MS = 300;
+
 /** Programs need a moment to heed SIGTERM. */
 const HEEDS_WITHIN_MS = 50;
 
@@ -162,7 +165,7 @@ export class SimulatedNode {
   watch(group: Group, heldUntil: () => number): void {
     const look = (): void => {
       if (group.isGone || group.hasReported) return;
-      const leftMs = heldUntil() - this.#scheduler.now;
+      const leftMs = heldUntil() - WATCHDOG_MARGIN_MS - this.#scheduler.now;
       if (leftMs > 0) return void this.#scheduler.after(leftMs, this.name, "", look);
       this.#scheduler.say(this.name, `the watchdog kills the group of ${group.agent.name}`);
       group.die("SIGKILL");
