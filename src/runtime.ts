@@ -12,10 +12,11 @@ import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
 import { redactUrl } from "./config/secrets.js";
-import { surroundingsHere } from "./config/surroundings.js";
+import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { openCoordinator } from "./coordinators/registry.js";
+import { isReachedByOthers } from "./coordinators/urls.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
-import { bestEffort } from "./locks/errors.js";
+import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
 export const openContext: OpenContext = async ({ flags, io, stop }) => {
@@ -44,12 +45,16 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     return opening;
   };
   const coordinator = (lock: string): Promise<Coordinator> => open(settingsOfLock(settings, lock).coordinator);
+  const coordinatorToAct = (lock: string): Promise<Coordinator> => {
+    refuseNobody(settings, settingsOfLock(settings, lock).coordinator);
+    return coordinator(lock);
+  };
   const context: Context = {
     settings,
     coordinator,
     coordinators: () => Promise.all(coordinatorsInForce(settings).map(open)),
     leases: async (lock) => ({
-      coordinator: await coordinator(lock),
+      coordinator: await coordinatorToAct(lock),
       node: settings.node,
       clock: createClock(),
       progress,
@@ -65,7 +70,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
-    agent: () => openAgent(flags.json),
+    agent: () => openAgent(flags.json, coordinatorToAct),
   };
   return {
     context,
@@ -79,6 +84,14 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
 const PASSWORD_WARNING =
   "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
 
+/** @throws HoldlineError `configuration` for a node without a name of its own on a store that others use too */
+function refuseNobody({ node }: Settings, url: string): void {
+  if (!isNobodysName(node) || !isReachedByOthers(url)) return;
+  throw new HoldlineError("configuration", `this node is called ${node}, as any other may be, and the store is shared`, {
+    hint: "give it a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
+  });
+}
+
 function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
   return openCoordinator(url, {
     connectTimeoutMs: settings.connectTimeoutMs,
@@ -90,7 +103,7 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
 }
 
 /** @param json standard output is kept for one document: what commands print goes to standard error */
-async function openAgent(json: boolean): Promise<Agent> {
+async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]): Promise<Agent> {
   const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
     import("./actions/guard.js"),
     import("./actions/host.js"),
@@ -100,7 +113,7 @@ async function openAgent(json: boolean): Promise<Agent> {
     const { settings, log, progress, stop } = context;
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
     const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
-    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: (lock) => context.coordinator(lock) };
+    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
   };
   return {
     async runActions(context, names) {

@@ -11,7 +11,7 @@ import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { CommandEnd } from "./machine.js";
-import { isOwnerGone } from "./recovery.js";
+import { isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
 export interface ExecSpec {
   readonly lock: string;
@@ -51,7 +51,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   const { clock, processes } = machine;
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
-  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self };
+  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self, machine: machine.id };
   const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, settles: false, lease: null };
   const startedAt = clock.now();
   const line = await waitInLine(coordinator, draft, {
@@ -60,6 +60,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     acquire: spec.acquire,
     ownerGone: (claim) => isOwnerGone(claim, processes),
     isLeftover: () => false,
+    inspect: (claim) => refuseTwin(claim, selfOf(context, coordinator.isShared)),
     by: principal,
     stop: stop.signal,
   });

@@ -3,6 +3,8 @@
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 
 export interface Machine {
+  /** Which machine this is, as claims carry it: see machine-identity.ts. */
+  readonly id: string;
   readonly clock: Clock;
   readonly processes: Processes;
   readonly commands: Commands;

@@ -5,7 +5,8 @@ import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Processes } from "./machine.js";
+import type { Journal, Machine, Processes } from "./machine.js";
+import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
 /**
@@ -18,13 +19,46 @@ export function isOwnerGone(claim: Claim, processes: Processes): boolean {
   return lives === null ? !claim.alive : !lives;
 }
 
+/** Whose claims are one's own: those of this node, if they were made on this machine. */
+export interface Self extends Omit<MachineSelf, "machine"> {
+  readonly node: string;
+  /** `null` where the store is this machine's alone, and so is every claim in it. */
+  readonly machine: string | null;
+}
+
+/** This process, on a store that other machines may use too, or not. */
+export function selfOf({ node, machine }: { readonly node: string; readonly machine: Machine }, isShared: boolean): Self {
+  return { node, machine: isShared ? machine.id : null, process: machine.processes.self };
+}
+
+/** Was a claim made on this machine? */
+export function isOwnMachine(owner: Owner, { machine, process }: Self): boolean {
+  return machine === null || isOfMachine(owner, { machine, process });
+}
+
+/**
+ * Does a claim show that another machine of this node's name is at work? What one has left that is gone shows nothing.
+ * @throws HoldlineError `configuration` when it does
+ */
+export function refuseTwin({ owner, alive, lock }: Claim, self: Self): void {
+  if (!alive || owner.node !== self.node || owner.machine == null || isOwnMachine(owner, self)) return;
+  throw new HoldlineError(
+    "configuration",
+    `another machine is called ${self.node} too, and is at work: it has a claim on ${lock} by ${owner.principal}`,
+    {
+      hint: "each node needs a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
+    },
+  );
+}
+
 /**
  * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
- * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own.
+ * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own, nor another machine's that has the same name.
  */
-export function isLeftover(claim: Claim, node: string, action: string, processes: Processes): boolean {
+export function isLeftover(claim: Claim, self: Self, action: string, processes: Processes): boolean {
   const { owner } = claim;
-  if (!claim.durable || claim.lease !== null || owner.node !== node || owner.action !== action) return false;
+  if (!claim.durable || claim.lease !== null || owner.node !== self.node || owner.action !== action) return false;
+  if (!isOwnMachine(owner, self)) return false;
   return claim.failure !== null || isOwnerGone(claim, processes);
 }
 
@@ -34,7 +68,7 @@ export function isLeftover(claim: Claim, node: string, action: string, processes
  */
 export async function findLeftovers(
   action: GuardedAction,
-  node: string,
+  self: Self,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
   signal: AbortSignal,
@@ -50,7 +84,7 @@ export async function findLeftovers(
     await processes.endCarriers(entry.claim, serviceOf(action), action.killAfterMs);
     journal.removeRun(action.name, entry.claim);
   }
-  return holders.filter((claim) => isLeftover(claim, node, action.name, processes));
+  return holders.filter((claim) => isLeftover(claim, self, action.name, processes));
 }
 
 /** A claim that was taken over, and what is written there now. */

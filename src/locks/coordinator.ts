@@ -122,6 +122,9 @@ export type WriteOutcome = "done" | "gone" | "changed";
  * `HoldlineError("not-allowed")` when it refuses.
  */
 export interface Coordinator {
+  /** May other machines use it too? Then two machines of one name must be told apart. */
+  readonly isShared: boolean;
+
   /**
    * Joins the end of every lock's queue in one transaction, ephemerally. Idempotent by the draft's id: after a lost
    * reply the claim is found again, never doubled. An aborted join leaves no entry behind, or one that ends with the session.

@@ -100,7 +100,7 @@ const EVERY_OPERATION = {
   departed: false,
   watch: false,
   close: false,
-} as const satisfies Readonly<Record<keyof Coordinator, boolean>>;
+} as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared">, boolean>>;
 
 function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {
   const seconds = new Histogram({
@@ -124,7 +124,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
   };
   const proxyOf = (coordinator: Coordinator): Coordinator =>
     new Proxy(coordinator, {
-      get(target, name: keyof Coordinator) {
+      get(target, name: keyof typeof EVERY_OPERATION) {
         const member: unknown = Reflect.get(target, name);
         // Whoever is given it by a promise asks for a `then` first.
         if (typeof member !== "function") return member;

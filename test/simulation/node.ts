@@ -91,6 +91,8 @@ const HEEDS_WITHIN_MS = 50;
 
 export class SimulatedNode {
   readonly name: string;
+  /** Known by its state directory alone. */
+  readonly machine: string;
   /** Its agents, as far as they live. */
   readonly agents = new Set<Agent>();
   readonly groups: Group[] = [];
@@ -106,6 +108,7 @@ export class SimulatedNode {
 
   constructor(index: number, scheduler: Scheduler) {
     this.name = `n${index + 1}`;
+    this.machine = `-.-.${index.toString(16).padStart(16, "0")}`;
     this.#scheduler = scheduler;
     // Up for some days, so that "since boot" is not a small number.
     this.#bootedAt = -500_000_000;

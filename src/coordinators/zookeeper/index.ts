@@ -58,6 +58,7 @@ export async function openZooKeeper(url: string, options: CoordinatorOptions, cl
 }
 
 class ZooKeeperCoordinator implements Coordinator {
+  readonly isShared = true;
   readonly #options: CoordinatorOptions;
   readonly #layout: Layout;
   readonly #sessions: Sessions;
