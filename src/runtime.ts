@@ -2,6 +2,7 @@
 // closed last first.
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
+import { isOfMachine, readMachineIdentity } from "./actions/machine-identity.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
@@ -15,6 +16,7 @@ import { redactUrl } from "./config/secrets.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
+import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
@@ -63,6 +65,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
       ownerGone: (claim) => isOwnerGone(claim, processes),
       signal: stop.signal,
     }),
+    isNamesakes: (claim) => isNamesakes(claim, settings, processes.self),
     log,
     progress,
     io: reporter.io,
@@ -83,6 +86,12 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
 // What runs until the title is overwritten is node's own start.
 const PASSWORD_WARNING =
   "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
+
+function isNamesakes({ owner, lock }: Claim, settings: Settings, process: ProcessIdentity): boolean {
+  if (owner.node !== settings.node || owner.machine == null || settingsOfLock(settings, lock).coordinator.startsWith("sqlite:"))
+    return false;
+  return !isOfMachine(owner, { machine: readMachineIdentity(settings.stateDir), process });
+}
 
 /** @throws HoldlineError `configuration` for a node without a name of its own on a store that others use too */
 function refuseNobody({ node }: Settings, url: string): void {

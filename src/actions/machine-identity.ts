@@ -27,12 +27,18 @@ const UNKNOWN = "-";
 /**
  * The machine as claims carry it. A state directory that was copied to another machine, with an image say, is begun anew:
  * the journal in it tells of what that other machine has left.
- * @param stateDir `null`: none is made or read, and the sign of it is left out
  * @throws HoldlineError `configuration` when the state directory cannot be made or written
  */
-export function openMachineIdentity(stateDir: string | null, log: Log, places: Places = PLACES): string {
+export function openMachineIdentity(stateDir: string, log: Log, places: Places = PLACES): string {
   const here = { machineId: hashOf(places.machineId), hardware: hashOf(places.hardware) };
-  return encode({ ...here, state: stateDir === null ? null : openState(stateDir, here, log) });
+  return encode({ ...here, state: openState(stateDir, here, log) });
+}
+
+/** The same without making or mending anything, for those who only look. */
+export function readMachineIdentity(stateDir: string, places: Places = PLACES): string {
+  const state = readContent(stateDir, STATE_FILE);
+  const known = typeof state === "object" ? parseState(state.text) : null;
+  return encode({ machineId: hashOf(places.machineId), hardware: hashOf(places.hardware), state: known?.state ?? null });
 }
 
 function openState(stateDir: string, here: Omit<Signs, "state">, log: Log): string {
@@ -51,19 +57,26 @@ function openState(stateDir: string, here: Omit<Signs, "state">, log: Log): stri
   return readState(stateDir)?.state ?? state;
 }
 
-function readState(stateDir: string): (Signs & { readonly state: string }) | null {
+type State = Signs & { readonly state: string };
+
+function readState(stateDir: string): State | null {
   const content = readContent(stateDir, STATE_FILE);
   if (content === "nothing") return null;
+  const state = content === "something else" ? null : parseState(content.text);
+  if (state === null) setAside(stateDir, STATE_FILE);
+  return state;
+}
+
+/** `null` for what was not written here. */
+function parseState(text: string): State | null {
+  let value: unknown;
   try {
-    const value: unknown = content === "something else" ? null : JSON.parse(content.text);
-    if (isObject(value) && value["v"] === 1 && typeof value["state"] === "string") {
-      return { state: value["state"], machineId: textOrNull(value["machineId"]), hardware: textOrNull(value["hardware"]) };
-    }
+    value = JSON.parse(text);
   } catch {
-    // It is not what was written here, as below.
+    return null;
   }
-  setAside(stateDir, STATE_FILE);
-  return null;
+  if (!isObject(value) || value["v"] !== 1 || typeof value["state"] !== "string") return null;
+  return { state: value["state"], machineId: textOrNull(value["machineId"]), hardware: textOrNull(value["hardware"]) };
 }
 
 function renameIfThere(path: string, target: string): void {

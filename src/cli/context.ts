@@ -5,10 +5,13 @@ import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
+import type { Claim } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
+  /** Was a claim made by another machine that has this node's name? */
+  isNamesakes(claim: Claim): boolean;
   /** What hand-made locks need beside a store; loaded with the first call. */
   leases(lock: string): Promise<LeaseContext>;
   /** What runs actions; loaded with the first call. */
