@@ -12,7 +12,13 @@ export function createMachine(world: World, agent: Agent): Machine {
     now: () => world.scheduler.now,
     sleep: (ms: number, signal?: AbortSignal) => sleep(world, agent, ms, signal),
   };
-  return { id: agent.node.machine, clock, processes: processesOf(world, agent), commands: commandsOf(world, agent), journal: journalOf(world, agent) };
+  return {
+    id: agent.node.machine,
+    clock,
+    processes: processesOf(world, agent),
+    commands: commandsOf(world, agent),
+    journal: journalOf(world, agent),
+  };
 }
 
 function sleep(world: World, agent: Agent, ms: number, signal?: AbortSignal): Promise<void> {
