@@ -21,6 +21,7 @@ import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { Machine } from "./machine.js";
 import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, restartedSince } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
+import { StoreAge } from "./store-age.js";
 
 /**
  * Runs an action under its lock, after dealing with what an earlier run of it left on this node.
@@ -167,6 +168,7 @@ class GuardedRun {
       expiresAt: null,
       failure: null,
     };
+    const age = this.#storeAge(coordinator);
     let settled;
     try {
       settled = await coordinator.settle(draft, line.joined, record);
@@ -181,8 +183,13 @@ class GuardedRun {
       });
       return null;
     }
-    const held = this.#take(new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator)));
-    return this.#conclude(await held.run("released"));
+    const hold = new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator));
+    const older = await age.problem(draft.id, settled.fencingToken);
+    if (older !== null) {
+      await hold.release(this.#ending("released", "not begun: the store is older than what this node has seen"));
+      throw older;
+    }
+    return this.#conclude(await this.#take(hold).run("released"));
   }
 
   /** Deals with a claim that an earlier run left. `null` when someone else was faster. */
@@ -211,9 +218,16 @@ class GuardedRun {
       leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed",
       told,
     );
-    const { made } = leftover;
+    const { made, owner, failure } = leftover;
+    const age = this.#storeAge(coordinator);
     const adopted = await adoptLeftover(this.#action, leftover, this.#owner, coordinator, this.#machine);
     if (adopted === null) return null;
+    const older = await age.problem(leftover.id, adopted.settled.fencingToken);
+    if (older !== null) {
+      // It stays the leftover that it was.
+      await coordinator.update(leftover.id, adopted.settled, { ...adopted.record, owner, failure });
+      throw older;
+    }
     const held = this.#take(new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator)));
     this.#context.stop.signal.throwIfAborted();
     if (made !== null && (await this.#restartedSince(made))) {
@@ -253,6 +267,11 @@ class GuardedRun {
 
   #restartedSince(moment: BootMoment): Promise<boolean> {
     return restartedSince(this.#action, moment, this.#machine.processes);
+  }
+
+  #storeAge(coordinator: Coordinator): StoreAge {
+    const { log, stop } = this.#context;
+    return new StoreAge(coordinator, { sightings: this.#machine.sightings, log, stop: stop.signal });
   }
 
   #holdOptions(coordinator: Coordinator): { coordinator: Coordinator; clock: Machine["clock"]; releaseTimeoutMs: number } {

@@ -6,6 +6,7 @@ import { createCommands } from "./command.js";
 import { openJournal } from "./journal.js";
 import type { Machine } from "./machine.js";
 import { createProcesses } from "./processes.js";
+import { openSightings } from "./sightings.js";
 
 export interface MachineOptions {
   readonly stateDir: string;
@@ -23,5 +24,6 @@ export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): 
     processes: createProcesses(),
     commands: createCommands({ ...sinks, log }),
     journal: openJournal(stateDir, node, log),
+    sightings: openSightings(stateDir, log),
   };
 }

@@ -60,12 +60,14 @@ export async function openSqlite(url: string, options: CoordinatorOptions): Prom
 }
 
 class SqliteCoordinator implements Coordinator {
+  readonly store: string;
   readonly #database: Database;
   readonly #membership: Membership;
   readonly #feed: Feed;
   readonly #options: CoordinatorOptions;
 
   constructor(database: Database, options: CoordinatorOptions) {
+    this.store = `sqlite://${database.path}`;
     this.#database = database;
     this.#membership = new Membership(database, options);
     this.#feed = new Feed(database, this.#membership, options);

@@ -4,6 +4,7 @@
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type {
   Change,
+  Changes as StoreChanges,
   Coordinator,
   CoordinatorOptions,
   Draft,
@@ -58,6 +59,7 @@ export async function openZooKeeper(url: string, options: CoordinatorOptions, cl
 }
 
 class ZooKeeperCoordinator implements Coordinator {
+  readonly store: string;
   readonly #options: CoordinatorOptions;
   readonly #layout: Layout;
   readonly #sessions: Sessions;
@@ -75,6 +77,9 @@ class ZooKeeperCoordinator implements Coordinator {
   constructor(url: string, options: CoordinatorOptions, clock: () => number) {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
+    // Tokens are the ensemble's, whatever the root.
+    const servers = address.servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+    this.store = `zookeeper://${servers.sort().join(",")}`;
     this.#layout = createLayout(address.root);
     this.#sessions = new Sessions(address, { ...options, clock }, () => {
       this.#holdings.restoreLiveness();
@@ -244,6 +249,16 @@ class ZooKeeperCoordinator implements Coordinator {
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
     return this.#changes.watch(onChange, signal);
+  }
+
+  /** By the znodes that have come and gone in `alive`. A restored ensemble elects a leader, whose zxids are above all before it. */
+  changes(id: string, signal?: AbortSignal): Promise<StoreChanges | null> {
+    const { alive } = this.#layout;
+    return this.#sessions.retry(signal, async ({ wire }) => {
+      const [folder, own] = await Promise.all([wire.exists(alive), wire.exists(this.#layout.aliveOf(id))]);
+      // Only with its own entry, made after all that was seen before, is the count above all that was seen.
+      return folder === null || own === null ? null : { since: folder.czxid, count: folder.changes };
+    });
   }
 
   now(signal?: AbortSignal): Promise<number> {

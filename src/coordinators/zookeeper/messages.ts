@@ -137,13 +137,14 @@ export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
 /** The status that comes next in an answer. */
 export function readStat(answer: Answer): Stat {
   const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
-  // The versions of its children and of its rights.
-  answer.at += 4 + 4;
+  const changes = answer.int();
+  // The version of its rights.
+  answer.at += 4;
   const owner = answer.frame.subarray(answer.at, answer.at + 8);
   const isEphemeral = answer.long() !== 0;
   // The length of its data, how many children it has, and when there was another one.
   answer.at += 4 + 4 + 8;
-  return { czxid, mzxid, ctime, mtime, version, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
+  return { czxid, mzxid, ctime, mtime, version, changes, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
 }
 
 /** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */

@@ -65,6 +65,8 @@ export interface Stat {
   readonly ctime: number;
   readonly mtime: number;
   readonly version: number;
+  /** How many children have come and gone. */
+  readonly changes: number;
   /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
   readonly ephemeralOwner: string | null;
 }
