@@ -174,8 +174,8 @@ async function bundle(esbuild, { source, out: name, format = "esm", loaded = fal
 const COMPILED = [
   ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
-  ["run", "--config", "DIRECTORY/holdline.yaml"],
-  ["run", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
+  ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
+  ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
 ];
 
 /** Writes down what node has compiled of the program, for this very version of node. */

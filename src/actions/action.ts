@@ -28,6 +28,10 @@ export interface GuardedAction {
   readonly slots: number;
   readonly key: string | null;
   readonly process: ProcessPattern | null;
+  /** In mode `serialize_process`: has the action failed when no process has started since it began? */
+  readonly mustRestart: boolean;
+  /** What a new run does where an earlier one left something and the process has restarted since: run all the same, or not. */
+  readonly alreadyRestarted: "run" | "skip";
   readonly verify: VerifySettings | null;
   readonly onFailure: "hold" | "release";
   readonly env: Readonly<Record<string, string>>;

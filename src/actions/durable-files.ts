@@ -125,26 +125,29 @@ export function writeWhole(directory: string, name: string, text: string): void 
 
 /**
  * Adds a line to a file that other processes may write, remove or set aside at the same time: no line is lost among
- * several writers. A file of `limitBytes` or more gets no further lines.
+ * several writers.
+ * @returns whether it was added: a file of `limitBytes` or more gets no further lines
  */
-export function appendLine(directory: string, name: string, line: string, limitBytes: number): void {
+export function appendLine(directory: string, name: string, line: string, limitBytes: number): boolean {
   const path = join(directory, name);
   // A file that was taken away while it was written has the line where nobody looks any more: then once more.
-  while (!spoken("written", path, () => appendOnce(path, directory, line, limitBytes)));
+  for (;;) {
+    const outcome = spoken("written", path, () => appendOnce(path, directory, line, limitBytes));
+    if (outcome !== "taken away") return outcome === "added";
+  }
 }
 
-function appendOnce(path: string, directory: string, line: string, limitBytes: number): boolean {
+function appendOnce(path: string, directory: string, line: string, limitBytes: number): "added" | "full" | "taken away" {
   const file = openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {
     const before = fstatSync(file);
-    if (before.isFile() && before.size < limitBytes) {
-      // One write is one addition at the end, wherever that is by then. A line that a crash has cut off gets its end first.
-      writeAll(file, `${before.size > 0 && !endsWithNewline(file, before.size) ? "\n" : ""}${line}\n`);
-      fsyncSync(file);
-    }
+    if (!before.isFile() || before.size >= limitBytes) return "full";
+    // One write is one addition at the end, wherever that is by then. A line that a crash has cut off gets its end first.
+    writeAll(file, `${before.size > 0 && !endsWithNewline(file, before.size) ? "\n" : ""}${line}\n`);
+    fsyncSync(file);
     flushDirectory(directory);
     const now = statSync(path, { throwIfNoEntry: false });
-    return now !== undefined && now.ino === before.ino && now.dev === before.dev;
+    return now !== undefined && now.ino === before.ino && now.dev === before.dev ? "added" : "taken away";
   } finally {
     closeSync(file);
   }

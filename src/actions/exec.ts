@@ -116,6 +116,8 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     slots,
     key,
     process: null,
+    mustRestart: false,
+    alreadyRestarted: "run",
     verify: null,
     onFailure: "hold",
     env: {},

@@ -1,9 +1,11 @@
 // Running an action's command and then its check, under a claim that is already in hand. Owns what counts as success and
 // the words for failure; the claim itself is guard.ts's.
-import type { ProcessIdentity } from "../locks/claim.js";
+import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
+import { HoldlineError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { CommandEnd, CommandSpec, Machine } from "./machine.js";
+import { eldestOf, hasRestartedBy } from "./processes.js";
 import type { Progress } from "./progress.js";
 import type { StopRequests } from "./stop.js";
 
@@ -33,8 +35,9 @@ export interface ExecutionContext {
 
 /** Runs the command, then the check until it succeeds or its time is over. */
 export async function execute(action: GuardedAction, context: ExecutionContext): Promise<ActionEnd> {
-  const { clock, commands } = context.machine;
+  const { clock, commands, processes } = context.machine;
   const started = clock.now();
+  const begunAt = processes.moment();
   context.progress.step(`running ${action.name}`, { action: action.name });
   const end = await commands.run(specOf(action, context, action.argv, action.timeoutMs, "relay"), {
     onGroup: (leader) => context.onGroup("running", leader),
@@ -43,10 +46,48 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
   });
   const message = problemOf(end, action.timeoutMs);
   if (message !== null) return failure(end, message, clock.now() - started);
+  const standing = await problemOfProcesses(action, context, begunAt);
+  if (standing !== null) {
+    return { ...failure(end, standing, clock.now() - started), exitCode: null, signal: null };
+  }
   if (action.verify === null) return success(end, clock.now() - started);
   const checked = await verify(action, context);
   // Whatever became of the check: the command has run.
   return { ...checked, began: true, ranMs: clock.now() - started };
+}
+
+// A service that the command only asks to restart may take a moment: as long as its check may take, or this where it has none.
+const RESTART_PATIENCE_MS = 5_000;
+const RESTART_PAUSE_MS = 100;
+
+/**
+ * What is wrong with the processes that the action should have restarted, in words, or `null`: some must match, and the
+ * eldest must have started since the action began.
+ */
+async function problemOfProcesses(action: GuardedAction, context: ExecutionContext, begunAt: BootMoment): Promise<string | null> {
+  const { clock, processes } = context.machine;
+  const pattern = action.process;
+  if (action.mode !== "serialize_process" || pattern === null || !action.mustRestart) return null;
+  const deadline = clock.now() + (action.verify?.timeoutMs ?? RESTART_PATIENCE_MS);
+  for (;;) {
+    let running;
+    try {
+      running = await processes.matching(pattern);
+    } catch (error) {
+      // Such as a user that is no longer known. The command has run, so that it has to be said as its failure.
+      if (error instanceof HoldlineError) return `its process cannot be looked for: ${error.message}`;
+      throw error;
+    }
+    if (hasRestartedBy(begunAt, running)) return null;
+    if (clock.now() + RESTART_PAUSE_MS >= deadline || context.stop.signal.aborted) {
+      const eldest = eldestOf(running);
+      if (eldest === null) return "no process matches `process`: the service is not there, or the pattern is not its own";
+      return `it restarted nothing: process ${eldest.pid}, which matches \`process\`, has been there since before the action began`;
+    }
+    await clock.sleep(RESTART_PAUSE_MS, context.stop.signal).catch((error: unknown) => {
+      if (!context.stop.signal.aborted) throw error; // Asked to stop: one last look decides.
+    });
+  }
 }
 
 /** Runs only the check. Success at once where the action has none. */

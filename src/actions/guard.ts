@@ -19,7 +19,7 @@ import { Hold } from "./hold.js";
 import type { LineOutcome } from "./line.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { Machine } from "./machine.js";
-import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, restartedSince } from "./recovery.js";
+import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, latestWish, restartedSince } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
 import { StoreAge } from "./store-age.js";
 
@@ -28,7 +28,7 @@ import { StoreAge } from "./store-age.js";
  * @throws InterruptedError when asked to stop before the action began; nothing is left behind
  */
 export async function runGuarded(action: GuardedAction, context: GuardContext): Promise<Result> {
-  return (await new GuardedRun(action, context).run("anyway")) as Result;
+  return (await new GuardedRun(action, context).run("wished")) as Result;
 }
 
 /** Finishes what earlier runs of an action left in a line; `null` where nothing stands there. */
@@ -47,7 +47,8 @@ export function runUncoordinated(action: GuardedAction, context: GuardContext): 
   return new GuardedRun(action, context).runAlone();
 }
 
-type When = "anyway" | "if-left" | "if-in-line";
+/** A wish made now; or none of its own: what was left is finished, wherever it is or only where it stands in a line. */
+type When = "wished" | "if-left" | "if-in-line";
 
 class GuardedRun {
   readonly #action: GuardedAction;
@@ -106,14 +107,15 @@ class GuardedRun {
           journal.removeRun(this.#action.name, leftover.id);
           continue;
         }
-        const recovered = await this.#recover(coordinator, leftover);
+        const recovered = await this.#recover(coordinator, leftover, this.#wishBehind([leftover, ...others]), when);
         if (recovered !== null) return recovered;
         continue;
       }
       if (when === "if-in-line") return null;
       const attempts = journal.attempts(this.#action.name);
       if (when === "if-left" && attempts === null) return null;
-      if (attempts !== null && (await this.#restartedSince(attempts.first))) return this.#neededNoMore();
+      const isFulfillable = attempts !== null && this.#mayBeFulfilled(when);
+      if (isFulfillable && (await this.#restartedSince(attempts.latest))) return this.#neededNoMore();
 
       const draft = this.#draft();
       const line = await this.#wait(coordinator, draft);
@@ -122,13 +124,24 @@ class GuardedRun {
       if (line.outcome === "taken-out") return this.#notRun("timed-out", line.message, when);
       // Another resume of this node may have done meanwhile what was left.
       const isDone = when === "if-left" && journal.attempts(this.#action.name) === null;
-      if (isDone || (attempts !== null && (await this.#restartedSince(attempts.first)))) {
+      if (isDone || (isFulfillable && (await this.#restartedSince(attempts.latest)))) {
         await coordinator.withdraw(line.joined.standings);
         return isDone ? null : this.#neededNoMore();
       }
       const result = await this.#settleAndRun(coordinator, draft, line);
       if (result !== null) return result;
     }
+  }
+
+  /** May a process that has restarted since the latest wish end this run? A wish that is made now is not fulfilled by what was before. */
+  #mayBeFulfilled(when: When): boolean {
+    return when !== "wished" || this.#action.alreadyRestarted === "skip";
+  }
+
+  /** When the latest wish stood that leftovers and attempts of this action are there for. */
+  #wishBehind(leftovers: readonly Claim[]): BootMoment | null {
+    const attempts = this.#machine.journal.attempts(this.#action.name);
+    return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], this.#machine.processes.moment());
   }
 
   /** A draft has a new id each time: what a lost session left in the queue is not taken for it. */
@@ -193,7 +206,7 @@ class GuardedRun {
   }
 
   /** Deals with a claim that an earlier run left. `null` when someone else was faster. */
-  async #recover(coordinator: Coordinator, leftover: Claim): Promise<Result | null> {
+  async #recover(coordinator: Coordinator, leftover: Claim, wishedAt: BootMoment | null, when: When): Promise<Result | null> {
     const { journal } = this.#machine;
     const { progress } = this.#context;
     const { name } = this.#action;
@@ -218,23 +231,25 @@ class GuardedRun {
       leftover.failure === null ? "taking up the claim of a run whose process is gone" : "taking up the claim of a run that failed",
       told,
     );
-    const { made, owner, failure } = leftover;
+    // Until it is decided whether an old wish has been fulfilled, it stands: this process may be killed before.
+    const made = this.#mayBeFulfilled(when) ? wishedAt : this.#machine.processes.moment();
     const age = this.#storeAge(coordinator);
-    const adopted = await adoptLeftover(this.#action, leftover, this.#owner, coordinator, this.#machine);
+    const adopted = await adoptLeftover(this.#action, leftover, made, this.#owner, coordinator, this.#machine);
     if (adopted === null) return null;
     const older = await age.problem(leftover.id, adopted.settled.fencingToken);
     if (older !== null) {
       // It stays the leftover that it was.
-      await coordinator.update(leftover.id, adopted.settled, { ...adopted.record, owner, failure });
+      const { owner, failure, made: madeThen, data } = leftover;
+      await coordinator.update(leftover.id, adopted.settled, { ...adopted.record, owner, failure, made: madeThen, data });
       throw older;
     }
     const held = this.#take(new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator)));
     this.#context.stop.signal.throwIfAborted();
-    if (made !== null && (await this.#restartedSince(made))) {
+    if (this.#mayBeFulfilled(when) && wishedAt !== null && (await this.#restartedSince(wishedAt))) {
       // Restarted is not yet healthy: where the action has a check, that decides whether the lock may go.
       const checked = await held.check();
       if (checked.succeeded) {
-        const why = "the process had restarted since the claim was made";
+        const why = "the process had restarted since the run that was left";
         return this.#conclude(await held.letGo("recovered", "already-restarted", why, null));
       }
       progress.step(`the process has restarted but is not healthy, running the action again: ${checked.message}`, told);
@@ -245,16 +260,17 @@ class GuardedRun {
   /** Earlier attempts timed out, and the process has been restarted since by someone else. */
   #neededNoMore(): Result {
     this.#machine.journal.clearAttempts(this.#action.name);
-    return this.#result("already-restarted", "the process has restarted since the first attempt", null);
+    return this.#result("already-restarted", "the process has restarted since the latest attempt", null);
   }
 
   /** The action was not begun: the next run, or a resume, tries again. */
   #notRun(outcome: "timed-out" | "unreachable", message: string, when: When): Result {
     const { journal, processes, clock } = this.#machine;
     this.#waitedMs = clock.now() - this.#startedAt;
-    // A resume that finds the store away has not been asked for the action: only what is pending stays so.
-    const isAskedFor = when === "anyway" || journal.attempts(this.#action.name) !== null;
-    const count = isAskedFor ? journal.addAttempt(this.#action.name, processes.moment()).count : 1;
+    const pending = journal.attempts(this.#action.name);
+    // A resume has no wish of its own: where something is pending, it has tried once more for what was wished then.
+    const wish = when === "wished" ? processes.moment() : (pending?.latest ?? null);
+    const count = wish === null ? 1 : journal.addAttempt(this.#action.name, wish).count;
     const often = count === 1 ? "" : `; this was attempt ${count}`;
     return this.#result(outcome, `${message}${often}`, null);
   }

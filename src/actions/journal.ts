@@ -2,7 +2,7 @@
 // One directory for each node and action; one file for each run, and one line for each attempt.
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { decodeIdentity, decodeMoment, isObject, type BootMoment, type ProcessIdentity } from "../locks/claim.js";
+import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment, type ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { lockNameProblem } from "../locks/names.js";
 import {
@@ -23,7 +23,7 @@ const VERSION = 1;
 const ATTEMPTS_FILE = "attempts.jsonl";
 // Of an action whose name is too long to be a directory's: the name itself.
 const NAME_FILE = "name.json";
-// Some ten thousand attempts. A node that has tried so often in vain needs its first and the knowledge that they are many.
+// Some ten thousand attempts: with more of them counting begins anew.
 const LARGEST_ATTEMPTS_BYTES = 1_048_576;
 // File systems allow 255 bytes; "run-", ".json" and ".damaged" are to have room beside it.
 const LONGEST_SEGMENT = 200;
@@ -49,8 +49,11 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
       const place = makePlace(home, action);
       // A damaged file is set aside before anything is added to it.
       readAttempts(place, log);
-      appendLine(place, ATTEMPTS_FILE, encodeAttempt(moment), LARGEST_ATTEMPTS_BYTES);
-      return attempts(action) ?? { first: moment, count: 1 };
+      if (!appendLine(place, ATTEMPTS_FILE, encodeAttempt(moment), LARGEST_ATTEMPTS_BYTES)) {
+        // The newest decides which restarts fulfil the wish: it is worth more than how many there were before.
+        writeWhole(place, ATTEMPTS_FILE, `${encodeAttempt(moment)}\n`);
+      }
+      return attempts(action) ?? { latest: moment, count: 1 };
     },
     clearAttempts: (action) => removeFile(placeOf(action), ATTEMPTS_FILE),
     runs,
@@ -108,8 +111,8 @@ function readMoments(place: string, name: string): { moments: BootMoment[]; whol
 }
 
 function attemptsOf(moments: readonly BootMoment[]): Attempts | null {
-  const [first] = moments;
-  return first === undefined ? null : { first, count: moments.length };
+  const [first, ...others] = moments;
+  return first === undefined ? null : { latest: others.reduce(laterOf, first), count: moments.length };
 }
 
 function readRuns(place: string, action: string, log: Log): RunEntry[] {

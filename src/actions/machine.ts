@@ -111,14 +111,15 @@ export interface RunEntry {
 
 /** Attempts that ended without the action having been run. */
 export interface Attempts {
-  readonly first: BootMoment;
+  /** When the newest of the wishes behind them was last tried for. */
+  readonly latest: BootMoment;
   readonly count: number;
 }
 
 /** What this node must not forget when the process dies. Every write is on disk when it returns, whole or not at all. */
 export interface Journal {
   attempts(action: string): Attempts | null;
-  /** Adds an attempt that ended at `moment`; gives all that there are now. */
+  /** Adds an attempt at a wish that stood at `moment`; gives all that there are now. */
   addAttempt(action: string, moment: BootMoment): Attempts;
   clearAttempts(action: string): void;
   runs(action: string): readonly RunEntry[];

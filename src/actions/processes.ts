@@ -22,6 +22,22 @@ export function hasRestarted(since: BootMoment, running: readonly RunningProcess
   return running.length > 0 && running.every((process) => isAfter(process.started, since));
 }
 
+/**
+ * Has what runs been started by what began at `begun`? Unlike for {@link hasRestarted}, the same tick counts: a command may
+ * start its service within one, and hardly anybody else has just then.
+ */
+export function hasRestartedBy(begun: BootMoment, running: readonly RunningProcess[]): boolean {
+  return running.length > 0 && running.every(({ started }) => !isAfter(begun, started));
+}
+
+/** The one that started first; `null` where there is none. */
+export function eldestOf(running: readonly RunningProcess[]): RunningProcess | null {
+  return running.reduce<RunningProcess | null>(
+    (eldest, one) => (eldest === null || isAfter(eldest.started, one.started) ? one : eldest),
+    null,
+  );
+}
+
 function isAfter(started: BootMoment, since: BootMoment): boolean {
   if (started.bootId !== null && since.bootId !== null && started.bootId !== since.bootId) return true;
   if (started.ticks !== null && since.ticks !== null) return started.ticks > since.ticks;

@@ -1,6 +1,6 @@
 // What earlier runs of an action left behind on this node, and what is to be done about it before the action may start.
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
-import type { Claim, ClaimRecord, Owner } from "../locks/claim.js";
+import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
@@ -59,11 +59,13 @@ export interface Adopted {
 
 /**
  * Takes over a leftover in place, and ends the command that it may have left running.
+ * @param made the moment of the wish that it stands for from now on
  * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
  */
 export async function adoptLeftover(
   action: GuardedAction,
-  { key, slots, made, reason, ...claim }: Claim,
+  { key, slots, reason, ...claim }: Claim,
+  made: BootMoment | null,
   owner: Owner,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
@@ -91,8 +93,19 @@ export async function endLeftover(
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
 ): Promise<boolean> {
-  const adopted = await adoptLeftover(action, claim, owner, coordinator, machine);
+  const adopted = await adoptLeftover(action, claim, claim.made, owner, coordinator, machine);
   return adopted !== null && (await coordinator.leave(claim.id, adopted.settled.entries, ending)) === "done";
+}
+
+/**
+ * When the newest of several wishes stood; `null` where there is none. Those of earlier boots come first: every process
+ * that runs now has started after them.
+ */
+export function latestWish(moments: readonly (BootMoment | null)[], now: BootMoment): BootMoment | null {
+  const known = moments.filter((moment) => moment !== null);
+  const isOfNow = ({ bootId }: BootMoment): boolean => bootId === now.bootId;
+  const [first, ...others] = [...known.filter((moment) => !isOfNow(moment)), ...known.filter(isOfNow)];
+  return first === undefined ? null : others.reduce(laterOf, first);
 }
 
 /** Has the action's process been restarted since `moment`? Never, for an action that names no process. */

@@ -30,7 +30,11 @@ export interface KeyDoc {
 
 /** The keys of an action. */
 export const ACTION_KEYS: readonly KeyDoc[] = [
-  { key: "mode", default: "serialize", doc: "serialize, or serialize_process: not again when the process has restarted meanwhile" },
+  {
+    key: "mode",
+    default: "serialize",
+    doc: "serialize, or serialize_process: a restart, which has failed where no process has restarted",
+  },
   { key: "lock", default: "the action's name", doc: "the lock under which it runs" },
   { key: "command", default: "", doc: "the program and its arguments, as a list; no shell" },
   { key: "shell", default: "", doc: "instead of command: a text for /bin/sh -c" },
@@ -47,6 +51,12 @@ export const ACTION_KEYS: readonly KeyDoc[] = [
   { key: "process.command_string", default: "none", doc: "a regular expression (RE2) for the process's name" },
   { key: "process.full_cmd", default: "false", doc: "true: command_string is sought in the full command line" },
   { key: "process.user", default: "any", doc: "the process's user, by name or number" },
+  { key: "process.must_restart", default: "true", doc: "false: the action may succeed without a process having restarted" },
+  {
+    key: "already_restarted",
+    default: "run",
+    doc: "run: a run always runs the action; skip: not where an earlier run was left and the process has restarted since",
+  },
   { key: "verify.command", default: "", doc: "a check of the service, as a list; it passes with exit code 0" },
   { key: "verify.shell", default: "", doc: "instead of verify.command: a text for /bin/sh -c" },
   { key: "verify.interval", default: "1 s", doc: "the pause between two checks" },
@@ -91,7 +101,8 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
     (f) => readChoice(f, ["serialize", "serialize_process"] as const),
     "serialize" as const,
   );
-  const process = readIfThere(keys.get("process"), (f) => readProcess(f, context), null);
+  const sought = readIfThere(keys.get("process"), (f) => readProcess(f, context), NO_PROCESS);
+  const process = sought?.process;
   if (mode === "serialize_process" && process === null) {
     field.refuse("mode serialize_process needs `process`, with a command_string, a user or both");
   }
@@ -106,6 +117,8 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
     slots: readIfThere(keys.get("slots"), readSlots, defaultSlots(key ?? null)),
     key,
     process,
+    mustRestart: sought?.mustRestart,
+    alreadyRestarted: readIfThere(keys.get("already_restarted"), (f) => readChoice(f, ["run", "skip"] as const), "run" as const),
     verify: readIfThere(keys.get("verify"), readVerify, null),
     onFailure: readIfThere(keys.get("on_failure"), (f) => readChoice(f, ["hold", "release"] as const), "hold" as const),
     env: readIfThere(keys.get("env"), readEnvironment, {}),
@@ -127,7 +140,15 @@ function readAcquire(field: Field, general: AcquireSettings): AcquireSettings | 
   );
 }
 
-function readProcess(field: Field, context: ActionContext): ProcessPattern | undefined {
+/** `process:` says which processes are meant, and what is expected of them. */
+interface Sought {
+  readonly process: ProcessPattern | null;
+  readonly mustRestart: boolean;
+}
+
+const NO_PROCESS: Sought = { process: null, mustRestart: true };
+
+function readProcess(field: Field, context: ActionContext): Sought | undefined {
   const keys = readKnownMap(field, subKeys(ACTION_KEYS, "process"));
   if (keys === undefined) return undefined;
   const pattern = complete({
@@ -136,7 +157,8 @@ function readProcess(field: Field, context: ActionContext): ProcessPattern | und
     user: readIfThere(keys.get("user"), readLabel, null),
   });
   if (pattern?.commandString === null && pattern.user === null) return field.refuse("needs a command_string, a user or both");
-  return pattern;
+  const mustRestart = readIfThere(keys.get("must_restart"), readBoolean, NO_PROCESS.mustRestart);
+  return pattern === undefined || mustRestart === undefined ? undefined : { process: pattern, mustRestart };
 }
 
 function readPattern(field: Field, context: ActionContext): string | undefined {

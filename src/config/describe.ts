@@ -82,7 +82,15 @@ function describeAction(action: ActionSettings): Described {
     ...(action.key === null ? {} : { key: action.key }),
     ...(process === null
       ? {}
-      : { process: withoutNull({ command_string: process.commandString, full_cmd: process.fullCmd, user: process.user }) }),
+      : {
+          process: withoutNull({
+            command_string: process.commandString,
+            full_cmd: process.fullCmd,
+            user: process.user,
+            must_restart: action.mustRestart,
+          }),
+          already_restarted: action.alreadyRestarted,
+        }),
     ...(verify === null ? {} : { verify: describeVerify(verify) }),
     on_failure: action.onFailure,
     env: Object.fromEntries(

@@ -51,6 +51,13 @@ export interface BootMoment {
   readonly wallMs: number;
 }
 
+/** The later of two moments of one node. Boots have no order of their own: of different ones, `noted` is later, which was noted after the other. */
+export function laterOf(earlier: BootMoment, noted: BootMoment): BootMoment {
+  if (earlier.bootId !== noted.bootId) return noted;
+  const isLater = earlier.ticks !== null && noted.ticks !== null ? earlier.ticks > noted.ticks : earlier.wallMs > noted.wallMs;
+  return isLater ? earlier : noted;
+}
+
 /** How a lock taken by hand is meant; what that says of sharing is in leases/hosts.ts. */
 export const LEASE_TYPES = ["lease", "generic", "host", "file"] as const;
 export type LeaseType = (typeof LEASE_TYPES)[number];

@@ -58,11 +58,11 @@ function allPaths(directory: string): string[] {
 }
 
 describe("attempts", () => {
-  test("are counted, and the first is remembered, over openings", () => {
+  test("are counted, and the latest is remembered, over openings", () => {
     expect(journal.attempts("restart")).toBeNull();
-    expect(journal.addAttempt("restart", moment(5))).toEqual({ first: moment(5), count: 1 });
-    expect(journal.addAttempt("restart", moment(9))).toEqual({ first: moment(5), count: 2 });
-    expect(reopened().attempts("restart")).toEqual({ first: moment(5), count: 2 });
+    expect(journal.addAttempt("restart", moment(5))).toEqual({ latest: moment(5), count: 1 });
+    expect(journal.addAttempt("restart", moment(9))).toEqual({ latest: moment(9), count: 2 });
+    expect(reopened().attempts("restart")).toEqual({ latest: moment(9), count: 2 });
     expect(journal.attempts("other")).toBeNull();
   });
 
@@ -71,13 +71,18 @@ describe("attempts", () => {
     journal.clearAttempts("restart");
     journal.clearAttempts("restart");
     expect(journal.attempts("restart")).toBeNull();
-    expect(journal.addAttempt("restart", moment(7))).toEqual({ first: moment(7), count: 1 });
+    expect(journal.addAttempt("restart", moment(7))).toEqual({ latest: moment(7), count: 1 });
   });
 
   test("of machines without ticks are kept as well", () => {
-    const first = { bootId: null, ticks: null, wallMs: 12.5 };
-    journal.addAttempt("restart", first);
-    expect(reopened().attempts("restart")).toEqual({ first, count: 1 });
+    const latest = { bootId: null, ticks: null, wallMs: 12.5 };
+    journal.addAttempt("restart", latest);
+    expect(reopened().attempts("restart")).toEqual({ latest, count: 1 });
+  });
+
+  test("at an older wish that is noted later leave the newer one the latest", () => {
+    journal.addAttempt("restart", moment(9));
+    expect(journal.addAttempt("restart", moment(5))).toEqual({ latest: moment(9), count: 2 });
   });
 
   test("of two processes that write at the same time are all counted", async () => {
@@ -94,16 +99,14 @@ describe("attempts", () => {
     expect(warnings()).toEqual([]);
   });
 
-  test("do not fill the disk: past a certain size they are many, and the first is still known", () => {
+  test("do not fill the disk: past a certain size counting begins anew, and the latest is still known", () => {
     journal.addAttempt("restart", moment(1));
     const file = join(placeOf("restart"), "attempts.jsonl");
     const line = readFileSync(file, "utf8");
     writeFileSync(file, line.repeat(Math.ceil(1_048_576 / line.length)));
-    const { size } = statSync(file);
-    const before = journal.attempts("restart");
-    expect(journal.addAttempt("restart", moment(2))).toEqual(before);
-    expect(statSync(file).size).toBe(size);
-    expect(before?.first).toEqual(moment(1));
+    expect(journal.addAttempt("restart", moment(2))).toEqual({ latest: moment(2), count: 1 });
+    expect(reopened().attempts("restart")).toEqual({ latest: moment(2), count: 1 });
+    expect(statSync(file).size).toBe(line.length);
   });
 });
 
@@ -172,7 +175,7 @@ describe("what is remembered", () => {
     node.addAttempt(name, moment(1));
     node.saveRun(runOf({ action: name, claim: name }));
     const again = openJournal(stateDir, name, log);
-    expect(again.attempts(name)).toEqual({ first: moment(1), count: 1 });
+    expect(again.attempts(name)).toEqual({ latest: moment(1), count: 1 });
     expect(again.runs(name)).toEqual([runOf({ action: name, claim: name })]);
     expect(again.actions()).toEqual([name]);
     expect(readdirSync(stateDir)).toEqual(["journal"]);
@@ -271,17 +274,17 @@ describe("damage", () => {
     for (const ticks of [1, 2, 3]) journal.addAttempt("restart", moment(ticks));
     const lines = readFileSync(attemptsFile(), "utf8").split("\n");
     writeFileSync(attemptsFile(), ["{", ...lines.slice(1)].join("\n"));
-    expect(journal.attempts("restart")).toEqual({ first: moment(2), count: 2 });
+    expect(journal.attempts("restart")).toEqual({ latest: moment(3), count: 2 });
     expect(warnings().map(({ details }) => details)).toEqual([{ file: `${attemptsFile()}.damaged`, kept: 2 }]);
     expect(readFileSync(`${attemptsFile()}.damaged`, "utf8")).toContain("{\n");
-    expect(journal.addAttempt("restart", moment(4))).toEqual({ first: moment(2), count: 3 });
+    expect(journal.addAttempt("restart", moment(4))).toEqual({ latest: moment(4), count: 3 });
     expect(warnings()).toHaveLength(1);
   });
 
   test("an attempt that a crash has cut off does not spoil the next", () => {
     journal.addAttempt("restart", moment(1));
     appendFileSync(attemptsFile(), '{"v":1,"bootId":"bo');
-    expect(journal.addAttempt("restart", moment(2))).toEqual({ first: moment(1), count: 2 });
+    expect(journal.addAttempt("restart", moment(2))).toEqual({ latest: moment(2), count: 2 });
     expect(warnings()).toHaveLength(1);
   });
 
@@ -292,7 +295,7 @@ describe("damage", () => {
       damage(attemptsFile());
       expect(journal.attempts("restart")).toBeNull();
       expect(warnings()).toHaveLength(1);
-      expect(journal.addAttempt("restart", moment(2))).toEqual({ first: moment(2), count: 1 });
+      expect(journal.addAttempt("restart", moment(2))).toEqual({ latest: moment(2), count: 1 });
       expect(warnings()).toHaveLength(1);
     },
   );

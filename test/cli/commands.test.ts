@@ -32,9 +32,20 @@ function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
 const actions = ["restart-nginx", "deploy"].map((name) => ({ name }) as ActionSettings);
 
 describe("run", () => {
-  test("runs those that are named, or all in the file's order", () => {
-    expect(selectActions({ actions, file: "f" }, [])).toEqual(["restart-nginx", "deploy"]);
-    expect(selectActions({ actions, file: "f" }, ["deploy"])).toEqual(["deploy"]);
+  test("runs those that are named, or all in the file's order where that is said", () => {
+    expect(selectActions({ actions, file: "f" }, [], true)).toEqual(["restart-nginx", "deploy"]);
+    expect(selectActions({ actions: [], file: "f" }, [], true)).toEqual([]);
+    expect(selectActions({ actions, file: "f" }, ["deploy"], false)).toEqual(["deploy"]);
+  });
+
+  test.each([
+    [actions, [], false, "no action was named", "declared are restart-nginx, deploy; --all runs all of them"],
+    [[], [], false, "no action was named", "nothing to run: f declares no action"],
+    [actions, ["deploy"], true, "--all runs every action: name some, or give --all", null],
+  ])("does not guess which are meant: %j, %j, --all: %s", (declared, named, all, message, hint) => {
+    expect(() => selectActions({ actions: declared, file: "f" }, named, all)).toThrow(
+      expect.objectContaining({ code: "usage", message, hint }) as Error,
+    );
   });
 
   test.each([
@@ -52,7 +63,7 @@ describe("run", () => {
       "actions are declared under `actions:` in the configuration",
     ],
   ])("refuses an action that is not declared, before anything is touched", (declared, name, message, hint) => {
-    expect(() => selectActions(declared, ["deploy", name].slice(declared.actions.length === 0 ? 1 : 0))).toThrow(
+    expect(() => selectActions(declared, ["deploy", name].slice(declared.actions.length === 0 ? 1 : 0), false)).toThrow(
       expect.objectContaining({ code: "usage", message, hint }) as Error,
     );
   });
@@ -65,18 +76,18 @@ describe("run", () => {
     ];
     const changes = { settings: settings({ actions }), ...agent({ runActions: () => Promise.resolve(results) }) };
     const io = recordedIo();
-    expect(await run.run(context(null, io, changes), invocation([]))).toBe(4);
+    expect(await run.run(context(null, io, changes), invocation([], { all: true }))).toBe(4);
     expect(io.out()).toBe(
       "a: ran in 2.1 s, after 12 s in line for l\nb: FAILED after 2.1 s: exit code 1; the lock l is kept\nc: not run, timed out waiting: gave up\n",
     );
     const json = recordedIo();
-    await run.run(context(null, json, { ...changes, json: true }), invocation([]));
+    await run.run(context(null, json, { ...changes, json: true }), invocation([], { all: true }));
     expect(JSON.parse(json.out())).toEqual({ results });
   });
 
   test("with nothing declared says so", async () => {
     const io = recordedIo();
-    expect(await run.run(context(null, io), invocation([]))).toBe(0);
+    expect(await run.run(context(null, io), invocation([], { all: true }))).toBe(0);
     expect(io.out()).toContain("nothing to run");
   });
 });

@@ -28,6 +28,8 @@ describe("an action", () => {
       slots: 1,
       key: null,
       process: null,
+      mustRestart: true,
+      alreadyRestarted: "run",
       verify: null,
       onFailure: "hold",
       env: {},
@@ -49,7 +51,8 @@ actions:
     acquire: { timeout: 10 min }
     slots: 2
     key: rack-12
-    process: { command_string: "nginx: master", full_cmd: true, user: root }
+    process: { command_string: "nginx: master", full_cmd: true, user: root, must_restart: false }
+    already_restarted: skip
     verify: { command: [curl, -fsS, "http://127.0.0.1/healthz"], interval: 2 s, timeout: 20 s }
     on_failure: release
     env: { KEY: value }
@@ -68,6 +71,8 @@ actions:
         slots: 2,
         key: "rack-12",
         process: { commandString: "nginx: master", fullCmd: true, user: "root" },
+        mustRestart: false,
+        alreadyRestarted: "skip",
         verify: { argv: ["curl", "-fsS", "http://127.0.0.1/healthz"], intervalMs: 2_000, timeoutMs: 20_000 },
         onFailure: "release",
         env: { KEY: "value" },
@@ -228,6 +233,8 @@ test("the documented keys are the ones that are read", async () => {
     "process.command_string": "x",
     "process.full_cmd": "true",
     "process.user": "u",
+    "process.must_restart": "false",
+    already_restarted: "skip",
     "verify.command": "[x]",
     "verify.interval": "1 s",
     "verify.timeout": "1 s",
@@ -244,7 +251,7 @@ test("the documented keys are the ones that are read", async () => {
     const said =
       sub === undefined
         ? `${group}: ${values[key]}`
-        : `${group}: { ${sub}: ${values[key]}${key === "process.full_cmd" ? ", user: u" : /interval|verify.timeout/.test(key) ? ", shell: x" : ""} }`;
+        : `${group}: { ${sub}: ${values[key]}${/full_cmd|must_restart/.test(key) ? ", user: u" : /interval|verify.timeout/.test(key) ? ", shell: x" : ""} }`;
     await action(`{ ${said}${key === "command" || key === "shell" ? "" : ", shell: x"} }`);
   }
   for (const { key } of LOCK_KEYS) await load(`locks: { x: { ${key}: ${key === "coordinator" ? "sqlite:///x.db" : "1"} } }`);

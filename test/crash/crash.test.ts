@@ -236,7 +236,8 @@ function actionOf(fleet: Fleet, scenario: Scenario, exitCode: number): Readonly<
   // Not healthy at the first look, so that there is a second.
   const [atFirst, atLast] = CHECKS_RUN.map(dieAt);
   const check = `if [ -e '${healthy}' ]; then ${atLast}; exit 0; fi; ${atFirst}; echo > '${healthy}'; exit 1`;
-  const restarts = { mode: "serialize_process", process: { command_string: daemonOf(fleet), full_cmd: true } };
+  const process = { command_string: daemonOf(fleet), full_cmd: true, must_restart: false };
+  const restarts = { mode: "serialize_process", process, already_restarted: "skip" };
   const verify = scenario.name.startsWith("a check")
     ? { verify: { command: ["sh", "-c", check], interval: "20 ms", timeout: "30 s" } }
     : {};

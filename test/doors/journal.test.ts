@@ -177,7 +177,7 @@ test("any name of an action has a place of its own in the directory", () => {
   fc.assert(
     fc.property(names, (actions) => {
       for (const [index, action] of actions.entries()) journal.addAttempt(action, { bootId: null, ticks: index, wallMs: 0 });
-      expect(actions.map((action) => journal.attempts(action)?.first.ticks)).toEqual(actions.map((_, index) => index));
+      expect(actions.map((action) => journal.attempts(action)?.latest.ticks)).toEqual(actions.map((_, index) => index));
       expect(journal.actions()).toEqual([...actions].sort());
       for (const action of actions) journal.clearAttempts(action);
     }),

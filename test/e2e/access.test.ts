@@ -131,7 +131,7 @@ describe("the password is seen nowhere", () => {
     const { fleet } = await openGuardedFleet();
     const node = fleet.node("web-01", { hello: { command: ["true"] } });
     for (const args of [
-      ["-v", "run"],
+      ["-v", "run", "--all"],
       ["-v", "check"],
     ]) {
       const terminal = startOnTerminal(["-c", node.config, ...args], node.directory);
@@ -148,7 +148,7 @@ describe("the password is seen nowhere", () => {
     const node = fleet.node("web-01", { hello: { command: ["true"] } }, { coordinator, settings: { connect_timeout: "0.3 s" } });
     for (const args of [
       ["-v", "locks", "--json"],
-      ["-v", "run", "--json"],
+      ["-v", "run", "--all", "--json"],
       ["-v", "exec", "x", "--json", "--", "true"],
     ]) {
       const { code, stdout, stderr } = await node.run(...args);

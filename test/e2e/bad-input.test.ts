@@ -90,7 +90,7 @@ describe("a configuration that is wrong: 78", () => {
   test("all that is wrong is said at once, one line each", async () => {
     const place = await openPlace();
     writeFileSync(place.config, "acquire: { timeout: -1 }\nnodes: x\nactions:\n  a: { command: [] }\n");
-    const { code, stderr } = await place.run("-c", place.config, "run");
+    const { code, stderr } = await place.run("-c", place.config, "run", "--all");
     expect(code).toBe(78);
     const lines = stderr.trimEnd().split("\n");
     expect(lines).toHaveLength(3);
@@ -100,12 +100,15 @@ describe("a configuration that is wrong: 78", () => {
   test("a file that is a directory", async () => {
     const place = await openPlace();
     mkdirSync(place.config);
-    place.untouched(await place.run("-c", place.config, "run"), { code: 78, words: /holdline\.yaml.* is a directory/ });
+    place.untouched(await place.run("-c", place.config, "run", "--all"), { code: 78, words: /holdline\.yaml.* is a directory/ });
   });
 
   test("a file that is not there, when it was named", async () => {
     const place = await openPlace();
-    place.untouched(await place.run("-c", "elsewhere.yaml", "run"), { code: 78, words: /elsewhere\.yaml: there is no such file/ });
+    place.untouched(await place.run("-c", "elsewhere.yaml", "run", "--all"), {
+      code: 78,
+      words: /elsewhere\.yaml: there is no such file/,
+    });
   });
 
   test.skipIf(!canRunUnprivileged)("a file that is not readable", async () => {
@@ -133,7 +136,7 @@ describe("a configuration that is wrong: 78", () => {
   ])("%s", async (_what, env, words) => {
     const place = await openPlace(env);
     writeFileSync(place.config, GOOD);
-    place.untouched(await place.run("-c", place.config, "run"), { code: 78, words });
+    place.untouched(await place.run("-c", place.config, "run", "--all"), { code: 78, words });
   });
 
   test("--coordinator with a typo", async () => {

@@ -26,7 +26,7 @@ describe.each(STORES)("in held claims on %s", (kind) => {
     });
     // Neither another node nor the one whose claim it was.
     for (const name of ["web-02", "web-01"]) {
-      const { code, stdout, stderr } = await node(name).run("run", "--json");
+      const { code, stdout, stderr } = await node(name).run("run", "--all", "--json");
       expect(code, stderr).toBe(75);
       const { results } = JSON.parse(stdout) as { readonly results: readonly Result[] };
       expect(results.map(({ outcome }) => outcome)).toEqual(claims.map(() => "timed-out"));
@@ -47,7 +47,7 @@ describe.each(STORES)("in held claims on %s", (kind) => {
       for (const { lock } of claims) expect(stdout).toContain(lock);
       expect(stdout).not.toMatch(CONTROL);
     }
-    const { code, stderr } = await node("web-02").run("run");
+    const { code, stderr } = await node("web-02").run("run", "--all");
     expect(code, stderr).toBe(75);
     expect(fleet.lines(), "nothing has run").toEqual([]);
     await clears(node("web-02"), claims, STRANGE);
@@ -55,7 +55,7 @@ describe.each(STORES)("in held claims on %s", (kind) => {
 
   test("what reads as a record is taken up by its node, since it says that it is its own", async () => {
     const { fleet, node, claims } = await withFailedClaims(kind, STRANGE);
-    const { code, stdout, stderr } = await node("web-01").run("run", "--json");
+    const { code, stdout, stderr } = await node("web-01").run("run", "--all", "--json");
     expect(code, stderr).toBe(0);
     const { results } = JSON.parse(stdout) as { readonly results: readonly Result[] };
     expect(results.map(({ outcome, claim }) => [outcome, claim])).toEqual(claims.map(({ id }) => ["ran", id]));
@@ -157,7 +157,7 @@ describe.each(STORES)("in records of the history on %s", (kind) => {
     const all = [...UNREADABLE, ...STRANGE];
     const { fleet, node } = await inUse(kind);
     const writer = fleet.node("web-01", Object.fromEntries(all.map((_, index) => [lockOf(index), { command: ["true"] }])));
-    for (let runs = 0; runs < 2; runs += 1) expect((await writer.run("run")).code).toBe(0);
+    for (let runs = 0; runs < 2; runs += 1) expect((await writer.run("run", "--all")).code).toBe(0);
     for (const [index, [, bytes]] of all.entries()) await overwriteHistory(fleet, lockOf(index), bytes);
     for (const args of [["history", "--json"], ["history"]]) {
       const { code, stdout, stderr } = await node("web-02").run(...args, "--limit", "1000");
@@ -165,7 +165,7 @@ describe.each(STORES)("in records of the history on %s", (kind) => {
       for (const index of all.keys()) expect(stdout).toContain(lockOf(index));
       expect(stdout).not.toMatch(CONTROL);
     }
-    expect((await writer.run("run")).code).toBe(0);
+    expect((await writer.run("run", "--all")).code).toBe(0);
   });
 });
 
@@ -191,7 +191,7 @@ async function inUse(kind: StoreKind) {
 async function withFailedClaims(kind: StoreKind, garbage: Garbage) {
   const fleet = await openFleet(kind);
   const actionsThat = (action: object) => Object.fromEntries(garbage.map((_, index) => [lockOf(index), action]));
-  expect((await fleet.node("web-01", actionsThat({ command: ["false"] })).run("run")).code).toBe(4);
+  expect((await fleet.node("web-01", actionsThat({ command: ["false"] })).run("run", "--all")).code).toBe(4);
   const claims: Claim[] = [];
   for (const [index, [, bytes]] of garbage.entries()) {
     const [claim] = (await fleet.queue(lockOf(index))) as [Claim];
@@ -215,7 +215,7 @@ async function clears(node: Node, claims: readonly Claim[], garbage: Garbage): P
   const { history } = JSON.parse(stdout) as { readonly history: readonly { readonly claim: string; readonly event: string }[] };
   const cleared = history.filter(({ event }) => event === "cleared").map(({ claim }) => claim);
   expect(cleared.sort()).toEqual(claims.map(({ id }) => id).sort());
-  const rerun = await node.run("run");
+  const rerun = await node.run("run", "--all");
   expect(rerun.code, rerun.stderr).toBe(0);
 }
 

@@ -289,10 +289,10 @@ describe.each(STORES)("on %s", (kind) => {
       const free = await admin.run("clear", "restart", "--reason", "x");
       expect(free).toMatchObject({ code: 1, stderr: "holdline: there is nothing to clear: nobody holds or waits for restart\n" });
       await fleet.node("web-01", { restart: { command: ["false"] } }).runAction("restart");
-      const unknown = await admin.run("clear", "restart", "--reason", "x", "--claim", "no-such-id");
+      const unknown = await admin.run("clear", "restart", "--reason", "x", "--claim", "6b2a3f4e-0c1d-4e5f-8a9b-0c1d2e3f4a5b");
       expect(unknown).toMatchObject({
         code: 1,
-        stderr: expect.stringContaining("there is no claim no-such-id on restart") as string,
+        stderr: expect.stringContaining("there is no claim 6b2a3f4e-0c1d-4e5f-8a9b-0c1d2e3f4a5b on restart") as string,
       });
       expect(await fleet.queue("restart")).toHaveLength(1);
     });

@@ -15,6 +15,9 @@ import { isRunning, openFleet, STORES } from "./fleet.js";
 
 failOnLeaks();
 
+/** A run does what locking_resource does with what an earlier one has left. */
+const SKIP = { already_restarted: "skip" };
+
 describe.each(STORES)("on %s", (kind) => {
   test("no process matches: the service is down, and the action runs", async () => {
     const { fleet, actions } = await openServiceFleet(kind);
@@ -32,6 +35,40 @@ describe.each(STORES)("on %s", (kind) => {
     expect(fleet.lines()).toEqual(["ran"]);
   });
 
+  describe("a restart must have restarted something", () => {
+    const must = (name: string) => ({ command_string: `^${name}$` });
+
+    test("a command that leaves the old process there has failed, though its check passes", async () => {
+      const { fleet, actions, startService, name } = await openServiceFleet(kind);
+      const service = await startService();
+      const verify = { command: ["true"], timeout: "0.3 s" };
+      const { code, result } = await fleet.node("web-01", actions({ process: must(name), verify })).runAction("restart");
+      expect([code, result.outcome, result.exitCode]).toEqual([4, "failed", null]);
+      expect(result.message).toContain(`it restarted nothing: process ${service.pid}`);
+      expect(await fleet.queue("restart")).toMatchObject([
+        { failure: { message: expect.stringContaining("restarted nothing") as string } },
+      ]);
+    });
+
+    test("a pattern that matches nothing before and after is a failure that says so", async () => {
+      const { fleet, actions, name } = await openServiceFleet(kind);
+      const verify = { command: ["true"], timeout: "0.3 s" };
+      const { code, result } = await fleet.node("web-01", actions({ process: must(name), verify })).runAction("restart");
+      expect([code, result.outcome]).toEqual([4, "failed"]);
+      expect(result.message).toContain("no process matches");
+    });
+
+    test("a process that the command starts, also a little after it has ended, is enough", async () => {
+      const { fleet, actions, name } = await openServiceFleet(kind);
+      const program = join(fleet.directory, name);
+      const pidFile = join(fleet.directory, "late.pid");
+      onTestFinished(() => void process.kill(Number(readFileSync(pidFile, "utf8")), "SIGKILL"));
+      const shell = `setsid sh -c 'echo $$ > "${pidFile}"; sleep 0.5; exec "${program}" 4711' > /dev/null 2>&1 &`;
+      const { code, result } = await fleet.node("web-01", actions({ process: must(name), shell })).runAction("restart");
+      expect([code, result.outcome]).toEqual([0, "ran"]);
+    });
+  });
+
   describe("a stale claim of one's own", () => {
     test("and a process older than it: the action runs, and the claim is released", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
@@ -47,13 +84,26 @@ describe.each(STORES)("on %s", (kind) => {
       expect(node.journal("restart")).toEqual({});
     });
 
-    test("and a process that started after it: released, the action does not run", async () => {
+    test("and a process that started after it: a run is a new wish, and the action runs", async () => {
+      const { fleet, actions, startService } = await openServiceFleet(kind);
+      const { stale, orphan } = await leaveStale(fleet, actions);
+      await startService(stale);
+      const node = fleet.node("web-01", actions());
+      const { code, result } = await node.runAction("restart");
+      expect(code).toBe(0);
+      expect(result).toMatchObject({ outcome: "ran", claim: stale.id });
+      expect(fleet.lines()).toEqual(["start web-01", "ran"]);
+      expect(isRunning(orphan), "the orphaned command").toBe(false);
+      expect(await fleet.queue("restart")).toEqual([]);
+    });
+
+    test("and a process that started after it, where a run may skip: released, the action does not run", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       const service = await startService();
       const { stale, orphan } = await leaveStale(fleet, actions);
       await service.end();
       await startService(stale);
-      const node = fleet.node("web-01", actions());
+      const node = fleet.node("web-01", actions(SKIP));
       const { code, result } = await node.runAction("restart");
       expect(code).toBe(0);
       expect(result).toMatchObject({ outcome: "already-restarted", claim: stale.id, exitCode: null });
@@ -71,7 +121,7 @@ describe.each(STORES)("on %s", (kind) => {
       await startService();
       const { stale } = await leaveStale(fleet, actions);
       await startService(stale);
-      expect((await fleet.node("web-01", actions()).runAction("restart")).result.outcome).toBe("ran");
+      expect((await fleet.node("web-01", actions(SKIP)).runAction("restart")).result.outcome).toBe("ran");
       expect(fleet.lines()).toEqual(["start web-01", "ran"]);
     });
 
@@ -90,7 +140,7 @@ describe.each(STORES)("on %s", (kind) => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       const { stale } = await leaveStale(fleet, actions);
       await startService(stale);
-      const node = fleet.node("web-01", { restart: { ...actions().restart, mode: "serialize" } });
+      const node = fleet.node("web-01", { restart: { ...actions(SKIP).restart, mode: "serialize" } });
       expect((await node.runAction("restart")).result.outcome).toBe("ran");
     });
 
@@ -120,30 +170,63 @@ describe.each(STORES)("on %s", (kind) => {
       const { fleet, actions, startService, name } = await openServiceFleet(kind);
       const { stale } = await leaveStale(fleet, actions);
       await startService(stale);
-      const node = fleet.node("web-01", { restart: { ...actions().restart, process: pattern(name) } });
+      const process = { ...pattern(name), must_restart: false };
+      const node = fleet.node("web-01", actions({ ...SKIP, process }));
       expect((await node.runAction("restart")).result.outcome).toBe(outcome);
     });
   });
 
   describe("attempts that timed out, and the lock is free now", () => {
-    test("and the process is older than the first: the action runs, and the journal is cleared", async () => {
+    test("and the process is older than the latest: the action runs, and the journal is cleared", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       await startService();
       await timeOutTwice(fleet, actions);
-      const node = fleet.node("web-01", actions());
+      const node = fleet.node("web-01", actions(SKIP));
       const { code, result } = await node.runAction("restart");
       expect([code, result.outcome]).toEqual([0, "ran"]);
       expect(fleet.lines().at(-1)).toBe("ran");
       expect(node.journal("restart")).toEqual({});
     });
 
-    test("and the process is newer than the first: the action does not run, and the journal is cleared", async () => {
+    test("and the process is newer than the latest: a run is a new wish, and the action runs", async () => {
+      const { fleet, actions, startService } = await openServiceFleet(kind);
+      const { last } = await timeOutTwice(fleet, actions);
+      await startService({ made: { ticks: last } });
+      const node = fleet.node("web-01", actions());
+      expect((await node.runAction("restart")).result.outcome).toBe("ran");
+      expect(node.journal("restart")).toEqual({});
+    });
+
+    test("and the process is newer than the first alone: resume runs what was wished last", async () => {
+      const { fleet, actions, startService } = await openServiceFleet(kind);
+      await timeOutTwice(fleet, actions, () => startService({ made: { ticks: ticksNow() } }));
+      const { code, stdout } = await fleet.node("web-01", actions()).run("resume", "--json");
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ results: [{ outcome: "ran" }] });
+    });
+
+    test("a resume that times out is no new wish: a restart before it still counts", async () => {
+      const { fleet, actions, startService } = await openServiceFleet(kind);
+      const { last } = await timeOutTwice(fleet, actions);
+      await startService({ made: { ticks: last } });
+      const impatient = actions({ acquire: { timeout: "0.1 s" }, process: { command_string: "^nothing-is-called-so$" } });
+      const go = fleet.signalFile();
+      const holder = fleet.node("web-02", { restart: { shell: fleet.waitingShell(go.path) } }).start("run", "restart");
+      await fleet.untilQueue("restart", 1);
+      expect((await fleet.node("web-01", impatient).run("resume")).code).toBe(75);
+      go.give();
+      expect((await holder.ended).code).toBe(0);
+      const { stdout } = await fleet.node("web-01", actions()).run("resume", "--json");
+      expect(JSON.parse(stdout)).toMatchObject({ results: [{ outcome: "already-restarted" }] });
+    });
+
+    test("and the process is newer than the latest, where a run may skip: it does not run, and the journal is cleared", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       const service = await startService();
       const { last } = await timeOutTwice(fleet, actions);
       await service.end();
       await startService({ made: { ticks: last } });
-      const node = fleet.node("web-01", actions());
+      const node = fleet.node("web-01", actions(SKIP));
       const { code, result } = await node.runAction("restart");
       expect(code).toBe(0);
       expect(result).toMatchObject({ outcome: "already-restarted", claim: null });
@@ -156,15 +239,15 @@ describe.each(STORES)("on %s", (kind) => {
       expect((await node.runAction("restart")).result.outcome).toBe("ran");
     });
 
-    test("a process that restarts while the next attempt waits: it does not run either", async () => {
+    test("a process that restarts while the next attempt waits, where a run may skip: it does not run either", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       const service = await startService();
       const go = fleet.signalFile();
       const holder = fleet.node("web-02", { restart: { shell: fleet.waitingShell(go.path) } }).start("run", "restart");
       await fleet.untilLine("start web-02");
-      const impatient = fleet.node("web-01", actions({ acquire: { timeout: 0 } }));
+      const impatient = fleet.node("web-01", actions({ ...SKIP, acquire: { timeout: 0 } }));
       expect((await impatient.runAction("restart")).code).toBe(75);
-      const waiter = fleet.node("web-01", actions()).start("run", "restart", "--json");
+      const waiter = fleet.node("web-01", actions(SKIP)).start("run", "restart", "--json");
       await fleet.untilQueue("restart", 2);
       await service.end();
       await startService({ made: { ticks: ticksNow() } });
@@ -207,7 +290,7 @@ describe.each(STORES)("on %s", (kind) => {
   });
 
   describe("a failed claim of one's own", () => {
-    test("and a process restarted after the failure: released, the action does not run", async () => {
+    test("and a process restarted after the failure, where a run may skip: released, the action does not run", async () => {
       const { fleet, actions, startService } = await openServiceFleet(kind);
       await startService();
       const { result: failed } = await fleet.node("web-01", actions({ shell: "exit 1" })).runAction("restart");
@@ -218,7 +301,7 @@ describe.each(STORES)("on %s", (kind) => {
       await endAll();
       const [again] = (await fleet.queue("restart")) as [Claim];
       await startService(again);
-      const { code, result } = await fleet.node("web-01", actions()).runAction("restart");
+      const { code, result } = await fleet.node("web-01", actions(SKIP)).runAction("restart");
       expect(code).toBe(0);
       expect(result).toMatchObject({ outcome: "already-restarted", claim: failed.claim });
       expect(fleet.lines()).toEqual([]);
@@ -235,7 +318,7 @@ describe.each(STORES)("on %s", (kind) => {
       await startService(running);
       go.give();
       expect((await agent.ended).code).toBe(4);
-      expect((await fleet.node("web-01", actions()).runAction("restart")).result.outcome).toBe("ran");
+      expect((await fleet.node("web-01", actions(SKIP)).runAction("restart")).result.outcome).toBe("ran");
       expect(fleet.lines().at(-1)).toBe("ran");
     });
 
@@ -246,7 +329,7 @@ describe.each(STORES)("on %s", (kind) => {
       await startService(toxic);
       const healthy = fleet.signalFile();
       const verify = { command: ["test", "-e", healthy.path], interval: "20 ms", timeout: "0.2 s" };
-      const mending = actions({ shell: `echo ran >> '${fleet.log}'; touch '${healthy.path}'`, verify });
+      const mending = actions({ ...SKIP, shell: `echo ran >> '${fleet.log}'; touch '${healthy.path}'`, verify });
       const { code, result } = await fleet.node("web-01", mending).runAction("restart");
       expect(code).toBe(0);
       expect(result).toMatchObject({ outcome: "ran", claim: toxic.id });
@@ -260,7 +343,7 @@ describe.each(STORES)("on %s", (kind) => {
       const [toxic] = (await fleet.queue("restart")) as [Claim];
       await startService(toxic);
       const verify = { shell: `echo checked >> '${fleet.log}'` };
-      const { result } = await fleet.node("web-01", actions({ verify })).runAction("restart");
+      const { result } = await fleet.node("web-01", actions({ ...SKIP, verify })).runAction("restart");
       expect(result).toMatchObject({ outcome: "already-restarted", claim: toxic.id });
       expect(fleet.lines()).toEqual(["checked"]);
       expect(await fleet.queue("restart")).toEqual([]);
@@ -290,11 +373,11 @@ async function openServiceFleet(kind: StoreKind) {
   return {
     fleet,
     name,
-    /** The action `restart`, which writes "ran", with changes. */
+    /** The action `restart`, which writes "ran" and restarts nothing, with changes. */
     actions: (changes: Readonly<Record<string, unknown>> = {}) => ({
       restart: {
         mode: "serialize_process",
-        process: { command_string: `^${name}$` },
+        process: { command_string: `^${name}$`, must_restart: false },
         shell: `echo ran >> '${fleet.log}'`,
         ...changes,
       },
@@ -344,12 +427,17 @@ async function leaveStale(fleet: Fleet, actions: Actions): Promise<{ stale: Clai
 }
 
 /** Two runs on web-01 that did not get the lock, which is free afterwards. Gives the ticks at the second's. */
-async function timeOutTwice(fleet: Fleet, actions: Actions): Promise<{ last: number | null }> {
+async function timeOutTwice(
+  fleet: Fleet,
+  actions: Actions,
+  between: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<{ last: number | null }> {
   const go = fleet.signalFile();
   const holder = fleet.node("web-02", { restart: { shell: fleet.waitingShell(go.path) } }).start("run", "restart");
   await fleet.untilLine("start web-02");
   const node = fleet.node("web-01", actions({ acquire: { timeout: "0.1 s" } }));
   const first = await node.runAction("restart");
+  await between();
   const second = await node.runAction("restart");
   expect([first.code, second.code]).toEqual([75, 75]);
   expect(first.result.message).not.toContain("attempt");

@@ -225,7 +225,7 @@ describe.each(STORES)("on %s", (kind) => {
         failed: { command: ["false"] },
         late: { ...say("late"), acquire: { timeout: "0.2 s" } },
       });
-      expect((await broken.run("run")).code).toBe(4);
+      expect((await broken.run("run", "--all")).code).toBe(4);
       expect((await fleet.node("web-02", { late: { command: ["true"] } }).runAction("late")).code).toBe(0);
 
       const mended = fleet.node("web-01", {

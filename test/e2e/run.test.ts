@@ -145,7 +145,7 @@ describe.each(STORES)("on %s", (kind) => {
     const fleet = await openFleet(kind);
     const say = (word: string, then = "true") => ({ shell: `echo ${word} >> '${fleet.log}'; ${then}` });
     const node = fleet.node("web-01", { one: say("one"), two: say("two", "exit 9"), three: say("three") });
-    expect((await node.run("run")).code).toBe(4);
+    expect((await node.run("run", "--all")).code).toBe(4);
     expect(fleet.lines()).toEqual(["one", "two", "three"]);
   });
 

@@ -41,6 +41,8 @@ export class Agent {
   seenService: BootMoment | null = null;
   /** Has its journal told it of an attempt that came to nothing? */
   hasSeenAttempts = false;
+  /** When the latest of the wishes stood that its journal has told it of. */
+  seenWish: BootMoment | null = null;
   coordinator: MemoryCoordinator | null = null;
   /** What has come up while it was stopped; `null` when it is not. */
   #stopped: (() => void)[] | null = null;
@@ -197,6 +199,7 @@ export class Agent {
     if (job.kind === "lease") return useLease(job, this.#world, this, context);
     if (job.kind === "by-id") return actById(job, this.#world, this, context);
     const result = job.kind === "run" ? await runGuarded(job.action, context) : await resumeGuarded(job.action, context);
+    if (result?.outcome === "already-restarted") this.#world.checks.commands.foundRestarted(this);
     return result ?? { outcome: "nothing to do", message: "" };
   }
 

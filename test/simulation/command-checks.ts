@@ -1,5 +1,6 @@
 // What must be true of the commands of a simulated fleet: whose claim they run under, whom they run beside, and that each
 // runs only when it must.
+import type { BootMoment } from "../../src/locks/claim.js";
 import type { Agent } from "./agent.js";
 import type { Group } from "./node.js";
 import type { Stories, Story } from "./stories.js";
@@ -13,6 +14,8 @@ export class CommandChecks {
   #groups: Group[] = [];
   readonly #succeeded = new Map<Agent, Group[]>();
   readonly #started = new Set<Agent>();
+  /** Restarts that have ended well, and whose process has not looked yet whether anything has restarted. */
+  readonly #unseen = new Map<Agent, Story>();
 
   constructor(world: World, stories: Stories, fail: (what: string) => void) {
     this.#world = world;
@@ -66,7 +69,18 @@ export class CommandChecks {
     if (story === undefined || (job.kind !== "run" && job.kind !== "resume")) return;
     const ranMain = done.some(({ kind, claim }) => kind === "main" && claim === group.claim);
     if (!ranMain || (job.action.verify !== null && group.kind === "main")) return;
-    // Once it has had the time to note it, that is, at its next step: until then it may still be killed.
+    if (group.kind === "main" && job.action.process !== null) this.#unseen.set(agent, story);
+    else this.#willNote(agent, story);
+  }
+
+  /** A process has seen which processes run: a restart that it waited for has succeeded by that. */
+  sawProcesses(agent: Agent): void {
+    const story = this.#unseen.get(agent);
+    if (story !== undefined && this.#unseen.delete(agent)) this.#willNote(agent, story);
+  }
+
+  /** Once it has had the time to note it, that is, at its next step: until then it may still be killed. */
+  #willNote(agent: Agent, story: Story): void {
     this.#world.whenSettled(() => {
       if (agent.isAlive) story.hasSucceeded = true;
     });
@@ -121,16 +135,30 @@ export class CommandChecks {
     if (!noted) this.#fail(`${who} starts before its group is in the journal`);
   }
 
-  /** A process that has restarted since the claim was made is not restarted again, where nothing checks its health. */
+  /** A run is over without its command having run, because the process is said to have restarted. */
+  foundRestarted(agent: Agent): void {
+    const { job, node } = agent;
+    if (job.kind !== "run" && job.kind !== "resume") return;
+    if (job.kind === "run" && job.action.alreadyRestarted === "run")
+      this.#fail(`${agent.name} was asked to run and has not, because of what was before`);
+    const wished = agent.seenWish;
+    const service = agent.seenService ?? node.service;
+    if (wished !== null && service.bootId === wished.bootId && (service.ticks ?? 0) <= (wished.ticks ?? 0))
+      this.#fail(`${agent.name} takes a restart for its own that was before the latest wish`);
+  }
+
+  /** Who only finishes what was left does not restart what has restarted since, where nothing checks its health. */
   #demandNeeded(group: Group, story: Story, who: string): void {
     const { agent } = group;
     const { job } = agent;
     const made = story.adopted?.record?.made;
     if (made == null || (job.kind !== "run" && job.kind !== "resume")) return;
     if (job.action.mode !== "serialize_process" || job.action.verify !== null) return;
+    if (job.kind === "run" && job.action.alreadyRestarted === "run") return;
     // Another command of this node may have restarted it since this process has looked.
     const service = agent.seenService ?? agent.node.service;
-    if (service.bootId !== made.bootId || (service.ticks ?? 0) > (made.ticks ?? 0))
+    const isAfter = (wish: BootMoment): boolean => service.bootId !== wish.bootId || (service.ticks ?? 0) > (wish.ticks ?? 0);
+    if (isAfter(made) && (agent.seenWish === null || isAfter(agent.seenWish)))
       this.#fail(`${who} starts although the service has restarted since ${story.name} was made`);
   }
 }

@@ -15,6 +15,8 @@ interface Question {
   readonly claim: string | null;
   readonly ttlMs: number | null;
   readonly alone: boolean;
+  /** Also where the lease is another principal's. */
+  readonly forced: boolean;
 }
 
 /** A question, when it was asked, and what has come of it so far. */
@@ -67,6 +69,7 @@ export class LeaseChecks {
       return this.#fail(`${writes}, which it has not asked for`);
     const [now, then] = [entry.record, before.record];
     if (ask.kind === "renew") {
+      this.#demandRight(before, ask, by, writes);
       if (then?.lease == null) this.#fail(`${writes}, which is no lease`);
       this.#demandTime(entry, ask, writes);
       const decidedAt = now?.expiresAt == null || ask.ttlMs === null ? ask.sinceMs : now.expiresAt - ask.ttlMs;
@@ -91,6 +94,7 @@ export class LeaseChecks {
     const ask = this.#asks.get(by);
     const isAsked = ask?.claim === entry.id && (ask.kind === "release" || ask.kind === "unlock");
     if (!isAsked || ending.event !== "released") return this.#fail(`${by} ends the lease ${name}, which it has not asked for`);
+    this.#demandRight(entry, ask, by, `${by} ends ${name}`);
     ask.done = { ...entry };
   }
 
@@ -109,10 +113,10 @@ export class LeaseChecks {
       // What holds the lock for nobody must not keep anybody from it.
       const inTheWay = told.holders.filter((holder) => !isOver(holder.expiresAt, ask.sinceMs));
       if (inTheWay.length === 0) this.#fail(`${says}, and nobody holds ${told.lock} but leases whose time is over`);
-    } else if (ask.claim !== null) this.#demandTruth(outcome, ask, ask.claim, says);
+    } else if (ask.claim !== null) this.#demandTruth(outcome, ask, ask.claim, by, says);
   }
 
-  #demandTruth(outcome: "is held" | "gone" | "expired" | "refused", ask: Ask, claim: string, says: string): void {
+  #demandTruth(outcome: "is held" | "gone" | "expired" | "refused", ask: Ask, claim: string, by: string, says: string): void {
     const story = this.#stories.of(claim) as Story;
     const entries = [...story.entries.values()];
     if (outcome === "is held") {
@@ -127,7 +131,14 @@ export class LeaseChecks {
     const wasInHand = entries.some(({ session, fencingToken }) => session === null && (fencingToken ?? 0) <= ask.sinceTransaction);
     if (!wasInHand) return;
     if (outcome !== "refused" && story.endedAt === null) this.#fail(`${says}, which is there`);
-    if (outcome === "refused" && story.isLease) this.#fail(`${says}, which is a lease`);
+    const isOwn = entries.every(({ record }) => record?.owner.principal === by);
+    if (outcome === "refused" && story.isLease && (ask.forced || isOwn)) this.#fail(`${says}, which is a lease`);
+  }
+
+  /** Another principal's lease is renewed and ended by force alone. */
+  #demandRight({ record }: StoredEntry, ask: Ask, by: string, does: string): void {
+    if (record?.lease != null && record.owner.principal !== by && !ask.forced)
+      this.#fail(`${does}, which is another's, without force`);
   }
 
   /** Its time is counted by the store's clock, from a moment between the question and now. */

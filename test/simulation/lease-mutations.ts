@@ -142,6 +142,12 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
     replacement: "return claim !== null;",
   },
   {
+    name: "another's lease is as good as one's own",
+    file: "src/leases/ownership.ts",
+    text: "if (owner.principal === by) return",
+    replacement: "if (owner.principal !== null) return",
+  },
+  {
     name: "a lease belongs to the process that has taken it",
     file: "src/leases/draft.ts",
     text: "owner: { ...owner, process: null }",

@@ -1,7 +1,7 @@
 // The machine as one simulated process sees it: the same interface that src/actions has of the real one. Journal writes
 // are where the process may be killed before or after; all else is parked at the scheduler.
 import type { CommandEnd, Commands, CommandSpec, Journal, Machine, Processes, RunEntry } from "../../src/actions/machine.js";
-import type { ProcessIdentity } from "../../src/locks/claim.js";
+import { laterOf, type ProcessIdentity } from "../../src/locks/claim.js";
 import type { Agent } from "./agent.js";
 import { AgentKilled } from "./agent.js";
 import { drawNature, Group } from "./node.js";
@@ -55,6 +55,7 @@ function processesOf(world: World, agent: Agent): Processes {
     matching: async () => {
       await agent.pause("lists processes");
       agent.seenService = node.service;
+      world.checks.commands.sawProcesses(agent);
       return [{ pid: 77, started: node.service }];
     },
     endGroup: async (leader, killAfterMs) => {
@@ -200,13 +201,16 @@ function journalOf(world: World, agent: Agent): Journal {
   };
   return {
     attempts: (action) => {
-      if (attempts.has(action)) agent.hasSeenAttempts = true;
-      return attempts.get(action) ?? null;
+      const seen = attempts.get(action) ?? null;
+      if (seen !== null) agent.hasSeenAttempts = true;
+      agent.seenWish = seen?.latest ?? agent.seenWish;
+      return seen;
     },
     addAttempt(action, moment) {
-      const { first, count } = attempts.get(action) ?? { first: moment, count: 0 };
-      write(`an attempt at ${action}`, () => attempts.set(action, { first, count: count + 1 }));
-      return { first, count: count + 1 };
+      const before = attempts.get(action);
+      const now = { latest: before === undefined ? moment : laterOf(before.latest, moment), count: (before?.count ?? 0) + 1 };
+      write(`an attempt at ${action}`, () => attempts.set(action, now));
+      return now;
     },
     clearAttempts: (action) => {
       if (attempts.has(action)) write(`no attempts at ${action}`, () => attempts.delete(action));

@@ -68,8 +68,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an attempt that timed out is not noted",
     file: GUARD,
-    text: 'const isAskedFor = when === "anyway" ||',
-    replacement: "const isAskedFor =",
+    text: 'const wish = when === "wished" ? processes.moment() :',
+    replacement: "const wish =",
+  },
+  {
+    name: "a run is fulfilled by a restart that was before it",
+    file: GUARD,
+    text: 'return when !== "wished" || this.#action.alreadyRestarted === "skip";',
+    replacement: "return true;",
+  },
+  {
+    name: "of what was left the wish of the claim alone counts",
+    file: GUARD,
+    text: "return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], this.#machine.processes.moment());",
+    replacement: "return attempts === undefined ? null : (leftovers[0]?.made ?? null);",
   },
   {
     name: "the health check is left out",

@@ -37,7 +37,7 @@ export async function useLease({ request, deeds }: LeaseJob, world: World, agent
     signal: stop.signal,
   };
   const { checks } = world;
-  checks.leases.asked(agent.name, { kind: "acquire", claim: null, ...request });
+  checks.leases.asked(agent.name, { kind: "acquire", claim: null, forced: false, ...request });
   try {
     const acquired = await acquireLease({ ...request, principal, caller: null, path: null, reason: null, data: null }, leases);
     checks.leases.told(agent.name, acquired);
@@ -70,8 +70,15 @@ async function act(
   for (const deed of deeds) {
     await context.machine.clock.sleep(deed.afterMs, context.stop.signal);
     world.scheduler.say(agent.name, `${deed.kind} ${world.checks.nameOf(id)}`);
-    leases.asked(agent.name, { kind: deed.kind, claim: id, ttlMs: deed.kind === "renew" ? deed.ttlMs : null, alone: false });
-    const told = await perform(deed, lock, id, context);
+    const forced = world.choices.percent(70);
+    leases.asked(agent.name, {
+      kind: deed.kind,
+      claim: id,
+      ttlMs: deed.kind === "renew" ? deed.ttlMs : null,
+      alone: false,
+      forced,
+    });
+    const told = await perform(deed, lock, id, forced, context);
     leases.told(agent.name, told);
     if (told.outcome !== "renewed" && told.outcome !== "changed" && told.outcome !== "is held")
       return { outcome: told.outcome, message: "" };
@@ -79,9 +86,15 @@ async function act(
   return { outcome: "leaves it to its time", message: "" };
 }
 
-async function perform(deed: Deed, lock: string, id: string, { coordinator: open, principal, stop }: GuardContext): Promise<Told> {
+async function perform(
+  deed: Deed,
+  lock: string,
+  id: string,
+  force: boolean,
+  { coordinator: open, principal, stop }: GuardContext,
+): Promise<Told> {
   const coordinator = await open(lock);
-  const asking = { by: principal, signal: stop.signal };
+  const asking = { by: principal, signal: stop.signal, force };
   try {
     switch (deed.kind) {
       case "renew":

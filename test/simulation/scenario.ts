@@ -124,6 +124,8 @@ function actionOf(
     slots: isKeyed ? UNLIMITED : choices.pick(plan.slots),
     key: isKeyed ? `rack${node % 2}` : null,
     process: mode === "serialize_process" ? { commandString: "service", fullCmd: false, user: null } : null,
+    mustRestart: true,
+    alreadyRestarted: choices.percent(25) ? "skip" : "run",
     verify: isChecked ? { argv: ["check"], intervalMs: 1_000, timeoutMs: 4_000 } : null,
     onFailure,
     env: {},

@@ -8,8 +8,8 @@ import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 
 export const run: Command = {
-  async run(context, { args }) {
-    const names = selectActions(context.settings, args);
+  async run(context, { args, options }) {
+    const names = selectActions(context.settings, args, options["all"] === true);
     const results = names.length === 0 ? [] : await (await context.agent()).runActions(context, names);
     printResults(context, results, noneWords(context.settings));
     return exitCodeOfResults(results);
@@ -17,20 +17,29 @@ export const run: Command = {
 };
 
 /**
- * The actions that are meant: those named, or all.
- * @throws HoldlineError `usage` when one is not declared
+ * The actions that are meant: those named, or all where that is said.
+ * @throws HoldlineError `usage` when one is not declared, none is named, or some are named beside `--all`
  */
-export function selectActions(settings: Pick<Settings, "actions" | "file">, named: readonly string[]): readonly string[] {
+export function selectActions(
+  settings: Pick<Settings, "actions" | "file">,
+  named: readonly string[],
+  all: boolean,
+): readonly string[] {
   const declared = settings.actions.map(({ name }) => name);
+  if (all && named.length > 0) throw new HoldlineError("usage", "--all runs every action: name some, or give --all");
+  if (!all && named.length === 0) {
+    const known = declared.length > 0 ? `declared are ${declared.join(", ")}; --all runs all of them` : noneWords(settings);
+    throw new HoldlineError("usage", "no action was named", { hint: known });
+  }
   const unknown = named.find((name) => !declared.includes(name));
-  if (unknown === undefined) return named.length === 0 ? declared : named;
+  if (unknown === undefined) return all ? declared : named;
   const where = settings.file === null ? "there is no configuration file" : `${settings.file} declares no such action`;
   throw new HoldlineError("usage", `unknown action ${quoted(unknown)}: ${where}`, {
     hint: declared.length > 0 ? suggestion(unknown, declared) : "actions are declared under `actions:` in the configuration",
   });
 }
 
-function noneWords({ file }: Settings): string {
+function noneWords({ file }: Pick<Settings, "file">): string {
   return file === null
     ? "nothing to run: there is no configuration file, and so no action"
     : `nothing to run: ${file} declares no action`;

@@ -4,10 +4,10 @@ import type { CommandEntry } from "../entry.js";
 export const GUARDED: readonly CommandEntry[] = [
   {
     name: "run",
-    summary: "run declared actions, each under its lock; none named: all, in the file's order",
+    summary: "run declared actions, each under its lock",
     arguments: [{ form: "[ACTION...]", doc: "names of actions of the configuration" }],
-    options: [],
-    examples: ["holdline run restart-nginx", "holdline run --json"],
+    options: [{ form: "--all", doc: "all of them, in the file's order" }],
+    examples: ["holdline run restart-nginx", "holdline run --all --json"],
     load: async () => (await import("../commands/run.js")).run,
   },
   {
