@@ -13,6 +13,7 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreReport,
   StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
@@ -35,6 +36,7 @@ import {
 import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
 import { Feed } from "./feed.js";
+import { examineFile } from "./file.js";
 import { readHistory, recordEnding, trimHistory } from "./history.js";
 import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
@@ -281,6 +283,8 @@ class SqliteCoordinator implements Coordinator {
   now(signal?: AbortSignal): Promise<number> {
     return this.#database.read(signal, (sql) => readClock(sql, this.#membership.time));
   }
+
+  readonly examine = (): Promise<StoreReport> => Promise.resolve(examineFile(this.#database.path));
 
   close(): Promise<void> {
     this.#feed.close();

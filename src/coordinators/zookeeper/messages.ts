@@ -3,6 +3,7 @@ import { ANSWER_HEAD, Answer, longAt, Request, sizeOf } from "./jute.js";
 import { DELETED, type Stat, type Step, TYPE, WireError } from "./protocol.js";
 
 const ALL_PERMISSIONS = 31;
+const ANY_VERSION = -1;
 
 /** Who may do what with a znode that is created, as the protocol writes it. */
 export const ACL = {
@@ -26,6 +27,11 @@ export function askFor(type: number, path: string, watch: boolean): Request {
 /** A request for who may do what with a znode. */
 export function askForRights(path: string): Request {
   return new Request(TYPE.getRights, sizeOf(path)).text(path);
+}
+
+/** A request that says anew who may do what with a znode. */
+export function setRights(path: string, acl: Buffer): Request {
+  return new Request(TYPE.setRights, sizeOf(path) + acl.length + 4).text(path).raw(acl).int(ANY_VERSION);
 }
 
 /** One line of a znode's ACL. */
