@@ -14,7 +14,7 @@ import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
 import { redactUrl } from "./config/secrets.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
-import { openCoordinator } from "./coordinators/registry.js";
+import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
@@ -66,6 +66,13 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
       signal: stop.signal,
     }),
     isNamesakes: (claim) => isNamesakes(claim, settings, processes.self),
+    examineStore: async (url) => {
+      const missing = await missingDatabase(url);
+      if (missing !== null) return missing;
+      const store = await open(url);
+      return (await store.examine?.(stop.signal)) ?? { facts: {}, findings: [] };
+    },
+    mendStore: async (url) => (await (await open(url)).mend?.(stop.signal)) ?? null,
     log,
     progress,
     io: reporter.io,
@@ -154,6 +161,11 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
           context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
       }
       return [...results.values()];
+    },
+    async tryAction({ settings: { node }, stop, progress, log }, action) {
+      const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);
+      const machine = { clock: createClock(), commands: createCommands({ log }), processes: createProcesses() };
+      return tryAction(action, { machine, node, stop, progress });
     },
     execCommand: (context, spec) => exec.execute(spec, guardOf(context)),
   };

@@ -26,7 +26,7 @@ export interface ActionEnd {
 }
 
 export interface ExecutionContext {
-  readonly machine: Machine;
+  readonly machine: Pick<Machine, "clock" | "commands" | "processes">;
   readonly progress: Progress;
   readonly stop: StopRequests;
   /** What the command sees in its environment beside the action's own `env`. */

@@ -31,6 +31,7 @@ import {
   selfOf,
 } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
+import { StoreAge } from "./store-age.js";
 
 /**
  * Runs an action under its lock, after dealing with what an earlier run of it left on this node.
@@ -205,6 +206,7 @@ class GuardedRun {
       expiresAt: null,
       failure: null,
     };
+    const age = this.#storeAge(coordinator);
     let settled;
     try {
       settled = await coordinator.settle(draft, line.joined, record);
@@ -219,8 +221,13 @@ class GuardedRun {
       });
       return null;
     }
-    const held = this.#take(new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator)));
-    return this.#conclude(await held.run("released"));
+    const hold = new Hold(draft.id, this.#action.lock, settled, record, this.#holdOptions(coordinator));
+    const older = await age.problem(draft.id, settled.fencingToken);
+    if (older !== null) {
+      await hold.release(this.#ending("released", "not begun: the store is older than what this node has seen"));
+      throw older;
+    }
+    return this.#conclude(await this.#take(hold).run("released"));
   }
 
   /** Deals with a claim that an earlier run left. `null` when someone else was faster. */
@@ -251,8 +258,16 @@ class GuardedRun {
     );
     // Until it is decided whether an old wish has been fulfilled, it stands: this process may be killed before.
     const made = this.#mayBeFulfilled(when) ? wishedAt : this.#machine.processes.moment();
+    const age = this.#storeAge(coordinator);
     const adopted = await adoptLeftover(this.#action, leftover, made, this.#owner, coordinator, this.#machine);
     if (adopted === null) return null;
+    const older = await age.problem(leftover.id, adopted.settled.fencingToken);
+    if (older !== null) {
+      // It stays the leftover that it was.
+      const { owner, failure, made: madeThen, data } = leftover;
+      await coordinator.update(leftover.id, adopted.settled, { ...adopted.record, owner, failure, made: madeThen, data });
+      throw older;
+    }
     const held = this.#take(new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record, this.#holdOptions(coordinator)));
     this.#context.stop.signal.throwIfAborted();
     if (this.#mayBeFulfilled(when) && wishedAt !== null && (await this.#restartedSince(wishedAt))) {
@@ -293,6 +308,11 @@ class GuardedRun {
 
   #restartedSince(moment: BootMoment): Promise<boolean> {
     return restartedSince(this.#action, moment, this.#machine.processes);
+  }
+
+  #storeAge(coordinator: Coordinator): StoreAge {
+    const { log, stop } = this.#context;
+    return new StoreAge(coordinator, { sightings: this.#machine.sightings, log, stop: stop.signal });
   }
 
   #holdOptions(coordinator: Coordinator): { coordinator: Coordinator; clock: Machine["clock"]; releaseTimeoutMs: number } {

@@ -7,6 +7,7 @@ import { openJournal } from "./journal.js";
 import type { Machine } from "./machine.js";
 import { openMachineIdentity } from "./machine-identity.js";
 import { createProcesses } from "./processes.js";
+import { openSightings } from "./sightings.js";
 
 export interface MachineOptions {
   readonly stateDir: string;
@@ -27,5 +28,6 @@ export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): 
     processes: createProcesses(),
     commands: createCommands({ ...sinks, log }),
     journal: openJournal(stateDir, node, log),
+    sightings: openSightings(stateDir, log),
   };
 }

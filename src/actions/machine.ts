@@ -1,6 +1,7 @@
 // What guarded actions need of the machine that they run on, as interfaces: its clock, its processes, its commands and
 // its journal. The real ones are in clock.ts, processes.ts, command.ts and journal.ts; a simulation brings its own.
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+import type { Changes } from "../locks/coordinator.js";
 
 export interface Machine {
   /** Which machine this is, as claims carry it: see machine-identity.ts. */
@@ -9,6 +10,7 @@ export interface Machine {
   readonly processes: Processes;
   readonly commands: Commands;
   readonly journal: Journal;
+  readonly sightings: Sightings;
 }
 
 export interface Clock {
@@ -149,4 +151,20 @@ export interface Journal {
   removeRun(action: string, claim: string): void;
   /** The actions of which anything is remembered, sorted. */
   actions(): readonly string[];
+}
+
+/** How far a store had come when this node last saw it. */
+export interface Sighting {
+  readonly fencingToken: number;
+  readonly changes: Changes | null;
+  /** Milliseconds since 1970 by this node's clock, for people. */
+  readonly at: number;
+}
+
+/** What this node remembers of stores, by their names. Calls throw when it cannot be read or written. */
+export interface Sightings {
+  latest(store: string): Sighting | null;
+  save(store: string, sighting: Sighting): void;
+  /** Where it is kept, for people. */
+  fileOf(store: string): string;
 }

@@ -3,10 +3,12 @@ import type { ExecEnd, ExecSpec } from "../actions/exec.js";
 import type { Progress } from "../actions/progress.js";
 import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
+import type { Trial } from "../actions/trial.js";
+import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
 import type { Claim } from "../locks/claim.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log, StoreReport } from "../locks/coordinator.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
@@ -16,6 +18,13 @@ export interface Context extends Stores {
   leases(lock: string): Promise<LeaseContext>;
   /** What runs actions; loaded with the first call. */
   agent(): Promise<Agent>;
+  /**
+   * What there is to say of the store at a URL of the configuration. A database that is not there is not made.
+   * @throws HoldlineError when it cannot be reached or used
+   */
+  examineStore(url: string): Promise<StoreReport>;
+  /** Gives the tree of a store to the credentials of its URL; what it has changed. `null` where a store has no such thing. */
+  mendStore(url: string): Promise<readonly string[] | null>;
   readonly log: Log;
   readonly progress: Progress;
   readonly io: Io;
@@ -33,6 +42,8 @@ export interface Agent {
   runActions(context: Context, names: readonly string[]): Promise<readonly Result[]>;
   /** Finishes what earlier runs left on this node, and nothing else. */
   resumeActions(context: Context): Promise<readonly Result[]>;
+  /** Looks for an action's processes and runs its check once, without its lock. */
+  tryAction(context: Context, action: ActionSettings): Promise<Trial>;
   /** Runs a command under a lock without its having been declared. */
   execCommand(context: Context, spec: ExecSpec): Promise<ExecEnd>;
 }

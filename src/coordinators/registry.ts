@@ -1,5 +1,5 @@
 // The coordinators that there are, by the scheme of their URL. Each is loaded when it is asked for and not before.
-import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
+import type { Coordinator, CoordinatorOptions, StoreReport } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
 
@@ -20,4 +20,14 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
   if (problem !== null) throw new HoldlineError("configuration", `the coordinator's URL ${problem}`);
   const scheme = COORDINATOR_SCHEMES.find((name) => url.startsWith(`${name}://`)) as (typeof COORDINATOR_SCHEMES)[number];
   return (await COORDINATORS[scheme]())(url, options);
+}
+
+/** What there is to say of an embedded store that the first run will make; `null` for one that is there, and for all others. */
+export async function missingDatabase(url: string): Promise<StoreReport | null> {
+  if (!url.startsWith("sqlite://")) return null;
+  const [{ parseSqliteUrl }, { existsSync }] = await Promise.all([import("./sqlite/url.js"), import("node:fs")]);
+  const path = parseSqliteUrl(url);
+  if (existsSync(path)) return null;
+  const message = `there is no database ${path} yet: the first run makes it`;
+  return { facts: { kind: "sqlite", path }, findings: [{ severity: "warning", code: "unreachable", message, hint: null }] };
 }

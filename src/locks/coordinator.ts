@@ -1,6 +1,7 @@
 // The seam: what Holdline asks of a store of queues, and what every store promises. The rule and all policy live above
 // it. The promises are held by the conformance suite, which each coordinator passes against its real server.
 import type { Claim, ClaimRecord, Lease, Owner } from "./claim.js";
+import type { ErrorCode } from "./errors.js";
 import type { Contender } from "./rule.js";
 
 /** A process's liveness with a store. When it ends, so do its ephemeral claims, and a new one takes its place. */
@@ -100,6 +101,30 @@ export interface HistoryRecord extends Ending {
   readonly data: unknown;
 }
 
+/** How often the queues of a store have changed. */
+export interface Changes {
+  /** Only counts since the same beginning compare. */
+  readonly since: number;
+  /** Grows with every claim that becomes durable. */
+  readonly count: number;
+}
+
+/** What is to be said of a store. */
+export interface Finding {
+  readonly severity: "error" | "warning";
+  /** Of an error, as of those that are thrown. */
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+/** A store as it was found, for people. */
+export interface StoreReport {
+  /** What it is: name and value, in the order in which they are shown. */
+  readonly facts: Readonly<Record<string, string | number>>;
+  readonly findings: readonly Finding[];
+}
+
 /** A watch over a store, until it is closed. */
 export interface StoreWatch {
   /** Resolves, with the time by the store's clock, once every change that was committed before the call has been told of. */
@@ -124,6 +149,18 @@ export type WriteOutcome = "done" | "gone" | "changed";
 export interface Coordinator {
   /** May other machines use it too? Then two machines of one name must be told apart. */
   readonly isShared: boolean;
+
+  /**
+   * The name of the store that fencing tokens come from, without secrets: the same for all who use it, and after its return from a
+   * backup. Not there for a store that is never restored.
+   */
+  readonly store?: string;
+
+  /**
+   * How often the store has changed, a durable claim in hand included: for stores of which the fencing token alone does not tell
+   * that they were restored from a backup. `null` where it cannot tell.
+   */
+  changes?(id: string, signal?: AbortSignal): Promise<Changes | null>;
 
   /**
    * Joins the end of every lock's queue in one transaction, ephemerally. Idempotent by the draft's id: after a lost
@@ -205,6 +242,16 @@ export interface Coordinator {
 
   /** The store's clock, in milliseconds since 1970. Whatever is read after it has all that was committed before it was called. */
   now(signal?: AbortSignal): Promise<number>;
+
+  /** What the store is, and whether all that runs need of it is allowed. It makes and changes nothing. */
+  examine?(signal?: AbortSignal): Promise<StoreReport>;
+
+  /**
+   * Gives everything below the root that everybody may change to the credentials of the URL. Safe to repeat.
+   * @returns what it has changed, sorted
+   * @throws HoldlineError `configuration` without credentials, `not-allowed` where the store refuses
+   */
+  mend?(signal?: AbortSignal): Promise<readonly string[]>;
 
   /** Ends the session at once, and with it every ephemeral claim. Never rejects; a second call does nothing. */
   close(): Promise<void>;

@@ -100,6 +100,11 @@ const EVERY_OPERATION = {
   departed: false,
   watch: false,
   close: false,
+  // The server does not ask these.
+  store: false,
+  changes: false,
+  examine: false,
+  mend: false,
 } as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared">, boolean>>;
 
 function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {

@@ -26,7 +26,9 @@ const RESULT: Result = {
 
 function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
   const refuse = () => Promise.reject(new Error("not this one"));
-  return { agent: () => Promise.resolve({ runActions: refuse, resumeActions: refuse, execCommand: refuse, ...parts }) };
+  return {
+    agent: () => Promise.resolve({ runActions: refuse, resumeActions: refuse, execCommand: refuse, tryAction: refuse, ...parts }),
+  };
 }
 
 const actions = ["restart-nginx", "deploy"].map((name) => ({ name }) as ActionSettings);

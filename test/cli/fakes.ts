@@ -137,6 +137,8 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     coordinator: () => (store === null ? Promise.reject(new Error("the store is not to be contacted")) : Promise.resolve(store)),
     coordinators: () => (store === null ? Promise.resolve([]) : Promise.resolve([store])),
     leases: () => Promise.reject(new Error("nothing is to be leased")),
+    examineStore: () => Promise.reject(new Error("the store is not to be contacted")),
+    mendStore: () => Promise.reject(new Error("the store is not to be contacted")),
     agent: () => Promise.reject(new Error("nothing is to be run")),
     log: { debug: silent, info: silent, warn: silent, error: silent },
     progress: { waiting: silent, step: silent },

@@ -81,7 +81,7 @@ test("whatever stands among a lock's children is a claim or none, and claims hav
 });
 
 test("a claim is one whatever is written in it; its name says what the rule goes by; it can be shown", () => {
-  const stat: Stat = { czxid: 5, mzxid: 7, ctime: 1_000, mtime: 1_000, version: 0, ephemeralOwner: null };
+  const stat: Stat = { czxid: 5, mzxid: 7, ctime: 1_000, mtime: 1_000, version: 0, changes: 0, ephemeralOwner: null };
   const claimNames = fc.oneof({ weight: 3, arbitrary: ours }, foreign);
   let readable = 0;
   const shown: LockState[] = [];

@@ -12,12 +12,18 @@ export function createMachine(world: World, agent: Agent): Machine {
     now: () => world.scheduler.now,
     sleep: (ms: number, signal?: AbortSignal) => sleep(world, agent, ms, signal),
   };
+  const { sightings } = agent.node;
   return {
     id: agent.node.machine,
     clock,
     processes: processesOf(world, agent),
     commands: commandsOf(world, agent),
     journal: journalOf(world, agent),
+    sightings: {
+      latest: (store) => sightings.get(store) ?? null,
+      save: (store, sighting) => void sightings.set(store, sighting),
+      fileOf: (store) => store,
+    },
   };
 }
 

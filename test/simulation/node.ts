@@ -1,7 +1,7 @@
 // A node of the simulated fleet: its boots, its clock, its disk, and the process groups and the service that run on it.
 // What a process of it may ask of all that is machine.ts's.
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
-import type { Attempts, RunEntry } from "../../src/actions/machine.js";
+import type { Attempts, RunEntry, Sighting } from "../../src/actions/machine.js";
 import type { Agent } from "./agent.js";
 import type { Choices } from "./choices.js";
 import type { Scheduler } from "./scheduler.js";
@@ -99,6 +99,7 @@ export class SimulatedNode {
   /** What is on its disk, and survives everything: runs by action and claim, and attempts by action. */
   readonly runs = new Map<string, Map<string, RunEntry>>();
   readonly attempts = new Map<string, Attempts>();
+  readonly sightings = new Map<string, Sighting>();
   service: BootMoment;
   wallOffsetMs = 0;
   readonly #scheduler: Scheduler;

@@ -1,7 +1,13 @@
-// `holdline check`: the configuration in force. That it is valid has been seen by the time this runs; the store is not contacted.
+// `holdline check`: the configuration in force, and what is doubtful about it. That it is valid has been seen by the time this runs. The
+// stores are contacted, and checks run, with --live alone.
 import { describeSettings } from "../../config/describe.js";
+import { coordinatorsInForce } from "../../config/locks.js";
+import { redactUrl } from "../../config/secrets.js";
 import type { Settings } from "../../config/settings.js";
-import type { Command } from "../context.js";
+import { HoldlineError } from "../../locks/errors.js";
+import type { Command, Context } from "../context.js";
+import { exitCodeOfError } from "../exit-codes.js";
+import { type About, type FoundStore, notExamined, ofAction, ofTrial } from "../findings.js";
 import { paintFor } from "../io.js";
 import type { Paint } from "../io.js";
 import { printDocument, printLines } from "../output.js";
@@ -9,17 +15,81 @@ import { renderColumns, sanitize } from "../render.js";
 import type { Cell } from "../render.js";
 
 export const check: Command = {
-  run({ settings, json, io }) {
-    if (json)
+  async run(context, { options }) {
+    const { settings, json, io } = context;
+    const isLive = options["live"] === true;
+    const mends = options["mend"] === true;
+    if (mends && !isLive) {
+      throw new HoldlineError("usage", "--mend changes the rights of znodes in the store, which only --live looks at", {
+        hint: "holdline check --live --mend",
+      });
+    }
+    const stores = isLive ? await findStores(context, mends) : null;
+    const findings = settings.actions.flatMap(ofAction);
+    if (isLive) findings.push(...(await tryActions(context)));
+    for (const { coordinator, findings: found } of stores ?? []) {
+      findings.push(...found.map((one) => ({ ...one, about: `store ${coordinator}` })));
+    }
+    if (json) {
       printDocument(io, {
         file: settings.file,
         settings: describeSettings(settings),
         origins: Object.fromEntries(settings.origins ?? []),
+        findings: findings.map(({ about, severity, message, hint }) => ({ about, severity, message, hint })),
+        ...(stores === null ? {} : { stores: stores.map(({ coordinator, facts, mended }) => ({ coordinator, facts, mended })) }),
       });
-    else printLines(io, renderSettings(settings, paintFor(io, "stdout")));
-    return Promise.resolve(0);
+    } else {
+      const paint = paintFor(io, "stdout");
+      const lines = [...renderSettings(settings, paint), ...(stores ?? []).flatMap((store) => renderStore(store, paint))];
+      printLines(io, [...lines, ...renderFindings(findings, isLive, paint)]);
+    }
+    const error = findings.find(({ severity }) => severity === "error");
+    return error === undefined ? 0 : exitCodeOfError(new HoldlineError(error.code, error.message));
   },
 };
+
+async function findStores(context: Context, mends: boolean): Promise<FoundStore[]> {
+  const found: FoundStore[] = [];
+  for (const url of coordinatorsInForce(context.settings)) {
+    let mended: readonly string[] | null = null;
+    let report;
+    try {
+      if (mends) mended = await context.mendStore(url);
+      report = await context.examineStore(url);
+    } catch (error) {
+      report = notExamined(error);
+    }
+    found.push({ ...report, coordinator: redactUrl(url), mended });
+  }
+  return found;
+}
+
+async function tryActions(context: Context): Promise<About[]> {
+  const { actions } = context.settings;
+  const findings: About[] = [];
+  const agent = actions.length === 0 ? null : await context.agent();
+  for (const action of actions) {
+    context.stop.signal.throwIfAborted();
+    if (agent !== null) findings.push(...ofTrial(action, await agent.tryAction(context, action)));
+  }
+  return findings;
+}
+
+function renderStore({ coordinator, facts, mended }: FoundStore, paint: Paint): string[] {
+  const cells = Object.entries(facts).map(([name, value]): Cell[] => [`  ${name}`, String(value)]);
+  const changed = (mended ?? []).map((path) => `  belongs to the credentials now: ${sanitize(path)}`);
+  if (mended?.length === 0) changed.push("  nothing had to be mended");
+  return ["", paint("bold", `store ${sanitize(coordinator)}`), ...renderColumns(cells), ...changed];
+}
+
+function renderFindings(findings: readonly About[], isLive: boolean, paint: Paint): string[] {
+  if (findings.length === 0) return isLive ? ["", "nothing is wrong with the stores, the commands and the checks"] : [];
+  return findings.flatMap(({ about, severity, message, hint }) => [
+    "",
+    `${paint(severity === "error" ? "red" : "yellow", `${severity}: ${sanitize(about)}`)}: ${sanitize(message)}`,
+    ...(hint === null ? [] : [`  ${sanitize(hint)}`]),
+  ]);
+}
 
 /** The settings in force as lines of text: name, value, and who said so. */
 export function renderSettings(settings: Settings, paint: Paint): string[] {

@@ -13,6 +13,7 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreReport,
   StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
@@ -35,6 +36,7 @@ import {
 import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
 import { Feed } from "./feed.js";
+import { examineFile } from "./file.js";
 import { readHistory, recordEnding, trimHistory } from "./history.js";
 import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
@@ -62,12 +64,14 @@ export async function openSqlite(url: string, options: CoordinatorOptions): Prom
 class SqliteCoordinator implements Coordinator {
   /** Its file is on a disk of this machine alone. */
   readonly isShared = false;
+  readonly store: string;
   readonly #database: Database;
   readonly #membership: Membership;
   readonly #feed: Feed;
   readonly #options: CoordinatorOptions;
 
   constructor(database: Database, options: CoordinatorOptions) {
+    this.store = `sqlite://${database.path}`;
     this.#database = database;
     this.#membership = new Membership(database, options);
     this.#feed = new Feed(database, this.#membership, options);
@@ -281,6 +285,8 @@ class SqliteCoordinator implements Coordinator {
   now(signal?: AbortSignal): Promise<number> {
     return this.#database.read(signal, (sql) => readClock(sql, this.#membership.time));
   }
+
+  readonly examine = (): Promise<StoreReport> => Promise.resolve(examineFile(this.#database.path));
 
   close(): Promise<void> {
     this.#feed.close();

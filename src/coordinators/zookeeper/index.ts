@@ -4,6 +4,7 @@
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type {
   Change,
+  Changes as StoreChanges,
   Coordinator,
   CoordinatorOptions,
   Draft,
@@ -13,6 +14,7 @@ import type {
   Joined,
   Settled,
   Standing,
+  StoreReport,
   StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
@@ -22,6 +24,7 @@ import { uptimeMs } from "../../uptime.js";
 import { Changes } from "./changes.js";
 import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
+import { examine, mend } from "./examination.js";
 import { Holdings } from "./holdings.js";
 import type { Layout } from "./layout.js";
 import { createLayout } from "./layout.js";
@@ -30,15 +33,12 @@ import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { Sessions } from "./sessions.js";
 import { Shared } from "./shared.js";
 import { Standings } from "./standings.js";
+import { patiently } from "./patience.js";
 import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
-import { readClock, removeUnsettled } from "./upkeep.js";
+import { countChanges, readClock, removeUnsettled } from "./upkeep.js";
 import { Trust } from "./trust.js";
-import { parseZooKeeperUrl } from "./url.js";
+import { parseZooKeeperUrl, type ZooKeeperAddress } from "./url.js";
 import type { Wire } from "./wire.js";
-
-// Whoever leaves a line, or closes, wants to go. A server that is silent for so long is not waited for: the removal goes on
-// without the caller, and should the process end before it is done, the entry ends with the session.
-const PATIENCE_MS = 1_000;
 
 /**
  * Connects to an ensemble.
@@ -59,7 +59,9 @@ export async function openZooKeeper(url: string, options: CoordinatorOptions, cl
 
 class ZooKeeperCoordinator implements Coordinator {
   readonly isShared = true;
+  readonly store: string;
   readonly #options: CoordinatorOptions;
+  readonly #address: ZooKeeperAddress;
   readonly #layout: Layout;
   readonly #sessions: Sessions;
   readonly #holdings: Holdings;
@@ -76,6 +78,10 @@ class ZooKeeperCoordinator implements Coordinator {
   constructor(url: string, options: CoordinatorOptions, clock: () => number) {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
+    this.#address = address;
+    // Tokens are the ensemble's, whatever the root.
+    const servers = address.servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+    this.store = `zookeeper://${servers.sort().join(",")}`;
     this.#layout = createLayout(address.root);
     this.#sessions = new Sessions(address, { ...options, clock }, () => {
       this.#holdings.restoreLiveness();
@@ -210,7 +216,18 @@ class ZooKeeperCoordinator implements Coordinator {
     }
   }
 
-  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  async adopt(
+    id: string,
+    entries: readonly Entry[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
+    await this.#sessions.retry(signal, (session) =>
+      this.#trust.check(
+        session,
+        entries.map(({ lock }) => lock),
+      ),
+    );
     return this.#holdings.adopt(id, entries, record, signal);
   }
 
@@ -247,8 +264,20 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#changes.watch(onChange, signal);
   }
 
+  changes(id: string, signal?: AbortSignal): Promise<StoreChanges | null> {
+    return this.#sessions.retry(signal, ({ wire }) => countChanges(wire, this.#layout, id));
+  }
+
   now(signal?: AbortSignal): Promise<number> {
     return this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
+  }
+
+  examine(signal?: AbortSignal): Promise<StoreReport> {
+    return this.#sessions.retry(signal, ({ wire }) => examine(wire, this.#layout, this.#address));
+  }
+
+  mend(signal?: AbortSignal): Promise<readonly string[]> {
+    return this.#sessions.retry(signal, ({ wire }) => mend(wire, this.#layout, this.#address));
   }
 
   close(): Promise<void> {
@@ -266,16 +295,5 @@ class ZooKeeperCoordinator implements Coordinator {
 
   #pathOf({ lock, ref }: Entry): string {
     return `${this.#layout.lock(lock)}/${ref}`;
-  }
-}
-
-/** Waits until it is done, or for as long as one is patient who wants to go. */
-async function patiently(work: Promise<unknown>): Promise<void> {
-  let patience: NodeJS.Timeout | undefined;
-  const silence = new Promise<void>((resolve) => (patience = setTimeout(resolve, PATIENCE_MS)));
-  try {
-    await Promise.race([work, silence]);
-  } finally {
-    clearTimeout(patience);
   }
 }

@@ -12,6 +12,8 @@ export interface Layout {
   readonly history: string;
   readonly clock: string;
   lock(name: string): string;
+  /** The znodes that a lock's name leads through, its own last. */
+  foldersOf(name: string): readonly string[];
   historyOf(name: string): string;
   aliveOf(claim: string): string;
 }
@@ -27,6 +29,10 @@ export function createLayout(root: string): Layout {
     root,
     clock: `${root}/clock`,
     lock: (name) => `${locks}/${encodeName(name)}`,
+    foldersOf(name) {
+      const segments = encodeName(name).split("/");
+      return segments.map((_, index) => `${locks}/${segments.slice(0, index + 1).join("/")}`);
+    },
     historyOf: (name) => `${history}/${encodeName(name)}`,
     aliveOf: (claim) => `${alive}/${claim}`,
   };

@@ -3,6 +3,7 @@ import { ANSWER_HEAD, Answer, longAt, Request, sizeOf } from "./jute.js";
 import { DELETED, type Stat, type Step, TYPE, WireError } from "./protocol.js";
 
 const ALL_PERMISSIONS = 31;
+const ANY_VERSION = -1;
 
 /** Who may do what with a znode that is created, as the protocol writes it. */
 export const ACL = {
@@ -26,6 +27,11 @@ export function askFor(type: number, path: string, watch: boolean): Request {
 /** A request for who may do what with a znode. */
 export function askForRights(path: string): Request {
   return new Request(TYPE.getRights, sizeOf(path)).text(path);
+}
+
+/** A request that says anew who may do what with a znode. */
+export function setRights(path: string, acl: Buffer): Request {
+  return new Request(TYPE.setRights, sizeOf(path) + acl.length + 4).text(path).raw(acl).int(ANY_VERSION);
 }
 
 /** One line of a znode's ACL. */
@@ -137,13 +143,14 @@ export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
 /** The status that comes next in an answer. */
 export function readStat(answer: Answer): Stat {
   const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
-  // The versions of its children and of its rights.
-  answer.at += 4 + 4;
+  const changes = answer.int();
+  // The version of its rights.
+  answer.at += 4;
   const owner = answer.frame.subarray(answer.at, answer.at + 8);
   const isEphemeral = answer.long() !== 0;
   // The length of its data, how many children it has, and when there was another one.
   answer.at += 4 + 4 + 8;
-  return { czxid, mzxid, ctime, mtime, version, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
+  return { czxid, mzxid, ctime, mtime, version, changes, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
 }
 
 /** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */

@@ -9,6 +9,7 @@ export const TYPE = {
   getData: 4,
   setData: 5,
   getRights: 6,
+  setRights: 7,
   getChildren: 8,
   check: 13,
   multi: 14,
@@ -20,7 +21,7 @@ export const TYPE = {
 } as const;
 
 /** What goes through the leader and a majority of the servers before it is answered, refused or not. */
-const WRITES: ReadonlySet<number> = new Set([TYPE.create, TYPE.delete, TYPE.setData, TYPE.multi]);
+const WRITES: ReadonlySet<number> = new Set([TYPE.create, TYPE.delete, TYPE.setData, TYPE.setRights, TYPE.multi]);
 
 export function isWrite(type: number): boolean {
   return WRITES.has(type);
@@ -65,6 +66,8 @@ export interface Stat {
   readonly ctime: number;
   readonly mtime: number;
   readonly version: number;
+  /** How many children have come and gone. */
+  readonly changes: number;
   /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
   readonly ephemeralOwner: string | null;
 }

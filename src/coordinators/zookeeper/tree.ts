@@ -6,6 +6,7 @@ import type { ClaimName, Layout } from "./layout.js";
 import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmentsAmong } from "./layout.js";
 import { decodeClaim, decodeEnded, fencingTokenOf } from "./records.js";
 import type { Stat } from "./protocol.js";
+import { WireError, ZK } from "./protocol.js";
 import type { Wire } from "./wire.js";
 
 /** The `first` claims of a lock's queue in order. Entries that leave while it is read are left out. */
@@ -151,8 +152,38 @@ export async function readHistory(
     .slice(0, limit);
 }
 
+/**
+ * The paths of all that is ours, and of the claims of others: folders, claims, records. What is not there may be among them; what
+ * stands in a folder that these credentials may not list is not.
+ */
+export async function listPaths(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<string[]> {
+  const paths = [root, locks, alive, history, clock];
+  for (const base of [locks, history]) {
+    await walk({ getChildren: (path) => unlessForbidden(wire.getChildren(path)) }, base, (folder, children) => {
+      const path = `${base}/${folder}`;
+      const own = base === locks ? orderClaims(children).map(({ ref }) => ref) : orderRecords(children);
+      paths.push(path, ...own.map((name) => `${path}/${name}`));
+    });
+  }
+  return paths;
+}
+
+/** What was asked; `null` where these credentials may not ask it. */
+export async function unlessForbidden<T>(asked: Promise<T | null>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof WireError && error.zk === ZK.noAuth) return null;
+    throw error;
+  }
+}
+
 /** Visits every znode below `base` that stands for a part of a lock's name. */
-async function walk(wire: Wire, base: string, visit: (path: string, children: readonly string[]) => void): Promise<void> {
+async function walk(
+  wire: Pick<Wire, "getChildren">,
+  base: string,
+  visit: (path: string, children: readonly string[]) => void,
+): Promise<void> {
   for (let level = [""]; level.length > 0;) {
     const lists = await inRounds(level, (path) => wire.getChildren(path === "" ? base : `${base}/${path}`));
     const next: string[] = [];
@@ -169,7 +200,7 @@ async function walk(wire: Wire, base: string, visit: (path: string, children: re
 // some forty, and no server has to queue more than this for one client.
 const ROUND = 256;
 
-async function inRounds<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+export async function inRounds<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = [];
   for (let from = 0; from < items.length; from += ROUND) {
     answers.push(...(await Promise.all(items.slice(from, from + ROUND).map(ask))));

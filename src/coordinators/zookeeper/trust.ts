@@ -30,26 +30,32 @@ export class Trust {
     if (!this.#isAsked) return true;
     const found = this.#found.get(session) ?? new Set<string>();
     this.#found.set(session, found);
-    const { root, locks: folder, alive } = this.#layout;
-    const paths = [root, folder, alive, ...locks.map((lock) => this.#layout.lock(lock))].filter((path) => !found.has(path));
+    const { root, locks: folder, alive, history, clock } = this.#layout;
+    const folders = new Set(locks.flatMap((lock) => this.#layout.foldersOf(lock)));
+    const paths = [root, folder, alive, history, clock, ...folders].filter((path) => !found.has(path));
     const rights = await Promise.all(paths.map((path) => session.wire.getRights(path)));
     const open = paths.filter((_, index) => rights[index]?.some(isEverybodys) === true);
-    if (open.length > 0) throw refusal(root, open);
-    for (const [index, path] of paths.entries()) if (rights[index] !== null) found.add(path);
-    return !rights.includes(null);
+    if (open.length > 0) throw refusal(open);
+    // The clock is made when it is first asked, by this session or by one that asks about it as well.
+    const isSettled = (path: string, index: number): boolean => rights[index] !== null || path === clock;
+    for (const [index, path] of paths.entries()) if (isSettled(path, index)) found.add(path);
+    return paths.every(isSettled);
   }
 }
 
-function isEverybodys({ permissions, scheme, id }: Right): boolean {
+/** May everybody change a znode with this line in its ACL? */
+export function isEverybodys({ permissions, scheme, id }: Right): boolean {
   return scheme === "world" && id === "anyone" && (permissions & CHANGES) !== 0;
 }
 
-function refusal(root: string, open: readonly string[]): HoldlineError {
+/** What to do about a tree that everybody may change. */
+export const MEND_HINT =
+  "give the tree to the credentials: holdline check --live --mend, when all nodes have them in their URL; or name another root";
+
+function refusal(open: readonly string[]): HoldlineError {
   return new HoldlineError(
     "configuration",
     `the coordinator URL has credentials, but everybody may change ${open.join(", ")}: anybody could delete a claim there`,
-    {
-      hint: `give the tree to the credentials, in zkCli.sh: addauth digest USER:PASSWORD, then setAcl -R ${root} auth::cdrwa; or name another root`,
-    },
+    { hint: MEND_HINT },
   );
 }

@@ -1,6 +1,6 @@
 // Writing around the claims: transactions that hold only for what was read, znodes that must exist before others, the
 // server's clock, and the trimming of the history.
-import type { Log } from "../../locks/coordinator.js";
+import type { Changes, Log } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { orderRecords } from "./layout.js";
@@ -76,6 +76,16 @@ export async function readClock(wire: Wire, layout: Layout): Promise<number> {
     await ensure(wire, layout.clock);
     return write();
   }
+}
+
+/**
+ * How often durable claims have come and gone, by the znodes in `alive`: zxids alone do not tell an ensemble that was restored, since the
+ * leader that it elects begins above all that were before.
+ */
+export async function countChanges(wire: Wire, layout: Layout, id: string): Promise<Changes | null> {
+  const [folder, own] = await Promise.all([wire.exists(layout.alive), wire.exists(layout.aliveOf(id))]);
+  // Only with its own entry, made after all that was seen before, is the count above all that was seen.
+  return folder === null || own === null ? null : { since: folder.czxid, count: folder.changes };
 }
 
 /**

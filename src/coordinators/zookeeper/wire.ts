@@ -13,6 +13,7 @@ import {
   readStat,
   readTexts,
   readTransaction,
+  setRights,
   setWatches,
   transaction,
 } from "./messages.js";
@@ -69,6 +70,11 @@ export class Wire extends Connection {
   /** Who may do what with a znode; `null` when there is none. */
   getRights(path: string): Promise<readonly Right[] | null> {
     return this.sendOrNull(askForRights(path), readRights);
+  }
+
+  /** Gives a znode the rights of those that this session creates. False where it is not there. */
+  async takeRights(path: string): Promise<boolean> {
+    return (await this.sendOrNull(setRights(path, this.#acl), () => true)) ?? false;
   }
 
   /** A znode's status; `null` when there is none. */

@@ -7,7 +7,7 @@ import { failOnLeaks } from "../../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
 import { freshRoot } from "../../support/roots.js";
 import { Opcode } from "../../support/zookeeper-frames.js";
-import { draftFor, idsIn, RELEASED, takeDurably, TEST_OPTIONS, untilEmpty } from "../conformance/store.js";
+import { draftFor, idsIn, recordFor, RELEASED, takeDurably, TEST_OPTIONS, untilEmpty } from "../conformance/store.js";
 
 failOnLeaks();
 
@@ -35,8 +35,8 @@ test("a tree that was first used without credentials is refused with what to do,
   const owner = await open(root, "ops:secret");
   await expect(owner.join(draftFor("a"))).rejects.toMatchObject({
     code: "configuration",
-    message: `the coordinator URL has credentials, but everybody may change ${root}, ${root}/locks, ${root}/alive, ${root}/locks/a: anybody could delete a claim there`,
-    hint: expect.stringContaining(`setAcl -R ${root} auth::cdrwa`) as string,
+    message: `the coordinator URL has credentials, but everybody may change ${root}, ${root}/locks, ${root}/alive, ${root}/history, ${root}/locks/a: anybody could delete a claim there`,
+    hint: expect.stringContaining("holdline check --live --mend") as string,
   });
   await untilEmpty(stranger, "a");
 });
@@ -69,6 +69,32 @@ test("a lock's folder that another client made for everybody is refused, and the
   expect(await idsIn(other, "b")).toHaveLength(1);
 });
 
+test.each(["history", "clock", "locks/a", "locks/a/b"])(
+  "%s that everybody may change is refused for a lock below it",
+  async (znode) => {
+    const root = freshRoot();
+    const owner = await open(root, "ops:secret");
+    await takeDurably(owner, "a/b/c");
+    await owner.now();
+    await (await plain("ops:secret")).restrict(`${root}/${znode}`, 31);
+    await expect((await open(root, "ops:secret")).join(draftFor("a/b/c"))).rejects.toMatchObject({
+      code: "configuration",
+      message: expect.stringContaining(`may change ${root}/${znode}: anybody`) as string,
+    });
+  },
+);
+
+test("a claim in a tree that everybody may change is not adopted, and stays as it was", async () => {
+  const root = freshRoot();
+  const owner = await open(root, "ops:secret");
+  const { draft, settled } = await takeDurably(owner, "a");
+  await (await plain("ops:secret")).restrict(`${root}/locks`, 31);
+  const other = await open(root, "ops:secret");
+  const adopting = other.adopt(draft.id, settled.entries, recordFor(draft, { reason: "adopted" }));
+  await expect(adopting).rejects.toMatchObject({ code: "configuration", hint: expect.stringContaining("--mend") as string });
+  expect((await owner.queue("a"))[0]).toMatchObject({ id: draft.id, reason: draft.reason, fencingToken: settled.fencingToken });
+});
+
 test("a tree of other credentials refuses in words", async () => {
   const root = freshRoot();
   await takeDurably(await open(root, "ops:secret"), "a");
@@ -92,9 +118,9 @@ test("rights are asked for once in a session, together with the join, and withou
   held.release();
   await joining;
   await owner.join(draftFor("a"));
-  expect(proxy.count(GET_ACL)).toBe(4);
+  expect(proxy.count(GET_ACL)).toBe(6);
   await (await open(freshRoot(), null, proxy.address)).join(draftFor("a"));
-  expect(proxy.count(GET_ACL)).toBe(4);
+  expect(proxy.count(GET_ACL)).toBe(6);
 });
 
 const GET_ACL = 6;

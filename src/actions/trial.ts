@@ -1,0 +1,36 @@
+// A look at an action as it stands on this node now, without its lock: can its programs be started, which processes does its
+// pattern name, does its check succeed? Nothing is restarted.
+import type { GuardedAction } from "./action.js";
+import type { ActionEnd, ExecutionContext } from "./execution.js";
+import { verify } from "./execution.js";
+import { findProgram } from "./program.js";
+
+/** Why a command of an action, or its check, could not be started from here, in words: as it would be when the action runs. */
+export function startProblems({ argv, verify: check, cwd, env }: GuardedAction): string[] {
+  const path = env["PATH"] ?? process.env["PATH"];
+  const of = (what: string, [name]: readonly string[]): string[] => {
+    const program = findProgram(name, cwd ?? process.cwd(), path);
+    return "problem" in program ? [`${what} cannot be started: ${program.problem}`] : [];
+  };
+  return [...of("its command", argv), ...(check === null ? [] : of("its check", check.argv))];
+}
+
+/** What came of it; `null` where the action has no pattern, or no check. */
+export interface Trial {
+  /** How many processes match the pattern. */
+  readonly matching: number | null;
+  readonly check: ActionEnd | null;
+}
+
+/** Looks for the processes, and runs the check once. */
+export async function tryAction(
+  action: GuardedAction,
+  context: Omit<ExecutionContext, "env" | "onGroup"> & { readonly node: string },
+): Promise<Trial> {
+  const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
+  if (action.verify === null) return { matching, check: null };
+  const env = { HOLDLINE_ACTION: action.name, HOLDLINE_LOCK: action.lock, HOLDLINE_NODE: context.node };
+  // A pause as long as all tries may take leaves one.
+  const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
+  return { matching, check: await verify(once, { ...context, env, onGroup: () => undefined }) };
+}

@@ -1,0 +1,126 @@
+// What an examination finds in a real tree, and what mending changes.
+import { expect, inject, onTestFinished, test } from "vitest";
+import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
+import type { Coordinator, StoreReport } from "../../../src/locks/coordinator.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
+import { freshRoot } from "../../support/roots.js";
+import { draftFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+
+failOnLeaks();
+
+async function open(root: string, credentials: string | null): Promise<Coordinator> {
+  const { host, port } = inject("zookeeper");
+  const login = credentials === null ? "" : `${credentials}@`;
+  const coordinator = await openZooKeeper(`zookeeper://${login}${host}:${port}${root}`, TEST_OPTIONS);
+  onTestFinished(() => coordinator.close());
+  return coordinator;
+}
+
+async function plain(credentials: string | null = null): Promise<PlainClient> {
+  const client = await openPlainClient(inject("zookeeper"), credentials);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+async function examined(coordinator: Coordinator): Promise<StoreReport> {
+  if (coordinator.examine === undefined) throw new Error("it examines nothing");
+  return coordinator.examine();
+}
+
+async function mended(coordinator: Coordinator): Promise<readonly string[]> {
+  if (coordinator.mend === undefined) throw new Error("it mends nothing");
+  return coordinator.mend();
+}
+
+/** Everything below a root, itself included. */
+async function below(client: PlainClient, path: string): Promise<string[]> {
+  const children = await client.children(path);
+  return [path, ...(await Promise.all(children.map((child) => below(client, `${path}/${child}`)))).flat()];
+}
+
+test("mending gives a tree that was first used without credentials to them, once, and it is trusted from then on", async () => {
+  const root = freshRoot();
+  const stranger = await open(root, null);
+  await stranger.now();
+  const held = await takeDurably(stranger, "restart/nginx");
+  const ended = await takeDurably(stranger, "b");
+  await stranger.leave(ended.draft.id, ended.settled.entries, RELEASED);
+  await stranger.close();
+  const owner = await open(root, "ops:secret");
+  expect((await examined(owner)).findings).toEqual([
+    {
+      severity: "error",
+      code: "configuration",
+      message: expect.stringMatching(/everybody may change .* and \d+ more: anybody could delete a claim/) as string,
+      hint: expect.stringContaining("holdline check --live --mend") as string,
+    },
+  ]);
+  const client = await plain("ops:secret");
+  const all = await below(client, root);
+  // The liveness entry of the stranger has gone with its session.
+  expect(await mended(owner)).toEqual(all.sort());
+  for (const path of all) expect([path, await client.acl(path)]).toEqual([path, [expect.stringMatching(/^digest ops:\S+ 31$/)]]);
+  expect(await mended(owner)).toEqual([]);
+  expect(await examined(owner)).toMatchObject({ facts: { "may be changed by": "the URL's credentials" }, findings: [] });
+  // What was claimed before can be taken up and ended.
+  const [claim] = await owner.queue("restart/nginx");
+  expect(claim?.id).toBe(held.draft.id);
+  expect(await owner.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
+  await owner.join(draftFor("restart/nginx"));
+  await expect((await open(root, null)).join(draftFor("restart/nginx"))).rejects.toMatchObject({ code: "not-allowed" });
+});
+
+test("without credentials nothing is mended, and an examination warns that everybody may change the claims", async () => {
+  const root = freshRoot();
+  const stranger = await open(root, null);
+  await takeDurably(stranger, "a");
+  await expect(mended(stranger)).rejects.toMatchObject({
+    code: "configuration",
+    hint: expect.stringContaining("user:password") as string,
+  });
+  expect(await (await plain()).acl(`${root}/locks`)).toEqual(["world anyone 31"]);
+  expect(await examined(stranger)).toMatchObject({
+    facts: { kind: "zookeeper", servers: 1, root, credentials: "none", "may be changed by": "everybody" },
+    findings: [{ severity: "warning" }],
+  });
+});
+
+test("what may not be mended is named, and the rest is", async () => {
+  const root = freshRoot();
+  const stranger = await open(root, null);
+  await takeDurably(stranger, "a");
+  // Everybody may do all there but change the rights.
+  await (await plain()).restrict(`${root}/locks/a`, 15);
+  await expect(mended(await open(root, "ops:secret"))).rejects.toMatchObject({
+    code: "not-allowed",
+    message: expect.stringContaining(`the rights of ${root}/locks/a could not be changed`) as string,
+  });
+  expect(await (await plain("ops:secret")).acl(`${root}/locks`)).toEqual([expect.stringMatching(/^digest ops/)]);
+});
+
+test("an examination says what these credentials may not do, and makes nothing", async () => {
+  const root = freshRoot();
+  const owner = await open(root, "ops:secret");
+  await takeDurably(owner, "a");
+  await owner.now();
+  const client = await plain("ops:secret");
+  const before = await below(client, root);
+  const mallory = await examined(await open(root, "mallory:secret"));
+  expect(mallory.findings.map(({ code, severity, message }) => [code, severity, message.split(":")[0]])).toEqual([
+    ["not-allowed", "error", `may not join a line below ${root}/locks`],
+    ["not-allowed", "error", `may not show that a claim is being run below ${root}/alive`],
+    ["not-allowed", "error", `may not write the history below ${root}/history`],
+    ["not-allowed", "error", `may not ask the store's clock below ${root}/clock`],
+  ]);
+  const own = await examined(owner);
+  expect(own.findings).toEqual([]);
+  expect(own.facts["clock difference"]).toMatch(/^-?\d+ ms$/);
+  expect(await below(client, root)).toEqual(before);
+});
+
+test("where no tree is yet, an examination says so by finding nothing wrong, and makes none", async () => {
+  const root = `${freshRoot()}/below`;
+  expect((await examined(await open(root, "ops:secret"))).findings).toEqual([]);
+  expect(await (await plain()).exists(root)).toBe(false);
+});

@@ -1,0 +1,130 @@
+// `holdline check --live`: what it says of this node's actions and of real stores, and which of it decides the exit code.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, inject, test } from "vitest";
+import { failOnLeaks } from "../support/leaks.js";
+import { freshDirectory, freshRoot } from "../support/roots.js";
+import { freePorts } from "../support/ports.js";
+import { Fleet, type Node, openFleet, STORES } from "./fleet.js";
+
+failOnLeaks();
+
+interface Document {
+  readonly findings: readonly {
+    readonly about: string;
+    readonly severity: string;
+    readonly message: string;
+    readonly hint: string | null;
+  }[];
+  readonly stores?: readonly {
+    readonly coordinator: string;
+    readonly facts: Record<string, unknown>;
+    readonly mended: readonly string[] | null;
+  }[];
+}
+
+async function checked(node: Node, ...options: readonly string[]): Promise<Document & { readonly code: number | null }> {
+  const { code, stdout } = await node.run("check", "--json", ...options);
+  return { code, ...(JSON.parse(stdout) as Document) };
+}
+
+test.each(STORES)(
+  "on %s, a healthy node and its store have nothing to be said but who may change it, and what the store is",
+  async (kind) => {
+    const fleet = await openFleet(kind);
+    const node = fleet.node("web-01", { restart: { command: ["true"], verify: { command: ["true"] } } });
+    expect((await node.run("run", "restart")).code).toBe(0);
+    const { code, stores, findings } = await checked(node, "--live");
+    expect([code, stores?.[0]?.facts["kind"]]).toEqual([0, kind]);
+    expect(findings.filter(({ about }) => about.startsWith("action "))).toEqual([]);
+  },
+);
+
+test("commands that cannot be started, slots, patterns without a process and checks that fail are warned of", async () => {
+  const fleet = await openFleet("sqlite");
+  const check = { shell: `echo checked >> '${fleet.log}'; echo not healthy; exit 3`, interval: "10 ms" };
+  const node = fleet.node("web-01", {
+    a: { command: ["no-such-program"], slots: 3, verify: check },
+    b: { mode: "serialize_process", command: ["/etc/passwd"], process: { command_string: "no such process" } },
+  });
+  const spoken = ({ findings }: Document): string[] =>
+    findings.map(({ about, severity, message }) => `${severity} ${about}: ${message}`);
+  const still = [
+    'warning action a: its command cannot be started: "no-such-program" was not found in PATH',
+    "warning action a: `slots: 3` lets 3 nodes run at once: a bad configuration takes down as many before their failures keep the lock",
+    'warning action b: its command cannot be started: "/etc/passwd" is not executable',
+  ];
+  const quiet = await checked(node);
+  expect([quiet.code, spoken(quiet), quiet.stores]).toEqual([0, still, undefined]);
+  expect(fleet.lines()).toEqual([]);
+  const live = await checked(node, "--live");
+  expect([live.code, spoken(live).slice(0, 5)]).toEqual([
+    0,
+    [
+      ...still,
+      "warning action a: the check failed: exit code 3 when it was tried now: not healthy",
+      "warning action b: its pattern matches no process that runs now",
+    ],
+  ]);
+  // Once, although it failed and had time for more.
+  expect(fleet.lines()).toEqual(["checked"]);
+});
+
+test("a database that is not there is not made by the question", async () => {
+  const directory = await freshDirectory();
+  const fleet = new Fleet("sqlite", `sqlite://${directory}/holdline.db`, directory);
+  const { code, findings } = await checked(fleet.node("web-01", {}), "--live");
+  expect([code, findings]).toMatchObject([
+    0,
+    [{ severity: "warning", message: `there is no database ${directory}/holdline.db yet: the first run makes it` }],
+  ]);
+  expect(existsSync(join(directory, "holdline.db"))).toBe(false);
+});
+
+test("a store that does not answer is an error, exit code 69, and the rest is shown all the same", async () => {
+  const [port] = await freePorts(1);
+  const directory = await freshDirectory();
+  const fleet = new Fleet("zookeeper", `zookeeper://ops:s3cret@127.0.0.1:${port}/x`, directory);
+  const node = fleet.node("web-01", { a: { command: ["no-such-program"] } }, { settings: { connect_timeout: "300 ms" } });
+  const { code, findings } = await checked(node, "--live");
+  expect([code, findings.map(({ severity }) => severity)]).toEqual([69, ["warning", "error"]]);
+  expect(JSON.stringify(findings)).not.toContain("s3cret");
+});
+
+test("a tree that everybody may change is an error, 78, until --mend has given it to the credentials", async () => {
+  const { host, port } = inject("zookeeper");
+  const [root, directory] = [freshRoot(), await freshDirectory()];
+  const fleet = new Fleet("zookeeper", `zookeeper://${host}:${port}${root}`, directory);
+  const actions = { restart: { command: ["true"] } };
+  expect((await fleet.node("web-01", actions).run("run", "restart")).code).toBe(0);
+  const credentials = { coordinator: `zookeeper://ops:s3cret@${host}:${port}${root}` };
+  const node = fleet.node("web-02", actions, credentials);
+  const refused = await node.run("run", "restart");
+  expect([refused.code, refused.stderr]).toEqual([78, expect.stringContaining("holdline check --live --mend")]);
+  const before = await checked(node, "--live");
+  expect([before.code, before.findings]).toMatchObject([
+    78,
+    [{ severity: "error", hint: expect.stringContaining("--mend") as string }],
+  ]);
+  const without = await fleet.node("web-01", actions).run("check", "--live", "--mend");
+  expect([without.code, without.stdout]).toEqual([
+    78,
+    expect.stringContaining("has no credentials that the tree could be given to"),
+  ]);
+  const mended = await checked(node, "--live", "--mend");
+  expect([mended.code, mended.findings, mended.stores?.[0]?.mended]).toEqual([
+    0,
+    [],
+    expect.arrayContaining([root, `${root}/locks/restart`]),
+  ]);
+  const again = await node.run("check", "--live", "--mend");
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("nothing had to be mended")]);
+  expect(again.stdout + again.stderr).not.toContain("s3cret");
+  expect((await node.run("run", "restart")).code).toBe(0);
+});
+
+test("--mend alone is a usage error that changes nothing", async () => {
+  const fleet = await openFleet("sqlite");
+  const { code, stderr } = await fleet.node("web-01", {}).run("check", "--mend");
+  expect([code, stderr]).toEqual([64, expect.stringContaining("holdline check --live --mend")]);
+});
