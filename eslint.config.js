@@ -47,7 +47,7 @@ const FILES = [
   // The only wiring: what the command line asks for is put together here, out of coordinators and actions.
   {
     file: "runtime",
-    may: ["locks", "leases", "actions", "admin", "config", "coordinators/registry", "server", "cli"],
+    may: ["locks", "leases", "actions", "admin", "config", "coordinators/registry", "coordinators/urls", "server", "cli"],
     packages: [],
   },
   // The library, and its face.

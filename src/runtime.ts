@@ -2,6 +2,7 @@
 // closed last first.
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
+import { isOfMachine, readMachineIdentity } from "./actions/machine-identity.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
@@ -12,10 +13,12 @@ import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
 import { redactUrl } from "./config/secrets.js";
-import { surroundingsHere } from "./config/surroundings.js";
+import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
+import { isReachedByOthers } from "./coordinators/urls.js";
+import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
-import { bestEffort } from "./locks/errors.js";
+import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
 export const openContext: OpenContext = async ({ flags, io, stop }) => {
@@ -44,12 +47,16 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     return opening;
   };
   const coordinator = (lock: string): Promise<Coordinator> => open(settingsOfLock(settings, lock).coordinator);
+  const coordinatorToAct = (lock: string): Promise<Coordinator> => {
+    refuseNobody(settings, settingsOfLock(settings, lock).coordinator);
+    return coordinator(lock);
+  };
   const context: Context = {
     settings,
     coordinator,
     coordinators: () => Promise.all(coordinatorsInForce(settings).map(open)),
     leases: async (lock) => ({
-      coordinator: await coordinator(lock),
+      coordinator: await coordinatorToAct(lock),
       node: settings.node,
       clock: createClock(),
       progress,
@@ -65,6 +72,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
       return (await store.examine?.(stop.signal)) ?? { facts: {}, findings: [] };
     },
     mendStore: async (url) => (await (await open(url)).mend?.(stop.signal)) ?? null,
+    isNamesakes: (claim) => isNamesakes(claim, settings, processes.self),
     log,
     progress,
     io: reporter.io,
@@ -72,7 +80,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
-    agent: () => openAgent(flags.json),
+    agent: () => openAgent(flags.json, coordinatorToAct),
   };
   return {
     context,
@@ -86,6 +94,20 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
 const PASSWORD_WARNING =
   "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
 
+function isNamesakes({ owner, lock }: Claim, settings: Settings, process: ProcessIdentity): boolean {
+  if (owner.node !== settings.node || owner.machine == null || settingsOfLock(settings, lock).coordinator.startsWith("sqlite:"))
+    return false;
+  return !isOfMachine(owner, { machine: readMachineIdentity(settings.stateDir), process });
+}
+
+/** @throws HoldlineError `configuration` for a node without a name of its own on a store that others use too */
+function refuseNobody({ node }: Settings, url: string): void {
+  if (!isNobodysName(node) || !isReachedByOthers(url)) return;
+  throw new HoldlineError("configuration", `this node is called ${node}, as any other may be, and the store is shared`, {
+    hint: "give it a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
+  });
+}
+
 function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
   return openCoordinator(url, {
     connectTimeoutMs: settings.connectTimeoutMs,
@@ -97,7 +119,7 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
 }
 
 /** @param json standard output is kept for one document: what commands print goes to standard error */
-async function openAgent(json: boolean): Promise<Agent> {
+async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]): Promise<Agent> {
   const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
     import("./actions/guard.js"),
     import("./actions/host.js"),
@@ -107,7 +129,7 @@ async function openAgent(json: boolean): Promise<Agent> {
     const { settings, log, progress, stop } = context;
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
     const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
-    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: (lock) => context.coordinator(lock) };
+    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
   };
   return {
     async runActions(context, names) {

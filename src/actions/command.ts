@@ -7,11 +7,14 @@ import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
-import { endGroup, signalGroup } from "./group.js";
+import { carriersOf, endCarriers } from "./carriers.js";
+import { createEnding, type CommandEnding } from "./ending.js";
+import { groupEnds, signalGroup } from "./group.js";
 import type { CommandEnd, CommandSpec, Commands } from "./machine.js";
 import { readOutput, type Output } from "./output.js";
 import { identityOf } from "./proc.js";
 import { findProgram } from "./program.js";
+import { openWatchdog, type Watchdog } from "./watchdog.js";
 
 export interface CommandsOptions {
   /** Where `relay` sends what a command prints to its standard output; by default to this process's own. */
@@ -40,41 +43,48 @@ const clock = createClock();
 async function run(options: CommandsOptions, spec: CommandSpec, control: Control): Promise<CommandEnd> {
   if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted(CALLED_OFF);
   const gated = await openGated(options, spec);
-  if ("problem" in gated) return neverStarted(gated.problem);
+  if ("startProblem" in gated) return gated;
 
+  const ending = createEnding(options.log, spec, gated.leader, control);
   // From the very first, so that a signal which comes while the gate is closed ends the gate.
-  const unsubscribe = control.relayed?.subscribe((signal) => pass(options.log, gated.leader, signal));
-  const watch = spec.endsWithAgent === true ? watchAgent(gated.leader.pid) : null;
+  const unsubscribe = control.relayed?.subscribe(ending.relay);
+  const claim = spec.env["HOLDLINE_CLAIM"] ?? null;
+  let watchdog: Watchdog | null = null;
   try {
+    if (spec.endsWith !== undefined) {
+      const { endsWith } = spec;
+      const watched = { group: gated.leader.pid, claim, heldUntil: () => endsWith.heldUntil() };
+      watchdog = openWatchdog(watched, options.log, ending.killNow);
+      if (watchdog === null) {
+        await gated.shut();
+        return { ...neverStarted("the process that watches over it could not be started"), lacksRoom: true };
+      }
+    }
     await control.onGroup(gated.leader);
     if (isAborted(control.signal) || isAborted(control.calledOff)) {
       await gated.shut();
       return neverStarted(CALLED_OFF);
     }
-    return await supervise(options.log, spec, control.signal, gated);
+    const end = await supervise(spec, control.signal, gated, ending);
+    const outheld = (await watchdog?.close()) === true;
+    // With the claim, all that was started under it has lost its right, in whatever group it is.
+    const isLost = outheld || (spec.endsWith !== undefined && isAborted(control.signal));
+    if (claim !== null && isLost) await endCarriers(claim, [], 0);
+    if (claim !== null) noteDaemons(options.log, claim);
+    return outheld ? { ...end, outheld } : end;
   } catch (error) {
     await gated.shut();
     throw error;
   } finally {
     unsubscribe?.();
-    watch?.close();
+    void watchdog?.close();
   }
 }
 
-// The gate's counterpart for commands that must not outlive this process: it waits for a line that comes when all is over.
-// Where the pipe ends without one, this process is gone, whatever ended it, and so is the claim: the group is killed.
-const WATCH = 'read -r holdline_over <&3 || kill -s KILL -- "-$1"';
-
-function watchAgent(group: number): { close(): void } {
-  const child = spawn("/bin/sh", ["-c", WATCH, GATE_NAME, String(group)], {
-    detached: true,
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
-  });
-  // Without a watch the command runs as it would without this process's death: nothing is lost but the last precaution.
-  child.on("error", () => undefined);
-  const pipe = child.stdio[3] as unknown as Writable;
-  pipe.on("error", () => undefined);
-  return { close: () => void pipe.end("\n") };
+/** What has left the command's group goes on when the command has ended, as a daemon does; that is said. */
+function noteDaemons(log: Log, claim: string): void {
+  const pids = carriersOf(claim);
+  if (pids.length > 0) log.info({ pids, claim }, "processes that the command has started go on in process groups of their own");
 }
 
 /** A command that waits behind its gate. */
@@ -89,12 +99,12 @@ interface Gated {
   shut(): Promise<void>;
 }
 
-async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<Gated | { readonly problem: string }> {
+async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<Gated | CommandEnd> {
   const env = { ...process.env, ...spec.env };
   const cwd = spec.cwd ?? process.cwd();
   // The gate always starts, so that a program which cannot has to be found out before.
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
-  if ("problem" in program) return program;
+  if ("problem" in program) return neverStarted(program.problem);
   noteUnpassable(options.log, Object.keys(spec.env));
 
   // Node's own `spawn`: the streams, the end and the group are all looked after here, so that execa, which takes longer to
@@ -108,13 +118,12 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
       stdio: spec.output === "inherit" ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
     });
   } catch (error) {
-    // Such as a zero byte in an argument.
-    return { problem: `it could not be started: ${messageOf(error)}` };
+    return refused(error);
   }
   const { pid } = child;
   if (pid === undefined) {
     const [error] = (await once(child, "error")) as [Error];
-    return { problem: `it could not be started: ${messageOf(error)}` };
+    return refused(error);
   }
 
   // Nothing may be awaited from here on before all is listened to.
@@ -152,34 +161,35 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   };
 }
 
-async function supervise(log: Log, spec: CommandSpec, signal: AbortSignal | undefined, gated: Gated): Promise<CommandEnd> {
+// What a command has printed may still be on its way through the rest of a pipe (`> >(tee log)`) when its leader ends.
+const GROUP_PATIENCE_MS = 100;
+
+async function supervise(
+  spec: CommandSpec,
+  signal: AbortSignal | undefined,
+  gated: Gated,
+  ending: CommandEnding,
+): Promise<CommandEnd> {
   const over = new AbortController();
   let timedOut = false;
-  const endings: Promise<void>[] = [];
-  const end = () => {
-    if (endings.length > 0) return;
-    // When it may not be ended (it runs as another user) there is only waiting for it: it must not count as ended while it runs.
-    const refused = (error: unknown) =>
-      log.warn({ error: messageOf(error), pid: gated.leader.pid }, "the command cannot be ended: waiting for it");
-    endings.push(endGroup(gated.leader, spec.killAfterMs).catch(refused));
-  };
-  signal?.addEventListener("abort", end, { once: true, signal: over.signal });
+  signal?.addEventListener("abort", ending.endInGrace, { once: true, signal: over.signal });
 
   gated.open();
   const begunAt = clock.now();
   if (spec.timeoutMs !== null) {
     const onTimeout = () => {
       timedOut = true;
-      end();
+      ending.end();
     };
     // It rejects when the command has ended first.
     clock.sleep(spec.timeoutMs, over.signal).then(onTimeout, () => undefined);
   }
   const { exitCode, signal: killedBy } = await gated.exited;
   const ranMs = clock.now() - begunAt;
+  // The leader may be gone before the rest of its group, which works on under nobody's claim once this has returned.
+  if (ending.hasBegun() || !(await groupEnds(gated.leader, GROUP_PATIENCE_MS))) ending.end();
+  await ending.done();
   over.abort();
-  // The leader may be gone before the rest of its group.
-  await Promise.all(endings);
   await gated.output?.finish();
   return { exitCode, signal: killedBy, timedOut, startProblem: null, tail: gated.output?.tail() ?? "", ranMs };
 }
@@ -188,12 +198,13 @@ function neverStarted(startProblem: string): CommandEnd {
   return { exitCode: null, signal: null, timedOut: false, startProblem, tail: "", ranMs: 0 };
 }
 
-function pass(log: Log, leader: ProcessIdentity, signal: NodeJS.Signals): void {
-  try {
-    signalGroup(leader, signal);
-  } catch (error) {
-    log.warn({ error: messageOf(error), signal }, "the signal could not be passed on to the command");
-  }
+const ARGUMENTS_ARE_WRONG = ["E2BIG", "EINVAL", "ERR_INVALID_ARG_VALUE"];
+
+/** The system did not start the gate: for want of processes, descriptors or memory, unless the arguments are at fault. */
+function refused(error: unknown): CommandEnd {
+  const end = neverStarted(`it could not be started: ${messageOf(error)}`);
+  // Such as a zero byte in an argument, or a megabyte of it.
+  return ARGUMENTS_ARE_WRONG.includes((error as NodeJS.ErrnoException).code ?? "") ? end : { ...end, lacksRoom: true };
 }
 
 function isAborted(signal: AbortSignal | undefined): boolean {

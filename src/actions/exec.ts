@@ -11,7 +11,7 @@ import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { CommandEnd } from "./machine.js";
-import { isOwnerGone } from "./recovery.js";
+import { isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
 export interface ExecSpec {
   readonly lock: string;
@@ -28,11 +28,13 @@ export type ExecEnd =
   | { readonly outcome: "ended"; readonly exitCode: number | null; readonly signal: string | null; readonly message: string }
   /** The program could not be started. */
   | { readonly outcome: "not-started"; readonly message: string }
+  /** The system had no room for another process. */
+  | { readonly outcome: "not-now"; readonly message: string }
   | { readonly outcome: "timed-out" | "unreachable"; readonly message: string }
   /** The claim was lost while the command ran, and the command was ended. */
   | { readonly outcome: "claim-lost"; readonly message: string };
 
-// For a durable exec, as for an action that says nothing else.
+// As for an action that says nothing else.
 const KILL_AFTER_MS = 10_000;
 
 /**
@@ -49,7 +51,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   const { clock, processes } = machine;
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
-  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self };
+  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self, machine: machine.id };
   const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, settles: false, lease: null };
   const startedAt = clock.now();
   const line = await waitInLine(coordinator, draft, {
@@ -58,6 +60,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     acquire: spec.acquire,
     ownerGone: (claim) => isOwnerGone(claim, processes),
     isLeftover: () => false,
+    inspect: (claim) => refuseTwin(claim, selfOf(context, coordinator.isShared)),
     by: principal,
     stop: stop.signal,
   });
@@ -79,10 +82,10 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
       HOLDLINE_FENCING_TOKEN: String(fencingToken),
       HOLDLINE_NODE: node,
     };
+    const tell = (message: string): void => progress.step(message, { lock, claim: draft.id });
     const end = await machine.commands.run(
-      // The session may end on the server when its grace is over: by then nothing of the command may be left.
-      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: session.graceMs, output: "inherit", endsWithAgent: true },
-      { onGroup: () => undefined, signal: watch.lost, relayed: stop, calledOff: stop.signal },
+      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: KILL_AFTER_MS, output: "inherit", endsWith: session },
+      { onGroup: () => undefined, signal: watch.lost, relayed: stop, calledOff: stop.signal, tell },
     );
     if (!watch.lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
     return endOf(end, watch.lost, lock);
@@ -99,6 +102,10 @@ function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
       message: `the claim on ${lock} was lost while the command ran, which was ended: ${messageOf(lost.reason)}`,
     };
   }
+  if (end.outheld === true) {
+    return { outcome: "claim-lost", message: `the claim on ${lock} could not be confirmed in time, and the command was killed` };
+  }
+  if (end.lacksRoom === true) return { outcome: "not-now", message: end.startProblem ?? "" };
   if (end.startProblem !== null) return { outcome: "not-started", message: end.startProblem };
   return { outcome: "ended", exitCode: end.exitCode, signal: end.signal, message: "" };
 }
@@ -125,7 +132,8 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     data,
   };
   const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
-  if (outcome === "timed-out" || (outcome === "unreachable" && ranMs === null)) return { outcome, message };
+  if (outcome === "timed-out" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
+    return { outcome, message };
   if (outcome === "failed" && exitCode === null && signal === null) return { outcome: "not-started", message };
   return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };
 }

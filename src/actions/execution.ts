@@ -14,6 +14,8 @@ export interface ActionEnd {
   readonly succeeded: boolean;
   /** Has the command done anything at all? False when it could not be started, or was called off before. */
   readonly began: boolean;
+  /** It did not begin because the system had no room for it just now: nothing is wrong with the action. */
+  readonly lacksRoom: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** What failed, in words; empty after success. */
@@ -43,6 +45,7 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
     onGroup: (leader) => context.onGroup("running", leader),
     relayed: context.stop,
     calledOff: context.stop.signal,
+    tell: (message) => context.progress.step(message, { action: action.name }),
   });
   const message = problemOf(end, action.timeoutMs);
   if (message !== null) return failure(end, message, clock.now() - started);
@@ -53,7 +56,7 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
   if (action.verify === null) return success(end, clock.now() - started);
   const checked = await verify(action, context);
   // Whatever became of the check: the command has run.
-  return { ...checked, began: true, ranMs: clock.now() - started };
+  return { ...checked, began: true, lacksRoom: false, ranMs: clock.now() - started };
 }
 
 // A service that the command only asks to restart may take a moment: as long as its check may take, or this where it has none.
@@ -90,12 +93,23 @@ async function problemOfProcesses(action: GuardedAction, context: ExecutionConte
   }
 }
 
+const NO_CHECK: ActionEnd = {
+  succeeded: true,
+  began: true,
+  lacksRoom: false,
+  exitCode: 0,
+  signal: null,
+  message: "",
+  output: "",
+  ranMs: 0,
+};
+
 /** Runs only the check. Success at once where the action has none. */
 export async function verify(action: GuardedAction, context: ExecutionContext): Promise<ActionEnd> {
   const { clock, commands } = context.machine;
   const check = action.verify;
   const started = clock.now();
-  if (check === null) return { succeeded: true, began: true, exitCode: 0, signal: null, message: "", output: "", ranMs: 0 };
+  if (check === null) return NO_CHECK;
   context.progress.step(`checking ${action.name}`, { action: action.name });
   let lastWhole: CommandEnd | null = null;
   for (let tries = 1; ; tries += 1) {
@@ -103,11 +117,14 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
     const end = await commands.run(specOf(action, context, check.argv, leftMs, "keep"), {
       onGroup: (leader) => context.onGroup("verifying", leader),
       relayed: context.stop,
+      tell: (message) => context.progress.step(message, { action: action.name }),
     });
     const problem = problemOf(end, check.timeoutMs);
     if (problem === null) return success(end, clock.now() - started);
     const isOver = clock.now() - started + check.intervalMs >= check.timeoutMs;
-    if (isOver || end.startProblem !== null || context.stop.signal.aborted) {
+    // A check that the system had no room for says nothing: it is tried again.
+    const cannotStart = end.startProblem !== null && end.lacksRoom !== true;
+    if (isOver || cannotStart || context.stop.signal.aborted) {
       const often = tries === 1 ? "" : ` (tried ${tries} times)`;
       // A try that the deadline cut off says less than the one before it.
       const telling = end.timedOut && lastWhole !== null ? lastWhole : end;
@@ -139,13 +156,23 @@ export function problemOf(end: CommandEnd, timeoutMs: number | null): string | n
 }
 
 function success(end: CommandEnd, ranMs: number): ActionEnd {
-  return { succeeded: true, began: true, exitCode: end.exitCode, signal: null, message: "", output: end.tail, ranMs };
+  return {
+    succeeded: true,
+    began: true,
+    lacksRoom: false,
+    exitCode: end.exitCode,
+    signal: null,
+    message: "",
+    output: end.tail,
+    ranMs,
+  };
 }
 
 function failure(end: CommandEnd, message: string, ranMs: number): ActionEnd {
   return {
     succeeded: false,
     began: end.startProblem === null,
+    lacksRoom: end.lacksRoom === true,
     exitCode: end.exitCode,
     signal: end.signal,
     message,

@@ -6,17 +6,18 @@ import { isWithinSight, listPids, ownStat, readStat } from "./proc.js";
 
 // Others' children give no notice when they end, so one has to look. The pause begins short, because most programs end
 // within milliseconds of SIGTERM, and grows, because a look reads all of /proc.
-const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 100;
+export const FIRST_PAUSE_MS = 5;
+export const LONGEST_PAUSE_MS = 100;
 
 const clock = createClock();
 
 /**
  * Ends a whole process group: SIGTERM, after `killAfterMs` SIGKILL. Resolves when none of it is left; zombies do not
  * count. Does nothing when the leader's pid belongs to another process by now, or to another boot or pid namespace.
+ * @param hasten aborted: SIGKILL comes at once
  * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
  */
-export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+export async function endGroup(leader: ProcessIdentity, killAfterMs: number, hasten?: AbortSignal): Promise<void> {
   if (!groupLives(leader)) return;
   if (ownStat()?.group === leader.pid) {
     throw new HoldlineError("not-allowed", `process group ${leader.pid} cannot be ended: this process belongs to it itself`);
@@ -26,11 +27,21 @@ export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Pr
   signalGroup(leader, "SIGCONT");
   const killAt = clock.now() + killAfterMs;
   for (let pauseMs = FIRST_PAUSE_MS; groupLives(leader); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    const leftMs = killAt - clock.now();
+    const leftMs = hasten?.aborted === true ? 0 : killAt - clock.now();
     // Again in every round: a member may have been forked while the signal was on its way.
     if (leftMs <= 0) signalGroup(leader, "SIGKILL");
     await clock.sleep(leftMs > 0 ? Math.min(pauseMs, leftMs) : pauseMs);
   }
+}
+
+/** Waits for a group to end by itself. @returns whether it has, within `patienceMs` */
+export async function groupEnds(leader: ProcessIdentity, patienceMs: number): Promise<boolean> {
+  const until = clock.now() + patienceMs;
+  for (let pauseMs = FIRST_PAUSE_MS; groupLives(leader); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    if (clock.now() >= until) return false;
+    await clock.sleep(pauseMs);
+  }
+  return true;
 }
 
 /**
@@ -60,9 +71,14 @@ export function groupLives(leader: ProcessIdentity): boolean {
   // pid, the leader's group is gone, and when none has, whoever is in the group is what the leader left behind.
   if (stat !== null && leader.startTicks !== null && stat.startTicks !== leader.startTicks) return false;
   if (stat !== null && !stat.ended) return true;
-  return listPids().some((pid) => {
+  return membersOf(leader.pid).length > 0;
+}
+
+/** The pids of a group's processes that have not ended. */
+export function membersOf(group: number): number[] {
+  return listPids().filter((pid) => {
     const member = readStat(pid);
-    return member !== null && member.group === leader.pid && !member.ended;
+    return member !== null && member.group === group && !member.ended;
   });
 }
 

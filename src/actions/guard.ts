@@ -11,15 +11,25 @@ import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
-import type { ActionEnd } from "./execution.js";
-import { execute } from "./execution.js";
+import { execute, type ActionEnd } from "./execution.js";
 import type { Conclusion } from "./held-run.js";
 import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
 import type { LineOutcome } from "./line.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { Machine } from "./machine.js";
-import { adoptLeftover, endLeftover, findLeftovers, isLeftover, isOwnerGone, latestWish, restartedSince } from "./recovery.js";
+import {
+  adoptLeftover,
+  endLeftover,
+  findLeftovers,
+  isLeftover,
+  isOwnerGone,
+  latestWish,
+  refuseTwin,
+  restartedSince,
+  type Self,
+  selfOf,
+} from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
 import { StoreAge } from "./store-age.js";
 
@@ -68,6 +78,7 @@ class GuardedRun {
       principal: context.principal,
       action: action.name,
       process: context.machine.processes.self,
+      machine: context.machine.id,
     };
     this.#startedAt = context.machine.clock.now();
   }
@@ -86,15 +97,22 @@ class GuardedRun {
     const { machine, progress, stop, node } = this.#context;
     const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
+    if (end.lacksRoom) return { ...this.#result("not-now", end.message, null), coordinated: false };
     return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 
   async #guarded(coordinator: Coordinator, when: When): Promise<Result | null> {
-    const { stop, node } = this.#context;
+    const { stop } = this.#context;
     const { journal } = this.#machine;
     for (;;) {
       stop.signal.throwIfAborted();
-      const [leftover, ...others] = await findLeftovers(this.#action, node, coordinator, this.#machine, stop.signal);
+      const [leftover, ...others] = await findLeftovers(
+        this.#action,
+        this.#selfOn(coordinator),
+        coordinator,
+        this.#machine,
+        stop.signal,
+      );
       if (leftover !== undefined) {
         // One stands for all: the others' runs are over as well, and one lock is enough to keep.
         const ending = this.#ending("recovered", `recovered with ${leftover.id}`);
@@ -144,6 +162,11 @@ class GuardedRun {
     return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], this.#machine.processes.moment());
   }
 
+  /** Whose claims this run takes for its own. */
+  #selfOn({ isShared }: Coordinator): Self {
+    return selfOf(this.#context, isShared);
+  }
+
   /** A draft has a new id each time: what a lost session left in the queue is not taken for it. */
   #draft(): Draft {
     const { lock, key, slots, data } = this.#action;
@@ -151,16 +174,18 @@ class GuardedRun {
   }
 
   async #wait(coordinator: Coordinator, draft: Draft): Promise<LineOutcome> {
-    const { node, progress, stop } = this.#context;
+    const { progress, stop } = this.#context;
     const { clock, processes } = this.#machine;
     const { name, acquire } = this.#action;
+    const self = this.#selfOn(coordinator);
     const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - this.#waitedMs);
     const line = await waitInLine(coordinator, draft, {
       clock,
       progress,
       acquire: { ...acquire, timeoutMs: leftMs },
       ownerGone: (claim) => isOwnerGone(claim, processes),
-      isLeftover: (claim) => isLeftover(claim, node, name, processes),
+      isLeftover: (claim) => isLeftover(claim, self, name, processes),
+      inspect: (claim) => refuseTwin(claim, self),
       by: this.#context.principal,
       stop: stop.signal,
     });

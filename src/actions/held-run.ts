@@ -49,11 +49,13 @@ export class HeldRun {
         throw stop.signal.reason;
       }
     } catch (error) {
-      if (event === "released" && !this.#mayHaveBegun) {
-        await this.#hold.release(this.#ending(event, "the action was not begun"));
-        await this.#forgetRun();
-      }
+      if (event === "released" && !this.#mayHaveBegun) await this.#giveBack();
       throw error;
+    }
+    if (end.lacksRoom) {
+      if (event === "released") await this.#giveBack();
+      machine.journal.addAttempt(this.#action.name, machine.processes.moment());
+      return { outcome: "not-now", message: end.message, end: null };
     }
     if (end.succeeded) {
       // It matters only when the release fails.
@@ -67,6 +69,11 @@ export class HeldRun {
     await this.#forget();
     const about = kept.outcome === "done" ? `the lock ${this.#hold.lock} is kept` : kept.why;
     return { outcome: "failed", message: `${message}; ${about}`, end };
+  }
+
+  async #giveBack(): Promise<void> {
+    await this.#hold.release(this.#ending("released", "the action was not begun"));
+    await this.#forgetRun();
   }
 
   /** Runs only the check. */

@@ -5,6 +5,7 @@ import { createClock } from "./clock.js";
 import { createCommands } from "./command.js";
 import { openJournal } from "./journal.js";
 import type { Machine } from "./machine.js";
+import { openMachineIdentity } from "./machine-identity.js";
 import { createProcesses } from "./processes.js";
 import { openSightings } from "./sightings.js";
 
@@ -19,7 +20,10 @@ export interface MachineOptions {
 
 /** @throws HoldlineError `configuration` when the state directory cannot be made or written */
 export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): Machine {
+  // Before the journal is opened, which may be another machine's.
+  const id = openMachineIdentity(stateDir, log);
   return {
+    id,
     clock: createClock(),
     processes: createProcesses(),
     commands: createCommands({ ...sinks, log }),

@@ -36,6 +36,8 @@ export interface LineOptions {
   readonly ownerGone: (claim: Claim) => boolean;
   /** Is it a claim that must be dealt with before this one may wait on? */
   readonly isLeftover: (claim: Claim) => boolean;
+  /** Is given each claim that holds the lock, and throws where the wait must not go on beside it. */
+  readonly inspect?: (claim: Claim) => void;
   /** The principal who waits: who has ended the expired leases that are met. */
   readonly by: string;
   /** The user's wish to end: rejects the wait with its reason. */
@@ -86,6 +88,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
           // Where nobody is in the way any more, the next look at the line says so.
           mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
+          for (const claim of others) options.inspect?.(claim);
           leftover = others.some((claim) => options.isLeftover(claim));
           behind = mayBeFree ? null : await describeHead(others, options.ownerGone, () => storeClock.read(ended.signal));
         } catch (error) {

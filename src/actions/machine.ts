@@ -4,6 +4,8 @@ import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import type { Changes } from "../locks/coordinator.js";
 
 export interface Machine {
+  /** Which machine this is, as claims carry it: see machine-identity.ts. */
+  readonly id: string;
   readonly clock: Clock;
   readonly processes: Processes;
   readonly commands: Commands;
@@ -44,6 +46,13 @@ export interface Processes {
   matching(pattern: ProcessPattern): Promise<readonly RunningProcess[]>;
   /** Ends a whole process group, named by its leader: SIGTERM, `killAfterMs`, SIGKILL. Resolves when none of it is left. Does nothing when the leader's pid belongs to another process by now. */
   endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void>;
+  /**
+   * Ends every process that was started under a claim, in whatever group it is: those with `HOLDLINE_CLAIM` in their
+   * environment. The processes that match `service`, and those that they have started, are left alone.
+   */
+  endCarriers(claim: string, service: ProcessPattern | null, killAfterMs: number): Promise<void>;
+  /** Why processes that were started under a claim since `made` may run here and not be seen by this process, or `null`. */
+  unseenCarriers(made: BootMoment | null): string | null;
 }
 
 export interface CommandSpec {
@@ -58,8 +67,16 @@ export interface CommandSpec {
   readonly killAfterMs: number;
   /** `relay`: what it prints is passed on at once and its last 4 KiB kept. `inherit`: it has this process's own standard streams. `keep`: only the last 4 KiB are kept. */
   readonly output: "relay" | "inherit" | "keep";
-  /** When this process dies without a word, the group is killed. By default it goes on, and is found by the journal. */
-  readonly endsWithAgent?: boolean;
+  /**
+   * What the command must not outlive: this process, and the session. A process apart kills all that was started under
+   * the claim when this process dies, or has not moved `heldUntil` (see `Session`) on in time, because it is frozen, say.
+   * By default the command outlives this process, and is found again by its claim.
+   */
+  readonly endsWith?: {
+    heldUntil(): number;
+    /** Between SIGTERM and SIGKILL when `signal` says that the session is lost: by then nothing may be left. */
+    readonly graceMs: number;
+  };
 }
 
 /** How a command ended: a value, whatever happened. */
@@ -70,6 +87,10 @@ export interface CommandEnd {
   readonly timedOut: boolean;
   /** Why it could not be started, in words, or `null`. */
   readonly startProblem: string | null;
+  /** It could not be started because the system had no room for it just now: nothing is wrong with the command. */
+  readonly lacksRoom?: true;
+  /** It was killed because `endsWith` was over, whatever this process may have seen of its session. */
+  readonly outheld?: true;
   /** The last 4 KiB that it printed, standard output and standard error as they came; empty with `inherit`. */
   readonly tail: string;
   readonly ranMs: number;
@@ -77,11 +98,13 @@ export interface CommandEnd {
 
 export interface Commands {
   /**
-   * Runs a command as the leader of a process group of its own.
+   * Runs a command as the leader of a process group of its own, and resolves when nothing of that group is left.
    * @param onGroup called with the group's leader after it exists and **before the command can do anything**: the
    *   command starts only once this has returned, and never when the process dies or this throws before that
    * @param signal aborted: the group is ended (SIGTERM, `killAfterMs`, SIGKILL) and the call resolves then
-   * @param relayed signals to pass on to the group, as they come
+   * @param relayed signals to pass on to the group, as they come; from the second one on they also hasten its end:
+   *   SIGTERM, then SIGKILL
+   * @param tell called with what is waited for while the group is being ended
    * @param calledOff aborted before the command begins: it never does
    */
   run(
@@ -90,6 +113,7 @@ export interface Commands {
       readonly onGroup: (leader: ProcessIdentity) => void | Promise<void>;
       readonly signal?: AbortSignal;
       readonly calledOff?: AbortSignal;
+      readonly tell?: (message: string) => void;
       readonly relayed?: { subscribe(listener: (signal: NodeJS.Signals) => void): () => void };
     },
   ): Promise<CommandEnd>;

@@ -123,6 +123,26 @@ export function readUid(pid: number): number | null {
   return ids === null ? null : Number(ids[1]);
 }
 
+/** Does a process live in a pid namespace below this process's own, as those of containers do? */
+export function isInInnerNamespace(pid: number): boolean {
+  // One pid for each namespace from this one down. Everybody may read it, unlike `ns/pid`; kernels before 4.1 have no such line.
+  const pids = /^NSpid:\s+(.*)$/m.exec(readProc(`/proc/${pid}/status`) ?? "")?.[1] ?? "";
+  return pids.trim().split(/\s+/).length > 1;
+}
+
+/** What a process had in its environment when its program started, `undefined` where this user may not read it, `null` when it is gone. */
+export function readEnvironment(pid: number): string | null | undefined {
+  try {
+    // Latin-1 keeps any bytes apart; what is sought in it is ASCII.
+    return readFileSync(`/proc/${pid}/environ`, "latin1");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (code === "EACCES" || code === "EPERM") return undefined;
+    if (NOT_THERE.includes(code)) return null;
+    throw error;
+  }
+}
+
 function readPidNamespace(): string | null {
   try {
     return readlinkSync("/proc/self/ns/pid");

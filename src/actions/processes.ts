@@ -4,13 +4,36 @@ import { basename } from "node:path";
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
+import { endCarriers, unseenCarriers } from "./carriers.js";
 import { endGroup } from "./group.js";
 import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
-import { isWithinSight, listPids, ownIdentity, ownStat, readArguments, readStat, readUid, ticksNow } from "./proc.js";
+import {
+  isInInnerNamespace,
+  isWithinSight,
+  listPids,
+  ownIdentity,
+  ownStat,
+  readArguments,
+  readStat,
+  readUid,
+  ticksNow,
+  type ProcessStat,
+} from "./proc.js";
 import { resolveUser } from "./users.js";
 
 export function createProcesses(): Processes {
-  return { self: ownIdentity(), moment, isAlive, matching, endGroup };
+  return {
+    self: ownIdentity(),
+    moment,
+    isAlive,
+    matching,
+    endGroup,
+    unseenCarriers,
+    async endCarriers(claim, service, killAfterMs) {
+      const spared = service === null ? [] : (await matching(service)).map(({ pid }) => pid);
+      await endCarriers(claim, spared, killAfterMs);
+    },
+  };
 }
 
 /**
@@ -82,13 +105,10 @@ async function matching(pattern: ProcessPattern): Promise<readonly RunningProces
   const uid = pattern.user === null ? null : await resolveUser(pattern.user);
   const listed = await listProcesses();
   const spared = agentsAndAncestors(listed);
-  const found: RunningProcess[] = [];
-  for (const candidate of listed) {
-    if (spared.has(candidate.pid) || (uid !== null && candidate.uid !== uid)) continue;
-    const process = ownStat() === null ? withoutProc(candidate, pattern, isSought) : withProc(candidate, pattern, isSought);
-    if (process !== null) found.push(process);
-  }
-  return found;
+  const candidates = listed.filter(({ pid }) => !spared.has(pid));
+  const found = (ownStat() === null ? withoutProc : withProc)(candidates, pattern, isSought);
+  const ofUser = new Set(candidates.filter((candidate) => uid === null || candidate.uid === uid).map(({ pid }) => pid));
+  return found.filter(({ pid }) => ofUser.has(pid));
 }
 
 /** Does a text match? @throws HoldlineError `configuration` for what is no pattern */
@@ -113,17 +133,24 @@ export async function compilePattern(commandString: string | null): Promise<(tex
 
 type IsSought = (text: string) => boolean;
 
-function withProc(listed: Listed, pattern: ProcessPattern, isSought: IsSought): RunningProcess | null {
-  const stat = readStat(listed.pid);
-  if (stat === null || stat.ended) return null;
-  const given = readArguments(listed.pid) ?? [];
-  // Not ps's command line: under the C locale, which ps-list asks for, it has "?" in the place of all that is not ASCII.
-  const texts = pattern.fullCmd ? [given.length > 0 ? given.join(" ") : stat.comm] : [...namesOf(stat.comm, listed.name, given)];
-  return texts.some(isSought) ? started(listed, stat.startTicks) : null;
+function withProc(listed: readonly Listed[], pattern: ProcessPattern, isSought: IsSought): RunningProcess[] {
+  const found = listed.flatMap((each) => {
+    const stat = readStat(each.pid);
+    if (stat === null || stat.ended) return [];
+    const given = readArguments(each.pid) ?? [];
+    // Not ps's command line: under the C locale, which ps-list asks for, it has "?" in the place of all that is not ASCII.
+    const texts = pattern.fullCmd ? [given.length > 0 ? given.join(" ") : stat.comm] : [...namesOf(stat.comm, each.name, given)];
+    return texts.some(isSought) ? [{ stat, process: started(each, stat.startTicks) }] : [];
+  });
+  // What runs in a container is another machine's. So is what has only started it, and names it on its command line
+  // (`unshare`, `conmon`): its program is another one, unlike that of a service which puts its own workers apart.
+  const inside = found.filter(({ stat }) => isInInnerNamespace(stat.pid)).map(({ stat }) => stat);
+  const isStarter = ({ pid, comm }: ProcessStat) => inside.some((child) => child.parent === pid && child.comm !== comm);
+  return found.filter(({ stat }) => !inside.includes(stat) && !isStarter(stat)).map(({ process }) => process);
 }
 
-function withoutProc(listed: Listed, pattern: ProcessPattern, isSought: IsSought): RunningProcess | null {
-  return isSought(pattern.fullCmd ? listed.commandLine : listed.name) ? started(listed, null) : null;
+function withoutProc(listed: readonly Listed[], pattern: ProcessPattern, isSought: IsSought): RunningProcess[] {
+  return listed.filter((each) => isSought(pattern.fullCmd ? each.commandLine : each.name)).map((each) => started(each, null));
 }
 
 function started(listed: Listed, ticks: number | null): RunningProcess {

@@ -2,9 +2,11 @@
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Processes } from "./machine.js";
+import type { Journal, Machine, Processes } from "./machine.js";
+import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
 /**
@@ -17,13 +19,46 @@ export function isOwnerGone(claim: Claim, processes: Processes): boolean {
   return lives === null ? !claim.alive : !lives;
 }
 
+/** Whose claims are one's own: those of this node, if they were made on this machine. */
+export interface Self extends Omit<MachineSelf, "machine"> {
+  readonly node: string;
+  /** `null` where the store is this machine's alone, and so is every claim in it. */
+  readonly machine: string | null;
+}
+
+/** This process, on a store that other machines may use too, or not. */
+export function selfOf({ node, machine }: { readonly node: string; readonly machine: Machine }, isShared: boolean): Self {
+  return { node, machine: isShared ? machine.id : null, process: machine.processes.self };
+}
+
+/** Was a claim made on this machine? */
+export function isOwnMachine(owner: Owner, { machine, process }: Self): boolean {
+  return machine === null || isOfMachine(owner, { machine, process });
+}
+
+/**
+ * Does a claim show that another machine of this node's name is at work? What one has left that is gone shows nothing.
+ * @throws HoldlineError `configuration` when it does
+ */
+export function refuseTwin({ owner, alive, lock }: Claim, self: Self): void {
+  if (!alive || owner.node !== self.node || owner.machine == null || isOwnMachine(owner, self)) return;
+  throw new HoldlineError(
+    "configuration",
+    `another machine is called ${self.node} too, and is at work: it has a claim on ${lock} by ${owner.principal}`,
+    {
+      hint: "each node needs a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
+    },
+  );
+}
+
 /**
  * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
- * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own.
+ * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own, nor another machine's that has the same name.
  */
-export function isLeftover(claim: Claim, node: string, action: string, processes: Processes): boolean {
+export function isLeftover(claim: Claim, self: Self, action: string, processes: Processes): boolean {
   const { owner } = claim;
-  if (!claim.durable || claim.lease !== null || owner.node !== node || owner.action !== action) return false;
+  if (!claim.durable || claim.lease !== null || owner.node !== self.node || owner.action !== action) return false;
+  if (!isOwnMachine(owner, self)) return false;
   return claim.failure !== null || isOwnerGone(claim, processes);
 }
 
@@ -33,7 +68,7 @@ export function isLeftover(claim: Claim, node: string, action: string, processes
  */
 export async function findLeftovers(
   action: GuardedAction,
-  node: string,
+  self: Self,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
   signal: AbortSignal,
@@ -46,9 +81,10 @@ export async function findLeftovers(
   for (const entry of journal.runs(action.name)) {
     if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
     if (entry.group !== null) await processes.endGroup(entry.group, action.killAfterMs);
+    await processes.endCarriers(entry.claim, serviceOf(action), action.killAfterMs);
     journal.removeRun(action.name, entry.claim);
   }
-  return holders.filter((claim) => isLeftover(claim, node, action.name, processes));
+  return holders.filter((claim) => isLeftover(claim, self, action.name, processes));
 }
 
 /** A claim that was taken over, and what is written there now. */
@@ -58,9 +94,11 @@ export interface Adopted {
 }
 
 /**
- * Takes over a leftover in place, and ends the command that it may have left running.
+ * Takes over a leftover in place, and ends the command that it may have left running: the group that the journal knows,
+ * and, since that may be another user's journal, or damaged, or deleted, all that was started under the claim.
  * @param made the moment of the wish that it stands for from now on
  * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
+ * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it: the claim stays as it is
  */
 export async function adoptLeftover(
   action: GuardedAction,
@@ -71,13 +109,31 @@ export async function adoptLeftover(
   machine: { readonly processes: Processes; readonly journal: Journal },
 ): Promise<Adopted | null> {
   const { processes, journal } = machine;
+  const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
+  // What has failed has ended: only then is it called so.
+  if (claim.failure === null && entry?.group == null) demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
   const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
-  const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
   // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
+  await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);
   return { settled, record };
+}
+
+/** A service that the action has restarted was started under its claim, and is what all this is for. */
+function serviceOf(action: GuardedAction): GuardedAction["process"] {
+  return action.mode === "serialize_process" ? action.process : null;
+}
+
+function demandSight(id: string, lock: string, made: Claim["made"], owner: Owner, processes: Processes): void {
+  const unseen = owner.process === null ? null : processes.unseenCarriers(made);
+  if (unseen === null) return;
+  throw new HoldlineError(
+    "not-allowed",
+    `the claim ${id} on ${lock} was left by an agent that is gone, and its command may still run: this node's journal does not know it, and ${unseen}`,
+    { hint: `run holdline as root or as the user who made the claim; or look for the command, and then: holdline clear ${lock}` },
+  );
 }
 
 /**

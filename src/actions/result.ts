@@ -7,10 +7,11 @@
  * - `already-restarted`: the process has restarted since the claim was made; released, not run.
  * - `already-done`: the journal says that it had succeeded; released, not run.
  * - `failed`: the command or its check failed.
+ * - `not-now`: the system had no room to start the command; nothing was run.
  * - `timed-out`: the lock was not to be had in time; nothing was run.
  * - `unreachable`: the coordinator did not answer; nothing was run.
  */
-export type Outcome = "ran" | "already-restarted" | "already-done" | "failed" | "timed-out" | "unreachable";
+export type Outcome = "ran" | "already-restarted" | "already-done" | "failed" | "not-now" | "timed-out" | "unreachable";
 
 export interface Result {
   /** The declared action; `null` for `exec`. */

@@ -101,8 +101,8 @@ export function claimAsJson({ claim, held, condition }: StandingClaim) {
 }
 
 /** An owner as `--json` gives it. */
-export function ownerAsJson({ node, principal, action, process }: Owner) {
-  return { node, principal, action, pid: process?.pid ?? null };
+export function ownerAsJson({ node, machine = null, principal, action, process }: Owner) {
+  return { node, machine, principal, action, pid: process?.pid ?? null };
 }
 
 /** A lease as `--json` gives it; `null` for the claim of a process. */

@@ -44,6 +44,7 @@ const OF_OUTCOME: { readonly [O in Outcome]: ExitCode } = {
   "already-done": 0,
   failed: 4,
   "timed-out": 75,
+  "not-now": 75,
   unreachable: 69,
 };
 
@@ -63,6 +64,7 @@ const OF_EXEC: { readonly [O in Exclude<ExecEnd["outcome"], "ended">]: number } 
   // What shells and env(1) say of a program that cannot be started.
   "not-started": 127,
   "timed-out": OF_OUTCOME["timed-out"],
+  "not-now": OF_OUTCOME["not-now"],
   unreachable: OF_OUTCOME.unreachable,
   "claim-lost": OF_ERROR["claim-lost"],
 };

@@ -82,6 +82,8 @@ function claimNotes({ claim, condition }: StandingClaim, view: View): Cell[] {
     const output = lastLineOf(failure.output);
     if (output !== "") notes.push(`last output: ${output}`);
   }
+  if ((condition === "failed" || condition === "stale") && view.isNamesakes?.(claim) === true)
+    notes.push(`left by another machine that was called ${claim.owner.node}: only an admin ends it`);
   // Who has to name it: an admin, or whoever releases or renews it.
   const isNamed = condition === "failed" || condition === "stale" || condition === "leased";
   if (isNamed || view.isExact) notes.push(`claim ${claim.id}`);

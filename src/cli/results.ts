@@ -20,6 +20,7 @@ const WORDS: { readonly [O in Outcome]: { readonly words: string; readonly colou
   "already-restarted": { words: "not run, already restarted", colour: "green" },
   "already-done": { words: "not run, already done", colour: "green" },
   failed: { words: "FAILED", colour: "red" },
+  "not-now": { words: "not run", colour: "yellow" },
   "timed-out": { words: "not run, timed out waiting", colour: "yellow" },
   unreachable: { words: "coordinator unreachable", colour: "red" },
 };

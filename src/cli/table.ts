@@ -1,5 +1,6 @@
 // Tables for people: columns where there is room for them, and each row in lines of its own where the terminal is too
 // narrow. Knows nothing of what it shows.
+import type { Claim } from "../locks/claim.js";
 import type { Context } from "./context.js";
 import type { Paint } from "./io.js";
 import { paintFor } from "./io.js";
@@ -13,12 +14,15 @@ export interface View {
   readonly columns: number;
   /** Exact times beside those that people read. */
   readonly isExact: boolean;
+  /** Was the claim made by another machine that has this node's name? */
+  readonly isNamesakes?: (claim: Claim) => boolean;
 }
 
 /** How results are shown on standard output: lines are only broken where somebody sits before them. */
-export function viewOf({ io, verbose }: Pick<Context, "io" | "verbose">): View {
+export function viewOf({ io, verbose, isNamesakes }: Pick<Context, "io" | "verbose" | "isNamesakes">): View {
   const { isTerminal, columns } = io.stdout;
-  return { paint: paintFor(io, "stdout"), columns: isTerminal ? columns : Number.POSITIVE_INFINITY, isExact: verbose };
+  const room = isTerminal ? columns : Number.POSITIVE_INFINITY;
+  return { paint: paintFor(io, "stdout"), columns: room, isExact: verbose, isNamesakes };
 }
 
 export interface Column {

@@ -48,6 +48,11 @@ export function qualifiedName({ hostname, etc }: Pick<Surroundings, "hostname" |
   return hostname;
 }
 
+/** Is it a name that any machine may have before somebody gives it one? Claims are known by it, so it will not do where machines share a store. */
+export function isNobodysName(node: string): boolean {
+  return /^(localhost\d*|ip6-localhost|ip6-loopback|\(none\))(\.|$)/i.test(node);
+}
+
 /** Where the journal is kept when nothing is said. */
 export function defaultStateDir({ env, homedir, isRoot }: Pick<Surroundings, "env" | "homedir" | "isRoot">): string {
   if (isRoot) return "/var/lib/holdline";

@@ -43,6 +43,14 @@ export function sqliteUrl(path: string): string {
   return `sqlite://${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
+/** Can machines besides this one reach the store, as far as its URL tells? Those that listen on the loopback device alone cannot be reached. */
+export function isReachedByOthers(url: string): boolean {
+  if (url.startsWith("sqlite:")) return false;
+  const authority = url.replace(/^[^:]*:\/\//, "").split("/")[0] ?? "";
+  const servers = authority.slice(authority.lastIndexOf("@") + 1).split(",");
+  return !servers.every((server) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(server));
+}
+
 function generalProblem(rest: string): string | null {
   if (/[\s\p{Cc}]/u.test(rest)) return "must not contain blanks or control characters";
   if (/[?#]/.test(rest)) return 'must not have a "?" or "#"; in a password or a path they are written %3F and %23';

@@ -28,6 +28,8 @@ export interface Owner {
   readonly action: string | null;
   /** `null` for leases, which depend on none, and for contenders that are not Holdline's. */
   readonly process: ProcessIdentity | null;
+  /** Which machine that is, whatever it is called; for claims of actions. */
+  readonly machine?: string | null;
 }
 
 /** Why a durable claim is kept although its action has ended: it makes the claim toxic. */
@@ -201,7 +203,8 @@ function decodeOwner(value: unknown): Owner | null {
   if (typeof node !== "string" || typeof principal !== "string" || !isTextOrNull(action)) return null;
   const process = value["process"] === null ? null : decodeIdentity(value["process"]);
   if (value["process"] !== null && process === null) return null;
-  return { node, principal, action, process };
+  const { machine } = value;
+  return { node, principal, action, process, ...(typeof machine === "string" ? { machine } : {}) };
 }
 
 function decodeLease(value: unknown): Lease | null | undefined {

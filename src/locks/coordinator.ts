@@ -147,6 +147,9 @@ export type WriteOutcome = "done" | "gone" | "changed";
  * `HoldlineError("not-allowed")` when it refuses.
  */
 export interface Coordinator {
+  /** May other machines use it too? Then two machines of one name must be told apart. */
+  readonly isShared: boolean;
+
   /**
    * The name of the store that fencing tokens come from, without secrets: the same for all who use it, and after its return from a
    * backup. Not there for a store that is never restored.

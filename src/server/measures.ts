@@ -101,11 +101,10 @@ const EVERY_OPERATION = {
   watch: false,
   close: false,
   // The server does not ask these.
-  store: false,
   changes: false,
   examine: false,
   mend: false,
-} as const satisfies Readonly<Record<keyof Coordinator, boolean>>;
+} as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared" | "store">, boolean>>;
 
 function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {
   const seconds = new Histogram({
@@ -129,7 +128,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
   };
   const proxyOf = (coordinator: Coordinator): Coordinator =>
     new Proxy(coordinator, {
-      get(target, name: keyof Coordinator) {
+      get(target, name: keyof typeof EVERY_OPERATION) {
         const member: unknown = Reflect.get(target, name);
         // Whoever is given it by a promise asks for a `then` first.
         if (typeof member !== "function") return member;

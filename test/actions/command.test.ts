@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { EventEmitter, getEventListeners } from "node:events";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { constants } from "node:os";
@@ -9,10 +9,11 @@ import { describe, expect, test } from "vitest";
 import { createCommands } from "../../src/actions/command.js";
 import { type CommandEnd, type Commands, type CommandSpec } from "../../src/actions/machine.js";
 import { createTail, readOutput, TAIL_BYTES } from "../../src/actions/output.js";
-import { ownIdentity, readStat } from "../../src/actions/proc.js";
+import { listPids, ownIdentity, readArguments, readStat } from "../../src/actions/proc.js";
 import { createProcesses } from "../../src/actions/processes.js";
 import { findProgram } from "../../src/actions/program.js";
 import { type ProcessIdentity } from "../../src/locks/claim.js";
+import { uptimeMs } from "../../src/uptime.js";
 import { failOnLeaks } from "../support/leaks.js";
 import {
   bundle,
@@ -511,28 +512,109 @@ describe("a daemon that a command leaves behind", () => {
     await run(["true"]);
     const before = open();
     const { end, stdout, leader } = await within(run([fixture("proc-daemon.sh"), directory]), "the command's end");
-    const group = leader?.pid as number;
+    const daemon = Number(/^daemon (\d+)\n$/.exec(stdout.toString())?.[1]);
     try {
       expect(end).toMatchObject({ exitCode: 0, timedOut: false });
-      expect(stdout.toString()).toMatch(/^daemon \d+\n$/);
-      expect(readStat(group)).toBeNull();
-      expect(membersOf(group)).toHaveLength(1);
+      expect(readStat(leader?.pid as number)).toBeNull();
+      expect(membersOf(daemon)).toHaveLength(1);
       // What it prints now has no reader of ours: were the pipe closed, SIGPIPE would end it; were it full, it would hang.
       writeFileSync(join(directory, "go"), "go\n");
       await until(() => existsSync(join(directory, "survived")), "the daemon to survive its own words");
       await until(() => open() <= before, "nothing of it to stay open here");
     } finally {
-      killGroup(group);
+      killGroup(daemon);
     }
   });
 
   onLinux("does not keep the command from ending by printing without end", async () => {
-    const { end, leader } = await within(run(sh("yes & exit 0")), "the command's end");
+    const file = join(temporaryDirectory(), "pid");
+    const argv = sh('setsid sh -c \'echo $$ > "$1"; exec yes\' sh "$1" & until test -s "$1"; do sleep 0.01; done', file);
+    const { end } = await within(run(argv), "the command's end");
+    const daemon = Number(readFileSync(file, "utf8"));
     try {
       expect(end.exitCode).toBe(0);
-      expect(membersOf(leader?.pid as number)).toHaveLength(1);
+      expect(membersOf(daemon)).toHaveLength(1);
     } finally {
-      killGroup(leader?.pid as number);
+      killGroup(daemon);
     }
   });
+
+  onLinux("is named in the log, by the claim in its environment", async () => {
+    const file = join(temporaryDirectory(), "pid");
+    const log = createTestLog();
+    const env = { HOLDLINE_CLAIM: randomUUID() };
+    const argv = sh('setsid sh -c \'echo $$ > "$1"; exec sleep 1000\' sh "$1" & until test -s "$1"; do sleep 0.01; done', file);
+    await createCommands({ log }).run(specOf(argv, { env }), { onGroup: () => undefined });
+    const daemon = Number(readFileSync(file, "utf8"));
+    try {
+      expect(log.lines).toMatchObject([{ level: "info", details: { pids: [daemon], claim: env.HOLDLINE_CLAIM } }]);
+    } finally {
+      killGroup(daemon);
+    }
+  });
+});
+
+describe("what is left of the group when the leader has ended", () => {
+  onLinux.each(["exit 0", "exit 3"])("is ended before the command counts as ended: %s", async (ending) => {
+    const { end, leader } = await run(sh(`sleep 1000 & sleep 1000 & ${ending}`));
+    expect(end.exitCode).toBe(Number(ending.slice(5)));
+    expect(membersOf(leader?.pid as number)).toEqual([]);
+  });
+
+  onLinux("ends by itself where it is about to: what is on its way through a pipe arrives", async () => {
+    const { stdout } = await run(sh("(trap 'exit 1' TERM; sleep 0.02; echo last words) & exit 0"));
+    expect(stdout.toString()).toBe("last words\n");
+  });
+
+  onLinux("is waited for, in words; a further signal kills it at once", async () => {
+    const ready = join(temporaryDirectory(), "ready");
+    const emitter = new EventEmitter();
+    const relayed: NonNullable<Control["relayed"]> = {
+      subscribe: (listener) => (emitter.on("signal", listener), () => void emitter.off("signal", listener)),
+    };
+    const told: string[] = [];
+    const tell = (message: string): void => void told.push(message);
+    const argv = sh('"$1" "$2" & until test -e "$2"; do sleep 0.01; done', fixture("proc-stubborn.sh"), ready);
+    const running = run(argv, {}, { relayed, tell });
+    await until(() => told.length > 0, "the wait to be told");
+    expect(told[0]).toMatch(/^waiting for \d+ process(es)? of the command to end \(pid \d+.*\); .*|.*Ctrl-C again/);
+    emitter.emit("signal", "SIGINT");
+    const { end, leader } = await within(running, "the command's end");
+    expect(end.exitCode).toBe(0);
+    expect(membersOf(leader?.pid as number)).toEqual([]);
+  });
+});
+
+describe("a command that must not outlive its claim", () => {
+  onLinux("is killed, and what has left its group as well, when the deadline is not moved in time", async () => {
+    const file = join(temporaryDirectory(), "pid");
+    const argv = sh('setsid sh -c \'echo $$ > "$1"; exec sleep 1000\' sh "$1" & exec sleep 1000', file);
+    // Infinity for this process's own look, so that the watcher alone acts.
+    const deadline = uptimeMs() + 2_000;
+    const heldUntil = (): number => (uptimeMs() < deadline - 1_000 ? deadline : Number.POSITIVE_INFINITY);
+    const running = run(argv, { env: { HOLDLINE_CLAIM: randomUUID() }, endsWith: { heldUntil, graceMs: 0 } });
+    const daemon = await until(() => existsSync(file) && Number(readFileSync(file, "utf8")), "the daemon's pid");
+    const { end } = await within(running, "the command's end");
+    expect(end).toMatchObject({ signal: "SIGKILL", outheld: true });
+    await until(() => readStat(daemon)?.ended !== false, "the daemon's end");
+  });
+
+  onLinux("goes on while its watcher is killed and another takes its place", async () => {
+    const go = join(temporaryDirectory(), "go");
+    const claim = randomUUID();
+    const running = run(sh('until test -e "$1"; do sleep 0.01; done', go), {
+      env: { HOLDLINE_CLAIM: claim },
+      endsWith: { heldUntil: () => Number.POSITIVE_INFINITY, graceMs: 0 },
+    });
+    const first = await until(() => watchersOf(claim)[0], "a watcher");
+    process.kill(first, "SIGKILL");
+    await until(() => watchersOf(claim).some((pid) => pid !== first), "another watcher");
+    writeFileSync(go, "");
+    expect((await running).end).toMatchObject({ exitCode: 0, signal: null });
+    await until(() => watchersOf(claim).length === 0, "no watcher to be left");
+  });
+
+  function watchersOf(claim: string): number[] {
+    return listPids().filter((pid) => readArguments(pid)?.includes(`HOLDLINE_CLAIM=${claim}`) && readStat(pid)?.ended === false);
+  }
 });

@@ -293,6 +293,20 @@ describe("which processes match", () => {
   });
 });
 
+describe("containers", () => {
+  const mayUnshare = spawnSync("unshare", ["-pf", "--mount-proc", "true"]).status === 0;
+
+  test.skipIf(!mayUnshare)("neither a process in one nor the program that has started it is the service", async () => {
+    const name = `webd-${process.pid}: master`;
+    const file = join(temporaryDirectory(), "ready");
+    start("unshare", ["-pf", "--mount-proc", "--kill-child", "sh", "-c", `touch '${file}'; exec sh -c 'sleep 1000; :' '${name}'`]);
+    await until(() => existsSync(file), "the container to run");
+    expect(await pidsOf(byCommandLine(name))).toEqual([]);
+    const own = start("/bin/sh", ["-c", "sleep 1000; :", name]);
+    expect(await pidsOf(byCommandLine(name))).toEqual([own.pid]);
+  });
+});
+
 describe("ending a process group", () => {
   onLinux("all of it ends, also what ignores SIGTERM", async () => {
     const file = join(temporaryDirectory(), "ready");

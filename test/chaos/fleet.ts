@@ -72,11 +72,11 @@ export class ChaosFleet {
    * An agent that is doing this at the moment, as soon as there is one; `null` when there was none until `signal`.
    * @param claims only those with durable claims, or any
    */
-  async find(phase: Phase, claims: "durable" | "any", signal: AbortSignal): Promise<ChildProcess | null> {
+  async find(phase: Phase, signal: AbortSignal): Promise<ChildProcess | null> {
     while (!signal.aborted) {
       this.#tail.read();
-      const agents = this.#nodes.flatMap(({ name, lock, agent, saidBefore }) => {
-        if (agent === null || (claims === "durable" && lock.ephemeral)) return [];
+      const agents = this.#nodes.flatMap(({ name, agent, saidBefore }) => {
+        if (agent === null) return [];
         const last = this.#tail.lastOf(name);
         const now = last === null || last.number === saidBefore ? "waiting" : last.what === "start" ? "running" : "releasing";
         return now === phase ? [agent] : [];

@@ -220,13 +220,12 @@ export class Nemesis {
   }
 
   async #killAgent(phase: Phase): ReturnType<Fault> {
-    const agent = await this.#field.fleet.find(phase, "any", AbortSignal.timeout(LOOK_FOR_MS));
+    const agent = await this.#field.fleet.find(phase, AbortSignal.timeout(LOOK_FOR_MS));
     return agent?.kill("SIGKILL") === true ? NOTHING_TO_MEND : null;
   }
 
   async #freezeAgent(phase: Phase): ReturnType<Fault> {
-    // A frozen agent cannot end a command under an ephemeral claim before its session ends: only durable ones are frozen.
-    const agent = await this.#field.fleet.find(phase, "durable", AbortSignal.timeout(LOOK_FOR_MS));
+    const agent = await this.#field.fleet.find(phase, AbortSignal.timeout(LOOK_FOR_MS));
     if (agent?.kill("SIGSTOP") !== true) return null;
     return async () => {
       await pause(500 + Math.random() * 9_000);

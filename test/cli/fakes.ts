@@ -147,6 +147,7 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     verbose: false,
     stop: openStopRequests({ on: silent, off: silent }),
     ownerGone: (other) => !other.alive,
+    isNamesakes: () => false,
     ...changes,
   };
 }

@@ -178,6 +178,18 @@ describe.each(STORES)("on %s", (kind) => {
       expect(await (await fleet.coordinator()).history("backup", 5)).toEqual([]);
     });
 
+    test("is let go only when nothing of the command's group is left", async () => {
+      const fleet = await openFleet(kind);
+      const shell = `(trap 'sleep 0.3; echo worker done >> "${fleet.log}"; exit' TERM; echo ready >> "${fleet.log}"; while :; do sleep 0.02; done) & wait`;
+      const agent = fleet.node("web-01", {}).start("exec", "backup", "--", "sh", "-c", shell);
+      await fleet.untilLine("ready");
+      agent.kill("SIGTERM");
+      const next = await fleet.node("web-02", {}).run("exec", "backup", "--", "sh", "-c", `echo next >> '${fleet.log}'`);
+      expect(next.code).toBe(0);
+      await agent.ended;
+      expect(fleet.lines()).toEqual(["ready", "worker done", "next"]);
+    });
+
     test("takes its command along when exec is killed", async () => {
       const fleet = await openFleet(kind);
       const { agent, command } = await holding(fleet, "web-01");
@@ -318,6 +330,18 @@ describe("a coordinator that cannot be reached", () => {
 });
 
 describe("on zookeeper, when the session is lost while the command runs", () => {
+  test("an agent that is frozen does not keep its command running beside the next holder: 74", async () => {
+    const fleet = await openFleet("zookeeper");
+    const { agent, command } = await holding(fleet, "web-01");
+    process.kill(agent.pid, "SIGSTOP");
+    const shell = `grep -qs sh /proc/${command}/cmdline && echo beside >> '${fleet.log}'; echo next >> '${fleet.log}'`;
+    const next = await fleet.node("web-02", {}).run("exec", "backup", "--timeout", "30 s", "--", "sh", "-c", shell);
+    process.kill(agent.pid, "SIGCONT");
+    expect(next.code).toBe(0);
+    expect(fleet.lines()).not.toContain("beside");
+    expect((await within(agent.ended, "exec to end")).code).toBe(74);
+  });
+
   test.each([
     ["the server is silent", (proxy: Awaited<ReturnType<typeof openProxy>>) => Promise.resolve(proxy.freeze())],
     ["connections are refused", (proxy: Awaited<ReturnType<typeof openProxy>>) => proxy.welcome("refuse").then(() => proxy.cut())],

@@ -76,9 +76,15 @@ describe.skipIf(!canStart).each([
     const actions = { restart: { shell: fleet.waitingShell(go.path) } };
     const holder = fleet.node("web-01", actions, { settings: PATIENT }).start("run", "restart", "--json");
     await fleet.untilLine("start web-01");
-    const waiting = fleet.node("web-02", { restart: { ...actions.restart, acquire: { timeout: "6 s" } } }, { settings: IMPATIENT });
+    const waiting = fleet.node(
+      "web-02",
+      { restart: { ...actions.restart, acquire: { timeout: "15 s" } } },
+      { settings: IMPATIENT },
+    );
     const waiter = waiting.start("run", "restart", "--json");
     await fleet.untilQueue("restart", 2);
+    // It knows that it is in line: a first join without an answer would be another matter.
+    await until(() => waiter.stderr().includes("in line"), "the waiter to have its place");
     await loseQuorum();
     // It has its own time: it waits on through the outage, and says so.
     const { code, stdout, stderr } = await waiter.ended;

@@ -2,7 +2,7 @@
 // what the others see. Interleavings are forced: by files that actions wait for, by a proxy that holds a request, by a
 // database that is busy.
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import Database from "libsql";
 import { describe, expect, test } from "vitest";
 import type { Claim, Owner } from "../../src/locks/claim.js";
@@ -38,6 +38,25 @@ describe.each(STORES)("on %s", (kind) => {
     expect(fleet.lines()).toEqual(["start web-01", "end web-01", "start web-03", "end web-03"]);
     expect(await fleet.queue("restart")).toEqual([]);
   });
+
+  test.each(["another user's", "damaged", "gone"])(
+    "an orphan is ended before its action runs again although the journal is %s",
+    async (how) => {
+      const fleet = await openFleet(kind);
+      const { node, orphan } = await killedWhileRunning(fleet, {});
+      await untilGone(fleet, "restart");
+      const journal = `${node.directory}/state/journal`;
+      if (how === "damaged") for (const file of runFiles(journal)) writeFileSync(file, "");
+      if (how === "gone") rmSync(journal, { recursive: true });
+      const env = how === "another user's" ? { HOLDLINE_STATE_DIR: `${fleet.directory}/other-state` } : {};
+      const shell = `kill -0 ${orphan} 2>/dev/null && echo beside; echo again >> '${fleet.log}'`;
+      const again = fleet.node("web-01", { restart: { shell } }, { env });
+      const { code } = await again.runAction("restart");
+      expect(code).toBe(0);
+      expect(isRunning(orphan), "the orphaned command").toBe(false);
+      expect(fleet.lines()).toEqual(["start web-01", "again"]);
+    },
+  );
 
   test("an agent that is killed while its action runs leaves the lock stale: nobody else starts, and its node adopts it in place", async () => {
     const fleet = await openFleet(kind);
@@ -154,15 +173,52 @@ describe.each(STORES)("on %s", (kind) => {
   test("a claim of another boot is adopted once its liveness entry is gone", async () => {
     const fleet = await openFleet(kind);
     const coordinator = await fleet.coordinator();
-    const process = { bootId: randomUUID(), pidNamespace: "pid:[4026531836]", pid: 4711, startTicks: 99 };
-    const owner: Owner = { node: "web-01", principal: "ops@web-01", action: "restart", process };
-    const id = await settleFor(fleet, owner);
+    const id = await settleFor(fleet, ownerOfBefore(await machineOf(fleet)));
     const node = fleet.node("web-01", { restart: { command: ["true"], acquire: { timeout: "0.3 s" } } });
     // Its process cannot be seen from here, and its store says that it is connected.
     expect((await node.runAction("restart")).result.outcome).toBe("timed-out");
     await coordinator.close();
     const fresh = fleet.node("web-01", { restart: { command: ["true"] } });
     expect((await fresh.runAction("restart")).result).toMatchObject({ outcome: "ran", claim: id });
+  });
+
+  test.runIf(kind === "zookeeper")(
+    "what another machine of this name has left is waited for, shown as such, and never taken over",
+    async () => {
+      const fleet = await openFleet(kind);
+      const coordinator = await fleet.coordinator();
+      const machine = await machineOf(fleet);
+      const id = await settleFor(fleet, ownerOfBefore(machine.replace(/.$/, (last) => (last === "0" ? "1" : "0"))));
+      const node = fleet.node("web-01", { restart: { command: ["true"], acquire: { timeout: "0.3 s" } } });
+      const twin = await node.run("run", "restart");
+      expect(twin.code, "the other one is at work").toBe(78);
+      expect(twin.stderr).toContain("another machine is called web-01 too");
+      await coordinator.close();
+      expect((await node.runAction("restart")).code).toBe(75);
+      expect((await node.run("resume")).code).toBe(75);
+      expect((await node.run("locks")).stdout).toContain("left by another machine that was called web-01");
+      expect((await node.run("locks")).stdout).toContain(id);
+    },
+  );
+
+  test.runIf(kind === "zookeeper")("a claim of version 0.1, which names no machine, is an admin's after a reboot", async () => {
+    const fleet = await openFleet(kind);
+    const coordinator = await fleet.coordinator();
+    const { node: name, principal, action, process } = ownerOfBefore("-.-.-");
+    const id = await settleFor(fleet, { node: name, principal, action, process });
+    await coordinator.close();
+    const node = fleet.node("web-01", { restart: { command: ["true"], acquire: { timeout: 0 } } });
+    expect((await node.runAction("restart")).code).toBe(75);
+    expect((await node.run("locks")).stdout).toContain(id);
+  });
+
+  test("a node that is called localhost does not act on a store that others reach", async () => {
+    const fleet = await openFleet(kind);
+    const node = fleet.node("localhost", { restart: { command: ["true"] } }, { coordinator: "zookeeper://zk1.example.com/x" });
+    const { code, stderr } = await node.run("run", "restart");
+    expect(code).toBe(78);
+    expect(stderr).toContain("set `node`");
+    expect((await fleet.node("localhost", { restart: { command: ["true"] } }).run("run", "restart")).code).toBe(0);
   });
 
   describe("resume", () => {
@@ -404,6 +460,12 @@ function behind(
 }
 
 /** An agent on web-01 that was killed while its action, on the lock `restart`, ran: the command is an orphan. */
+function runFiles(journal: string): string[] {
+  const files = readdirSync(journal, { recursive: true, encoding: "utf8" }).filter((name) => /run-[^/]*\.json$/.test(name));
+  expect(files.length).toBeGreaterThan(0);
+  return files.map((name) => `${journal}/${name}`);
+}
+
 async function killedWhileRunning(fleet: Fleet, extra: object): Promise<{ node: Node; stale: Claim; orphan: number }> {
   const pidFile = `${fleet.directory}/orphan.pid`;
   const shell = `echo $$ > '${pidFile}'; echo "start $HOLDLINE_NODE" >> '${fleet.log}'; sleep 1000; echo never >> '${fleet.log}'`;
@@ -449,6 +511,21 @@ async function stuckBeforeLeaving(fleet: Fleet): Promise<{ node: Node; agent: Cl
     return Promise.resolve();
   };
   return { node, agent, undo };
+}
+
+/** web-01's machine, as its claims have it: by its state directory, which a run has made. */
+async function machineOf(fleet: Fleet): Promise<string> {
+  const node = fleet.node("web-01", { first: { command: ["false"] } });
+  const { result } = await node.runAction("first");
+  const [claim] = (await fleet.queue("first")) as [Claim];
+  expect(claim.id).toBe(result.claim);
+  return `-.-.${claim.owner.machine?.split(".")[2] ?? ""}`;
+}
+
+/** The owner of a claim that a machine has made on `restart` before it was booted again. */
+function ownerOfBefore(machine: string): Owner {
+  const process = { bootId: randomUUID(), pidNamespace: "pid:[4026531836]", pid: 4711, startTicks: 99 };
+  return { node: "web-01", principal: "ops@web-01", action: "restart", process, machine };
 }
 
 /** A durable claim on `restart`, made by the test itself in somebody's name. */

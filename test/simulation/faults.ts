@@ -1,7 +1,6 @@
 // The faults that can come over a simulated fleet at any step. What commands do wrong by themselves is node.ts's, and a
 // death in the middle of a journal write is machine.ts's.
 import type { Agent } from "./agent.js";
-import { KEPT } from "./kept.js";
 import type { World } from "./world.js";
 
 type Fault = (world: World) => boolean;
@@ -12,6 +11,7 @@ const FAULTS: readonly Fault[] = [
   cut,
   kill,
   killAll,
+  loseJournal,
   partition,
   lag,
   lag,
@@ -69,6 +69,20 @@ function killAll(world: World): boolean {
   const node = world.choices.pick(nodes);
   world.noteFault(node.name, "has all its agents killed");
   for (const agent of [...node.agents]) agent.kill(world.choices.percent(50));
+  return true;
+}
+
+/** Every process of a node, and what it has on its disk with them, as when a state directory is deleted or is another user's. */
+function loseJournal(world: World): boolean {
+  const nodes = world.nodes.filter(({ agents, runs }) => agents.size > 0 && [...runs.values()].some(({ size }) => size > 0));
+  if (nodes.length === 0) return false;
+  const node = world.choices.pick(nodes);
+  world.noteFault(node.name, "has all its agents killed, and its journal deleted");
+  for (const agent of [...node.agents]) agent.kill(world.choices.percent(50));
+  // What had succeeded is not known to have, and may be done again.
+  for (const claim of [...node.runs.values()].flatMap((runs) => [...runs.keys()])) world.checks.stories.forgetSuccess(claim);
+  node.runs.clear();
+  node.attempts.clear();
   return true;
 }
 
@@ -212,9 +226,6 @@ function stop(world: World): boolean {
     (agent) => {
       const lastsMs = world.choices.pick(OUTAGES_MS);
       world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
-      // Where nothing else does, a command under an ephemeral claim can be ended in time only by an agent that runs.
-      const session = agent.coordinator?.session ?? null;
-      if (!KEPT.frozenHolders && session !== null && agent.isEphemeral) world.checks.stories.force(session.id);
       agent.stop();
       world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
     },

@@ -14,6 +14,7 @@ export function createMachine(world: World, agent: Agent): Machine {
   };
   const { sightings } = agent.node;
   return {
+    id: agent.node.machine,
     clock,
     processes: processesOf(world, agent),
     commands: commandsOf(world, agent),
@@ -58,15 +59,22 @@ function processesOf(world: World, agent: Agent): Processes {
       world.checks.commands.sawProcesses(agent);
       return [{ pid: 77, started: node.service }];
     },
-    endGroup: async (leader, killAfterMs) => {
-      const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
-      if (group === undefined || group.isGone) return;
-      world.checks.commands.ended(group, agent);
-      world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
-      node.end(group, killAfterMs);
-      await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
+    unseenCarriers: () => null,
+    endCarriers: async (claim, _service, killAfterMs) => {
+      for (const group of node.groups.filter((one) => one.claim === claim && one.leader.bootId === node.bootId)) {
+        await endGroup(group.leader, killAfterMs);
+      }
     },
+    endGroup,
   };
+  async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+    const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
+    if (group === undefined || group.isGone) return;
+    world.checks.commands.ended(group, agent);
+    world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
+    node.end(group, killAfterMs);
+    await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
+  }
 }
 
 function commandsOf(world: World, agent: Agent): Commands {
@@ -87,7 +95,7 @@ function commandsOf(world: World, agent: Agent): Commands {
           group.die("SIGKILL");
           return neverStarted(CALLED_OFF);
         }
-        const endsWith = endsWithOf(spec);
+        const { endsWith } = spec;
         if (endsWith !== undefined && endsWith.heldUntil() <= world.scheduler.now) {
           group.die("SIGKILL");
           return neverStarted("its claim may have ended before it started");
@@ -114,13 +122,8 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
     claim,
     Number(spec.env["HOLDLINE_FENCING_TOKEN"]),
     locks,
-    spec.endsWithAgent === true || endsWithOf(spec) !== undefined,
+    spec.endsWith !== undefined,
   );
-}
-
-/** Until when the session is held that the command must not outlive; a process apart goes by it. */
-function endsWithOf(spec: CommandSpec): { heldUntil(): number } | undefined {
-  return (spec as { readonly endsWith?: { heldUntil(): number } }).endsWith;
 }
 
 function supervise(
@@ -136,21 +139,22 @@ function supervise(
     const begunAt = scheduler.now;
     let timedOut = false;
     let isEnding = false;
-    const end = (): void => {
+    const end = (killAfterMs: number): void => {
       isEnding = true;
-      node.end(group, spec.killAfterMs);
+      node.end(group, killAfterMs);
     };
-    signal?.addEventListener("abort", end, { once: true });
+    const endInGrace = (): void => end(Math.min(spec.killAfterMs, spec.endsWith?.graceMs ?? spec.killAfterMs));
+    signal?.addEventListener("abort", endInGrace, { once: true });
     const callOff =
       spec.timeoutMs === null
         ? () => undefined
         : agent.after(spec.timeoutMs, "the command's time is over", () => {
             timedOut = true;
-            end();
+            end(spec.killAfterMs);
           });
     group.onLeaderExit = () => {
       callOff();
-      signal?.removeEventListener("abort", end);
+      signal?.removeEventListener("abort", endInGrace);
       const report = (): void =>
         agent.park("learns that its command has ended", () => {
           const { exitCode, signal: killedBy } = group;
@@ -165,7 +169,7 @@ function supervise(
     };
     const nature = drawNature(choices, group.kind, spec.timeoutMs !== null, world.troublePercent);
     node.begin(group, nature);
-    const endsWith = endsWithOf(spec);
+    const { endsWith } = spec;
     if (endsWith !== undefined) node.watch(group, () => endsWith.heldUntil());
     scheduler.say(
       agent.name,

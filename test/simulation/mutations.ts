@@ -84,6 +84,18 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "return attempts === undefined ? null : (leftovers[0]?.made ?? null);",
   },
   {
+    name: "nothing outside the agent watches over its command",
+    file: "src/actions/exec.ts",
+    text: 'output: "inherit", endsWith: session }',
+    replacement: 'output: "inherit" }',
+  },
+  {
+    name: "what the journal does not know is not looked for",
+    file: RECOVERY,
+    text: "await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);",
+    replacement: "",
+  },
+  {
     name: "the health check is left out",
     file: "src/actions/execution.ts",
     text: "if (action.verify === null) return success(end, clock.now() - started);",

@@ -83,11 +83,16 @@ export class Group {
   }
 }
 
+/** As watchdog.ts has it. */
+const WATCHDOG_MARGIN_MS = 300;
+
 /** Programs need a moment to heed SIGTERM. */
 const HEEDS_WITHIN_MS = 50;
 
 export class SimulatedNode {
   readonly name: string;
+  /** Known by its state directory alone. */
+  readonly machine: string;
   /** Its agents, as far as they live. */
   readonly agents = new Set<Agent>();
   readonly groups: Group[] = [];
@@ -104,6 +109,7 @@ export class SimulatedNode {
 
   constructor(index: number, scheduler: Scheduler) {
     this.name = `n${index + 1}`;
+    this.machine = `-.-.${index.toString(16).padStart(16, "0")}`;
     this.#scheduler = scheduler;
     // Up for some days, so that "since boot" is not a small number.
     this.#bootedAt = -500_000_000;
@@ -163,7 +169,7 @@ export class SimulatedNode {
   watch(group: Group, heldUntil: () => number): void {
     const look = (): void => {
       if (group.isGone || group.hasReported) return;
-      const leftMs = heldUntil() - this.#scheduler.now;
+      const leftMs = heldUntil() - WATCHDOG_MARGIN_MS - this.#scheduler.now;
       if (leftMs > 0) return void this.#scheduler.after(leftMs, this.name, "", look);
       this.#scheduler.say(this.name, `the watchdog kills the group of ${group.agent.name}`);
       group.die("SIGKILL");

@@ -47,7 +47,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       const { standings, session } = turn.joined;
       const watch = watchClaim(coordinator, turn.joined);
       try {
-        const spec = { ...specOf(draft, session.seen(), session.graceMs), endsWithAgent: true };
+        const spec = { ...specOf(draft, session.seen(), session.graceMs), endsWith: session };
         await machine.commands.run(spec, { onGroup: () => undefined, signal: watch.lost, relayed: stop });
       } finally {
         watch.close();

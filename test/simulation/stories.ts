@@ -49,6 +49,12 @@ export class Stories {
     return this.#stories.get(claim);
   }
 
+  /** Nobody can know any more that its action has succeeded. */
+  forgetSuccess(claim: string): void {
+    const story = this.#stories.get(claim);
+    if (story !== undefined) story.hasSucceeded = false;
+  }
+
   ofEntries([entry]: readonly StoredEntry[]): Story {
     return this.#stories.get((entry as StoredEntry).id) as Story;
   }

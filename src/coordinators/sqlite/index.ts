@@ -63,6 +63,8 @@ export async function openSqlite(url: string, options: CoordinatorOptions): Prom
 
 class SqliteCoordinator implements Coordinator {
   readonly store: string;
+  /** Its file is on a disk of this machine alone. */
+  readonly isShared = false;
   readonly #database: Database;
   readonly #membership: Membership;
   readonly #feed: Feed;

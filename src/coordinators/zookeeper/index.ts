@@ -59,6 +59,7 @@ export async function openZooKeeper(url: string, options: CoordinatorOptions, cl
 
 class ZooKeeperCoordinator implements Coordinator {
   readonly store: string;
+  readonly isShared = true;
   readonly #options: CoordinatorOptions;
   readonly #address: ZooKeeperAddress;
   readonly #layout: Layout;

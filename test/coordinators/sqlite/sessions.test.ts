@@ -84,6 +84,8 @@ describe("the process of a session", () => {
     const pid = Number(line.toString().trim());
     const identity = { ...SELF, pid, startTicks: startTicksOf(pid) };
     expect(isGone(identity, SELF)).toBe(false);
+    // The shell itself would ask.
+    await until(() => readFileSync(`/proc/${parent.pid}/comm`, "utf8").trim() === "sleep", "the program in the shell's place");
     process.kill(pid, "SIGKILL");
     await until(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "), "a zombie");
     expect(isGone(identity, SELF)).toBe(true);

@@ -37,6 +37,7 @@ export async function openMemory(store: MemoryStore, link: Link, options: Memory
 }
 
 export class MemoryCoordinator implements Coordinator {
+  readonly isShared = true;
   readonly #store: MemoryStore;
   readonly #link: Link;
   readonly #options: MemoryOptions;

@@ -1,0 +1,144 @@
+// Watches, from a process and a session of its own, over a command that must not outlive its claim: when the agent is
+// dead, or has not said in time that its session lives, all that was started under the claim is killed. An agent that is
+// frozen, or starved, could not do that itself.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import type { Log } from "../locks/coordinator.js";
+import { uptimeMs } from "../uptime.js";
+
+// What the watcher is sent on descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that
+// the machine has slept; and `over`. The end of the pipe without that word is the agent's death. A shell cannot read with a
+// time limit, so that each deadline gets a process that waits for it, and the next one ends that. It looks at the clock
+// twice a second, because `sleep` stands still while the machine sleeps.
+// $1 is the group, $2 what stands in the environment of everything that was started under the claim.
+const WATCH = `
+end_all() {
+  round=0
+  while [ $round -lt 200 ]; do
+    kill -s KILL -- "-$1"
+    [ -n "$2" ] || return
+    pids=$(cd /proc && grep -lsF -e "$2" [0-9]*/environ)
+    [ -n "$pids" ] || return
+    for pid in $pids; do kill -s KILL "\${pid%/environ}"; done
+    sleep 0.05
+    round=$((round + 1))
+  done
+}
+await_deadline() {
+  while read -r up idle < /proc/uptime; do
+    left=$(($1 - \${up%.*}\${up#*.}))
+    [ $left -gt 0 ] || break
+    if [ $left -ge 50 ]; then sleep 0.5; elif [ $left -ge 10 ]; then sleep 0.$left; else sleep 0.0$left; fi
+  done
+}
+timer=
+while read -r word <&3; do
+  [ -z "$timer" ] || kill -s KILL $timer
+  [ "$word" != over ] || exit 0
+  { await_deadline "$word"; kill -s USR1 $$; end_all "$1" "$2"; } 3<&- &
+  timer=$!
+done
+[ -z "$timer" ] || kill -s KILL $timer
+end_all "$1" "$2"
+`;
+const NAME = "holdline-watch";
+/** What the reader is ended by when a deadline has passed: before the killing begins, so that it cannot end that half-way. */
+const FIRED = "SIGUSR1";
+
+// SIGKILL takes effect within milliseconds where the system gets to it at all; the rest is for a machine that is busy.
+const MARGIN_MS = 300;
+const LOOK_MS = 200;
+// One that is ended again and again is ended on purpose.
+const MOST_WATCHERS = 5;
+
+export interface Watched {
+  /** The command's process group. */
+  readonly group: number;
+  /** The claim that it runs under; `null` for a command without one. */
+  readonly claim: string | null;
+  heldUntil(): number;
+}
+
+export interface Watchdog {
+  /** Ends the watch. @returns whether the command was killed, since a deadline had passed or nothing watched over it any more */
+  close(): Promise<boolean>;
+}
+
+/**
+ * @param end called when nothing watches over the command any more, or its time is over by this process's own look: it is to be ended at once
+ * @returns `null` when no process can be started for it
+ */
+export function openWatchdog(watched: Watched, log: Log, end: () => void): Watchdog | null {
+  const { group, claim } = watched;
+  const carried = claim === null ? "" : `HOLDLINE_CLAIM=${claim}`;
+  let isOver = false;
+  let fired = false;
+  let watchers = 0;
+  let sent = -1;
+  let child: ChildProcess | null = null;
+  let exited: Promise<unknown> = Promise.resolve();
+
+  const begin = (): boolean => {
+    watchers += 1;
+    sent = -1;
+    child = startWatcher(group, carried);
+    if (child === null) return false;
+    exited = once(child, "exit");
+    child.once("exit", (_code, signal) => {
+      child = null;
+      if (signal === FIRED) fired = true;
+      else if (!isOver) {
+        log.warn({ group }, "the process that watches over the command has ended: starting another");
+        if (watchers >= MOST_WATCHERS || !begin()) giveUp();
+      }
+    });
+    look();
+    return true;
+  };
+  const giveUp = (): void => {
+    fired = true;
+    end();
+  };
+  const say = (word: string): void => void (child?.stdio[3] as unknown as Writable | undefined)?.write(`${word}\n`);
+  // Also after a gap in which this process did not run: nothing may go on by what held before it.
+  const look = (): void => {
+    const until = watched.heldUntil();
+    if (!Number.isFinite(until)) return;
+    if (uptimeMs() >= until) giveUp();
+    const deadline = Math.floor((until - MARGIN_MS) / 10);
+    if (deadline <= sent) return;
+    sent = deadline;
+    say(String(deadline));
+  };
+
+  if (!begin()) return null;
+  const looks = setInterval(look, LOOK_MS);
+  return {
+    async close() {
+      clearInterval(looks);
+      isOver = true;
+      say("over");
+      await exited;
+      return fired;
+    },
+  };
+}
+
+function startWatcher(group: number, carried: string): ChildProcess | null {
+  try {
+    const child = spawn("/bin/sh", ["-c", WATCH, NAME, String(group), carried], {
+      detached: true,
+      cwd: "/",
+      stdio: ["ignore", "ignore", "ignore", "pipe"],
+    });
+    // It has no pid then, which tells the same.
+    child.on("error", () => undefined);
+    if (child.pid === undefined) return null;
+    // One that has ended takes no word any more: its exit tells.
+    child.stdio[3]?.on("error", () => undefined);
+    return child;
+  } catch {
+    return null;
+  }
+}
