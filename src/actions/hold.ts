@@ -62,8 +62,10 @@ export class Hold {
     const { clock, releaseTimeoutMs } = this.#options;
     const deadline = new AbortController();
     const over = new AbortController();
+    // A store may answer each time, and be full: people can only mend what they are told.
+    let problem: string | null = null;
     clock.sleep(releaseTimeoutMs, over.signal).then(
-      () => deadline.abort(new UnreachableError("the coordinator did not answer until the release timeout")),
+      () => deadline.abort(new UnreachableError(`${problem ?? "the coordinator did not answer"} (until the release timeout)`)),
       () => undefined, // It was done before.
     );
     try {
@@ -77,6 +79,7 @@ export class Hold {
           if (isRefusal(error)) return { outcome: "unreachable", why: messageOf(error) };
           if (!(error instanceof UnreachableError)) throw error;
           if (deadline.signal.aborted) return { outcome: "unreachable", why: messageOf(error) };
+          problem = messageOf(error);
           await clock.sleep(PAUSE_MS, deadline.signal);
         }
       }

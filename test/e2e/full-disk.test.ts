@@ -125,6 +125,25 @@ describe.skipIf(cannotMount !== null)(`a state directory${cannotMount === null ?
     expect((await node.runAction("restart")).code).toBe(0);
     expect(fleet.lines()).toEqual(["ran", "ran"]);
   });
+
+  test("with the database in it that fills up while an action runs: the lock is kept, and why is said", async () => {
+    const fleet = await openFleet("sqlite");
+    const go = fleet.signalFile();
+    const { node, disk } = nodeOnDisk(fleet, { restart: { shell: fleet.waitingShell(go.path) } }, "holdline.db");
+    const agent = node.start("run", "restart", "--json");
+    await fleet.untilLine("start web-01");
+    disk.fill();
+    go.give();
+    const { code, stdout, stderr } = await agent.ended;
+    expect(code, stderr).toBe(69);
+    const message = expect.stringMatching(
+      /the lock could not be released: .*holdline\.db cannot be used: the disk is full/,
+    ) as unknown;
+    expect(JSON.parse(stdout)).toMatchObject({ results: [{ outcome: "unreachable", message }] });
+    disk.empty();
+    expect((await node.run("locks", "restart")).stdout).toMatch(/STALE/);
+    expect((await node.runAction("restart")).result).toMatchObject({ outcome: "ran" });
+  });
 });
 
 /** A node, and the file system that its state directory is. */
@@ -132,6 +151,7 @@ function nodeOnDisk(fleet: Fleet, actions: Readonly<Record<string, unknown>>, da
   const directory = join(fleet.directory, "web-01", "state");
   const disk = new SmallDisk(directory);
   onTestFinished(() => disk.close());
-  const coordinator = database === undefined ? {} : { coordinator: `sqlite://${directory}/${database}` };
+  const coordinator =
+    database === undefined ? {} : { coordinator: `sqlite://${directory}/${database}`, settings: { release_timeout: "1 s" } };
   return { disk, node: fleet.node("web-01", actions, coordinator) };
 }

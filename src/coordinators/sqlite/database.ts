@@ -4,7 +4,7 @@ import type Libsql from "libsql";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
 import { ClosedError, HoldlineError, messageOf, type UnreachableError } from "../../locks/errors.js";
-import { loadDriver } from "./driver.js";
+import { isBusy, loadDriver, resultCode } from "./driver.js";
 import { Lives } from "./lives.js";
 import { checkFile, type FileIdentity, prepareFile, unusable } from "./file.js";
 
@@ -34,11 +34,6 @@ export interface Sql {
 // another process to pass, short enough not to be felt. What is left of the wait is spent outside, where it can be aborted.
 const BUSY_INSIDE_MS = 10;
 const LONGEST_PAUSE_MS = 25;
-
-// Primary result codes, https://www.sqlite.org/rescode.html
-const BUSY = 5;
-const LOCKED = 6;
-const PROTOCOL = 15;
 
 /**
  * Opens or makes the database.
@@ -152,17 +147,6 @@ export class Database {
     }
     return prepared;
   }
-}
-
-/** SQLite's primary result code, which is the lowest byte of what it gives; `null` for other errors. */
-function resultCode(error: unknown): number | null {
-  const raw = (error as { readonly rawCode?: unknown } | null)?.rawCode;
-  return typeof raw === "number" ? raw & 0xff : null;
-}
-
-function isBusy(error: unknown): boolean {
-  const code = resultCode(error);
-  return code === BUSY || code === LOCKED || code === PROTOCOL;
 }
 
 function tooBusy(path: string, waitedMs: number, cause: unknown): UnreachableError {

@@ -21,3 +21,20 @@ export async function loadDriver(): Promise<typeof Libsql> {
 function isMusl(): boolean {
   return readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-");
 }
+
+// Primary result codes, https://www.sqlite.org/rescode.html
+const BUSY = 5;
+const LOCKED = 6;
+const PROTOCOL = 15;
+
+/** SQLite's primary result code, which is the lowest byte of what it gives; `null` for other errors. */
+export function resultCode(error: unknown): number | null {
+  const raw = (error as { readonly rawCode?: unknown } | null)?.rawCode;
+  return typeof raw === "number" ? raw & 0xff : null;
+}
+
+/** Is it only that somebody else has locked the database? */
+export function isBusy(error: unknown): boolean {
+  const code = resultCode(error);
+  return code === BUSY || code === LOCKED || code === PROTOCOL;
+}

@@ -51,7 +51,7 @@ import { parseSqliteUrl } from "./url.js";
 export async function openSqlite(url: string, options: CoordinatorOptions): Promise<Coordinator> {
   const database = await connect(parseSqliteUrl(url), options);
   try {
-    await prepareSchema(database);
+    await prepareSchema(database, options.connectTimeoutMs);
     const coordinator = new SqliteCoordinator(database, options);
     await coordinator.begin();
     return coordinator;

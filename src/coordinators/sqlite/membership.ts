@@ -10,7 +10,7 @@ import { anchorClock, systemTime } from "./clock.js";
 import type { Database, Sql } from "./database.js";
 import { readOwnIdentity } from "./process-identity.js";
 import { drawNumber, latestNumber } from "./schema.js";
-import { endSessions, findGone, replaceSession, type Scope, SqliteSession } from "./sessions.js";
+import { endSessions, findGone, knownSessions, replaceSession, type Scope, SqliteSession } from "./sessions.js";
 
 //   (begin) → in session ⇄ without (its session was lost, the next is not there yet) → (close) closed
 export class Membership {
@@ -31,12 +31,15 @@ export class Membership {
 
   async begin(): Promise<void> {
     const { log } = this.#options;
+    const { lives } = this.#database;
+    const shown = lives.names();
     const there = await this.write(undefined, (sql) => {
       anchorClock(sql, this.time);
       this.removeGone(sql, "all");
-      return new Set(sql.all("SELECT id FROM sessions").map((row) => row["id"]));
+      return knownSessions(sql);
     });
-    await bestEffort(log, "files of ended sessions stay", () => this.#database.lives.sweep((id) => there.has(id)));
+    const others = shown.filter((id) => !there.has(id));
+    await bestEffort(log, "files of ended sessions stay", () => others.forEach((id) => lives.sweep(id)));
     await this.session();
   }
 

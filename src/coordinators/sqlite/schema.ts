@@ -2,6 +2,7 @@
 import type { Database, Sql } from "./database.js";
 import { corrupt } from "./database.js";
 import { unusable } from "./file.js";
+import { refuseStrangers } from "./strangers.js";
 import { TRAIL } from "./trail.js";
 
 /** The version of the tables below. A database of a later version belongs to a later Holdline. */
@@ -40,12 +41,15 @@ const TABLES = `
 
 /**
  * Makes the tables where there are none yet, and refuses what is not ours to touch.
+ * @param patienceMs how long a session that begins may take until it is in the database
  * @throws UnreachableError
  */
-export async function prepareSchema(database: Database): Promise<void> {
+export async function prepareSchema(database: Database, patienceMs: number): Promise<void> {
   // Every commit is on the disk before it counts, and readers hinder no writer.
   await database.configure(["journal_mode = WAL", "synchronous = FULL"]);
   const isReady = await database.read(undefined, (sql) => inspect(database.path, sql) === "ready");
+  // Before anything is written: where a database has been taken away in part, tables made anew would damage what is left.
+  await refuseStrangers(database, patienceMs);
   if (!isReady) {
     await database.write(undefined, (sql) => {
       // Another process may have made them meanwhile.

@@ -50,6 +50,10 @@ export function hasSession(sql: Sql, id: string): boolean {
   return sql.one("SELECT 1 FROM sessions WHERE id = ?", id) !== null;
 }
 
+export function knownSessions(sql: Sql): ReadonlySet<string> {
+  return new Set(sql.all("SELECT id FROM sessions").map((row) => row["id"] as string));
+}
+
 /** Ends sessions with their ephemeral claims. Durable claims stay, and show that nobody runs them. */
 export function endSessions(sql: Sql, ids: readonly string[]): void {
   for (const id of ids) {

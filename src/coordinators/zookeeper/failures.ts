@@ -53,7 +53,7 @@ const PROBLEMS = new Map<number, readonly [kind: Kind, problem: string, hint: st
     ],
   ],
   [ZK.nodeExists, ["unreachable", "a znode is in the way", "see which other client makes znodes below the root"]],
-  [-111, ["unreachable", "a znode still has children", "see which other client makes znodes below the root"]],
+  [ZK.notEmpty, ["unreachable", "a znode still has children", "see which other client makes znodes below the root"]],
   [ZK.sessionExpired, ["unreachable", "the session has expired", "try again"]],
   [-114, ["configuration", "the server does not accept the ACL of new znodes", "check the credentials in the coordinator URL"]],
   [ZK.authFailed, ["not-allowed", "the server refused the credentials", CREDENTIALS_HINT]],

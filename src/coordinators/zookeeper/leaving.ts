@@ -9,7 +9,7 @@ import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
 import { decodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
 import { foreignRecord, readHistory } from "./tree.js";
-import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, trimHistory } from "./upkeep.js";
+import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, removeBelow, trimHistory } from "./upkeep.js";
 import type { Wire } from "./wire.js";
 
 /** One call to leave, over all its attempts. */
@@ -55,7 +55,7 @@ export class Leaving {
     return outcome;
   }
 
-  /** At most four transactions: as it should be, once more after a repair, and without each of the two parts that may be refused. */
+  /** At most five transactions: as it should be, once more after each of two repairs, and without each of the two parts that may be refused. */
   async #commit(
     wire: Wire,
     id: string,
@@ -76,8 +76,18 @@ export class Leaving {
     );
     let alive = this.#liveness.end(id, ended);
     let mayRepair = true;
+    let mayClear = true;
     for (;;) {
-      const outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
+      let outcome: Awaited<ReturnType<typeof commit>>;
+      try {
+        outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
+      } catch (error) {
+        if (!mayClear || !(error instanceof WireError) || error.zk !== ZK.notEmpty) throw error;
+        mayClear = false;
+        signal?.throwIfAborted();
+        await this.#clearBelow(wire, id, entries);
+        continue;
+      }
       if (!isRefusal(outcome)) {
         if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
         const written = outcome.slice(outcome.length - records.length) as string[];
@@ -117,6 +127,17 @@ export class Leaving {
       // What cannot be repaired is done without.
       if (!(error instanceof WireError) || isLoss(error)) throw error;
       this.#options.log.debug({ error: error.message }, "the history could not be repaired");
+    }
+  }
+
+  /** Nothing of ours is below a claim. What others have made there would keep it for ever; it goes while the claim is as it was read. */
+  async #clearBelow(wire: Wire, id: string, entries: readonly Entry[]): Promise<void> {
+    for (const entry of entries) {
+      const path = this.#pathOf(entry);
+      if ((await wire.exists(path))?.version !== entry.revision) continue;
+      const count = await removeBelow(wire, path);
+      const what = `${count} znodes that another client had made below the claim on ${entry.lock} were removed, to let it go`;
+      if (count > 0) this.#options.log.warn({ claim: id, lock: entry.lock }, what);
     }
   }
 

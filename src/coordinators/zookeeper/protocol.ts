@@ -43,6 +43,7 @@ export const ZK = {
   noAuth: -102,
   badVersion: -103,
   nodeExists: -110,
+  notEmpty: -111,
   sessionExpired: -112,
   authFailed: -115,
 } as const;

@@ -66,6 +66,25 @@ export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
   }
 }
 
+// Nobody has a reason to make any: more than a few are an attack, which is an admin's to end.
+const MOST_BELOW = 1_000;
+
+/**
+ * Deletes what other clients have made below a znode, which could not be deleted otherwise.
+ * @returns how many there were
+ */
+export async function removeBelow(wire: Wire, path: string): Promise<number> {
+  const found = [path];
+  // It grows while it is gone through: those above come before those below them.
+  for (let at = 0; at < found.length && found.length <= MOST_BELOW; at += 1) {
+    const above = found[at] as string;
+    found.push(...((await wire.getChildren(above)) ?? []).map((name) => `${above}/${name}`));
+  }
+  const below = found.slice(1);
+  for (const one of below.toReversed()) await removeIfThere(wire, one);
+  return below.length;
+}
+
 /** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */
 export async function readClock(wire: Wire, layout: Layout): Promise<number> {
   const write = async (): Promise<number> => (await wire.setData(layout.clock, EMPTY, -1)).mtime;

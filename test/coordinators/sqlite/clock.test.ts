@@ -27,7 +27,7 @@ function machine(bootId: string | null, uptime: number, wall: number): Machine {
 async function freshTables(): Promise<<T>(work: (sql: Sql) => T) => Promise<T>> {
   const database = await connect(join(await freshDirectory(), "holdline.db"), TEST_OPTIONS);
   onTestFinished(() => database.close());
-  await prepareSchema(database);
+  await prepareSchema(database, TEST_OPTIONS.connectTimeoutMs);
   return (work) => database.write(undefined, work);
 }
 

@@ -1,5 +1,6 @@
 // A process in another pid namespace, as a container's is, which nobody here can look at: its session says whether it lives.
 import { spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -50,11 +51,12 @@ test("what ended sessions have left is removed, and what is held stays", async (
   const path = join(directory, "holdline.db");
   const folder = `${path}-sessions`;
   mkdirSync(folder);
-  writeFileSync(join(folder, "left"), "");
+  const left = randomUUID();
+  writeFileSync(join(folder, left), "");
   const one = await openFor(path);
   const held = readdirSync(folder);
   expect(held).toHaveLength(1);
-  expect(held).not.toContain("left");
+  expect(held).not.toContain(left);
   const other = await openFor(path);
   expect(readdirSync(folder)).toEqual(expect.arrayContaining(held));
   await other.close();

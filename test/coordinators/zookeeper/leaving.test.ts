@@ -93,6 +93,28 @@ describe("a claim is let go", () => {
     expect(warnings).toEqual([expect.stringMatching(/its liveness entry stays until the session ends/)]);
   });
 
+  test("with its record, where somebody has made znodes below it", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator, warnings } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    const below = `${root}/locks/a/${settled.entries[0]?.ref}/below`;
+    for (const path of [below, `${below}/deeper`]) await client.create(path);
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
+    expect(warnings).toEqual([expect.stringMatching(/2 znodes that another client had made below the claim on a were removed/)]);
+  });
+
+  test("only as it was read: where it has been changed since, nothing below it is touched", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const { coordinator } = await open(ADDRESS(), root);
+    const { draft, settled } = await takeDurably(coordinator, "a");
+    const path = `${root}/locks/a/${settled.entries[0]?.ref}`;
+    await client.create(`${path}/below`);
+    await client.write(path, await client.read(path));
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("changed");
+    expect(await client.exists(`${path}/below`)).toBe(true);
+  });
+
   test("where a quota is used up; joining says so", async () => {
     const server = await startZooKeeper({ properties: { "zookeeper.enforceQuota": "true" } });
     onTestFinished(() => server.close());
