@@ -73,6 +73,8 @@ describe.skipIf(cannotMount !== null)(`a state directory${cannotMount === null ?
       const holder = fleet.node("web-00", actions).start("run", "restart");
       await fleet.untilLine("start web-00");
       const { node, disk } = nodeOnDisk(fleet, { restart: { command: ["true"], acquire: { timeout: 0 } } });
+      // Its state directory is in use already.
+      expect((await node.run("resume")).code).toBe(0);
       disk.fill();
       const { code, stderr } = await node.run("run", "restart");
       expect(code).toBe(78);

@@ -53,7 +53,8 @@ describe.each(STORES)("in held claims on %s", (kind) => {
     await clears(node("web-02"), claims, STRANGE);
   });
 
-  test("what reads as a record is taken up by its node, since it says that it is its own", async () => {
+  // On a store that others share it names no machine, and so is an admin's.
+  test.runIf(kind === "sqlite")("what reads as a record is taken up by its node, since it says that it is its own", async () => {
     const { fleet, node, claims } = await withFailedClaims(kind, STRANGE);
     const { code, stdout, stderr } = await node("web-01").run("run", "--all", "--json");
     expect(code, stderr).toBe(0);

@@ -152,7 +152,7 @@ describe.each(STORES)("on %s", (kind) => {
 
   test("whoever waits behind a lease gets the lock when its time is over", async () => {
     const fleet = await openFleet(kind);
-    await acquire(fleet.node("web-01", {}), "db", "-t", "3 s");
+    await acquire(fleet.node("web-01", {}), "db", "-t", "6 s");
     const action = { lock: "db", shell: `echo ran >> '${fleet.log}'` };
     const waiters: Cli[] = [];
     for (const args of [

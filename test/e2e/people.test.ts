@@ -73,7 +73,13 @@ describe.each(STORES)("on %s", (kind) => {
         lease: null,
       };
       const waiting = { ...common, state: "waiting", condition: "waiting", durable: false, fencingToken: null };
-      const owner = (node: string, action: string) => ({ node, principal: `ops@${node}`, action, pid });
+      const owner = (node: string, action: string) => ({
+        node,
+        principal: `ops@${node}`,
+        action,
+        pid,
+        machine: expect.any(String) as string,
+      });
       expect(JSON.parse(stdout)).toEqual({
         locks: [
           {
@@ -332,7 +338,8 @@ describe.each(STORES)("on %s", (kind) => {
       const time = expect.stringMatching(ISO_TIME) as string;
       const times = { claimedAt: time, endedAt: time };
       const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", ...times, lease: null, description: null };
-      const owner = (action: string) => ({ node: "web-01", principal: "ops@web-01", action, pid: expect.any(Number) as number });
+      const anyOf = { pid: expect.any(Number) as number, machine: expect.any(String) as string };
+      const owner = (action: string) => ({ node: "web-01", principal: "ops@web-01", action, ...anyOf });
       expect(history.slice(0, 2)).toEqual([
         { ...common, lock: "one", owner: owner("one"), event: "released", reason: null, data: { ticket: "OPS-1" } },
         { ...common, lock: "bad", owner: owner("bad"), event: "failed", reason: "exit code 1", data: null },

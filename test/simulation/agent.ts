@@ -5,7 +5,7 @@ import type { GuardContext } from "../../src/actions/context.js";
 import { resumeGuarded, runGuarded } from "../../src/actions/guard.js";
 import { InterruptedError } from "../../src/actions/stop.js";
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
-import { UnreachableError } from "../../src/locks/errors.js";
+import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
 import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
 import { actById, useLease } from "./people.js";
@@ -149,6 +149,7 @@ export class Agent {
       if (!this.isAlive) return;
       if (error instanceof InterruptedError) end = { outcome: "interrupted", message: error.message };
       else if (error instanceof UnreachableError) end = { outcome: "unreachable", message: error.message };
+      else if (isTwinRefused(error, this.#world)) end = { outcome: "refused: another machine of its name is at work", message: "" };
       else return checks.fail(`${this.name} fails with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
     if (!this.isAlive) return;
@@ -179,7 +180,7 @@ export class Agent {
     const { job, node } = this;
     const machine = createMachine(this.#world, this);
     const context: GuardContext = {
-      node: node.name,
+      node: node.hostName,
       principal: this.name,
       releaseTimeoutMs: RELEASE_TIMEOUT_MS,
       machine,
@@ -226,4 +227,8 @@ export class Agent {
     this.node.agents.delete(this);
     this.#world.scheduler.drop(this.name);
   }
+}
+
+function isTwinRefused(error: unknown, { scenario }: World): boolean {
+  return scenario.hasNamesakes && error instanceof HoldlineError && error.code === "configuration";
 }

@@ -140,7 +140,7 @@ export class Checks implements StoreObserver {
     if (owner.process?.pid === agent.identity.pid && owner.process.bootId === agent.identity.bootId) return;
     const { job } = agent;
     const isSame =
-      owner.node === agent.node.name &&
+      (owner.machine == null ? owner.node === agent.node.hostName : owner.machine === agent.node.machine) &&
       (job.kind === "run" || job.kind === "resume" ? owner.action === job.action.name : job.kind === "exec");
     if (!isSame) this.fail(`${by} ${does} ${name}, which is of another node or action`);
     if (failure === null && this.stories.lives(owner.process)) this.fail(`${by} ${does} ${name}, whose owner lives`);

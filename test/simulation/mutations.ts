@@ -139,15 +139,15 @@ export const MUTATIONS: readonly Mutation[] = [
       "new Hold(leftover.id, leftover.lock, { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 }, adopted.record,",
   },
   {
-    name: "claims of other nodes are taken for leftovers",
+    name: "claims of another machine of one's name are taken for leftovers",
     file: RECOVERY,
-    text: "owner.node !== node || owner.action !== action",
-    replacement: "owner.action !== action",
+    text: "if (!isOwnMachine(owner, self)) return false;",
+    replacement: "",
   },
   {
     name: "claims of other actions are taken for leftovers",
     file: RECOVERY,
-    text: "owner.node !== node || owner.action !== action",
+    text: "owner.node !== self.node || owner.action !== action",
     replacement: "owner.node !== node",
   },
   {

@@ -91,6 +91,8 @@ const HEEDS_WITHIN_MS = 50;
 
 export class SimulatedNode {
   readonly name: string;
+  /** What it calls itself, as another one may too. */
+  readonly hostName: string;
   /** Known by its state directory alone. */
   readonly machine: string;
   /** Its agents, as far as they live. */
@@ -107,8 +109,9 @@ export class SimulatedNode {
   #bootedAt: number;
   #processes = 0;
 
-  constructor(index: number, scheduler: Scheduler) {
+  constructor(index: number, scheduler: Scheduler, hasNamesakes: boolean) {
     this.name = `n${index + 1}`;
+    this.hostName = hasNamesakes && index === 1 ? "n1" : this.name;
     this.machine = `-.-.${index.toString(16).padStart(16, "0")}`;
     this.#scheduler = scheduler;
     // Up for some days, so that "since boot" is not a small number.

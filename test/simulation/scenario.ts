@@ -35,6 +35,8 @@ export interface Scenario {
   readonly faultPercent: number;
   /** Of a hundred commands so many fail, hang or fork. */
   readonly troublePercent: number;
+  /** Are the first two nodes called alike, as machines of one image are? */
+  readonly hasNamesakes: boolean;
 }
 
 /** What is the same on all nodes of one action. */
@@ -63,7 +65,14 @@ export function drawScenario(choices: Choices): Scenario {
     }
   }
   const faults = choices.pick([0, 1, 2, 2, 3, 4, 6]);
-  return { nodes, tasks, faults, faultPercent: choices.pick([4, 8, 15]), troublePercent: choices.pick([0, 20, 40]) };
+  return {
+    nodes,
+    tasks,
+    faults,
+    faultPercent: choices.pick([4, 8, 15]),
+    troublePercent: choices.pick([0, 20, 40]),
+    hasNamesakes: choices.percent(8),
+  };
 }
 
 /** Mostly few: what can go wrong between many can go wrong between two or three, and is found sooner there. */

@@ -9,7 +9,7 @@ import { MemoryStore } from "./memory/store.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
 import type { GuardedAction } from "../../src/actions/action.js";
-import type { ClaimRecord } from "../../src/locks/claim.js";
+import type { ClaimRecord, Owner } from "../../src/locks/claim.js";
 import type { Story } from "./stories.js";
 
 const EPOCH = 1_700_000_000_000;
@@ -40,7 +40,7 @@ export class World {
     this.store = new MemoryStore(() => EPOCH + scheduler.now);
     this.checks = new Checks(this);
     this.store.observer = this.checks;
-    this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler));
+    this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler, scenario.hasNamesakes));
     this.#faultsLeft = scenario.faults;
     for (const { node, startsAt, job } of scenario.tasks) {
       scheduler.after(startsAt, "fleet", "", () => this.launch(this.nodes[node] as SimulatedNode, job));
@@ -141,7 +141,7 @@ export class World {
   #tidy(): void {
     for (const entry of this.store.entries()) if (entry.session === null && entry.record?.lease != null) this.#putAway(entry);
     for (const entry of this.leftovers()) {
-      const node = this.nodes.find(({ name }) => name === entry.record?.owner.node) as SimulatedNode;
+      const node = this.#nodeOf(entry.record?.owner ?? null);
       const job = this.#jobFor(entry, node);
       if (job === null) this.clear(entry.id);
       else this.#tend(node, job);
@@ -160,6 +160,13 @@ export class World {
     });
   }
 
+  /** Where a claim was made; for leases any of that name will do. */
+  #nodeOf(owner: Owner | null): SimulatedNode {
+    const isIts = ({ machine, hostName }: SimulatedNode): boolean =>
+      owner?.machine == null ? hostName === owner?.node : machine === owner.machine;
+    return this.nodes.find(isIts) as SimulatedNode;
+  }
+
   /** Has a lease that its owner has left ended, and one whose time is over looked at, unless somebody waits behind it and will. */
   #putAway({ id, record }: StoredEntry): void {
     const story = this.checks.stories.of(id) as Story;
@@ -167,7 +174,7 @@ export class World {
     const { expiresAt = null, owner } = record as ClaimRecord;
     const isWaitedFor = story.locks.some((lock) => this.store.stored(lock).some(({ session }) => session !== null));
     if (expiresAt !== null && (expiresAt > this.store.now() || isWaitedFor)) return;
-    const node = this.nodes.find(({ name }) => name === owner.node) as SimulatedNode;
+    const node = this.#nodeOf(owner);
     this.launch(node, { kind: "by-id", claim: id, deeds: [{ kind: expiresAt === null ? "unlock" : "ask", afterMs: 0 }] });
   }
 
