@@ -2,9 +2,9 @@
 // closed last first.
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
-import { isOfMachine, readMachineIdentity } from "./actions/machine-identity.js";
+import { readMachineIdentity } from "./actions/machine-identity.js";
 import { createProcesses } from "./actions/processes.js";
-import { isOwnerGone } from "./actions/recovery.js";
+import { isNamesakes, isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
 import type { Agent, Context, OpenContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
@@ -65,7 +65,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
       ownerGone: (claim) => isOwnerGone(claim, processes),
       signal: stop.signal,
     }),
-    isNamesakes: (claim) => isNamesakes(claim, settings, processes.self),
+    isNamesakes: (claim) => isNamesakesOn(settings, claim, processes.self),
     examineStore: async (url) => {
       const missing = await missingDatabase(url);
       if (missing !== null) return missing;
@@ -94,10 +94,9 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
 const PASSWORD_WARNING =
   "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
 
-function isNamesakes({ owner, lock }: Claim, settings: Settings, process: ProcessIdentity): boolean {
-  if (owner.node !== settings.node || owner.machine == null || settingsOfLock(settings, lock).coordinator.startsWith("sqlite:"))
-    return false;
-  return !isOfMachine(owner, { machine: readMachineIdentity(settings.stateDir), process });
+function isNamesakesOn(settings: Settings, claim: Claim, process: ProcessIdentity): boolean {
+  if (settingsOfLock(settings, claim.lock).coordinator.startsWith("sqlite:")) return false;
+  return isNamesakes(claim, { node: settings.node, machine: readMachineIdentity(settings.stateDir), process });
 }
 
 /** @throws HoldlineError `configuration` for a node without a name of its own on a store that others use too */

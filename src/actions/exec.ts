@@ -11,7 +11,7 @@ import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
 import type { CommandEnd } from "./machine.js";
-import { isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
+import { isNamesakes, isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
 export interface ExecSpec {
   readonly lock: string;
@@ -53,6 +53,7 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
   const coordinator = await context.coordinator(lock);
   const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self, machine: machine.id };
   const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, settles: false, lease: null };
+  const self = selfOf(context, coordinator.isShared);
   const startedAt = clock.now();
   const line = await waitInLine(coordinator, draft, {
     clock,
@@ -60,7 +61,8 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     acquire: spec.acquire,
     ownerGone: (claim) => isOwnerGone(claim, processes),
     isLeftover: () => false,
-    inspect: (claim) => refuseTwin(claim, selfOf(context, coordinator.isShared)),
+    inspect: (claim) => refuseTwin(claim, self),
+    isNamesakes: (claim) => isNamesakes(claim, self),
     by: principal,
     stop: stop.signal,
   });

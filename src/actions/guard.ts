@@ -23,6 +23,7 @@ import {
   endLeftover,
   findLeftovers,
   isLeftover,
+  isNamesakes,
   isOwnerGone,
   latestWish,
   refuseTwin,
@@ -186,6 +187,7 @@ class GuardedRun {
       ownerGone: (claim) => isOwnerGone(claim, processes),
       isLeftover: (claim) => isLeftover(claim, self, name, processes),
       inspect: (claim) => refuseTwin(claim, self),
+      isNamesakes: (claim) => isNamesakes(claim, self),
       by: this.#context.principal,
       stop: stop.signal,
     });

@@ -38,6 +38,8 @@ export interface LineOptions {
   readonly isLeftover: (claim: Claim) => boolean;
   /** Is given each claim that holds the lock, and throws where the wait must not go on beside it. */
   readonly inspect?: (claim: Claim) => void;
+  /** Was a claim made by another machine that has this node's name? */
+  readonly isNamesakes?: (claim: Claim) => boolean;
   /** The principal who waits: who has ended the expired leases that are met. */
   readonly by: string;
   /** The user's wish to end: rejects the wait with its reason. */
@@ -90,7 +92,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
           for (const claim of others) options.inspect?.(claim);
           leftover = others.some((claim) => options.isLeftover(claim));
-          behind = mayBeFree ? null : await describeHead(others, options.ownerGone, () => storeClock.read(ended.signal));
+          behind = mayBeFree ? null : await describeHead(others, options, () => storeClock.read(ended.signal));
         } catch (error) {
           // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
           if (!(error instanceof UnreachableError)) throw error;
@@ -158,7 +160,7 @@ const TOO_LATE = new Error("the time to wait is over");
 
 async function describeHead(
   held: readonly Claim[],
-  ownerGone: (claim: Claim) => boolean,
+  { ownerGone, isNamesakes }: Pick<LineOptions, "ownerGone" | "isNamesakes">,
   readClock: () => Promise<number>,
 ): Promise<Behind | null> {
   // A failed one says most about why nothing moves; then whoever is first.
@@ -167,6 +169,7 @@ async function describeHead(
   const now = await readClock();
   return {
     owner: head.owner,
+    isNamesakes: isNamesakes?.(head) === true,
     condition: conditionOf(head, true, ownerGone(head)),
     forMs: Math.max(0, now - head.since),
     reason: head.reason,
@@ -181,10 +184,11 @@ const LONGEST_REASON = 100;
 export function describeBehind(behind: Behind): string {
   const { owner, condition, failure, reason } = behind;
   const what = owner.action ?? owner.principal;
-  if (failure !== null) return `FAILED on ${owner.node} ${formatDuration(failure.agoMs)} ago: ${failure.message}`;
+  const node = behind.isNamesakes ? `${owner.node} (another machine of this name)` : owner.node;
+  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ago: ${failure.message}`;
   const agent = condition === "stale" ? ", its agent is gone" : "";
   const why = reason === null ? "" : ` (${shortened(reason, LONGEST_REASON)})`;
-  return `${owner.node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}`;
+  return `${node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}`;
 }
 
 /** "1st", "2nd", "3rd", "11th". */

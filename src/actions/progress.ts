@@ -4,6 +4,8 @@ import type { Condition, Failure, Owner } from "../locks/claim.js";
 /** The nearest thing that a waiter can be told about: the claim at the head of the line. */
 export interface Behind {
   readonly owner: Owner;
+  /** Is that another machine than this one, which has the same name? */
+  readonly isNamesakes: boolean;
   readonly condition: Condition;
   /** How long it has been there, in milliseconds, by the coordinator's clock. */
   readonly forMs: number;

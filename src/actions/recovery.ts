@@ -36,12 +36,18 @@ export function isOwnMachine(owner: Owner, { machine, process }: Self): boolean 
   return machine === null || isOfMachine(owner, { machine, process });
 }
 
+/** Was a claim made by another machine that has this node's name? */
+export function isNamesakes({ owner }: Claim, self: Self): boolean {
+  return owner.node === self.node && owner.machine != null && !isOwnMachine(owner, self);
+}
+
 /**
  * Does a claim show that another machine of this node's name is at work? What one has left that is gone shows nothing.
  * @throws HoldlineError `configuration` when it does
  */
-export function refuseTwin({ owner, alive, lock }: Claim, self: Self): void {
-  if (!alive || owner.node !== self.node || owner.machine == null || isOwnMachine(owner, self)) return;
+export function refuseTwin(claim: Claim, self: Self): void {
+  const { owner, alive, lock } = claim;
+  if (!alive || !isNamesakes(claim, self)) return;
   throw new HoldlineError(
     "configuration",
     `another machine is called ${self.node} too, and is at work: it has a claim on ${lock} by ${owner.principal}`,
@@ -65,6 +71,7 @@ export function isLeftover(claim: Claim, self: Self, action: string, processes: 
 /**
  * Looks for leftovers, in the order of the queue, and clears away what the journal still says of claims that are gone: their orphaned commands are
  * ended, since nothing guards them any more.
+ * @throws HoldlineError `configuration` where another machine of this node's name holds the lock
  */
 export async function findLeftovers(
   action: GuardedAction,
@@ -84,6 +91,7 @@ export async function findLeftovers(
     await processes.endCarriers(entry.claim, serviceOf(action), action.killAfterMs);
     journal.removeRun(action.name, entry.claim);
   }
+  for (const claim of holders) refuseTwin(claim, self);
   return holders.filter((claim) => isLeftover(claim, self, action.name, processes));
 }
 

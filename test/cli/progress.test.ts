@@ -4,7 +4,14 @@ import { openReporter, waitingWords } from "../../src/cli/progress.js";
 import type { Reporter, ReporterOptions } from "../../src/cli/progress.js";
 import { claim, FAILURE, recordedIo } from "./fakes.js";
 
-const BEHIND: Behind = { owner: claim().owner, condition: "running", forMs: 12_000, reason: null, failure: null };
+const BEHIND: Behind = {
+  owner: claim().owner,
+  isNamesakes: false,
+  condition: "running",
+  forMs: 12_000,
+  reason: null,
+  failure: null,
+};
 
 const open: Reporter[] = [];
 afterEach(async () => {

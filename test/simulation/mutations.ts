@@ -148,7 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "claims of other actions are taken for leftovers",
     file: RECOVERY,
     text: "owner.node !== self.node || owner.action !== action",
-    replacement: "owner.node !== node",
+    replacement: "owner.node !== self.node",
   },
   {
     name: "nobody asks whether a claim's owner is gone",

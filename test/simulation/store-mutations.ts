@@ -31,7 +31,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     name: "in the store: settling takes the claim out and puts it back in two transactions",
     file: CLIENT,
     text: SETTLE,
-    replacement: `await this.#contents.sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
+    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
     const settle = (): Settled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
   },
   {
@@ -39,7 +39,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     file: CLIENT,
     text: SETTLE,
     replacement: `const settleOne = (place: Entry) => (): Settled => this.#store.settle(session.id, draft, [place], record);
-    for (const place of joined.standings.slice(1)) await this.#contents.sessions.ask(request("settle", draft.id), settleOne(place), signal);
+    for (const place of joined.standings.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
     ${SETTLE}`,
   },
   {
