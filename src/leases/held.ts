@@ -2,7 +2,7 @@
 import type { Claim, ClaimRecord } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, entriesOf, readHolders } from "../locks/holders.js";
+import { endExpired, entriesOf, isOver, readHolders } from "../locks/holders.js";
 
 /** Who asks something of a claim. */
 export interface Asking {
@@ -11,15 +11,20 @@ export interface Asking {
   readonly signal?: AbortSignal;
 }
 
-/** The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. */
+/**
+ * The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. The
+ * answer was true at some moment during the call, also where the server that is asked lags behind the others.
+ */
 export async function findHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<Claim | null> {
   const { by, signal } = asking;
-  const read = async (): Promise<Claim | undefined> =>
-    (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
-  const claim = (await read()) ?? (await afterCatchingUp(coordinator, read, signal));
+  // The store's clock is read with a write, and what is read after that has all that was there before.
+  const now = await coordinator.now(signal);
+  const claim = (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
   if (claim === undefined) return null;
+  if (!isOver(claim, now)) return claim;
+  await endExpired(coordinator, [claim], by, signal);
   // One that was renewed meanwhile is looked at again.
-  return (await endExpired(coordinator, [claim], by, signal)) === 0 ? claim : findHeld(coordinator, lock, id, asking);
+  return findHeld(coordinator, lock, id, asking);
 }
 
 /**

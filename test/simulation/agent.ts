@@ -4,7 +4,7 @@ import { execute } from "../../src/actions/exec.js";
 import type { GuardContext } from "../../src/actions/context.js";
 import { resumeGuarded, runGuarded } from "../../src/actions/guard.js";
 import { InterruptedError } from "../../src/actions/stop.js";
-import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
+import { laterOf, type BootMoment, type ProcessIdentity } from "../../src/locks/claim.js";
 import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
 import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
@@ -41,7 +41,7 @@ export class Agent {
   seenService: BootMoment | null = null;
   /** Has its journal told it of an attempt that came to nothing? */
   hasSeenAttempts = false;
-  /** When the latest of the wishes stood that its journal has told it of. */
+  /** When the latest of the wishes stood that its journal and the claims that it took up have told it of. */
   seenWish: BootMoment | null = null;
   coordinator: MemoryCoordinator | null = null;
   /** What has come up while it was stopped; `null` when it is not. */
@@ -87,6 +87,11 @@ export class Agent {
   get isEphemeral(): boolean {
     const { job } = this;
     return (job.kind === "exec" && !job.spec.durable) || (job.kind === "several" && !job.durable);
+  }
+
+  /** Of several wishes that it has been told of the latest counts. */
+  sawWish(made: BootMoment | null): void {
+    if (made !== null) this.seenWish = this.seenWish === null ? made : laterOf(made, this.seenWish);
   }
 
   get isStopped(): boolean {

@@ -77,6 +77,7 @@ export class Checks implements StoreObserver {
       if (!this.stories.isOwner(entry, by)) this.fail(`${by} adopts ${this.nameOf(entry.id)} for somebody else`);
       this.#noteToken(entry);
       this.stories.ofEntries(entries).adopted = old;
+      this.#world.agents.get(by)?.sawWish(old.record?.made ?? null);
     }
   }
 

@@ -207,7 +207,7 @@ function journalOf(world: World, agent: Agent): Journal {
     attempts: (action) => {
       const seen = attempts.get(action) ?? null;
       if (seen !== null) agent.hasSeenAttempts = true;
-      agent.seenWish = seen?.latest ?? agent.seenWish;
+      agent.sawWish(seen?.latest ?? null);
       return seen;
     },
     addAttempt(action, moment) {
