@@ -95,7 +95,7 @@ export class Agent {
   }
 
   get isStopped(): boolean {
-    return this.#stopped !== null;
+    return this.#stopped !== null || this.node.isAsleep;
   }
 
   /** SIGSTOP: it does nothing and hears nothing, and does not know it; its command goes on. */
@@ -214,7 +214,7 @@ export class Agent {
     this.coordinator ??= await openMemory(store, this.link, {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
-      uptime: () => scheduler.now,
+      uptime: () => this.node.uptime(),
       historyKeep: Number.POSITIVE_INFINITY,
       after: (ms, run) => this.after(ms, "", run),
       storeAfter: (ms, run) => scheduler.after(ms, "store", "", run),
@@ -223,6 +223,13 @@ export class Agent {
   }
 
   #whenAwake(go: () => void): void {
+    if (this.#stopped !== null) this.#stopped.push(go);
+    else this.node.whenAwake(() => this.#goUnlessStopped(go));
+  }
+
+  /** It may have been killed, or stopped, before it was to wake. */
+  #goUnlessStopped(go: () => void): void {
+    if (!this.isAlive) return;
     if (this.#stopped === null) go();
     else this.#stopped.push(go);
   }

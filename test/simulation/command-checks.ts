@@ -86,10 +86,10 @@ export class CommandChecks {
     });
   }
 
-  /** All that is at work, but for what is allowed to be. */
+  /** All that is at work, but for what is allowed to be, and for what sleeps. */
   atWork(): readonly Group[] {
     this.#groups = this.#groups.filter((group) => group.isAtWork);
-    return this.#groups.filter((group) => !group.isExcused);
+    return this.#groups.filter((group) => !group.isExcused && !group.agent.node.isHeavyWithSleep);
   }
 
   /** The claim must be there, held in its place, and this process's own: settled in the store before anything starts. */

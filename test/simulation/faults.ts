@@ -24,6 +24,7 @@ const FAULTS: readonly Fault[] = [
   clear,
   takeOut,
   stop,
+  suspend,
   interrupt,
   jump,
 ];
@@ -50,7 +51,7 @@ function cut(world: World): boolean {
 function kill(world: World): boolean {
   return withAgent(
     world,
-    () => true,
+    ({ node }) => !node.isAsleep,
     (agent) => {
       const delivers = world.choices.percent(50);
       world.noteFault(
@@ -64,7 +65,7 @@ function kill(world: World): boolean {
 
 /** Every process of a node, as when it is out of memory; what they have started goes on. */
 function killAll(world: World): boolean {
-  const nodes = world.nodes.filter(({ agents }) => agents.size > 0);
+  const nodes = world.nodes.filter(({ agents, isAsleep }) => agents.size > 0 && !isAsleep);
   if (nodes.length === 0) return false;
   const node = world.choices.pick(nodes);
   world.noteFault(node.name, "has all its agents killed");
@@ -74,7 +75,9 @@ function killAll(world: World): boolean {
 
 /** Every process of a node, and what it has on its disk with them, as when a state directory is deleted or is another user's. */
 function loseJournal(world: World): boolean {
-  const nodes = world.nodes.filter(({ agents, runs }) => agents.size > 0 && [...runs.values()].some(({ size }) => size > 0));
+  const nodes = world.nodes.filter(
+    ({ agents, runs, isAsleep }) => agents.size > 0 && !isAsleep && [...runs.values()].some(({ size }) => size > 0),
+  );
   if (nodes.length === 0) return false;
   const node = world.choices.pick(nodes);
   world.noteFault(node.name, "has all its agents killed, and its journal deleted");
@@ -230,6 +233,21 @@ function stop(world: World): boolean {
       world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
     },
   );
+}
+
+/** A machine sleeps for a while, with all that runs on it; its uptime goes on. */
+function suspend(world: World): boolean {
+  const awake = world.nodes.filter(({ agents, isAsleep }) => agents.size > 0 && !isAsleep);
+  // Half of them while a command runs: others may have their turn meanwhile.
+  const atWork = awake.filter(({ groups }) => groups.some(({ isAtWork }) => isAtWork));
+  const fit = atWork.length > 0 && world.choices.percent(50) ? atWork : awake;
+  if (fit.length === 0) return false;
+  const node = world.choices.pick(fit);
+  const lastsMs = world.choices.pick(OUTAGES_MS);
+  world.noteFault(node.name, `sleeps for ${lastsMs} ms`);
+  node.fallAsleep();
+  world.scheduler.after(lastsMs, "fleet", "", () => node.wake());
+  return true;
 }
 
 function interrupt(world: World): boolean {

@@ -78,6 +78,7 @@ function processesOf(world: World, agent: Agent): Processes {
 }
 
 function commandsOf(world: World, agent: Agent): Commands {
+  const { node } = agent;
   return {
     run: async (spec, control) => {
       if (isAborted(control.signal) || isAborted(control.calledOff)) return neverStarted(CALLED_OFF);
@@ -85,8 +86,8 @@ function commandsOf(world: World, agent: Agent): Commands {
       // Such as a program that is not there.
       if (world.choices.percent(world.troublePercent / 10)) return neverStarted("it could not be started");
       const group = groupFor(world, agent, spec);
-      agent.node.groups.push(group);
-      const unsubscribe = control.relayed?.subscribe(() => agent.node.end(group, Number.POSITIVE_INFINITY));
+      node.groups.push(group);
+      const unsubscribe = control.relayed?.subscribe(() => node.end(group, Number.POSITIVE_INFINITY));
       try {
         await control.onGroup(group.leader);
         // Whoever swallows that is dead all the same.
@@ -96,7 +97,7 @@ function commandsOf(world: World, agent: Agent): Commands {
           return neverStarted(CALLED_OFF);
         }
         const { endsWith } = spec;
-        if (endsWith !== undefined && endsWith.heldUntil() <= world.scheduler.now) {
+        if (endsWith !== undefined && endsWith.heldUntil() <= node.uptime()) {
           group.die("SIGKILL");
           return neverStarted("its claim may have ended before it started");
         }

@@ -90,6 +90,18 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'output: "inherit" }',
   },
   {
+    name: "the time that a machine sleeps does not count",
+    file: "test/simulation/node.ts",
+    text: `    return this.#scheduler.now;
+  }
+
+  /** Nothing moves`,
+    replacement: `    return this.#scheduler.now - this.sleptMs;
+  }
+
+  /** Nothing moves`,
+  },
+  {
     name: "what the journal does not know is not looked for",
     file: RECOVERY,
     text: "await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);",

@@ -104,6 +104,12 @@ export class SimulatedNode {
   readonly sightings = new Map<string, Sighting>();
   service: BootMoment;
   wallOffsetMs = 0;
+  /** How long it has slept, in milliseconds. */
+  sleptMs = 0;
+  /** When it woke last; `null` when it never slept. */
+  wokeAt: number | null = null;
+  /** What has come up while it sleeps; `null` when it does not. */
+  #asleep: { readonly since: number; readonly waiting: (() => void)[] } | null = null;
   readonly #scheduler: Scheduler;
   #boots = 1;
   #bootedAt: number;
@@ -138,7 +144,43 @@ export class SimulatedNode {
     this.service = this.moment();
   }
 
+  get isAsleep(): boolean {
+    return this.#asleep !== null;
+  }
+
+  /** Does it do nothing, or has it woken at this very moment? What its watchdogs have to end then they have had no time for. */
+  get isHeavyWithSleep(): boolean {
+    return this.isAsleep || this.wokeAt === this.#scheduler.now;
+  }
+
+  /** Time since it was booted, as all of it goes by: with the time that it has slept. */
+  uptime(): number {
+    return this.#scheduler.now;
+  }
+
+  /** Nothing moves on it, neither agents nor watchdogs nor commands, as when a laptop is closed or a virtual machine paused. */
+  fallAsleep(): void {
+    this.#asleep ??= { since: this.#scheduler.now, waiting: [] };
+    for (const { link } of this.agents) link.freeze();
+  }
+
+  wake(): void {
+    if (this.#asleep === null) return;
+    const { since, waiting } = this.#asleep;
+    this.#asleep = null;
+    this.wokeAt = this.#scheduler.now;
+    this.sleptMs += this.wokeAt - since;
+    for (const go of waiting) this.#scheduler.park("local", this.name, "", () => this.whenAwake(go));
+    for (const agent of this.agents) agent.reconnect();
+  }
+
+  whenAwake(go: () => void): void {
+    if (this.#asleep === null) go();
+    else this.#asleep.waiting.push(go);
+  }
+
   reboot(): void {
+    this.#asleep = null;
     for (const group of this.groups) group.die("SIGKILL");
     this.#scheduler.drop(this.name);
     this.#boots += 1;
@@ -156,7 +198,7 @@ export class SimulatedNode {
     group.state = "running";
     const { lastsMs } = nature;
     if (lastsMs === null) return;
-    this.#scheduler.after(lastsMs, this.name, "", () => {
+    this.#after(lastsMs, () => {
       if (group.state !== "running") return;
       // What it was for has been done by the time that it says so.
       if (group.kind === "main" && nature.exitCode === 0) this.restartService();
@@ -172,8 +214,8 @@ export class SimulatedNode {
   watch(group: Group, heldUntil: () => number): void {
     const look = (): void => {
       if (group.isGone || group.hasReported) return;
-      const leftMs = heldUntil() - WATCHDOG_MARGIN_MS - this.#scheduler.now;
-      if (leftMs > 0) return void this.#scheduler.after(leftMs, this.name, "", look);
+      const leftMs = heldUntil() - WATCHDOG_MARGIN_MS - this.uptime();
+      if (leftMs > 0) return this.#after(leftMs, look);
       this.#scheduler.say(this.name, `the watchdog kills the group of ${group.agent.name}`);
       group.die("SIGKILL");
     };
@@ -185,11 +227,15 @@ export class SimulatedNode {
     if (group.state === "gated") return group.die("SIGKILL");
     const heeds = group.nature.obeys;
     if (!heeds && !Number.isFinite(killAfterMs)) return;
-    this.#scheduler.after(heeds ? Math.min(HEEDS_WITHIN_MS, killAfterMs) : killAfterMs, this.name, "", () => {
+    this.#after(heeds ? Math.min(HEEDS_WITHIN_MS, killAfterMs) : killAfterMs, () => {
       if (!group.isGone)
         this.#scheduler.say(this.name, `the group of ${group.agent.name} is ended by ${heeds ? "SIGTERM" : "SIGKILL"}`);
       group.die(heeds ? "SIGTERM" : "SIGKILL");
     });
+  }
+
+  #after(ms: number, go: () => void): void {
+    this.#scheduler.after(ms, this.name, "", () => this.whenAwake(go));
   }
 }
 

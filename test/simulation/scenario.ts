@@ -75,10 +75,14 @@ export function drawScenario(choices: Choices): Scenario {
   };
 }
 
+// As many as a queue of a fleet may have; one run of them takes the time of a hundred others.
+const A_HUNDRED = 100;
+
 /** Mostly few: what can go wrong between many can go wrong between two or three, and is found sooner there. */
 function drawNodes(choices: Choices): number {
   const few = 2 + choices.pick([0, 0, 0, 1, 1, 2]);
-  return choices.percent(1) ? 2 + choices.below(29) : few;
+  if (!choices.percent(1)) return few;
+  return choices.percent(20) ? A_HUNDRED : 2 + choices.below(29);
 }
 
 function drawAction(choices: Choices, locks: readonly string[], index: number): ActionPlan {

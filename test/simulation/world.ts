@@ -60,6 +60,10 @@ export class World {
   }
 
   launch(node: SimulatedNode, job: Job): void {
+    node.whenAwake(() => this.#launchOn(node, job));
+  }
+
+  #launchOn(node: SimulatedNode, job: Job): void {
     const agent = new Agent(this, node, `${node.name}.${this.agents.size + 1}`, job);
     this.agents.set(agent.name, agent);
     if (this.isStoreFrozen) agent.link.freeze();
@@ -129,6 +133,7 @@ export class World {
     this.isStoreFrozen = false;
     this.store.refusesHistory = false;
     this.scheduler.say("fleet", "no more faults from here on");
+    for (const node of this.nodes) node.wake();
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;
       if (agent.link.isLagging) agent.link.cut();
