@@ -3,6 +3,7 @@
 import type { Ending } from "../../src/locks/coordinator.js";
 import { CommandChecks } from "./command-checks.js";
 import { changesIn, LeaseChecks } from "./lease-checks.js";
+import type { Group } from "./node.js";
 import type { StoredEntry, StoreObserver } from "./memory/entry.js";
 import { Stories, type Story } from "./stories.js";
 import type { World } from "./world.js";
@@ -29,7 +30,20 @@ export class Checks implements StoreObserver {
     this.leases = new LeaseChecks(world, this.stories, (what) => this.fail(what));
   }
 
+  /** What is wrong by a rule that holds for as long as the store forgets nothing. */
   fail(what: string): void {
+    if (!this.#world.hasGoneBack) this.#report(what);
+  }
+
+  /** A command begins that has been given a token which its node has seen before: the store has gone back in time. */
+  startedByOldStore(group: Group): void {
+    const { agent, claim, fencingToken } = group;
+    this.#report(
+      `the command of ${agent.name} starts under ${this.nameOf(claim)} with token ${fencingToken}, which its node has seen before`,
+    );
+  }
+
+  #report(what: string): void {
     if (this.violation !== null) return;
     this.violation = what;
     this.#world.scheduler.say("!!!", what);
@@ -123,10 +137,11 @@ export class Checks implements StoreObserver {
         if (ending.event === "failed" && this.#keepsFailures(by))
           this.fail(`${by} lets go of ${name} although its action has failed`);
       }
+      const mayLeave = this.stories.isForced(entry.session) || this.#world.wasCleared(entry.id, entry.lock);
+      for (const group of this.commands.begun()) if (mayLeave && group.claim === entry.id) group.isExcused = true;
       for (const group of this.commands.atWork()) {
-        if (group.claim !== entry.id) continue;
-        if (this.stories.isForced(entry.session) || this.#world.wasCleared(entry.id, entry.lock)) group.isExcused = true;
-        else this.fail(`${name} leaves ${entry.lock} while a command of ${group.agent.name} runs under it`);
+        if (group.claim === entry.id)
+          this.fail(`${name} leaves ${entry.lock} while a command of ${group.agent.name} runs under it`);
       }
       const others = this.#world.store.stored(entry.lock);
       this.stories.noteHeld(others);
@@ -152,7 +167,9 @@ export class Checks implements StoreObserver {
     return job?.kind === "exec" || ((job?.kind === "run" || job?.kind === "resume") && job.action.onFailure === "hold");
   }
 
-  #noteToken({ id, lock, fencingToken }: StoredEntry): void {
+  #noteToken(entry: StoredEntry): void {
+    const { id, lock, fencingToken } = entry;
+    if (this.#world.hasGoneBack) this.stories.ofEntries([entry]).tokenOfOldStore = fencingToken;
     const last = this.#lastToken.get(lock) ?? 0;
     if (fencingToken === null || fencingToken <= last)
       this.fail(`${this.stories.nameOf(id)} gets token ${fencingToken} on ${lock}, after ${last}`);

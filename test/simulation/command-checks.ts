@@ -35,6 +35,7 @@ export class CommandChecks {
 
   started(group: Group): void {
     const { agent, claim } = group;
+    if (this.#world.hasGoneBack) return this.#startedAfterGoingBack(group);
     const who = `the ${group.kind === "main" ? "command" : "check"} of ${agent.name}`;
     const story = this.#stories.of(claim);
     if (story === undefined) return this.#fail(`${who} starts without a claim`);
@@ -51,6 +52,15 @@ export class CommandChecks {
     if (group.kind === "main") this.#demandNeeded(group, story, who);
     if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
       this.#fail(`${who} starts to resume what nobody has left`);
+  }
+
+  /** What the store has forgotten nobody can keep to; but a node that can know so is to start nothing. */
+  #startedAfterGoingBack(group: Group): void {
+    const { agent, claim, fencingToken, kind } = group;
+    // What had begun before may go on to its end, checks included.
+    if (kind === "check") return;
+    if (this.#stories.of(claim)?.tokenOfOldStore !== fencingToken) return;
+    if (!agent.isEphemeral && fencingToken <= this.#world.latestSeenBy(agent.node)) this.#world.checks.startedByOldStore(group);
   }
 
   /** A process ends the group of a command. */
@@ -88,8 +98,13 @@ export class CommandChecks {
 
   /** All that is at work, but for what is allowed to be, and for what sleeps. */
   atWork(): readonly Group[] {
+    return this.begun().filter((group) => !group.isExcused && !group.agent.node.isHeavyWithSleep);
+  }
+
+  /** All that has begun and is not over. */
+  begun(): readonly Group[] {
     this.#groups = this.#groups.filter((group) => group.isAtWork);
-    return this.#groups.filter((group) => !group.isExcused && !group.agent.node.isHeavyWithSleep);
+    return this.#groups;
   }
 
   /** The claim must be there, held in its place, and this process's own: settled in the store before anything starts. */

@@ -32,7 +32,7 @@ const FAULTS: readonly Fault[] = [
 /** Has a fault come over the fleet, perhaps. */
 export function perhapsFault(world: World): void {
   if (!world.mayFault() || !world.choices.percent(world.scenario.faultPercent)) return;
-  const fault = world.choices.pick(FAULTS);
+  const fault = world.scenario.isRestored && world.choices.percent(40) ? goBack : world.choices.pick(FAULTS);
   if (fault(world)) world.met.set(fault.name, (world.met.get(fault.name) ?? 0) + 1);
 }
 
@@ -247,6 +247,17 @@ function suspend(world: World): boolean {
   world.noteFault(node.name, `sleeps for ${lastsMs} ms`);
   node.fallAsleep();
   world.scheduler.after(lastsMs, "fleet", "", () => node.wake());
+  return true;
+}
+
+/** The store is restored from a backup that was made at some earlier step. */
+function goBack(world: World): boolean {
+  if (world.choices.percent(50)) {
+    world.backUp();
+    return false;
+  }
+  if (!world.goBack()) return false;
+  world.noteFault("store", "is restored from a backup: it has forgotten what was since");
   return true;
 }
 

@@ -90,6 +90,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'output: "inherit" }',
   },
   {
+    name: "a store that has gone back in time is trusted",
+    file: "src/actions/store-age.ts",
+    text: "if (seen !== null && isOlder(now, seen)) return",
+    replacement: "if (seen !== null && isOlder(now, seen) && seen.at < 0) return",
+  },
+  {
     name: "the time that a machine sleeps does not count",
     file: "test/simulation/node.ts",
     text: `    return this.#scheduler.now;

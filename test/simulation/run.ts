@@ -56,6 +56,8 @@ async function run(choices: Choices, traced: boolean, without: readonly number[]
     await settled();
     world.settled();
     if (checks.violation !== null) break;
+    // What is left then is for an admin to see to.
+    if (world.hasGoneBack && (!world.hasLiving || scheduler.count > FAULTS_UNTIL_STEP)) break;
     const isOver = !world.mayFault() || scheduler.now > FAULTS_UNTIL_MS || scheduler.count > FAULTS_UNTIL_STEP;
     const hasEnded = !world.hasLiving && world.agents.size >= scenario.tasks.length;
     if (scheduler.now >= lastStart && (isOver || hasEnded)) world.calm();

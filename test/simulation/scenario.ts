@@ -37,6 +37,8 @@ export interface Scenario {
   readonly troublePercent: number;
   /** Are the first two nodes called alike, as machines of one image are? */
   readonly hasNamesakes: boolean;
+  /** May the store be restored from a backup? */
+  readonly isRestored: boolean;
 }
 
 /** What is the same on all nodes of one action. */
@@ -72,6 +74,7 @@ export function drawScenario(choices: Choices): Scenario {
     faultPercent: choices.pick([4, 8, 15]),
     troublePercent: choices.pick([0, 20, 40]),
     hasNamesakes: choices.percent(8),
+    isRestored: choices.percent(8),
   };
 }
 

@@ -22,6 +22,8 @@ export interface Story {
   hasSucceeded: boolean;
   /** What was adopted, as it was before. */
   adopted: StoredEntry | null;
+  /** The fencing token that it was given by a store that had gone back in time. */
+  tokenOfOldStore: number | null;
 }
 
 export class Stories {
@@ -121,5 +123,6 @@ function storyOf(name: string, entries: readonly StoredEntry[], by: string): Sto
     endedAt: null,
     hasSucceeded: false,
     adopted: null,
+    tokenOfOldStore: null,
   };
 }

@@ -5,6 +5,8 @@ import { Agent } from "./agent.js";
 import { ADMIN, Checks } from "./checks.js";
 import type { Choices } from "./choices.js";
 import type { StoredEntry } from "./memory/entry.js";
+import type { Contents } from "./memory/contents.js";
+import { STORE } from "./memory/coordinator.js";
 import { MemoryStore } from "./memory/store.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
@@ -30,6 +32,8 @@ export class World {
   /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
   #faultsLeft: number;
+  #backup: Contents | null = null;
+  #latestSeen: Map<SimulatedNode, number> | null = null;
   #settling: (() => void)[] = [];
 
   constructor(
@@ -45,6 +49,28 @@ export class World {
     for (const { node, startsAt, job } of scenario.tasks) {
       scheduler.after(startsAt, "fleet", "", () => this.launch(this.nodes[node] as SimulatedNode, job));
     }
+  }
+
+  get hasGoneBack(): boolean {
+    return this.#latestSeen !== null;
+  }
+
+  /** An admin makes a backup, to which the store may be brought back once. */
+  backUp(): void {
+    this.#backup = this.store.snapshot();
+  }
+
+  /** @returns false where there is no backup */
+  goBack(): boolean {
+    if (this.#backup === null || this.hasGoneBack) return false;
+    this.#latestSeen = new Map(this.nodes.map((node) => [node, node.sightings.get(STORE)?.fencingToken ?? 0]));
+    this.store.goBackTo(this.#backup);
+    return true;
+  }
+
+  /** The newest fencing token that a node had seen when the store went back in time. */
+  latestSeenBy(node: SimulatedNode): number {
+    return this.#latestSeen?.get(node) ?? 0;
   }
 
   get living(): readonly Agent[] {

@@ -30,6 +30,9 @@ export interface MemoryOptions extends SessionsOptions {
  * Opens a session on a store.
  * @throws UnreachableError when the store does not answer within the connect timeout
  */
+/** The one store there is. */
+export const STORE = "memory";
+
 export async function openMemory(store: MemoryStore, link: Link, options: MemoryOptions): Promise<MemoryCoordinator> {
   const coordinator = new MemoryCoordinator(store, link, options);
   await coordinator.connected();
@@ -38,6 +41,7 @@ export async function openMemory(store: MemoryStore, link: Link, options: Memory
 
 export class MemoryCoordinator implements Coordinator {
   readonly isShared = true;
+  readonly store = STORE;
   readonly #store: MemoryStore;
   readonly #link: Link;
   readonly #options: MemoryOptions;

@@ -49,6 +49,14 @@ export class MemoryStore {
     return copyOf(this.#contents);
   }
 
+  /** Holds what it held then, as a store that was restored from a backup: of the sessions that live now it knows nothing. */
+  goBackTo(then: Contents): void {
+    const sessions = [...this.#contents.sessions.values()];
+    this.#contents = copyOf(then);
+    for (const id of this.#contents.sessions.keys()) this.closeSession(id);
+    for (const onExpired of sessions) onExpired();
+  }
+
   /** Has a read see no more than what the store held then: a server answers that hears of nothing since, and tells of nothing. */
   answerFrom<T>(then: Contents, read: () => T): T {
     const now = this.#contents;
