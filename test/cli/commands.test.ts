@@ -120,6 +120,7 @@ describe("exec", () => {
       durable: true,
       data: { ticket: [1, "a"] },
     });
+    expect(await parse({ wait: "0" })).toMatchObject({ acquire: { timeoutMs: 0 } });
     expect(await parse({ key: "k", timeout: "0" })).toMatchObject({ slots: Number.POSITIVE_INFINITY, acquire: { timeoutMs: 0 } });
   });
 
@@ -128,6 +129,8 @@ describe("exec", () => {
     [{ slots: "many" }, "--slots: must be a whole number"],
     [{ key: "" }, "--key: must not be empty"],
     [{ timeout: "-5" }, "--timeout: must be a number of seconds"],
+    [{ wait: "-5" }, "--wait: must be a number of seconds"],
+    [{ wait: "5", timeout: "5" }, "two names of one option"],
     [{ data: "{ a: [" }, "--data:1: is not proper YAML"],
   ])("refuses %j", async (options, message) => {
     await expect(parse(options)).rejects.toMatchObject({ code: "usage", message: expect.stringContaining(message) as string });

@@ -31,13 +31,16 @@ export async function parseExec({ args, rest, options }: Invocation, settings: P
   const argv = rest ?? [];
   if (argv[0] === undefined || argv[0] === "") throw new HoldlineError("usage", "the name of the command to run is empty");
   const key = readOption(options, "key", readLabel, null);
+  if (options["wait"] !== undefined && options["timeout"] !== undefined)
+    throw new HoldlineError("usage", "--wait and --timeout are two names of one option", { hint: "give one of them" });
+  const wait = options["timeout"] === undefined ? "wait" : "timeout";
   return {
     lock,
     key,
     slots: readOption(options, "slots", readSlots, defaultSlots(key)),
     acquire: {
       ...settings.acquire,
-      timeoutMs: readOption(options, "timeout", (field) => readDurationOrNoneMs(field, { zero: true }), settings.acquire.timeoutMs),
+      timeoutMs: readOption(options, wait, (field) => readDurationOrNoneMs(field, { zero: true }), settings.acquire.timeoutMs),
     },
     durable: options["durable"] === true,
     data: await readDataOption(options, "data"),

@@ -25,14 +25,15 @@ export const GUARDED: readonly CommandEntry[] = [
     options: [
       { form: "--slots <N>", doc: "how many may hold it at once (default: 1, or unlimited with a key)" },
       { form: "--key <K>", doc: "claims with the same key may be held together" },
-      { form: "--timeout <D>", doc: "how long to wait for the lock; 0: do not wait, none: for ever" },
+      { form: "--wait <D>", doc: "how long to wait for the lock; 0: do not wait, none: for ever" },
+      { form: "--timeout <D>", doc: "another name of --wait" },
       { form: "--durable", doc: "keep the lock if this process dies or the command fails" },
       { form: "--data <YAML|@FILE>", doc: "shown with the claim" },
     ],
     rest: "COMMAND...",
     examples: [
       "holdline exec backup -- /usr/local/bin/backup --full",
-      "holdline exec deploy --slots 3 --timeout '5 min' -- ./deploy.sh",
+      "holdline exec deploy --slots 3 --wait '5 min' -- ./deploy.sh",
     ],
     load: async () => (await import("../commands/exec.js")).exec,
   },
