@@ -72,6 +72,8 @@ test("any words are a command, or refused in clear words", async () => {
         json: argv.includes("--json"),
         coordinator: () => Promise.reject(NOT_TO_BE_HAD),
         coordinators: () => Promise.reject(NOT_TO_BE_HAD),
+        examineStore: () => Promise.reject(NOT_TO_BE_HAD),
+        mendStore: () => Promise.reject(NOT_TO_BE_HAD),
         leases: () => Promise.reject(NOT_TO_BE_HAD),
         agent: () => Promise.reject(NOT_TO_BE_HAD),
       });
