@@ -2,7 +2,7 @@
 // runs only when it must.
 import type { BootMoment } from "../../src/locks/claim.js";
 import type { Agent } from "./agent.js";
-import type { Group } from "./node.js";
+import type { Group, SimulatedNode } from "./node.js";
 import type { Stories, Story } from "./stories.js";
 import type { World } from "./world.js";
 
@@ -125,6 +125,12 @@ export class CommandChecks {
     if (!this.#stories.isOwner(entry, group.agent.name)) this.#fail(`${who} starts under ${story.name}, which is not its own`);
     const since = this.#stories.heldSince(entry);
     if (token < since) this.#fail(`${who} starts with token ${token}, older than its turn on ${lock} (${since})`);
+  }
+
+  /** Of all locks that something runs under on that node. */
+  demandRules(node: SimulatedNode): void {
+    const groups = this.atWork().filter(({ agent }) => agent.node === node);
+    for (const lock of new Set(groups.flatMap(({ locks }) => locks))) this.demandRule(lock);
   }
 
   /** Of all that runs under a lock, and of all leases on it: one key, and no more than any of them allows. */

@@ -84,6 +84,8 @@ function loseJournal(world: World): boolean {
   for (const agent of [...node.agents]) agent.kill(world.choices.percent(50));
   // What had succeeded is not known to have, and may be done again.
   for (const claim of [...node.runs.values()].flatMap((runs) => [...runs.keys()])) world.checks.stories.forgetSuccess(claim);
+  // What hides from a search by its claim was known by the journal alone.
+  for (const group of node.groups) if (group.nature.hides) group.isExcused = true;
   node.runs.clear();
   node.attempts.clear();
   return true;
@@ -144,15 +146,21 @@ function loseReply(world: World): boolean {
       const { link, name } = agent;
       const lastsMs = world.choices.pick(OUTAGES_MS);
       world.noteFault(name, `will not hear of its next write for ${lastsMs} ms`);
-      link.onReply = ({ operation }) => {
+      link.onReply = ({ operation, claim }) => {
         if (!WRITES.includes(operation) || !link.isOpen) return;
         link.onReply = null;
         world.scheduler.say(name, "⚡ loses the reply");
+        if (operation === "settle" && world.choices.percent(50)) changeMeanwhile(world, claim);
         link.refuse();
         world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
       };
     },
   );
+}
+
+/** Somebody else writes to a claim of which its owner does not know yet that it is settled. */
+function changeMeanwhile(world: World, claim: string | null): void {
+  world.launch(world.choices.pick(world.nodes), { kind: "by-id", claim, deeds: [{ kind: "change", afterMs: 0 }] });
 }
 
 function freezeStore(world: World): boolean {
@@ -238,15 +246,20 @@ function stop(world: World): boolean {
 /** A machine sleeps for a while, with all that runs on it; its uptime goes on. */
 function suspend(world: World): boolean {
   const awake = world.nodes.filter(({ agents, isAsleep }) => agents.size > 0 && !isAsleep);
-  // Half of them while a command runs: others may have their turn meanwhile.
-  const atWork = awake.filter(({ groups }) => groups.some(({ isAtWork }) => isAtWork));
-  const fit = atWork.length > 0 && world.choices.percent(50) ? atWork : awake;
+  // Half of them while a command runs that is to end with its session, for somewhat longer than that: others have their turn.
+  const atRisk = awake.filter(({ groups }) => groups.some(({ isAtWork, endsWithAgent }) => isAtWork && endsWithAgent));
+  const isAtRisk = atRisk.length > 0 && world.choices.percent(50);
+  const fit = isAtRisk ? atRisk : awake;
   if (fit.length === 0) return false;
   const node = world.choices.pick(fit);
-  const lastsMs = world.choices.pick(OUTAGES_MS);
+  const lastsMs = isAtRisk ? 12_000 : world.choices.pick(OUTAGES_MS);
   world.noteFault(node.name, `sleeps for ${lastsMs} ms`);
   node.fallAsleep();
-  world.scheduler.after(lastsMs, "fleet", "", () => node.wake());
+  world.scheduler.after(lastsMs, "fleet", "", () => {
+    node.wake();
+    // Nobody else may begin anything just then, and what runs on beside others would go unseen.
+    world.scheduler.after(1, "fleet", "", () => world.checks.commands.demandRules(node));
+  });
   return true;
 }
 

@@ -61,7 +61,8 @@ function processesOf(world: World, agent: Agent): Processes {
     },
     unseenCarriers: () => null,
     endCarriers: async (claim, _service, killAfterMs) => {
-      for (const group of node.groups.filter((one) => one.claim === claim && one.leader.bootId === node.bootId)) {
+      const carriers = node.groups.filter((one) => one.claim === claim && one.leader.bootId === node.bootId && !one.nature.hides);
+      for (const group of carriers) {
         await endGroup(group.leader, killAfterMs);
       }
     },

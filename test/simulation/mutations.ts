@@ -248,12 +248,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: 'if ((error as { code?: string }).code !== "claim-lost" && !joined.session.lost.aborted) await',
   },
   {
-    name: "a claim that stays ephemeral is granted without the leader's word",
-    file: TURN,
-    text: 'if (turn.outcome === "granted" && !draft.settles) await coordinator.confirm(turn.joined, options.signal);',
-    replacement: "",
-  },
-  {
     name: "the first to leave makes the next one the holder",
     file: TURN,
     text: "const left = near.filter((place) => !gone.includes(place.ref));",

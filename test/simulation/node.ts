@@ -15,6 +15,8 @@ export interface Nature {
   readonly obeys: boolean;
   /** Has it forked something that outlives it? */
   readonly forks: boolean;
+  /** Does it write over its environment, as programs with a title of their own do? Then it cannot be found by its claim. */
+  readonly hides: boolean;
 }
 
 /** A process group that runs a command, from its gate to its end. */
@@ -28,7 +30,7 @@ export class Group {
   reportedAt = 0;
   exitCode: number | null = null;
   signal: string | null = null;
-  nature: Nature = { exitCode: 0, lastsMs: 0, obeys: true, forks: false };
+  nature: Nature = { exitCode: 0, lastsMs: 0, obeys: true, forks: false, hides: false };
   onLeaderExit: () => void = () => undefined;
   readonly #onGone: (() => void)[] = [];
 
@@ -242,8 +244,10 @@ export class SimulatedNode {
 /** How a command is going to behave; nothing out of the order where there is to be no trouble. */
 export function drawNature(choices: Choices, kind: Group["kind"], mayHang: boolean, troublePercent: number): Nature {
   const lastsMs = kind === "check" ? choices.pick([50, 700]) : choices.pick([100, 2_000, 6_000, 15_000]);
-  const sound: Nature = { exitCode: 0, lastsMs, obeys: true, forks: false };
-  if (troublePercent === 0 || !choices.percent(troublePercent)) return sound;
+  const calm: Nature = { exitCode: 0, lastsMs, obeys: true, forks: false, hides: false };
+  if (troublePercent === 0) return calm;
+  const sound = { ...calm, hides: choices.percent(10) };
+  if (!choices.percent(troublePercent)) return sound;
   const obeys = choices.percent(50);
   const trouble = choices.pick(["fails", "hangs", "forks", "stubborn"] as const);
   if (trouble === "fails") return { ...sound, exitCode: 1, obeys };
