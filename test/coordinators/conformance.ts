@@ -1,6 +1,7 @@
 // What every coordinator promises, as one suite that each runs against its real store: src/locks/coordinator.ts in tests.
 import { describe } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
+import { describeCrowd } from "./conformance/crowd.js";
 import { describeFinding } from "./conformance/finding.js";
 import { describeHolding } from "./conformance/holding.js";
 import { describeJoining } from "./conformance/joining.js";
@@ -23,6 +24,7 @@ export function describeCoordinator(name: string, subject: StoreUnderTest): void
     describeRecords(stage);
     describeFinding(stage);
     describeTurns(stage);
+    describeCrowd(stage);
     describeLeases(stage, subject);
     describeWatching(stage, subject);
     describeProcesses(stage, subject);

@@ -70,7 +70,7 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #trust: Trust;
   /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
   readonly #homes = new Map<string, ZkSession>();
-  readonly #standings = new Standings();
+  readonly #standings: Standings;
   /** Of queues, by lock and how much of it. */
   readonly #readings = new Shared<undefined, readonly Claim[]>();
   #closing: Promise<void> | null = null;
@@ -89,6 +89,7 @@ class ZooKeeperCoordinator implements Coordinator {
     });
     this.#holdings = new Holdings(this.#sessions, this.#layout, options);
     this.#changes = new Changes(this.#sessions, this.#layout, options.log);
+    this.#standings = new Standings(clock);
     this.#entrance = new Entrance(this.#layout, this.#standings);
     this.#trust = new Trust(this.#layout, address.credentials !== null);
   }
@@ -171,15 +172,18 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
-    const read = async (wire: Wire): Promise<Standing> =>
-      (await this.#standings.list(wire, this.#layout.lock(entry.lock), () => entry.ref)).among(entry);
+    const read = (wire: Wire): Promise<Standing> => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
-  departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+  async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+    const session = joined.session as ZkSession;
+    const folder = this.#layout.lock(lock);
     const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
-    return departed(joined.session as ZkSession, this.#layout.lock(lock), refs, own, signal);
+    const gone = await departed(session, folder, refs, own, signal);
+    this.#standings.left(session.wire, folder, gone);
+    return gone;
   }
 
   async withdraw(entries: readonly Entry[]): Promise<void> {

@@ -6,13 +6,39 @@ import type { IsWanted } from "./messages.js";
 import { Shared } from "./shared.js";
 import type { Wire } from "./wire.js";
 
+/**
+ * For so long a list that several have shared is good enough for another of them, in milliseconds. A list of ten thousand takes the
+ * server as long as some twenty hand-offs: one for each hand-off would make a line cost the square of its length.
+ */
+const KEPT_FOR_MS = 1_000;
+
+// Where more ask at once, one new list for all of them is less to ask for.
+const MOST_ASKING = 4;
+
 // A server that runs for years is asked for keys without end; of those that stand in line at one time there are far fewer.
 const MOST_KEYS = 100_000;
 
+/** A list that several have asked for, kept for those who ask next. */
+interface Kept {
+  readonly list: QueueList;
+  readonly readAt: number;
+  /** Who has been given it since it was read: once each. */
+  readonly given: Set<string>;
+  asking: number;
+}
+
 export class Standings {
+  readonly #clock: () => number;
   /** The keys of drafts of ours, by their hashes, the one that was asked for last at the end. */
   readonly #keys = new Map<string, string>();
   readonly #lists = new WeakMap<Wire, Shared<() => string | null, QueueList>>();
+  /** By connection and folder. */
+  readonly #kept = new WeakMap<Wire, Map<string, Kept>>();
+
+  /** @param clock in milliseconds */
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
 
   /** Notes a key, so that claims with the same one are known by it. */
   know(key: string | null): void {
@@ -43,8 +69,53 @@ export class Standings {
         }
         return isAhead(bytes, from, to);
       });
-      return new QueueList(orderClaims(children ?? []), (key) => this.#keyOf(key));
+      const list = new QueueList(orderClaims(children ?? []), (key) => this.#keyOf(key));
+      this.#keep(wire, folder, list, owns.length);
+      return list;
     });
+  }
+
+  /**
+   * Where an entry of ours stands. Those ahead are all who are still there, and perhaps some who have left since a list was read
+   * in which the entry stands: whoever watches one of those is told at once, and is given a new list the next time. The server
+   * is asked in any case whether the entry itself is there, and what it answers is no older than this question.
+   * @throws ClaimLostError when it is not
+   */
+  async standing(wire: Wire, folder: string, entry: Entry): Promise<Standing> {
+    const kept = this.#keptFor(wire, folder, entry.ref);
+    if (kept === null) return (await this.list(wire, folder, () => entry.ref)).among(entry);
+    kept.asking += 1;
+    try {
+      if ((await wire.exists(`${folder}/${entry.ref}`)) === null) throw takenOut(entry);
+    } finally {
+      kept.asking -= 1;
+    }
+    return kept.list.among(entry);
+  }
+
+  /** The server has told that these have left. */
+  left(wire: Wire, folder: string, refs: readonly string[]): void {
+    this.#kept.get(wire)?.get(folder)?.list.without(refs);
+  }
+
+  #keptFor(wire: Wire, folder: string, ref: string): Kept | null {
+    const lists = this.#kept.get(wire);
+    const kept = lists?.get(folder);
+    if (lists === undefined || kept === undefined) return null;
+    if (this.#clock() - kept.readAt > KEPT_FOR_MS) {
+      lists.delete(folder);
+      return null;
+    }
+    if (kept.asking >= MOST_ASKING || kept.given.has(ref) || !kept.list.has(ref)) return null;
+    kept.given.add(ref);
+    return kept;
+  }
+
+  /** Whoever waits alone in a session reads its own lists, and a thousand such sessions keep none. */
+  #keep(wire: Wire, folder: string, list: QueueList, askers: number): void {
+    const lists = this.#kept.get(wire) ?? new Map<string, Kept>();
+    if (askers < 2 && !lists.has(folder)) return;
+    this.#kept.set(wire, lists.set(folder, { list, readAt: this.#clock(), given: new Set(), asking: 0 }));
   }
 
   /** Those that are not known are keys that no draft of ours has. */
@@ -60,6 +131,9 @@ export class QueueList {
   /** Where each entry stands, and where the first of each claim does. */
   readonly #positions = new Map<string, number>();
   readonly #firsts = new Map<string, number>();
+  /** All ahead of this position have left, and of the others these. */
+  #front = 0;
+  readonly #gone = new Set<string>();
 
   constructor(claims: readonly ClaimName[], keyOf: (hash: string) => string) {
     this.claims = claims;
@@ -82,7 +156,23 @@ export class QueueList {
   among({ lock, ref, revision }: Entry): Standing {
     const position = this.#positions.get(ref);
     if (position === undefined) throw takenOut({ lock, ref });
-    return new SharedStanding(lock, ref, revision, this.#places, position);
+    return new SharedStanding(lock, ref, revision, () => this.#ahead(position));
+  }
+
+  has(ref: string): boolean {
+    return this.#positions.has(ref);
+  }
+
+  /** From now on they are ahead of nobody. */
+  without(refs: readonly string[]): void {
+    for (const ref of refs) if ((this.#positions.get(ref) ?? -1) >= this.#front) this.#gone.add(ref);
+    for (let next = this.#places[this.#front]; next !== undefined && this.#gone.delete(next.ref); next = this.#places[this.#front])
+      this.#front += 1;
+  }
+
+  #ahead(position: number): readonly Place[] {
+    const ahead = this.#places.slice(this.#front, Math.max(position, this.#front));
+    return this.#gone.size === 0 ? ahead : ahead.filter(({ ref }) => !this.#gone.has(ref));
   }
 }
 
@@ -91,19 +181,17 @@ class SharedStanding implements Standing {
   readonly lock: string;
   readonly ref: string;
   readonly revision: number;
-  readonly #places: readonly Place[];
-  readonly #position: number;
+  readonly #ahead: () => readonly Place[];
 
-  constructor(lock: string, ref: string, revision: number, places: readonly Place[], position: number) {
+  constructor(lock: string, ref: string, revision: number, ahead: () => readonly Place[]) {
     this.lock = lock;
     this.ref = ref;
     this.revision = revision;
-    this.#places = places;
-    this.#position = position;
+    this.#ahead = ahead;
   }
 
   get ahead(): readonly Place[] {
-    return this.#places.slice(0, this.#position);
+    return this.#ahead();
   }
 }
 

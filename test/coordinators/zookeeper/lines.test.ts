@@ -1,7 +1,7 @@
 // A thousand claims of one process in one line: what they ask a server for does not grow with the square of their number.
-import { expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
-import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
+import type { Coordinator, Draft, Joined, Standing } from "../../../src/locks/coordinator.js";
 import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshRoot } from "../../support/roots.js";
@@ -88,4 +88,53 @@ test("of a thousand requests no more than 256 are on their way to a server at on
   expect(proxy.count(Opcode.create) - before).toBe(255);
   held.release();
   expect(await within(joining, "the joins")).toHaveLength(1_000);
+});
+
+describe("a list that several have shared", () => {
+  /** Somebody else's claim, and behind it two of one session, which have one list in common. */
+  async function openLine() {
+    const { proxy, coordinator, other } = await openStage();
+    const first = await other.join(draftFor("a", EPHEMERAL));
+    const joins = [draftFor("a", EPHEMERAL), draftFor("a", EPHEMERAL), draftFor("a", EPHEMERAL)];
+    // The list of the first one is under way when the others ask for theirs.
+    const joined = await Promise.all(joins.map((draft) => coordinator.join(draft)));
+    const [second, third] = joined.toSorted((one, another) => refsAhead(one).length - refsAhead(another).length);
+    return { proxy, coordinator, other, first, second: second as Joined, third: third as Joined };
+  }
+
+  test("serves each of them once more, and then it is asked anew who has left", async () => {
+    const { proxy, coordinator, other, first, second } = await openLine();
+    await other.withdraw(first.standings);
+    const before = proxy.count(Opcode.getChildren);
+    const [standing] = second.standings as [Standing];
+    const once = await coordinator.standing(standing);
+    expect(proxy.count(Opcode.getChildren) - before).toBe(0);
+    expect(once.ahead.map(({ ref }) => ref)).toEqual([refOf(first)]);
+    expect((await coordinator.standing(standing)).ahead).toEqual([]);
+    expect(proxy.count(Opcode.getChildren) - before).toBe(1);
+  });
+
+  test("does not have those of whom the server has told that they left", async () => {
+    const { proxy, coordinator, other, first, second, third } = await openLine();
+    const leaving = coordinator.departed(second, "a", [refOf(first)]);
+    await other.withdraw(first.standings);
+    await within(leaving, "the leaving");
+    const before = proxy.count(Opcode.getChildren);
+    expect((await coordinator.standing(third.standings[0]!)).ahead.map(({ ref }) => ref)).toEqual([refOf(second)]);
+    expect(proxy.count(Opcode.getChildren) - before).toBe(0);
+  });
+
+  test("does not hide that one's own entry was removed", async () => {
+    const { coordinator, other, second } = await openLine();
+    await other.withdraw(second.standings);
+    await expect(coordinator.standing(second.standings[0]!)).rejects.toMatchObject({ code: "claim-lost" });
+  });
+
+  test("comes with an answer of now, so that what a session has seen is a fencing token", async () => {
+    const { coordinator, other, second } = await openLine();
+    const later = await other.join(draftFor("b", EPHEMERAL));
+    expect(second.session.seen()).toBeLessThan(later.session.seen());
+    await coordinator.standing(second.standings[0]!);
+    expect(second.session.seen()).toBeGreaterThanOrEqual(later.session.seen());
+  });
 });
