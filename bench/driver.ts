@@ -15,12 +15,12 @@ const namesOn = (store: Peer["store"]): string =>
     .map(({ name }) => name)
     .join(", ");
 
-const USAGE = `usage: ZK=host:port node bench/driver w1 | w2 CLIENTS | w4 CLIENTS | w5 CLAIMS
+const USAGE = `usage: ZK=host:port node bench/driver w1 | w2 CLIENTS | w4 CLIENTS | w5 CLAIMS [LOCKS]
        SQLITE=/path/to/file node bench/driver s1 | s2 PROCESSES
   w1  one session: acquire and release ($ITER rounds, 2000, after $WARM, 2000)
   w2  CLIENTS sessions on one lock ($ACQ acquisitions, 4000, after $W2_WARM, 1500)
   w4  CLIENTS sessions queued behind a holder, which pass through
-  w5  one session with CLAIMS waiters on $LOCKS locks (100), which pass through within $W5_MS (60000)
+  w5  one session with CLAIMS waiters on LOCKS locks (100), which pass through within $W5_MS (120000)
   s1  one process: acquire and release (as w1)
   s2  PROCESSES on one lock for $S2_MS (10000)
   $PEER: on ZooKeeper ${namesOn("zookeeper")} (holdline);
@@ -32,8 +32,8 @@ process.exitCode = await drive(process.argv.slice(2));
 async function drive(given: readonly string[]): Promise<number> {
   const peer = PEERS.find(({ name }) => name === (process.env["PEER"] ?? "holdline"));
   const place = process.env[peer?.store === "sqlite" ? "SQLITE" : "ZK"];
-  const [workload, countText] = given;
-  const measure = peer === undefined ? null : workloadOf(peer, workload, Number(countText));
+  const [workload, countText, locksText = "100"] = given;
+  const measure = peer === undefined ? null : workloadOf(peer, workload, Number(countText), Number(locksText));
   if (measure === null || place === undefined) {
     process.stderr.write(USAGE);
     return 64;
@@ -46,7 +46,7 @@ async function drive(given: readonly string[]): Promise<number> {
 /** Gives what is printed, if it prints. */
 type Measure = (place: string) => Promise<object | void>;
 
-function workloadOf(peer: Peer, name: string | undefined, count: number): Measure | null {
+function workloadOf(peer: Peer, name: string | undefined, count: number, locks: number): Measure | null {
   const isCount = Number.isSafeInteger(count) && count >= 1;
   if (peer.store === "sqlite") {
     if (name === "s1") return (path) => aloneOnSqlite(peer, path, sizes());
@@ -58,8 +58,8 @@ function workloadOf(peer: Peer, name: string | undefined, count: number): Measur
   if (!isCount) return null;
   if (name === "w2") return (address) => handOffs(peer, address, count, sizes());
   if (name === "w4") return (address) => line(peer, address, count);
-  if (name === "w5")
-    return (address) => fleet(peer, address, count, { locks: size("LOCKS", 100), deadlineMs: size("W5_MS", 60_000) });
+  if (name === "w5" && Number.isSafeInteger(locks) && locks >= 1)
+    return (address) => fleet(peer, address, count, { locks, deadlineMs: size("W5_MS", 120_000) });
   return null;
 }
 

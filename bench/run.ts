@@ -32,7 +32,7 @@ const QUICK: Scale = {
   fleets: [20, 40],
   processes: 3,
   settleMs: 1_000,
-  env: { ITER: "10", WARM: "2", ACQ: "12", W2_WARM: "6", LOCKS: "4", S2_MS: "500" },
+  env: { ITER: "10", WARM: "2", ACQ: "12", W2_WARM: "6", S2_MS: "500" },
 };
 
 const flags = process.argv.slice(2);

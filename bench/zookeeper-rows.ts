@@ -66,8 +66,13 @@ export async function lineRows(ground: Ground): Promise<Row[]> {
 
 /** Of one session with many waiters: where time grows linearly, each claim takes as long in a large fleet as in a small one. */
 export async function fleetRows(ground: Ground): Promise<Row[]> {
+  return [...(await rowsOfFleets(ground, 100)), ...(await rowsOfFleets(ground, 1))];
+}
+
+async function rowsOfFleets(ground: Ground, locks: number): Promise<Row[]> {
   const [first, ...others] = ground.scale.fleets;
-  const run = async (claims: number) => inTurn<FleetFigures>(ground, ["holdline"], ["w5", String(claims)]);
+  const run = async (claims: number) => inTurn<FleetFigures>(ground, ["holdline"], ["w5", String(claims), String(locks)]);
+  const on = locks === 1 ? "on one lock" : `on ${locks} locks`;
   const each = (rounds: readonly Round<FleetFigures>[]): number => medianOf(rounds, "holdline", ({ each_us }) => each_us);
   const remark = (rounds: readonly Round<FleetFigures>[]): string => {
     const middle = (figure: (figures: FleetFigures) => number): number => medianOf(rounds, "holdline", figure);
@@ -78,11 +83,11 @@ export async function fleetRows(ground: Ground): Promise<Row[]> {
     return `${late}${seconds(queue + drain)}: ${seconds(queue)} until all wait, ${seconds(drain)} until all have passed`;
   };
   const small = await run(first);
-  const rows = [row(`session of ${first} waiters, the fleet passes: ms per claim`, each(small) / 1_000, null, remark(small))];
+  const rows = [row(`session of ${first} waiters ${on}, the fleet passes: ms per claim`, each(small) / 1_000, null, remark(small))];
   for (const claims of others) {
     const large = await run(claims);
     rows.push(
-      row(`session of ${claims} waiters: time per claim / ${first} waiters`, each(large) / each(small), null, remark(large)),
+      row(`session of ${claims} waiters ${on}: time per claim / ${first} waiters`, each(large) / each(small), null, remark(large)),
     );
   }
   return rows;

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, inject, it } from "vitest";
 
 const driver = new URL("../bench/driver", import.meta.url).pathname;
 const { host, port } = inject("zookeeper");
-const SMALL = { ITER: "5", WARM: "2", ACQ: "12", W2_WARM: "6", LOCKS: "3", S2_MS: "500" };
+const SMALL = { ITER: "5", WARM: "2", ACQ: "12", W2_WARM: "6", S2_MS: "500" };
 const folder = mkdtempSync(join(tmpdir(), "holdline-bench-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -43,7 +43,7 @@ describe.each(["holdline", "holdline-durable", "bare"])("the benchmark's driver 
     { workload: ["w1"], names: W1, said: { peer, w: "w1", n: 5 } },
     { workload: ["w2", "3"], names: W2, said: { peer, w: "w2", clients: 3, n: 12 } },
     { workload: ["w4", "4"], names: W4, said: { peer, w: "w4", clients: 4, n: 4 } },
-    { workload: ["w5", "12"], names: W5, said: { peer, w: "w5", claims: 12, locks: 3, n: 12 } },
+    { workload: ["w5", "12", "3"], names: W5, said: { peer, w: "w5", claims: 12, locks: 3, n: 12 } },
   ])("prints $names for $workload", async ({ workload, names, said }) => {
     expectFigures(await drive(peer, ...workload), names, said);
   });

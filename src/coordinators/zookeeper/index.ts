@@ -26,10 +26,9 @@ import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
 import { examine, mend } from "./examination.js";
 import { Holdings } from "./holdings.js";
-import type { Layout } from "./layout.js";
-import { createLayout } from "./layout.js";
-import type { ZkSession } from "./session.js";
+import { createLayout, type Layout } from "./layout.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
+import type { ZkSession } from "./session.js";
 import { Sessions } from "./sessions.js";
 import { Shared } from "./shared.js";
 import { Standings } from "./standings.js";
@@ -79,8 +78,8 @@ class ZooKeeperCoordinator implements Coordinator {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
     this.#address = address;
-    // Tokens are the ensemble's, whatever the root.
     const servers = address.servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+    // Tokens are the ensemble's, whatever the root.
     this.store = `zookeeper://${servers.sort().join(",")}`;
     this.#layout = createLayout(address.root);
     this.#sessions = new Sessions(address, { ...options, clock }, () => {
@@ -117,11 +116,7 @@ class ZooKeeperCoordinator implements Coordinator {
       return { session, standings: entered.value };
     };
     try {
-      const joined = await this.#sessions.retry(signal, (session) => {
-        const attempt = enter(session);
-        entering = attempt;
-        return attempt;
-      });
+      const joined = await this.#sessions.retry(signal, (session) => (entering = enter(session)));
       const home = joined.session as ZkSession;
       for (const { ref } of joined.standings) this.#homes.set(ref, home);
       if (home.isFresh && joined.standings.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#hold(joined);
@@ -172,17 +167,16 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
-    const read = (wire: Wire): Promise<Standing> => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
+    const read = (wire: Wire) => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
     const home = this.#homes.get(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as ZkSession;
-    const folder = this.#layout.lock(lock);
     const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
-    const gone = await departed(session, folder, refs, own, signal);
-    this.#standings.left(session.wire, folder, gone);
+    const gone = await departed(session, this.#layout.lock(lock), refs, own, signal);
+    this.#standings.left(session.wire, this.#layout.lock(lock), gone);
     return gone;
   }
 
