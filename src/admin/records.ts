@@ -2,7 +2,7 @@
 // records; where they are filtered, more of them are asked for until there are enough.
 import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
-import { leaseAsJson, ownerAsJson } from "./claims.js";
+import { failureAsJson, leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
@@ -81,5 +81,6 @@ export function recordAsJson(record: HistoryRecord) {
     endedAt: isoTime(record.endedAt),
     description,
     data: record.data ?? null,
+    failure: failureAsJson(record.failure),
   };
 }

@@ -14,6 +14,8 @@ function record(changes: Partial<HistoryRecord> = {}): HistoryRecord {
     by: "ann",
     reason: "by hand",
     claimedAt: NOW - 120_000,
+    isKept: false,
+    failure: null,
     endedAt: NOW - 60_000,
     description: null,
     lease: null,
@@ -121,6 +123,7 @@ test("JSON is as in the contract, with who it was for and why", async () => {
         endedAt: "2025-11-21T08:59:00.000Z",
         description: null,
         data: { a: 1 },
+        failure: null,
       },
       {
         lock: "host/dc01",
@@ -134,6 +137,7 @@ test("JSON is as in the contract, with who it was for and why", async () => {
         endedAt: "2025-11-21T08:59:00.000Z",
         description: "new disks",
         data: null,
+        failure: null,
       },
     ],
   });

@@ -321,7 +321,7 @@ describe("the data of a claim", () => {
     } else {
       const failure = { exitCode: 1, signal: null, message: "exit code 1", output: "" };
       const moment = { bootId: null, ticks: null, wallMs: 0 };
-      expect(await hold.fail(failure, moment)).toEqual({ outcome: "done" });
+      expect(await hold.fail(failure, moment, "ann")).toEqual({ outcome: "done" });
       expect(await other.queue("db")).toMatchObject([{ failure, data: { ticket: 1, status: "READY" } }]);
     }
   });

@@ -116,7 +116,7 @@ const LEASE_MEMBERS = {
 export const LEASE = object("a lease in hand", LEASE_MEMBERS);
 export const HOST_LEASE = object("a lock on hosts in hand", { ...LEASE_MEMBERS, hosts: list(text("a host")) });
 
-export const RECORD = object("a durable claim that has ended", {
+export const RECORD = object("a durable claim that has ended, or has failed and is kept", {
   lock: LOCK,
   claim: text("its id"),
   owner: OWNER,
@@ -128,6 +128,7 @@ export const RECORD = object("a durable claim that has ended", {
   endedAt: time("when it ended"),
   description: textOrNull("why it was made"),
   data: CLAIM_MEMBERS.data,
+  failure: { ...CLAIM_MEMBERS.failure, description: "why its action has failed" },
 });
 
 export const ACTION = object("the claim of an agent's action", {
