@@ -109,7 +109,7 @@ export class Hold {
     }
     const record = records.find(({ claim, isKept }) => claim === this.id && !isKept);
     if (record === undefined) return "the claim was removed from the store, and its history does not say by whom";
-    return `the claim was ${record.event} by ${record.by}${record.reason === null ? "" : `: ${record.reason}`}`;
+    return `the claim was ${record.event}${record.by === null ? "" : ` by ${record.by}`}${record.reason === null ? "" : `: ${record.reason}`}`;
   }
 
   /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */

@@ -55,7 +55,9 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
   for (let piece = isPlain ? filter.limit : Math.max(FIRST_PIECE, filter.limit); ; piece *= GROWTH) {
     const records = await coordinator.history(filter.lock, piece, signal);
     const wanted = records.filter(isWanted).slice(0, filter.limit);
-    const isAll = records.length < piece || (records.at(-1)?.endedAt ?? 0) < oldest;
+    // A lease is recorded some time after its end: that it ended long ago does not say so of the records before it.
+    const last = records.findLast(({ event }) => event !== "expired");
+    const isAll = records.length < piece || (last !== undefined && last.endedAt < oldest);
     if (isAll || wanted.length === filter.limit) return wanted.map((record) => ({ record, now }));
   }
 }

@@ -83,18 +83,20 @@ export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "faile
 /** What the history is told when a durable claim ends. */
 export interface Ending {
   readonly event: EndEvent;
-  /** The principal who ended it. */
-  readonly by: string;
+  /** The principal who ended it; `null` for a lease whose time was over. */
+  readonly by: string | null;
   readonly reason: string | null;
   /** Why the action of a claim that is let go has failed. A claim that is kept carries that itself. */
   readonly failure?: Failure;
+  /** When it ended, where that was before this is recorded: milliseconds since 1970 by the coordinator's clock. */
+  readonly endedAt?: number;
 }
 
 /** What the history is told of a claim that is kept: its action has failed. */
 export type Keeping = Ending & { readonly event: "failed" };
 
 /** A record of the history. Times are milliseconds since 1970 by the coordinator's clock. */
-export interface HistoryRecord extends Omit<Ending, "failure"> {
+export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
   readonly lock: string;
   readonly claim: string;
   readonly owner: Owner;

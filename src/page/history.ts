@@ -37,7 +37,7 @@ function recordItem(record: ShownRecord, now: number, withLock: boolean): Html {
       ${formatDuration(heldMs)}, ${event === "failed" ? "failed" : "ended"} ${age("ago", endedAt, now)}
     </p>
     <p class="by">
-      ${event} by ${said(by)}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
+      ${by === null ? "its time was over" : html`${event} by ${said(by)}`}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
       <span class="when">${moment(endedAt)}</span>
     </p>
   </li>`;

@@ -27,20 +27,20 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease whose time is over is not ended by those who wait behind it",
     file: "src/actions/line.ts",
-    text: "(await endExpired(coordinator, others, options.by, ended.signal)) > 0;",
+    text: "(await endExpired(coordinator, others, ended.signal)) > 0;",
     replacement: "false;",
   },
   {
     name: "a lease whose time is over keeps others from the lock",
     file: HOLDERS,
-    text: "(await readPresentQueue(coordinator, lock, by, signal)).filter",
+    text: "(await readPresentQueue(coordinator, lock, signal)).filter",
     replacement: "(await coordinator.queue(lock, signal)).filter",
   },
   {
     name: "a lease whose time is over counts as held",
     file: HELD,
-    text: "(await endExpired(coordinator, [claim], by, signal)) === 0 ?",
-    replacement: "true ?",
+    text: "if (!isOver(claim, now)) return claim;",
+    replacement: "if (now > 0) return claim;",
   },
   {
     name: "a lease on several locks expires on one of them",
@@ -69,9 +69,9 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a renewal puts back the data that it has read first",
     file: LEASE,
-    text: "const claim = await rewrite(coordinator, lock, id, asking, async (present) => {\n    refuseUnlessLease(present);",
+    text: "const claim = await rewrite(coordinator, lock, id, asking.signal, async (present) => {\n    refuseUnlessLease(present);",
     replacement: `let first: Claim | null = null;
-  const claim = await rewrite(coordinator, lock, id, asking, async (read) => {
+  const claim = await rewrite(coordinator, lock, id, asking.signal, async (read) => {
     const present: Claim = { ...read, data: (first ??= read).data };
     refuseUnlessLease(present);`,
   },

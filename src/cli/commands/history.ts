@@ -80,8 +80,8 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
         whatOf({ ...record, key: null }),
         formatDuration(Math.max(0, endedAt - claimedAt)),
         owner.principal,
-        by,
-        reason ?? "",
+        by ?? "",
+        event === "expired" && reason === null ? "its time was over" : (reason ?? ""),
       ],
       notes: notesOf(record, view),
     };

@@ -17,7 +17,7 @@ export interface Ended {
 
 /** Records the end of an entry, or that it is kept. Is it time to trim the history of its lock? */
 export function recordEnding(sql: Sql, { lock, row, ending, at, kept }: Ended, keep: number): boolean {
-  const { event, by, reason, failure } = ending;
+  const { event, by, reason, failure, endedAt = at } = ending;
   const record = kept === null ? row.record : encodeRecord(kept);
   const isKept = kept !== null;
   const text = JSON.stringify({
@@ -28,7 +28,7 @@ export function recordEnding(sql: Sql, { lock, row, ending, at, kept }: Ended, k
     failure,
     isKept,
     claimedAt: row.sinceMs,
-    endedAt: at,
+    endedAt,
     record,
   });
   sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, text);
@@ -74,7 +74,8 @@ export function readHistory(sql: Sql, lock: string | null, limit: number, keep: 
       if (record !== null) records.push(record);
     }
   }
-  return records;
+  // A lease is recorded some time after its end.
+  return records.sort((one, other) => other.endedAt - one.endedAt);
 }
 
 const EVENTS: Readonly<Record<EndEvent, true>> = { released: true, cleared: true, expired: true, recovered: true, failed: true };
@@ -88,7 +89,7 @@ function decodeEnding(lock: string, text: string): HistoryRecord | null {
   }
   if (!isObject(value)) return null;
   const { claim, event, by, reason, claimedAt, endedAt, record, isKept = false } = value;
-  if (typeof claim !== "string" || !isEvent(event) || typeof by !== "string") return null;
+  if (typeof claim !== "string" || !isEvent(event) || (by !== null && typeof by !== "string")) return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number" || typeof endedAt !== "number") return null;
   const known = typeof record === "string" ? decodeRecord(record) : null;
   const owner = known?.owner ?? { node: "unknown", principal: "unknown", action: null, process: null };

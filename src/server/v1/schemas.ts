@@ -122,7 +122,7 @@ export const RECORD = object("a durable claim that has ended, or has failed and 
   owner: OWNER,
   lease: MEANT,
   event: text("how it ended"),
-  by: text("the principal who ended it"),
+  by: textOrNull("the principal who ended it; null where its time was over"),
   reason: textOrNull("why it was ended"),
   claimedAt: time("since when it was held"),
   endedAt: time("when it ended"),

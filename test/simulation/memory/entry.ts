@@ -59,10 +59,10 @@ export function settledOf(entries: readonly StoredEntry[]): Settled {
 }
 
 /** What the history is to say of an entry that has ended. */
-export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, endedAt: number): HistoryRecord {
+export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, at: number): HistoryRecord {
   const { owner, reason: description, lease, data, failure } = record ?? UNREADABLE;
   const told = { failure, ...ending, isKept: false };
-  return { ...told, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt };
+  return { ...told, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt: ending.endedAt ?? at };
 }
 
 /** What it is to say of one that has failed and stays. */
