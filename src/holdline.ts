@@ -119,11 +119,11 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
     withLock: async (name, lockOptions, work) => {
       const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
       const acquire = { timeoutMs, sleepTimeMs: pollMs };
-      return withLock(coordinator, draftOf(name, lockOptions, owner), { acquire, ownerGone, by: principal, stop: signal }, work);
+      return withLock(coordinator, draftOf(name, lockOptions, owner), { acquire, ownerGone, stop: signal }, work);
     },
     async locks() {
       const names = await coordinator.list();
-      const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name, principal)));
+      const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name)));
       return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, ownerGone)]));
     },
     close: () => coordinator.close(),
@@ -141,7 +141,7 @@ function draftOf(name: string, options: LockOptions, owner: Owner): Draft {
   return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, settles: false, lease: null };
 }
 
-type Waiting = Pick<LineOptions, "acquire" | "ownerGone" | "by" | "stop">;
+type Waiting = Pick<LineOptions, "acquire" | "ownerGone" | "stop">;
 
 async function withLock<T>(
   coordinator: Coordinator,

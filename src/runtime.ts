@@ -155,11 +155,10 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
         }
       }
       const declared = new Set(actions.map(({ name }) => name));
-      for (const name of guard.machine.journal.actions()) {
-        if (!declared.has(name))
-          context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
-      }
-      return [...results.values()];
+      const undeclared = guard.machine.journal.actions().filter((name) => !declared.has(name));
+      for (const name of undeclared)
+        context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
+      return { results: [...results.values()], undeclared };
     },
     async tryAction({ settings: { node }, stop, progress, log }, action) {
       const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);

@@ -173,6 +173,15 @@ export function removeFile(directory: string, name: string): void {
   });
 }
 
+/** Gives a file another name, in the place of whatever had that; this needs no room on the disk. */
+export function renameFile(directory: string, name: string, newName: string): void {
+  const path = join(directory, newName);
+  spoken("written", path, () => {
+    renameSync(join(directory, name), path);
+    flushDirectory(directory);
+  });
+}
+
 /** Gives a file that is not what it should be another name, and says which; `null` when it is gone. */
 export function setAside(directory: string, name: string): string | null {
   const path = join(directory, name);

@@ -63,7 +63,6 @@ async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promis
     isLeftover: () => false,
     inspect: (claim) => refuseTwin(claim, self),
     isNamesakes: (claim) => isNamesakes(claim, self),
-    by: principal,
     stop: stop.signal,
   });
   if (line.outcome === "taken-out") return { outcome: "timed-out", message: line.message };

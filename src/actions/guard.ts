@@ -188,7 +188,6 @@ class GuardedRun {
       isLeftover: (claim) => isLeftover(claim, self, name, processes),
       inspect: (claim) => refuseTwin(claim, self),
       isNamesakes: (claim) => isNamesakes(claim, self),
-      by: this.#context.principal,
       stop: stop.signal,
     });
     this.#waitedMs = clock.now() - this.#startedAt;

@@ -1,6 +1,6 @@
 // A run with its durable claim in hand: the command, the check, and then the claim is let go, or kept where the action has
 // failed. The journal is written before what it must remember; that it cannot be written never keeps a lock.
-import type { ProcessIdentity } from "../locks/claim.js";
+import type { Failure, ProcessIdentity } from "../locks/claim.js";
 import type { EndEvent, Ending } from "../locks/coordinator.js";
 import { bestEffort } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
@@ -38,7 +38,7 @@ export class HeldRun {
    * @throws InterruptedError when asked to stop before the command began
    */
   async run(event: "released" | "recovered"): Promise<Conclusion> {
-    const { machine, progress, stop } = this.#context;
+    const { machine, principal, progress, stop } = this.#context;
     let end: ActionEnd;
     try {
       stop.signal.throwIfAborted();
@@ -62,10 +62,10 @@ export class HeldRun {
       await this.#journal("succeeded", null);
       return this.letGo(event, "ran", "", end);
     }
-    const { exitCode, signal, message, output } = end;
+    const { exitCode, signal, message } = end;
     progress.step(`${this.#action.name} failed: ${message}`, { action: this.#action.name, exitCode, signal });
     if (this.#action.onFailure === "release") return this.letGo("failed", "failed", message, end);
-    const kept = await this.#hold.fail({ exitCode, signal, message, output }, machine.processes.moment());
+    const kept = await this.#hold.fail(failureIn(end), machine.processes.moment(), principal);
     await this.#forget();
     const about = kept.outcome === "done" ? `the lock ${this.#hold.lock} is kept` : kept.why;
     return { outcome: "failed", message: `${message}; ${about}`, end };
@@ -83,7 +83,8 @@ export class HeldRun {
 
   /** Ends the claim. */
   async letGo(event: EndEvent, outcome: Outcome, message: string, end: ActionEnd | null): Promise<Conclusion> {
-    const left = await this.#hold.release(this.#ending(event, message === "" ? null : message));
+    const failure = outcome === "failed" && end !== null ? failureIn(end) : null;
+    const left = await this.#hold.release(this.#ending(event, message === "" ? null : message), failure);
     if (left.outcome === "unreachable" && outcome !== "failed") {
       // The journal remembers the success: the next run, or a resume, releases.
       return {
@@ -151,4 +152,8 @@ export class HeldRun {
       () => journal.removeRun(this.#action.name, this.#hold.id),
     );
   }
+}
+
+function failureIn({ exitCode, signal, message, output }: ActionEnd): Omit<Failure, "at"> {
+  return { exitCode, signal, message, output };
 }

@@ -40,20 +40,27 @@ export class Hold {
     this.#options = options;
   }
 
-  /** Ends the claim. */
-  release(ending: Ending): Promise<LetGo> {
-    return this.#untilTimeout((signal) => this.#options.coordinator.leave(this.id, this.#settled.entries, ending, signal));
+  /** Ends the claim. @param failed why its action has failed, for the history */
+  release(ending: Ending, failed: Omit<Failure, "at"> | null = null): Promise<LetGo> {
+    const { coordinator } = this.#options;
+    return this.#untilTimeout(async (signal) => {
+      const failure = failed === null ? null : { ...failed, at: await coordinator.now(signal) };
+      const told = failure === null ? ending : { ...ending, failure };
+      return coordinator.leave(this.id, this.#settled.entries, told, signal);
+    });
   }
 
   /**
    * Keeps the claim and says why: it is toxic from now on.
    * @param moment now, by the node's running time: only a process started later counts as restarted since
+   * @param by the principal whose run has failed
    */
-  fail(failure: Omit<Failure, "at">, moment: BootMoment): Promise<LetGo> {
+  fail(failure: Omit<Failure, "at">, moment: BootMoment, by: string): Promise<LetGo> {
     const { coordinator } = this.#options;
     return this.#untilTimeout(async (signal) => {
       const record: ClaimRecord = { ...this.#record, made: moment, failure: { ...failure, at: await coordinator.now(signal) } };
-      const written = await coordinator.update(this.id, this.#settled, record, signal);
+      const keeping = { event: "failed", by, reason: failure.message } as const;
+      const written = await coordinator.update(this.id, this.#settled, record, signal, keeping);
       return typeof written === "string" ? written : "done";
     });
   }
@@ -100,9 +107,9 @@ export class Hold {
       if (!isRefusal(error)) throw error;
       return `the claim was removed from the store, and its history cannot be read: ${messageOf(error)}`;
     }
-    const record = records.find(({ claim }) => claim === this.id);
+    const record = records.find(({ claim, isKept }) => claim === this.id && !isKept);
     if (record === undefined) return "the claim was removed from the store, and its history does not say by whom";
-    return `the claim was ${record.event} by ${record.by}${record.reason === null ? "" : `: ${record.reason}`}`;
+    return `the claim was ${record.event}${record.by === null ? "" : ` by ${record.by}`}${record.reason === null ? "" : `: ${record.reason}`}`;
   }
 
   /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */

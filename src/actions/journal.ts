@@ -14,6 +14,7 @@ import {
   readContent,
   removeFile,
   removeOldTemporaries,
+  renameFile,
   setAside,
   writeWhole,
 } from "./durable-files.js";
@@ -57,8 +58,19 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
     },
     clearAttempts: (action) => removeFile(placeOf(action), ATTEMPTS_FILE),
     runs,
-    saveRun: (entry) => writeWhole(makePlace(home, entry.action), runFile(entry.claim), encodeRun(entry)),
-    removeRun: (action, claim) => removeFile(placeOf(action), runFile(claim)),
+    saveRun(entry) {
+      const place = makePlace(home, entry.action);
+      try {
+        writeWhole(place, runFile(entry.claim), encodeRun(entry));
+      } catch (error) {
+        // That it has succeeded must not be forgotten for want of room: it would be done again.
+        if (entry.phase !== "succeeded" || readContent(place, runFile(entry.claim)) === "nothing") throw error;
+        renameFile(place, runFile(entry.claim), doneFile(entry.claim));
+      }
+    },
+    removeRun(action, claim) {
+      for (const name of [runFile(claim), doneFile(claim)]) removeFile(placeOf(action), name);
+    },
     actions() {
       // Names with a leading dot are files that are just being made.
       const segments = listDirectory(home).filter((segment) => !segment.startsWith("."));
@@ -117,14 +129,15 @@ function attemptsOf(moments: readonly BootMoment[]): Attempts | null {
 
 function readRuns(place: string, action: string, log: Log): RunEntry[] {
   return listDirectory(place)
-    .filter((name) => name.startsWith("run-") && name.endsWith(".json"))
+    .filter((name) => /^(run|done)-.*\.json$/s.test(name))
     .flatMap((name) => {
       const content = readContent(place, name);
       // Another process has finished it since the directory was read.
       if (content === "nothing") return [];
       const entry = content === "something else" ? null : decodeRun(content.text);
       // A file that was copied or renamed speaks of something else than its place says.
-      if (entry !== null && entry.action === action && runFile(entry.claim) === name) return [entry];
+      if (entry?.action === action && runFile(entry.claim) === name) return [entry];
+      if (entry?.action === action && doneFile(entry.claim) === name) return [{ ...entry, phase: "succeeded", group: null }];
       log.warn(
         { file: setAside(place, name), action },
         "a file of the journal was damaged: it was set aside, and what it said of a run is not known",
@@ -175,6 +188,11 @@ function parseVersioned(text: string): Record<string, unknown> | null {
 
 function runFile(claim: string): string {
   return `run-${encodeSegment(claim)}.json`;
+}
+
+/** The same file once the run has succeeded, where the disk had no room to say so in it. */
+function doneFile(claim: string): string {
+  return `done-${encodeSegment(claim)}.json`;
 }
 
 /** Any text as the name of a file: no slash, no leading dot, nothing hidden. What would be too long becomes `~` and a hash. */

@@ -40,8 +40,6 @@ export interface LineOptions {
   readonly inspect?: (claim: Claim) => void;
   /** Was a claim made by another machine that has this node's name? */
   readonly isNamesakes?: (claim: Claim) => boolean;
-  /** The principal who waits: who has ended the expired leases that are met. */
-  readonly by: string;
   /** The user's wish to end: rejects the wait with its reason. */
   readonly stop: AbortSignal;
 }
@@ -89,7 +87,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           // One's own claim is ephemeral: a durable one with its id was made by somebody else who was asked for the same.
           const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
           // Where nobody is in the way any more, the next look at the line says so.
-          mayBeFree = others.length === 0 || (await endExpired(coordinator, others, options.by, ended.signal)) > 0;
+          mayBeFree = others.length === 0 || (await endExpired(coordinator, others, ended.signal)) > 0;
           for (const claim of others) options.inspect?.(claim);
           leftover = others.some((claim) => options.isLeftover(claim));
           behind = mayBeFree ? null : await describeHead(others, options, () => storeClock.read(ended.signal));

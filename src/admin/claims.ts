@@ -1,7 +1,7 @@
 // A lock's queue as it is looked at: the rule applied to it, the condition of each claim, and all of it for programs. What
 // people read of it is listing.ts's.
 import { conditionOf } from "../locks/claim.js";
-import type { Claim, Condition, Lease, Owner } from "../locks/claim.js";
+import type { Claim, Condition, Failure, Lease, Owner } from "../locks/claim.js";
 import { typesOf } from "../leases/hosts.js";
 import { isInHand } from "../locks/holders.js";
 import { isoTime } from "../locks/durations.js";
@@ -96,8 +96,13 @@ export function claimAsJson({ claim, held, condition }: StandingClaim) {
     fencingToken: claim.fencingToken,
     reason: claim.reason,
     data: claim.data ?? null,
-    failure: failure === null ? null : { ...failure, at: isoTime(failure.at) },
+    failure: failureAsJson(failure),
   };
+}
+
+/** A failure as `--json` gives it. */
+export function failureAsJson(failure: Failure | null) {
+  return failure === null ? null : { ...failure, at: isoTime(failure.at) };
 }
 
 /** An owner as `--json` gives it. */

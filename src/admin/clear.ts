@@ -48,7 +48,7 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
   const { lock, reason, by } = request;
   const coordinator = await stores.coordinator(lock);
   for (let look = 1; look <= MOST_LOOKS; look += 1) {
-    const [queue = []] = await readPresentQueues(coordinator, [lock], by, signal);
+    const [queue = []] = await readPresentQueues(coordinator, [lock], signal);
     const looked: Looked = { now: await coordinator.now(signal), state: stateOf(lock, queue, (claim) => stores.ownerGone(claim)) };
     const choice = choose(looked.state, request);
     if (choice.outcome === "nothing-there" && look > 1) return { outcome: "ended-by-itself" };

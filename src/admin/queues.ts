@@ -20,26 +20,22 @@ const AT_ONCE = 32;
 /** The locks that somebody claims, sorted, of all stores; only one when it is named. */
 export async function readLocks(from: Stores, only: string | null, signal: AbortSignal): Promise<readonly SeenLock[]> {
   const stores = await storesFor(from, only);
-  const seen = await Promise.all(
-    stores.map((store) => readLocksOf(from, store, only === null ? null : [only], from.settings.principal, signal)),
-  );
+  const seen = await Promise.all(stores.map((store) => readLocksOf(from, store, only === null ? null : [only], signal)));
   return seen.flat().sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
 }
 
 /**
  * The locks of one store that somebody claims, in the order of `names`.
  * @param names only these; all of them, sorted, with `null`
- * @param by the principal who ends the leases that are met whose time is over
  */
 export async function readLocksOf(
   from: Stores,
   { coordinator, isFor }: Store,
   names: readonly string[] | null,
-  by: string,
   signal: AbortSignal,
 ): Promise<readonly SeenLock[]> {
   const locks = names ?? (await coordinator.list(signal)).filter(isFor);
-  const queues = await readPresentQueues(coordinator, locks, by, signal);
+  const queues = await readPresentQueues(coordinator, locks, signal);
   const now = await coordinator.now(signal);
   return (
     locks
@@ -57,7 +53,6 @@ export async function readLocksOf(
 export async function readPresentQueues(
   coordinator: Coordinator,
   locks: readonly string[],
-  by: string,
   signal: AbortSignal,
 ): Promise<(readonly Claim[])[]> {
   const queues = await readQueues(coordinator, locks, signal);
@@ -65,7 +60,7 @@ export async function readPresentQueues(
     const timed = locks.flatMap((_, index) => (queues[index]?.some(({ expiresAt }) => expiresAt !== null) ? [index] : []));
     const leases = timed.flatMap((index) => queues[index] ?? []);
     try {
-      if ((await endExpired(coordinator, leases, by, signal)) === 0) return queues;
+      if ((await endExpired(coordinator, leases, signal)) === 0) return queues;
     } catch (error) {
       // Whoever may only read can look all the same.
       if (error instanceof HoldlineError && error.code === "not-allowed") return queues;

@@ -2,7 +2,7 @@
 // records; where they are filtered, more of them are asked for until there are enough.
 import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
-import { leaseAsJson, ownerAsJson } from "./claims.js";
+import { failureAsJson, leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
@@ -55,7 +55,9 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
   for (let piece = isPlain ? filter.limit : Math.max(FIRST_PIECE, filter.limit); ; piece *= GROWTH) {
     const records = await coordinator.history(filter.lock, piece, signal);
     const wanted = records.filter(isWanted).slice(0, filter.limit);
-    const isAll = records.length < piece || (records.at(-1)?.endedAt ?? 0) < oldest;
+    // A lease is recorded some time after its end: that it ended long ago does not say so of the records before it.
+    const last = records.findLast(({ event }) => event !== "expired");
+    const isAll = records.length < piece || (last !== undefined && last.endedAt < oldest);
     if (isAll || wanted.length === filter.limit) return wanted.map((record) => ({ record, now }));
   }
 }
@@ -81,5 +83,6 @@ export function recordAsJson(record: HistoryRecord) {
     endedAt: isoTime(record.endedAt),
     description,
     data: record.data ?? null,
+    failure: failureAsJson(record.failure),
   };
 }

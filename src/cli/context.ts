@@ -36,12 +36,19 @@ export interface Context extends Stores {
   readonly stop: StopRequests;
 }
 
+/** What came of finishing what earlier runs have left. */
+export interface Resumed {
+  readonly results: readonly Result[];
+  /** The actions of which something is left, and that cannot be finished because they are no longer declared. */
+  readonly undeclared: readonly string[];
+}
+
 /** Guarded runs, as the commands `run`, `resume` and `exec` need them. */
 export interface Agent {
   /** Runs declared actions one after another; goes on after a failure, but not after a stop request. */
   runActions(context: Context, names: readonly string[]): Promise<readonly Result[]>;
   /** Finishes what earlier runs left on this node, and nothing else. */
-  resumeActions(context: Context): Promise<readonly Result[]>;
+  resumeActions(context: Context): Promise<Resumed>;
   /** Looks for an action's processes and runs its check once, without its lock. */
   tryAction(context: Context, action: ActionSettings): Promise<Trial>;
   /** Runs a command under a lock without its having been declared. */

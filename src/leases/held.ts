@@ -4,27 +4,19 @@ import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endExpired, entriesOf, isOver, readHolders } from "../locks/holders.js";
 
-/** Who asks something of a claim. */
-export interface Asking {
-  /** The principal: who has ended the expired leases that are met. */
-  readonly by: string;
-  readonly signal?: AbortSignal;
-}
-
 /**
  * The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. The
  * answer was true at some moment during the call, also where the server that is asked lags behind the others.
  */
-export async function findHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<Claim | null> {
-  const { by, signal } = asking;
+export async function findHeld(coordinator: Coordinator, lock: string, id: string, signal?: AbortSignal): Promise<Claim | null> {
   // The store's clock is read with a write, and what is read after that has all that was there before.
   const now = await coordinator.now(signal);
   const claim = (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
   if (claim === undefined) return null;
   if (!isOver(claim, now)) return claim;
-  await endExpired(coordinator, [claim], by, signal);
+  await endExpired(coordinator, [claim], signal);
   // One that was renewed meanwhile is looked at again.
-  return findHeld(coordinator, lock, id, asking);
+  return findHeld(coordinator, lock, id, signal);
 }
 
 /**
@@ -49,12 +41,11 @@ export async function rewrite(
   coordinator: Coordinator,
   lock: string,
   id: string,
-  asking: Asking,
+  signal: AbortSignal | undefined,
   write: (claim: Claim) => Promise<ClaimRecord | "again">,
 ): Promise<Claim | "gone"> {
-  const { signal } = asking;
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-    const claim = await findHeld(coordinator, lock, id, asking);
+    const claim = await findHeld(coordinator, lock, id, signal);
     if (claim === null) return "gone";
     if (!claim.durable) {
       throw new HoldlineError("not-allowed", `the claim ${id} on ${lock} is ephemeral, and lives with its process`, {

@@ -9,7 +9,6 @@ import type { Coordinator, Settled } from "../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
 import { entriesOf, isOver, readHolders, readObstacles } from "../locks/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
-import type { Asking } from "./held.js";
 import { refuseOthers, refuseUnlessLease } from "./ownership.js";
 import type { Ending, Over } from "./ownership.js";
 import { afterCatchingUp, findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
@@ -112,7 +111,6 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     ownerGone: (claim) => context.ownerGone(claim),
     // Only one that was asked for before with the id that this request was given.
     isLeftover: ({ id }) => id === draft.id,
-    by: request.principal,
     stop: context.signal,
   });
   if (line.outcome === "taken-out" || line.outcome === "leftover") return line.outcome === "leftover" ? UNDECIDED : line;
@@ -164,12 +162,12 @@ function endOf(ttlMs: number, now: number): number {
 
 /** Who stands in the way of a lease; `null` when nobody does. Its own claim does not count. */
 export async function findHolders(
-  { locks, key, slots, alone, principal }: LeaseRequest,
+  { locks, key, slots, alone }: LeaseRequest,
   id: string,
   { coordinator, signal }: LeaseContext,
 ): Promise<Extract<Acquired, { outcome: "held" }> | null> {
   for (const lock of locks) {
-    const holders = await readObstacles(coordinator, lock, { id, key, slots, alone }, principal, signal);
+    const holders = await readObstacles(coordinator, lock, { id, key, slots, alone }, signal);
     if (holders.length > 0) return { outcome: "held", lock, holders };
   }
   return null;
@@ -196,7 +194,7 @@ export async function renewLease(
   id: string,
   { ttlMs, ...asking }: Over & { readonly ttlMs: number | null },
 ): Promise<Renewed> {
-  const claim = await rewrite(coordinator, lock, id, asking, async (present) => {
+  const claim = await rewrite(coordinator, lock, id, asking.signal, async (present) => {
     refuseUnlessLease(present);
     refuseOthers(present, asking);
     const now = await coordinator.now(asking.signal);
@@ -219,9 +217,9 @@ export async function changeData(
   lock: string,
   id: string,
   change: (data: unknown) => unknown,
-  asking: Asking,
+  signal?: AbortSignal,
 ): Promise<{ readonly data: unknown } | "gone"> {
-  const claim = await rewrite(coordinator, lock, id, asking, (present) =>
+  const claim = await rewrite(coordinator, lock, id, signal, (present) =>
     Promise.resolve({ ...recordOf(present), data: change(present.data) }),
   );
   return claim === "gone" ? "gone" : { data: claim.data };
@@ -235,9 +233,9 @@ export async function readData(
   coordinator: Coordinator,
   lock: string,
   id: string,
-  asking: Asking,
+  signal?: AbortSignal,
 ): Promise<{ readonly data: unknown } | "gone"> {
-  const claim = await findHeld(coordinator, lock, id, asking);
+  const claim = await findHeld(coordinator, lock, id, signal);
   return claim === null ? "gone" : { data: claim.data };
 }
 
@@ -256,7 +254,7 @@ export async function releaseLease(
 ): Promise<Released> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const { by, signal } = asking;
-    const claim = await findHeld(coordinator, lock, id, asking);
+    const claim = await findHeld(coordinator, lock, id, signal);
     if (claim === null) return "gone";
     refuseUnlessLease(claim);
     const isForced = refuseOthers(claim, asking) === "forced";
@@ -286,8 +284,8 @@ export async function releaseById(
 }
 
 /** Is the claim `id` a holder of the lock, and its time not over? */
-export async function isLeaseHeld(coordinator: Coordinator, lock: string, id: string, asking: Asking): Promise<boolean> {
-  const claim = await findHeld(coordinator, lock, id, asking);
+export async function isLeaseHeld(coordinator: Coordinator, lock: string, id: string, signal?: AbortSignal): Promise<boolean> {
+  const claim = await findHeld(coordinator, lock, id, signal);
   // A lease that has not been settled waits, wherever it stands: it may be first here and still wait for another of its locks.
   return claim !== null && (claim.durable || claim.lease === null);
 }

@@ -69,7 +69,7 @@ async function attemptUnlessDoubled(request: OnceRequest, context: LeaseContext)
 
 /** The claim with the id on one of the locks, waiting or held. */
 async function findOwn({ id, locks, principal }: OnceRequest, { coordinator, signal }: LeaseContext): Promise<Claim | null> {
-  const queues = await Promise.all(locks.map((lock) => readPresentQueue(coordinator, lock, principal, signal)));
+  const queues = await Promise.all(locks.map((lock) => readPresentQueue(coordinator, lock, signal)));
   const own = queues.flat().find((claim) => claim.id === id);
   if (own === undefined) return null;
   const isSame = own.lease !== null && own.owner.principal === principal && own.lease.locks.join("\0") === locks.join("\0");

@@ -2,10 +2,12 @@
 // (`acquire` prints the holder's when it fails), so that knowing one is not enough.
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
-import type { Asking } from "./held.js";
 
 /** Who writes to a lease or ends it. */
-export interface Over extends Asking {
+export interface Over {
+  /** The principal. */
+  readonly by: string;
+  readonly signal?: AbortSignal;
   /** Also another principal's. */
   readonly force?: boolean;
 }

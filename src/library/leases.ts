@@ -173,7 +173,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
 
   async function look(name: string, { signal }: CallOptions): Promise<LockView> {
     const lock = parseLockName(name);
-    return viewOf(lock, await readPresentQueue(coordinator, lock, by, signal), ownerGone);
+    return viewOf(lock, await readPresentQueue(coordinator, lock, signal), ownerGone);
   }
 
   return {
@@ -235,8 +235,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
 
     current: async (name, options = {}) => (await look(name, options)).holders,
 
-    isHeld: async (name, id, options = {}) =>
-      isLeaseHeld(coordinator, parseLockName(name), readAnyId(id), { by, ...signalOf(options) }),
+    isHeld: async (name, id, options = {}) => isLeaseHeld(coordinator, parseLockName(name), readAnyId(id), options.signal),
 
     async status(name, options = {}) {
       const view = await look(name, options);

@@ -216,7 +216,8 @@ function decodeLease(value: unknown): Lease | null | undefined {
   return { type: type as LeaseType, caller, path, locks };
 }
 
-function decodeFailure(value: unknown): Failure | null | undefined {
+/** Reads a {@link Failure}: `null` when there is none, `undefined` for anything else. */
+export function decodeFailure(value: unknown): Failure | null | undefined {
   if (value === null || value === undefined) return null;
   if (!isObject(value)) return undefined;
   const { exitCode, signal, message, output, at } = value;

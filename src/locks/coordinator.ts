@@ -1,6 +1,6 @@
 // The seam: what Holdline asks of a store of queues, and what every store promises. The rule and all policy live above
 // it. The promises are held by the conformance suite, which each coordinator passes against its real server.
-import type { Claim, ClaimRecord, Lease, Owner } from "./claim.js";
+import type { Claim, ClaimRecord, Failure, Lease, Owner } from "./claim.js";
 import type { ErrorCode } from "./errors.js";
 import type { Contender } from "./rule.js";
 
@@ -83,18 +83,29 @@ export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "faile
 /** What the history is told when a durable claim ends. */
 export interface Ending {
   readonly event: EndEvent;
-  /** The principal who ended it. */
-  readonly by: string;
+  /** The principal who ended it; `null` for a lease whose time was over. */
+  readonly by: string | null;
   readonly reason: string | null;
+  /** Why the action of a claim that is let go has failed. A claim that is kept carries that itself. */
+  readonly failure?: Failure;
+  /** When it ended, where that was before this is recorded: milliseconds since 1970 by the coordinator's clock. */
+  readonly endedAt?: number;
 }
 
+/** What the history is told of a claim that is kept: its action has failed. */
+export type Keeping = Ending & { readonly event: "failed" };
+
 /** A record of the history. Times are milliseconds since 1970 by the coordinator's clock. */
-export interface HistoryRecord extends Ending {
+export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
   readonly lock: string;
   readonly claim: string;
   readonly owner: Owner;
   readonly claimedAt: number;
+  /** When it ended; of one that was kept, when its action failed. */
   readonly endedAt: number;
+  /** The claim stays: its own end is another record. */
+  readonly isKept: boolean;
+  readonly failure: Failure | null;
   /** Why the claim was made, as its owner has said. */
   readonly description: string | null;
   readonly lease: Lease | null;
@@ -206,8 +217,15 @@ export interface Coordinator {
   /**
    * Writes a new record to durable entries, with the same holder and the same fencing token; only if all are as they were read.
    * On success the outcome is the entries with their new revisions.
+   * @param keeping what the history is told of it in the same transaction, one record for each entry; by default nothing
    */
-  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
+  update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed">;
 
   /**
    * Takes ephemeral entries out of their queues, waiting or held; nothing is recorded. When the store does not answer
@@ -230,7 +248,7 @@ export interface Coordinator {
   /** The names of the locks that have claims, sorted. */
   list(signal?: AbortSignal): Promise<readonly string[]>;
 
-  /** Ended durable claims, newest first, of one lock or of all (`null`). */
+  /** Durable claims that have ended or failed, newest first, of one lock or of all (`null`). */
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]>;
 
   /**

@@ -16,28 +16,18 @@ export async function readHolders(coordinator: Coordinator, lock: string, signal
 }
 
 /** The same without the leases whose time is over, which are ended on the way. */
-export async function readPresentHolders(
-  coordinator: Coordinator,
-  lock: string,
-  by: string,
-  signal?: AbortSignal,
-): Promise<readonly Claim[]> {
+export async function readPresentHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
     const holders = await readHolders(coordinator, lock, signal);
-    if ((await endExpired(coordinator, holders, by, signal)) === 0) return holders;
+    if ((await endExpired(coordinator, holders, signal)) === 0) return holders;
   }
 }
 
 /** A lock's whole queue without the leases whose time is over, which are ended on the way. */
-export async function readPresentQueue(
-  coordinator: Coordinator,
-  lock: string,
-  by: string,
-  signal?: AbortSignal,
-): Promise<readonly Claim[]> {
+export async function readPresentQueue(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
     const queue = await coordinator.queue(lock, signal);
-    if ((await endExpired(coordinator, queue, by, signal)) === 0) return queue;
+    if ((await endExpired(coordinator, queue, signal)) === 0) return queue;
   }
 }
 
@@ -53,10 +43,9 @@ export async function readObstacles(
   coordinator: Coordinator,
   lock: string,
   newcomer: Newcomer,
-  by: string,
   signal?: AbortSignal,
 ): Promise<readonly Claim[]> {
-  const queue = (await readPresentQueue(coordinator, lock, by, signal)).filter(({ id }) => id !== newcomer.id);
+  const queue = (await readPresentQueue(coordinator, lock, signal)).filter(({ id }) => id !== newcomer.id);
   const isFree = newcomer.alone ? queue.length === 0 : isHeld([...queue, newcomer], queue.length);
   return isFree ? [] : queue.filter((_, position) => isHeld(queue, position));
 }
@@ -72,16 +61,10 @@ export function isInHand(queue: readonly Claim[], position: number): boolean {
 
 /**
  * Ends the leases among `claims` whose time is over by the store's clock: whoever meets one does. One that was renewed
- * meanwhile stays, because it is no longer as it was read.
- * @param by the principal who has met them, for the history
+ * meanwhile stays, because it is no longer as it was read. The history says that each ended when its time was over, by nobody.
  * @returns how many are gone now, or have changed, so that what was read of the queue is out of date
  */
-export async function endExpired(
-  coordinator: Coordinator,
-  claims: readonly Claim[],
-  by: string,
-  signal?: AbortSignal,
-): Promise<number> {
+export async function endExpired(coordinator: Coordinator, claims: readonly Claim[], signal?: AbortSignal): Promise<number> {
   const leases = claims.filter(({ durable, expiresAt }) => durable && expiresAt !== null);
   if (leases.length === 0) return 0;
   const now = await coordinator.now(signal);
@@ -91,12 +74,14 @@ export async function endExpired(
     if (seen.has(claim.id)) continue;
     seen.add(claim.id);
     const entries = await entriesOf(coordinator, claim, signal);
-    await coordinator.leave(claim.id, entries, EXPIRED(by), signal);
+    await coordinator.leave(claim.id, entries, expiredAt(claim.expiresAt as number), signal);
   }
   return seen.size;
 }
 
-const EXPIRED = (by: string): Ending => ({ event: "expired", by, reason: null });
+function expiredAt(endedAt: number): Ending {
+  return { event: "expired", by: null, reason: null, endedAt };
+}
 
 /** Is the time of a lease over? @param now by the coordinator's clock, in milliseconds since 1970 */
 export function isOver({ expiresAt }: Pick<Claim, "expiresAt">, now: number): boolean {

@@ -34,10 +34,10 @@ function recordItem(record: ShownRecord, now: number, withLock: boolean): Html {
   return html`<li class="record">
     <p>
       ${eventBadge(event)} ${name}${who(record)}${what === null ? null : html` (${said(what)})`}, held for
-      ${formatDuration(heldMs)}, ended ${age("ago", endedAt, now)}
+      ${formatDuration(heldMs)}, ${event === "failed" ? "failed" : "ended"} ${age("ago", endedAt, now)}
     </p>
     <p class="by">
-      ${event} by ${said(by)}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
+      ${by === null ? "its time was over" : html`${event} by ${said(by)}`}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
       <span class="when">${moment(endedAt)}</span>
     </p>
   </li>`;

@@ -55,7 +55,7 @@ export interface ShownRecord {
   readonly owner: ShownOwner;
   readonly lease: ShownLease | null;
   readonly event: string;
-  readonly by: string;
+  readonly by: string | null;
   readonly reason: string | null;
   readonly claimedAt: string;
   readonly endedAt: string;

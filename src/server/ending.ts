@@ -29,7 +29,7 @@ export async function endLeases(
     // A server of an ensemble may lag behind. Its clock is read with a write, and what is read after that has all that
     // was there before: what another of our servers has just taken or ended, too.
     await coordinator.now(signal);
-    const queue = await readPresentQueue(coordinator, lock, by, signal);
+    const queue = await readPresentQueue(coordinator, lock, signal);
     const ends = choose(queue).map(async (claim) => {
       const entries = await entriesOf(coordinator, claim, signal);
       return coordinator.leave(claim.id, entries, { event: "released", by, reason }, signal);

@@ -45,7 +45,7 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const { signal } = shutdown;
   const measures = openMeasures(parts);
   const { stores, leases } = measures;
-  const mirror = await Mirror.open(stores, settings.principal, log, signal);
+  const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
   try {
     const app = await buildApp({ stores, mirror, leases, log, pending: createPending(), signal }, options, {

@@ -36,8 +36,8 @@ export class Mirror {
   }
 
   /** Resolves when all stores are watched and have been read. */
-  static async open(stores: Stores, by: string, log: Log, signal: AbortSignal): Promise<Mirror> {
-    const parts = (await storesFor(stores, null)).map((store) => new Part(store, stores, by, log, signal));
+  static async open(stores: Stores, log: Log, signal: AbortSignal): Promise<Mirror> {
+    const parts = (await storesFor(stores, null)).map((store) => new Part(store, stores, log, signal));
     const mirror = new Mirror(parts);
     try {
       await Promise.all(parts.map((part) => part.open()));
@@ -96,7 +96,6 @@ class Part {
   onChange: (change: MirrorChange) => void = () => undefined;
   readonly #store: Store;
   readonly #stores: Stores;
-  readonly #by: string;
   readonly #log: Log;
   readonly #closed = new AbortController();
   readonly #unlink: () => void;
@@ -108,10 +107,9 @@ class Part {
   /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
   #clockAhead = 0;
 
-  constructor(store: Store, stores: Stores, by: string, log: Log, signal: AbortSignal) {
+  constructor(store: Store, stores: Stores, log: Log, signal: AbortSignal) {
     this.#store = store;
     this.#stores = stores;
-    this.#by = by;
     this.#log = log;
     // Many questions wait at once.
     setMaxListeners(0, this.#closed.signal);
@@ -193,7 +191,7 @@ class Part {
     try {
       const { signal } = this.#closed;
       const names = stale.isAnything ? null : [...stale.locks].filter((lock) => this.#store.isFor(lock));
-      const seen = await readLocksOf(this.#stores, this.#store, names, this.#by, signal);
+      const seen = await readLocksOf(this.#stores, this.#store, names, signal);
       this.#take(seen, names ?? [...this.locks.keys()]);
     } catch (error) {
       this.#stale.isAnything ||= stale.isAnything;

@@ -65,7 +65,6 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
     progress: { waiting: (_, __, behind) => void seen.push(behind), step: () => undefined },
     ownerGone: () => false,
     isLeftover: () => false,
-    by: "deploy@web-02",
     stop: stop.signal,
   });
   line.catch(() => undefined);
@@ -127,7 +126,6 @@ async function openOutage(timeoutMs: number | null) {
     progress: { waiting: () => undefined, step: (message) => void steps.push(message) },
     ownerGone: () => false,
     isLeftover: () => false,
-    by: "deploy@web-02",
     stop: stop.signal,
   });
   line.catch(() => undefined);

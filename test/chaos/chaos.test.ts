@@ -74,6 +74,8 @@ describe("the verdict", () => {
       by: "p",
       reason: null,
       claimedAt: 0,
+      isKept: false,
+      failure: null,
       endedAt: 1,
       description: null,
       lease: null,
@@ -83,6 +85,7 @@ describe("the verdict", () => {
     expect(judgeHistory(LOCKS, lines, [record])).toEqual([]);
     expect(judgeHistory(LOCKS, lines, [])).toHaveLength(1);
     expect(judgeHistory(LOCKS, lines, [record, record])).toHaveLength(1);
+    expect(judgeHistory(LOCKS, lines, [record, { ...record, event: "failed", isKept: true }])).toEqual([]);
     expect(judgeHistory(LOCKS, lines, [{ ...record, event: "cleared" }])).toHaveLength(1);
   });
 });

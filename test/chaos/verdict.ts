@@ -109,7 +109,9 @@ export function judgeTold(told: readonly Told[], lines: readonly Line[]): string
 const EXPECTED_ENDS: ReadonlySet<string> = new Set(["released", "recovered", "failed"] satisfies EndEvent[]);
 
 /** Every durable claim that ran must have ended once, and be told of once. */
-export function judgeHistory(locks: readonly ChaosLock[], lines: readonly Line[], history: readonly HistoryRecord[]): string[] {
+export function judgeHistory(locks: readonly ChaosLock[], lines: readonly Line[], told: readonly HistoryRecord[]): string[] {
+  // A claim that is kept after a failure has not ended.
+  const history = told.filter(({ isKept }) => !isKept);
   const violations: string[] = [];
   const records = new Map<string, number>();
   for (const { lock, claim, event, by } of history)

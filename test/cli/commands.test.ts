@@ -96,7 +96,8 @@ describe("run", () => {
 
 test("resume with nothing left says so", async () => {
   const io = recordedIo();
-  expect(await resume.run(context(null, io, agent({ resumeActions: () => Promise.resolve([]) })), invocation([]))).toBe(0);
+  const resumeActions = () => Promise.resolve({ results: [], undeclared: [] });
+  expect(await resume.run(context(null, io, agent({ resumeActions })), invocation([]))).toBe(0);
   expect(io.out()).toBe("nothing was left to be finished on this node\n");
 });
 

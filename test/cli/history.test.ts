@@ -14,6 +14,8 @@ function record(changes: Partial<HistoryRecord> = {}): HistoryRecord {
     by: "ann",
     reason: "by hand",
     claimedAt: NOW - 120_000,
+    isKept: false,
+    failure: null,
     endedAt: NOW - 60_000,
     description: null,
     lease: null,
@@ -69,6 +71,11 @@ describe("for people", () => {
     ]);
   });
 
+  test("that nobody has ended a lease whose time was over", async () => {
+    const [, line] = await show([record({ event: "expired", by: null, reason: null, data: null })]);
+    expect(line).toMatch(/expired .* deploy@example\.com +its time was over$/);
+  });
+
   test("exact times and the claim's id for those who ask for more", () => {
     const lines = renderHistory([{ record: record(), now: NOW }], {
       paint: (_, text) => text,
@@ -121,6 +128,7 @@ test("JSON is as in the contract, with who it was for and why", async () => {
         endedAt: "2025-11-21T08:59:00.000Z",
         description: null,
         data: { a: 1 },
+        failure: null,
       },
       {
         lock: "host/dc01",
@@ -134,6 +142,7 @@ test("JSON is as in the contract, with who it was for and why", async () => {
         endedAt: "2025-11-21T08:59:00.000Z",
         description: "new disks",
         data: null,
+        failure: null,
       },
     ],
   });
@@ -159,6 +168,13 @@ describe("filters", () => {
     expect(await claims(records, { event: "expired" })).toEqual(["5000"]);
     expect(await claims([...records, ended(6_000, { claim: ID })], { id: ID })).toEqual([ID]);
     expect(await claims(records, { id: ID, event: "expired" })).toEqual([]);
+  });
+
+  test("are not cut short by a lease that was found long after its time was over", async () => {
+    const records = Array.from({ length: 300 }, (_, index) =>
+      index === 99 ? ended(9_000_000, { event: "expired", by: null }) : ended(index, { by: index === 250 ? "ann" : "ops" }),
+    );
+    expect(await claims(records, { by: "ann", since: "1 h" })).toEqual(["250"]);
   });
 
   test("apply before the limit, however far back what fits lies", async () => {

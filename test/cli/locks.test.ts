@@ -270,7 +270,9 @@ describe("a lease whose time is over", () => {
     );
     const io = recordedIo();
     expect(await locks.run(context(store, io, { json: true }), invocation([]))).toBe(0);
-    expect(store.ended).toEqual([{ id: "over", entries: [over], ending: { event: "expired", by: "ann@admin-01", reason: null } }]);
+    expect(store.ended).toEqual([
+      { id: "over", entries: [over], ending: { event: "expired", by: null, reason: null, endedAt: over.expiresAt } },
+    ]);
     expect(JSON.parse(io.out())).toMatchObject({
       locks: [{ lock: "l", holders: [{ id: "next", state: "held" }], waiting: [] }, { lock: "other" }],
     });

@@ -73,7 +73,9 @@ describe("a claim's record", () => {
 test("a record of the history is one that can be shown, or none", () => {
   const right = fc
     .tuple(records, fc.constantFrom("released", "cleared", "expired", "recovered", "failed"), fc.string(), fc.nat())
-    .map(([record, event, by, claimedAt]) => encodeEnded({ claim: "c", event, by, reason: null, claimedAt, record }).toString());
+    .map(([record, event, by, claimedAt]) =>
+      encodeEnded({ claim: "c", event, by, reason: null, claimedAt, record, isKept: false }).toString(),
+    );
   fc.assert(
     fc.property(fc.oneof(misshapen(right), mangled(right), nastyText), fc.nat(), (text, endedAt) => {
       const read = open(() => decodeEnded(text, "a", endedAt), []);

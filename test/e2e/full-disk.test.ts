@@ -128,7 +128,7 @@ describe.skipIf(cannotMount !== null)(`a state directory${cannotMount === null ?
     expect(fleet.lines()).toEqual(["ran", "ran"]);
   });
 
-  test("with the database in it that fills up while an action runs: the lock is kept, and why is said", async () => {
+  test("with the database in it that fills up while an action runs: why the lock is kept is said, and the action is not run again", async () => {
     const fleet = await openFleet("sqlite");
     const go = fleet.signalFile();
     const { node, disk } = nodeOnDisk(fleet, { restart: { shell: fleet.waitingShell(go.path) } }, "holdline.db");
@@ -144,7 +144,10 @@ describe.skipIf(cannotMount !== null)(`a state directory${cannotMount === null ?
     expect(JSON.parse(stdout)).toMatchObject({ results: [{ outcome: "unreachable", message }] });
     disk.empty();
     expect((await node.run("locks", "restart")).stdout).toMatch(/STALE/);
-    expect((await node.runAction("restart")).result).toMatchObject({ outcome: "ran" });
+    expect((await node.runAction("restart")).result).toMatchObject({ outcome: "already-done" });
+    expect(await fleet.queue("restart")).toEqual([]);
+    expect(disk.files("journal/web-01/restart"), "what is left of the journal").toEqual([]);
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
   });
 });
 

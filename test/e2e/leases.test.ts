@@ -104,7 +104,7 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await node.run("is-held", "db", id)).toMatchObject({ code: 1 });
     expect(await node.run("renew", "db", id, "-t", "4 s")).toMatchObject({ code: 3 });
     expect(await fleet.queue("db")).toEqual([]);
-    expect(await coordinator.history("db", 10)).toMatchObject([{ claim: id, event: "expired", by: "ops@web-01" }]);
+    expect(await coordinator.history("db", 10)).toMatchObject([{ claim: id, event: "expired", by: null }]);
   });
 
   test("the clock of such a node is really off", async () => {
@@ -145,7 +145,7 @@ describe.each(STORES)("on %s", (kind) => {
         lock,
       ).not.toContain(id);
       const [expired] = (await coordinator.history(lock, 10)).filter(({ claim }) => claim === id);
-      expect(expired, lock).toMatchObject({ event: "expired", by: "ops@web-02" });
+      expect(expired, lock).toMatchObject({ event: "expired", by: null });
     }
     expect(codes).toEqual({ current: 1, "is-held": 1, renew: 3, release: 0, data: 1, acquire: 0, locks: 1, run: 0, exec: 0 });
   });

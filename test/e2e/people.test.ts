@@ -197,7 +197,31 @@ describe.each(STORES)("on %s", (kind) => {
           reason: "web-07 is out of service",
           owner: { node: "web-07" },
         },
+        { event: "failed", claim: failed.result.claim, isKept: true },
       ]);
+    });
+
+    test("does not take from the history what has failed, and how", async () => {
+      const fleet = await openFleet(kind);
+      const shell = "echo first; echo no such table >&2; exit 3";
+      const { claim } = (await fleet.node("web-07", { migrate: { shell } }).runAction("migrate")).result;
+      const admin = fleet.node("admin", {});
+      const failed = async () => {
+        const { stdout } = await admin.run("history", "--event", "failed", "--json");
+        return (JSON.parse(stdout) as { readonly history: readonly unknown[] }).history;
+      };
+      const [whileKept, ...others] = await failed();
+      expect(others).toEqual([]);
+      expect(whileKept).toMatchObject({
+        ...{ lock: "migrate", claim, event: "failed", by: "ops@web-07", reason: "exit code 3" },
+        endedAt: expect.stringMatching(ISO_TIME) as string,
+        failure: { exitCode: 3, signal: null, message: "exit code 3", output: "first\nno such table\n" },
+      });
+      expect((await admin.run("clear", "migrate", "--reason", "rolled back")).code).toBe(0);
+      expect(await failed()).toEqual([whileKept]);
+      const text = await admin.run("history", "--event", "failed");
+      expect(text.stdout).toMatch(/failed +web-07 +migrate .* exit code 3\n +the lock was kept\n +last output: no such table\n$/);
+      expect((await admin.run("history", "--event", "failed", "-v")).stdout).toMatch(/\n +first\n +no such table\n/);
     });
 
     test("says of a stale claim where its command may still run", async () => {
@@ -340,9 +364,10 @@ describe.each(STORES)("on %s", (kind) => {
       const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", ...times, lease: null, description: null };
       const anyOf = { pid: expect.any(Number) as number, machine: expect.any(String) as string };
       const owner = (action: string) => ({ node: "web-01", principal: "ops@web-01", action, ...anyOf });
+      const failure = { exitCode: 1, signal: null, message: "exit code 1", output: "", at: time };
       expect(history.slice(0, 2)).toEqual([
-        { ...common, lock: "one", owner: owner("one"), event: "released", reason: null, data: { ticket: "OPS-1" } },
-        { ...common, lock: "bad", owner: owner("bad"), event: "failed", reason: "exit code 1", data: null },
+        { ...common, lock: "one", owner: owner("one"), event: "released", reason: null, data: { ticket: "OPS-1" }, failure: null },
+        { ...common, lock: "bad", owner: owner("bad"), event: "failed", reason: "exit code 1", data: null, failure },
       ]);
       for (const { claimedAt, endedAt } of history) expect(Date.parse(claimedAt)).toBeLessThanOrEqual(Date.parse(endedAt));
 

@@ -39,6 +39,16 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await fleet.queue("restart")).toEqual([]);
   });
 
+  test("resume does not say that nothing was left where it cannot finish what was", async () => {
+    const fleet = await openFleet(kind);
+    expect((await fleet.node("web-01", {}).run("acquire", "restart")).code).toBe(0);
+    const node = fleet.node("web-02", { restart: { command: ["true"], acquire: { timeout: 0 } } });
+    expect((await node.run("run", "restart")).code).toBe(75);
+    const { code, stdout } = await fleet.node("web-02", { other: { command: ["true"] } }).run("resume");
+    expect(code).toBe(0);
+    expect(stdout).toBe("nothing was finished: what was left belongs to actions that are no longer declared (restart)\n");
+  });
+
   test.each(["another user's", "damaged", "gone"])(
     "an orphan is ended before its action runs again although the journal is %s",
     async (how) => {

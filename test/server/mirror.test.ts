@@ -48,7 +48,7 @@ async function openMirror(fleet: Fleet, gate?: () => Promise<void>): Promise<Mir
     coordinators: () => Promise.resolve([coordinator]),
     ownerGone: (claim) => isOwnerGone(claim, processes),
   };
-  const mirror = await Mirror.open(stores, "server", QUIET, new AbortController().signal);
+  const mirror = await Mirror.open(stores, QUIET, new AbortController().signal);
   onTestFinished(async () => {
     mirror.close();
     await coordinator.close();
@@ -144,6 +144,6 @@ describe.each(STORES)("on %s", (kind) => {
     await other.settle(draft, joined, recordFor(draft, { expiresAt: (await other.now()) + 300 }));
     expect((await mirror.read()).map(({ lock }) => lock)).toEqual(["a"]);
     await until(() => mirror.latest().length === 0, "the lease to be over");
-    expect((await other.history("a", 10)).map(({ event, by }) => [event, by])).toEqual([["expired", "server"]]);
+    expect((await other.history("a", 10)).map(({ event, by }) => [event, by])).toEqual([["expired", null]]);
   });
 });

@@ -140,9 +140,10 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     await item(page, "restart/nginx").waitFor({ state: "detached" });
     expect(await historyOf(server, "restart/nginx")).toMatchObject([
       { event: "cleared", by: "ops@server", reason: "replaced by hand" },
+      { event: "failed", reason: "exit code 3" },
     ]);
     await page.goto(`${server.url}/history`);
-    expect(await page.locator("#history .record").textContent()).toMatch(
+    expect(await page.locator("#history .record").first().textContent()).toMatch(
       /⌫.*cleared.*restart\/nginx.*web-07.*cleared by ops@server: replaced by hand/s,
     );
     expect(complaints).toEqual([]);

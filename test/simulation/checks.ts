@@ -100,12 +100,21 @@ export class Checks implements StoreObserver {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
       const then = before[index] as StoredEntry;
+      if (failure !== undefined && then.record?.failure?.message !== failure) this.#demandRecorded(entry);
       const kind = this.#world.agents.get(by)?.job.kind;
       if (kind === "lease" || kind === "by-id") this.leases.updated(entry, then, by);
       else if (!this.stories.isOwner(then, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
       else if (changesIn(entry.record?.data) !== changesIn(then.record?.data))
         this.fail(`${by} writes to ${this.nameOf(entry.id)} and loses a change of its data`);
     }
+  }
+
+  /** Once an admin has cleared it, the history alone tells what has failed. */
+  #demandRecorded({ id, lock }: StoredEntry): void {
+    const { store } = this.#world;
+    const [latest] = store.history(lock, 1);
+    if (store.refusesHistory || (latest?.claim === id && latest.isKept)) return;
+    this.fail(`the failure of ${this.nameOf(id)} on ${lock} is not recorded`);
   }
 
   left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void {

@@ -88,6 +88,8 @@ export class LeaseChecks {
     if (ending.event === "expired") {
       if (!isOverAt(entry, this.#world.store.now()))
         this.#fail(`${by} has ${name} expire on ${entry.lock} before its time is over`);
+      if (ending.by !== null || ending.endedAt !== entry.record?.expiresAt)
+        this.#fail(`${by} has recorded that it ended ${name} on ${entry.lock}, whose time was over`);
       return;
     }
     if (entry.record?.lease == null || ending.event === "cleared") return;

@@ -100,11 +100,11 @@ async function perform(
       case "renew":
         return await renewLease(coordinator, lock, id, { ...asking, ttlMs: deed.ttlMs });
       case "change": {
-        const changed = await changeData(coordinator, lock, id, oneMore, asking);
+        const changed = await changeData(coordinator, lock, id, oneMore, stop.signal);
         return { outcome: changed === "gone" ? "gone" : "changed" };
       }
       case "ask":
-        return { outcome: (await isLeaseHeld(coordinator, lock, id, asking)) ? "is held" : "gone" };
+        return { outcome: (await isLeaseHeld(coordinator, lock, id, stop.signal)) ? "is held" : "gone" };
       case "release":
         return { outcome: await releaseLease(coordinator, lock, id, { ...asking, reason: null }) };
       case "unlock":

@@ -38,7 +38,6 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       progress: context.progress,
       ownerGone: (claim) => isOwnerGone(claim, machine.processes),
       isLeftover: () => false,
-      by: principal,
       stop: stop.signal,
     });
     if (turn.outcome === "taken-out") return { outcome: "taken-out", message: turn.message };

@@ -17,10 +17,10 @@ type Format = (typeof FORMATS)[number];
 
 export const current: Command = {
   async run(context, invocation) {
-    const { lock, principal } = readLock(context, invocation);
+    const { lock } = readLock(context, invocation);
     const format = readFormat(invocation.options, context.json);
     const { signal } = context.stop;
-    const holders = await readPresentHolders(await context.coordinator(lock), lock, principal, signal);
+    const holders = await readPresentHolders(await context.coordinator(lock), lock, signal);
     if (context.json) printDocument(context.io, { holders: holders.map((claim) => claimAsJson(holderOf(claim, context))) });
     else printLines(context.io, renderHolders(holders, format));
     if (holders.length > 0) return 0;

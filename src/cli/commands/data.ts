@@ -13,14 +13,14 @@ import { printDocument } from "../output.js";
 
 export const data: Command = {
   async run(context, invocation) {
-    const { lock, principal: by } = readLock(context, invocation);
+    const { lock } = readLock(context, invocation);
     const id = readClaimId(invocation, parseAnyClaimId);
     const changes = await parseChanges(invocation.options);
     const coordinator = await context.coordinator(lock);
     const { signal } = context.stop;
     const found = await (changes.length === 0
-      ? readData(coordinator, lock, id, { by, signal })
-      : changeData(coordinator, lock, id, (present) => applyChanges(present, changes), { by, signal }));
+      ? readData(coordinator, lock, id, signal)
+      : changeData(coordinator, lock, id, (present) => applyChanges(present, changes), signal));
     if (found === "gone") {
       throw new HoldlineError("nothing-there", `no claim ${id} holds ${lock}: it has ended, or still waits`, {
         hint: `holdline locks ${lock} shows who is there`,

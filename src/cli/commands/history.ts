@@ -1,5 +1,6 @@
-// `holdline history`: durable claims that have ended, newest first.
+// `holdline history`: durable claims that have ended, or have failed and were kept; newest first.
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
+import type { Failure } from "../../locks/claim.js";
 import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
 import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
@@ -10,7 +11,7 @@ import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
 import type { RecordFilter, SeenRecord } from "../../admin/records.js";
-import { ago } from "../render.js";
+import { ago, lastLineOf } from "../render.js";
 import type { Cell } from "../render.js";
 import { renderTable, viewOf } from "../table.js";
 import type { Column, Row, View } from "../table.js";
@@ -79,8 +80,8 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
         whatOf({ ...record, key: null }),
         formatDuration(Math.max(0, endedAt - claimedAt)),
         owner.principal,
-        by,
-        reason ?? "",
+        by ?? "",
+        event === "expired" && reason === null ? "its time was over" : (reason ?? ""),
       ],
       notes: notesOf(record, view),
     };
@@ -88,10 +89,20 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
   return renderTable(COLUMNS, rows, view);
 }
 
+/** All that a failed command has printed, as far as it is kept, for those who ask for more; else the last line. */
+function outputOf({ output }: Failure, view: View): string[] {
+  if (output.trim() === "") return [];
+  return view.isExact ? ["output:", ...output.trimEnd().split(/[\r\n]+/)] : [`last output: ${lastLineOf(output)}`];
+}
+
 function notesOf(record: HistoryRecord, view: View): Cell[] {
-  const { claim, claimedAt, endedAt, lease, description, data } = record;
+  const { claim, claimedAt, endedAt, lease, description, data, failure, isKept } = record;
   const notes: string[] = [];
-  if (view.isExact) notes.push(`claim ${claim}, locked ${isoTime(claimedAt)}, unlocked ${isoTime(endedAt)}`);
+  if (isKept) notes.push("the lock was kept");
+  else if (failure !== null && failure.message !== record.reason) notes.push(`it had failed: ${failure.message}`);
+  if (failure !== null) notes.push(...outputOf(failure, view));
+  if (view.isExact)
+    notes.push(`claim ${claim}, locked ${isoTime(claimedAt)}, ${isKept ? "failed" : "unlocked"} ${isoTime(endedAt)}`);
   if (lease?.caller) notes.push(`caller: ${lease.caller}`);
   if (lease?.path) notes.push(`path: ${lease.path}`);
   if (description !== null && description !== "") notes.push(`${reasonWord(record)}: ${description}`);

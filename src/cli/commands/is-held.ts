@@ -8,10 +8,10 @@ import { printDocument } from "../output.js";
 
 export const isHeld: Command = {
   async run(context, invocation) {
-    const { lock, principal } = readLock(context, invocation);
+    const { lock } = readLock(context, invocation);
     const id = readClaimId(invocation, parseAnyClaimId);
     const { signal } = context.stop;
-    const held = await isLeaseHeld(await context.coordinator(lock), lock, id, { by: principal, signal });
+    const held = await isLeaseHeld(await context.coordinator(lock), lock, id, signal);
     if (context.json) printDocument(context.io, { held });
     return held ? 0 : EXIT_NOTHING_THERE;
   },

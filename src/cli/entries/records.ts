@@ -32,7 +32,7 @@ export const RECORDS: readonly CommandEntry[] = [
   },
   {
     name: "history",
-    summary: "durable claims that have ended, newest first",
+    summary: "durable claims that have ended, and failures that keep their lock; newest first",
     arguments: [{ form: "[LOCK]", doc: "only of this lock" }],
     options: [
       { form: "--since <D>", doc: "only what has ended within this time" },

@@ -1,14 +1,36 @@
-// The history: one record for each durable claim that has ended, the newest kept.
-import { decodeRecord, isObject } from "../../locks/claim.js";
+// The history: one record for each end of a durable claim, and for each failure that keeps one; the newest kept.
+import { decodeFailure, decodeRecord, encodeRecord, isObject, type ClaimRecord } from "../../locks/claim.js";
 import type { EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 import type { WholeRow } from "./claims.js";
 import type { Sql } from "./database.js";
 import { asHex, textOf } from "./database.js";
 
-/** Records the end of an entry. Is it time to trim the history of its lock? */
-export function recordEnding(sql: Sql, lock: string, row: WholeRow, ending: Ending, endedAt: number, keep: number): boolean {
-  const { event, by, reason } = ending;
-  const text = JSON.stringify({ claim: row.claim, event, by, reason, claimedAt: row.sinceMs, endedAt, record: row.record });
+/** The end of an entry, or a failure that keeps it. */
+export interface Ended {
+  readonly lock: string;
+  readonly row: WholeRow;
+  readonly ending: Ending;
+  readonly at: number;
+  /** What is written to an entry that is kept; `null` for one that has ended. */
+  readonly kept: ClaimRecord | null;
+}
+
+/** Records the end of an entry, or that it is kept. Is it time to trim the history of its lock? */
+export function recordEnding(sql: Sql, { lock, row, ending, at, kept }: Ended, keep: number): boolean {
+  const { event, by, reason, failure, endedAt = at } = ending;
+  const record = kept === null ? row.record : encodeRecord(kept);
+  const isKept = kept !== null;
+  const text = JSON.stringify({
+    claim: row.claim,
+    event,
+    by,
+    reason,
+    failure,
+    isKept,
+    claimedAt: row.sinceMs,
+    endedAt,
+    record,
+  });
   sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, text);
   // Only when it is over by a tenth, so that one release in so many makes work, and then for all of them at once.
   return newestBeyond(sql, lock, keep + Math.floor(keep / 10)) !== null;
@@ -52,7 +74,8 @@ export function readHistory(sql: Sql, lock: string | null, limit: number, keep: 
       if (record !== null) records.push(record);
     }
   }
-  return records;
+  // A lease is recorded some time after its end.
+  return records.sort((one, other) => other.endedAt - one.endedAt);
 }
 
 const EVENTS: Readonly<Record<EndEvent, true>> = { released: true, cleared: true, expired: true, recovered: true, failed: true };
@@ -65,13 +88,14 @@ function decodeEnding(lock: string, text: string): HistoryRecord | null {
     return null;
   }
   if (!isObject(value)) return null;
-  const { claim, event, by, reason, claimedAt, endedAt, record } = value;
-  if (typeof claim !== "string" || !isEvent(event) || typeof by !== "string") return null;
+  const { claim, event, by, reason, claimedAt, endedAt, record, isKept = false } = value;
+  if (typeof claim !== "string" || !isEvent(event) || (by !== null && typeof by !== "string")) return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number" || typeof endedAt !== "number") return null;
   const known = typeof record === "string" ? decodeRecord(record) : null;
   const owner = known?.owner ?? { node: "unknown", principal: "unknown", action: null, process: null };
   const { reason: description = null, lease = null, data = null } = known ?? {};
-  return { lock, claim, owner, event, by, reason, claimedAt, endedAt, description, lease, data };
+  const failure = decodeFailure(value["failure"]) ?? known?.failure ?? null;
+  return { lock, claim, owner, event, by, reason, claimedAt, endedAt, isKept: isKept === true, failure, description, lease, data };
 }
 
 function isEvent(value: unknown): value is EndEvent {

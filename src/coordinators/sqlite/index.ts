@@ -11,6 +11,7 @@ import type {
   Entry,
   HistoryRecord,
   Joined,
+  Keeping,
   Settled,
   Standing,
   StoreReport,
@@ -203,16 +204,33 @@ class SqliteCoordinator implements Coordinator {
     });
   }
 
-  async update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  async update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed"> {
     const { entries, fencingToken } = settled;
-    return this.#membership.write(signal, (sql, revision) => {
+    const overfull: string[] = [];
+    const updated = await this.#membership.write(signal, (sql, revision) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
       for (const { position } of rows) {
         sql.run("UPDATE claims SET revision = ?, record = ? WHERE position = ?", revision, encodeRecord(record), position);
       }
+      if (keeping !== undefined) {
+        const at = tickClock(sql, this.#membership.time);
+        rows.forEach((row, index) => {
+          const { lock } = entries[index] as Entry;
+          const isOverfull = recordEnding(sql, { lock, row, ending: keeping, at, kept: record }, this.#options.historyKeep);
+          if (isOverfull) overfull.push(lock);
+        });
+      }
       return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken };
     });
+    for (const lock of overfull) this.#trim(lock);
+    return updated;
   }
 
   /** A session is this process's life: nothing has to be confirmed. */
@@ -234,11 +252,11 @@ class SqliteCoordinator implements Coordinator {
     const left = await this.#membership.write(signal, (sql) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
-      const endedAt = tickClock(sql, this.#membership.time);
+      const at = tickClock(sql, this.#membership.time);
       return rows.map((row, index) => {
         const { lock } = entries[index] as Entry;
         sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        return { row, lock, isOverfull: recordEnding(sql, lock, row, ending, endedAt, this.#options.historyKeep) };
+        return { row, lock, isOverfull: recordEnding(sql, { lock, row, ending, at, kept: null }, this.#options.historyKeep) };
       });
     });
     if (typeof left === "string") return left;

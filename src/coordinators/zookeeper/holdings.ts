@@ -1,7 +1,7 @@
 // Durable claims: settle, adopt and update, each one transaction whose lost reply is looked up and never guessed. Ending them
 // is leaving.ts's; which of them this process has in hand is liveness.ts's.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, Draft, Entry, Settled } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Draft, Entry, Keeping, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { Leaving } from "./leaving.js";
@@ -21,7 +21,7 @@ import {
   SETTLED,
   UNSETTLED,
 } from "./upkeep.js";
-import type { Stat } from "./protocol.js";
+import type { Stat, Step } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, op, WireError, ZK } from "./protocol.js";
 
@@ -129,17 +129,27 @@ export class Holdings {
     return this.#write(id, entries, record, null, signal);
   }
 
-  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
-    return this.#write(id, settled.entries, record, settled.fencingToken, signal);
+  update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed"> {
+    return this.#write(id, settled.entries, record, settled.fencingToken, signal, keeping);
   }
 
-  /** @param keptToken the fencing token of a holder that stays; `null` when this process takes its place, with a new one */
+  /**
+   * @param keptToken the fencing token of a holder that stays; `null` when this process takes its place, with a new one
+   * @param keeping what the history is told of it
+   */
   async #write(
     id: string,
     entries: readonly Entry[],
     record: ClaimRecord,
     keptToken: number | null,
     signal?: AbortSignal,
+    keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
     const takeover = keptToken === null;
     const data = encodeClaim({ record, fencingToken: keptToken });
@@ -155,15 +165,26 @@ export class Holdings {
         if (found !== "unwritten") return found;
       }
       let withAlive = takeover ? this.#liveness.begin(id, record) : [];
-      let outcome = await commit(wire, [...steps, ...withAlive], steps.length);
+      let records = keeping === undefined ? [] : await this.#recordsOf(wire, id, entries, record, keeping);
+      let outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
       for (let repairs = 1; isRefusal(outcome); repairs += 1) {
         if (repairs > MOST_REPAIRS) throw outcome.error;
+        if (outcome.step >= steps.length + withAlive.length) {
+          if (repairs === 1) await this.leaving.repairHistory(wire, entries, outcome);
+          else {
+            records = [];
+            this.leaving.warnUnrecorded(id, entries, "has failed", outcome);
+          }
+          outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
+          continue;
+        }
         // The dead owner's liveness entry may still stand until its session expires.
         withAlive = (await wire.exists(alive)) === null ? withAlive.slice(-1) : [op.remove(alive), ...withAlive.slice(-1)];
         await ensure(wire, this.#layout.alive);
-        outcome = await commit(wire, [...steps, ...withAlive], steps.length);
+        outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
       }
       if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
+      this.leaving.trimBehind(wire, outcome.slice(steps.length + withAlive.length));
       const found = await this.#findWritten(wire, entries, data);
       return found === "unwritten" ? "changed" : found;
     });
@@ -177,6 +198,18 @@ export class Holdings {
     else this.#liveness.note(id, holding);
     if (takeover && attempts > 1) this.#liveness.restore(id);
     return settled;
+  }
+
+  async #recordsOf(
+    wire: Wire,
+    id: string,
+    entries: readonly Entry[],
+    record: ClaimRecord,
+    keeping: Keeping,
+  ): Promise<readonly Step[]> {
+    const claimedAt =
+      this.#liveness.of(id, entries)?.claimedAt ?? (await wire.exists(this.#pathOf(entries[0] as Entry)))?.ctime ?? 0;
+    return this.leaving.recordSteps(entries, { claim: id, ...keeping, record, claimedAt, isKept: true });
   }
 
   /** After a write: do the entries hold just what it wrote? */

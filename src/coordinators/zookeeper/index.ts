@@ -12,6 +12,7 @@ import type {
   Entry,
   HistoryRecord,
   Joined,
+  Keeping,
   Settled,
   Standing,
   StoreReport,
@@ -229,8 +230,14 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#holdings.adopt(id, entries, record, signal);
   }
 
-  update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
-    return this.#holdings.update(id, settled, record, signal);
+  update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed"> {
+    return this.#holdings.update(id, settled, record, signal, keeping);
   }
 
   leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {

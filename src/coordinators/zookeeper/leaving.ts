@@ -6,7 +6,7 @@ import type { Layout } from "./layout.js";
 import { RECORD_PREFIX } from "./layout.js";
 import type { Holding, Liveness } from "./liveness.js";
 import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
-import { decodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
+import { decodeClaim, type EndedClaim, encodeEnded, fencingTokenOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
 import { foreignRecord, readHistory } from "./tree.js";
 import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, removeBelow, trimHistory } from "./upkeep.js";
@@ -68,12 +68,8 @@ export class Leaving {
     const holding = this.#liveness.of(id, entries) ?? (await this.#readHolding(wire, entries));
     if (holding === null) return outcomeOfAll(wire, paths, "gone");
     const { record: ended, claimedAt } = holding;
-    const record = encodeEnded({ claim: id, ...ending, record: ended, claimedAt });
     const removals = entries.map((entry, index) => op.remove(paths[index] as string, entry.revision));
-    const folders = entries.map((entry) => this.#layout.historyOf(entry.lock));
-    let records: readonly Step[] = folders.map((folder) =>
-      op.create(`${folder}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL),
-    );
+    let records = this.recordSteps(entries, { claim: id, ...ending, record: ended, claimedAt, isKept: false });
     let alive = this.#liveness.end(id, ended);
     let mayRepair = true;
     let mayClear = true;
@@ -90,8 +86,7 @@ export class Leaving {
       }
       if (!isRefusal(outcome)) {
         if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
-        const written = outcome.slice(outcome.length - records.length) as string[];
-        written.forEach((path, index) => this.#trim(wire, folders[index] as string, path));
+        this.trimBehind(wire, outcome.slice(outcome.length - records.length));
         return "done";
       }
       // Who asked for it may have stopped waiting: then nothing more is tried on their behalf.
@@ -99,23 +94,31 @@ export class Leaving {
       if (outcome.step < removals.length + alive.length) {
         // Without a liveness entry there is none to delete: the session that it belonged to has ended.
         if ((await wire.exists(this.#layout.aliveOf(id))) !== null)
-          this.#warn(id, entries, "its liveness entry stays until the session ends", outcome);
+          this.#warn(id, entries, "is let go all the same, but its liveness entry stays until the session ends", outcome);
         alive = [];
       } else if (mayRepair) {
         mayRepair = false;
-        await this.#repair(wire, folders, outcome);
+        await this.repairHistory(wire, entries, outcome);
       } else {
         records = [];
         attempted.unrecorded = true;
-        this.#warn(id, entries, "its history has no record of that", outcome);
+        this.warnUnrecorded(id, entries, "is let go all the same", outcome);
       }
     }
   }
 
+  /** The steps that write a history record for each entry. */
+  recordSteps(entries: readonly Entry[], ended: EndedClaim): readonly Step[] {
+    const record = encodeEnded(ended);
+    return entries.map(({ lock }) =>
+      op.create(`${this.#layout.historyOf(lock)}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL),
+    );
+  }
+
   /** Puts right what can be: a folder that is missing, a record that has the number of the next one. */
-  async #repair(wire: Wire, folders: readonly string[], { error: refused }: Refusal): Promise<void> {
+  async repairHistory(wire: Wire, entries: readonly Entry[], { error: refused }: Refusal): Promise<void> {
     try {
-      for (const folder of folders) {
+      for (const folder of entries.map(({ lock }) => this.#layout.historyOf(lock))) {
         await ensure(wire, folder);
         if (refused.zk !== ZK.nodeExists) continue;
         // The server counts the children that a znode has had: one more, and it gives the next number.
@@ -141,20 +144,26 @@ export class Leaving {
     }
   }
 
-  #warn(id: string, entries: readonly Entry[], what: string, { error }: Refusal): void {
-    const locks = entries.map(({ lock }) => lock);
-    this.#options.log.warn(
-      { claim: id, locks },
-      `the claim on ${locks.join(", ")} is let go all the same, but ${what}: ${wordsOf(error)}`,
-    );
+  /** @param what has become of the claim */
+  warnUnrecorded(id: string, entries: readonly Entry[], what: string, refusal: Refusal): void {
+    this.#warn(id, entries, `${what}, but its history has no record of that`, refusal);
   }
 
-  #trim(wire: Wire, folder: string, written: string): void {
+  #warn(id: string, entries: readonly Entry[], what: string, { error }: Refusal): void {
+    const locks = entries.map(({ lock }) => lock);
+    this.#options.log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} ${what}: ${wordsOf(error)}`);
+  }
+
+  /** @param written the paths of the records that were just written */
+  trimBehind(wire: Wire, written: readonly (string | null)[]): void {
     const { historyKeep, log } = this.#options;
-    const trimming = trimHistory(wire, folder, written, historyKeep, log);
-    if (trimming === null) return;
-    this.#trimming.add(trimming);
-    void trimming.finally(() => this.#trimming.delete(trimming));
+    for (const path of written) {
+      if (path === null) continue;
+      const trimming = trimHistory(wire, path.slice(0, path.lastIndexOf("/")), path, historyKeep, log);
+      if (trimming === null) continue;
+      this.#trimming.add(trimming);
+      void trimming.finally(() => this.#trimming.delete(trimming));
+    }
   }
 
   async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
@@ -194,7 +203,7 @@ export class Leaving {
       if (!(error instanceof WireError) || isLoss(error)) throw error;
       this.#options.log.warn({ claim: id }, `the history cannot be read: ${wordsOf(error)}`);
     }
-    const ends = records.filter((record) => record.claim === id);
+    const ends = records.filter((record) => record.claim === id && !record.isKept);
     if (ends.some((record) => record.event === ending.event && record.by === ending.by)) return "done";
     return unrecorded && ends.length === 0 ? "done" : "gone";
   }

@@ -1,7 +1,7 @@
 // What is written into znodes: the record of a claim with its fencing token, and a record of the history. Both are read
 // back from bytes that anyone may have written.
 import type { ClaimRecord } from "../../locks/claim.js";
-import { decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
+import { decodeFailure, decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
 import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
 import type { Stat } from "./protocol.js";
 
@@ -35,22 +35,24 @@ export function fencingTokenOf(claim: ClaimData | null, { mzxid }: Pick<Stat, "m
   return claim?.fencingToken ?? mzxid;
 }
 
-/** What the history keeps of a claim that has ended; when it ended is the record's own creation time. */
+/** What the history keeps of a claim that has ended; when it ended is the record's own creation time, where nothing else is said. */
 export interface EndedClaim extends Ending {
   readonly claim: string;
   readonly claimedAt: number;
   readonly record: ClaimRecord;
+  /** It has not ended, but failed. */
+  readonly isKept: boolean;
 }
 
-export function encodeEnded({ claim, event, by, reason, claimedAt, record }: EndedClaim): Buffer {
-  const said = JSON.stringify({ claim, event, by, reason, claimedAt });
+export function encodeEnded({ claim, event, by, reason, failure, isKept, claimedAt, endedAt, record }: EndedClaim): Buffer {
+  const said = JSON.stringify({ claim, event, by, reason, failure, isKept, claimedAt, endedAt });
   return Buffer.from(`${said.slice(0, -1)},"record":${encodeRecord(record)}}`);
 }
 
 const EVENTS = new Set<unknown>(["released", "cleared", "expired", "recovered", "failed"] satisfies EndEvent[]);
 
-/** `null` for what is no history record. */
-export function decodeEnded(text: string, lock: string, endedAt: number): HistoryRecord | null {
+/** `null` for what is no history record. @param recordedAt when it was written */
+export function decodeEnded(text: string, lock: string, recordedAt: number): HistoryRecord | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -58,10 +60,14 @@ export function decodeEnded(text: string, lock: string, endedAt: number): Histor
     return null;
   }
   if (!isObject(value)) return null;
-  const { claim, event, by, reason, claimedAt } = value;
+  const { claim, event, by, reason, claimedAt, isKept = false, endedAt = recordedAt } = value;
   const record = readRecord(value["record"]);
-  if (record === null || typeof claim !== "string" || !EVENTS.has(event) || typeof by !== "string") return null;
-  if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
+  if (record === null || typeof claim !== "string" || !EVENTS.has(event) || (by !== null && typeof by !== "string")) return null;
+  if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number" || typeof endedAt !== "number") return null;
   const { owner, reason: description, lease, data } = record;
-  return { lock, claim, owner, event: event as EndEvent, by, reason, claimedAt, endedAt, description, lease, data };
+  const failure = decodeFailure(value["failure"]) ?? record.failure;
+  return {
+    ...{ lock, claim, owner, event: event as EndEvent, by, reason, claimedAt, endedAt },
+    ...{ isKept: isKept === true, failure, description, lease, data },
+  };
 }

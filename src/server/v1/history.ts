@@ -1,4 +1,4 @@
-// The history: durable claims that have ended, newest first, of locks that the caller may see.
+// The history: durable claims that have ended, or failed and were kept, newest first, of locks that the caller may see.
 import type { FastifyInstance } from "fastify";
 import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
 import type { RecordFilter } from "../../admin/records.js";
@@ -20,7 +20,7 @@ export function routeHistory(app: FastifyInstance, service: Service): void {
   app.get<{ Querystring: Query }>("/v1/history", {
     schema: {
       operationId: "history",
-      summary: "Durable claims that have ended, newest first",
+      summary: "Durable claims that have ended, and failures that keep their lock; newest first",
       tags: ["history"],
       querystring: asked({
         lock: { type: "string", description: "only of this lock" },

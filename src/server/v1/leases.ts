@@ -143,8 +143,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
       if (found === null) return refuse(reply, "problem", overOf(request));
       const { lock, id } = found;
       const { coordinator } = await service.leases(lock);
-      const asking = { by: request.caller.name, signal: request.patience };
-      const changed = await changeData(coordinator, lock, id, (present) => applyChanges(present, changes), asking);
+      const changed = await changeData(coordinator, lock, id, (present) => applyChanges(present, changes), request.patience);
       return changed === "gone" ? refuse(reply, "problem", overOf(request)) : reply.send({ data: changed.data ?? null });
     },
   });

@@ -116,18 +116,19 @@ const LEASE_MEMBERS = {
 export const LEASE = object("a lease in hand", LEASE_MEMBERS);
 export const HOST_LEASE = object("a lock on hosts in hand", { ...LEASE_MEMBERS, hosts: list(text("a host")) });
 
-export const RECORD = object("a durable claim that has ended", {
+export const RECORD = object("a durable claim that has ended, or has failed and is kept", {
   lock: LOCK,
   claim: text("its id"),
   owner: OWNER,
   lease: MEANT,
   event: text("how it ended"),
-  by: text("the principal who ended it"),
+  by: textOrNull("the principal who ended it; null where its time was over"),
   reason: textOrNull("why it was ended"),
   claimedAt: time("since when it was held"),
   endedAt: time("when it ended"),
   description: textOrNull("why it was made"),
   data: CLAIM_MEMBERS.data,
+  failure: { ...CLAIM_MEMBERS.failure, description: "why its action has failed" },
 });
 
 export const ACTION = object("the claim of an agent's action", {

@@ -4,7 +4,19 @@ import { describe, expect, test } from "vitest";
 import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Ending } from "../../../src/locks/coordinator.js";
 import { LONGEST_NAME_BYTES, lockNameProblem } from "../../../src/locks/names.js";
-import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, type Stage, takeDurably } from "./store.js";
+import {
+  claimIn,
+  draftFor,
+  idsIn,
+  leaseOn,
+  only,
+  ownerAt,
+  recordFor,
+  RELEASED,
+  settledOf,
+  type Stage,
+  takeDurably,
+} from "./store.js";
 
 // Each looks like something that a store might write itself, or needs care in some encoding.
 const AWKWARD_NAMES = [
@@ -50,6 +62,8 @@ const AWKWARD_NAMES = [
   "☃".repeat(LONGEST_NAME_BYTES / 3),
   `${"%/".repeat(127)}%`,
 ];
+
+const FAILURE = { exitCode: 3, signal: null, message: "exit code 3", output: "räck 1 %\n", at: 1_700_000_000_000 };
 
 const DATA = { ticket: "OPS-123", nested: [1, 2.5, -0.125, null, true, { deep: "ünï ☃ 🔒 \n\u0000" }], empty: {} };
 
@@ -175,7 +189,7 @@ export function describeRecords(stage: Stage): void {
         { event: "cleared", by: "admin ☃", reason: 'stuck: 100 % \n"sure"' },
         { event: "expired", by: "system", reason: "" },
         { event: "recovered", by: "x", reason: null },
-        { event: "failed", by: "y", reason: "exit code 3" },
+        { event: "failed", by: "y", reason: "exit code 3", failure: FAILURE },
       ];
       const expected = [];
       for (const [index, ending] of endings.entries()) {
@@ -191,7 +205,7 @@ export function describeRecords(stage: Stage): void {
         const after = await other.now();
         const { id: claim, owner, data, reason: description, lease } = draft;
         expected.unshift({
-          record: { lock: "a", claim, owner, data, description, lease, claimedAt: since, ...ending },
+          record: { lock: "a", claim, owner, data, description, lease, claimedAt: since, isKept: false, failure: null, ...ending },
           before,
           after,
         });
@@ -204,6 +218,39 @@ export function describeRecords(stage: Stage): void {
       }
       expect((await one.history("a", 2)).map(({ claim }) => claim)).toEqual(expected.slice(0, 2).map(({ record }) => record.claim));
       expect(await one.history("b", 10)).toEqual([]);
+    });
+
+    test("tells of a failure that keeps its claim when it happens, and of the claim's end as well", async () => {
+      const [one, other] = [await stage.open(), await stage.open()];
+      const { draft, settled } = await takeDurably(one, ["a", "b"], { reason: "why" });
+      const { since } = await claimIn(other, "a");
+      const before = await other.now();
+      const keeping = { event: "failed", by: "ann@web-01", reason: "exit code 3" } as const;
+      const kept = settledOf(await one.update(draft.id, settled, recordFor(draft, { failure: FAILURE }), undefined, keeping));
+      const after = await other.now();
+      const { id: claim, owner, data, reason: description, lease } = draft;
+      const told = { claim, owner, data, description, lease, claimedAt: since, ...keeping, isKept: true, failure: FAILURE };
+      const history = await other.history("a", 10);
+      expect(history).toEqual([{ lock: "a", ...told, endedAt: history[0]?.endedAt }]);
+      expect(history[0]?.endedAt).toBeGreaterThanOrEqual(before - 1);
+      expect(history[0]?.endedAt).toBeLessThanOrEqual(after + 1);
+      expect(await other.history("b", 10)).toMatchObject([{ lock: "b", ...told }]);
+      expect(await claimIn(other, "a")).toMatchObject({ id: draft.id, failure: FAILURE });
+      const cleared: Ending = { event: "cleared", by: "bob", reason: "repaired" };
+      expect(await other.leave(draft.id, kept.entries, cleared)).toBe("done");
+      expect(await other.history("a", 10)).toMatchObject([
+        { claim, ...cleared, isKept: false, failure: FAILURE },
+        { claim, event: "failed" },
+      ]);
+    });
+
+    test("tells nothing of a failure that could not be written to the claim", async () => {
+      const [one, other] = [await stage.open(), await stage.open()];
+      const { draft, settled } = await takeDurably(one, "a");
+      settledOf(await other.update(draft.id, settled, recordFor(draft, { reason: "changed" })));
+      const keeping = { event: "failed", by: "ann", reason: null } as const;
+      expect(await one.update(draft.id, settled, recordFor(draft, { failure: FAILURE }), undefined, keeping)).toBe("changed");
+      expect(await one.history("a", 10)).toEqual([]);
     });
 
     test("of all locks together is newest first as well", async () => {

@@ -57,6 +57,8 @@ describe("the history", () => {
     const record = { v: 1, owner, key: null, slots: 1, made: null, expiresAt: null, reason: "why", data: 7, failure: null };
     const text = JSON.stringify({ ...ended, record: JSON.stringify(record) });
     meddle(path, (db) => db.prepare("INSERT INTO history (lock, record) VALUES (?, ?)").run("a", text));
-    expect(await coordinator.history("a", 10)).toEqual([{ ...ended, lock: "a", owner, description: "why", lease: null, data: 7 }]);
+    expect(await coordinator.history("a", 10)).toEqual([
+      { ...ended, lock: "a", owner, isKept: false, failure: null, description: "why", lease: null, data: 7 },
+    ]);
   });
 });

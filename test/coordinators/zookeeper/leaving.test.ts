@@ -8,7 +8,7 @@ import { openPlainClient, type PlainClient } from "../../support/plain-client.js
 import { freshRoot } from "../../support/roots.js";
 import { Opcode } from "../../support/zookeeper-frames.js";
 import { type ServerAddress, startZooKeeper } from "../../support/zookeeper-server.js";
-import { claimIn, draftFor, idsIn, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { claimIn, draftFor, idsIn, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 
 failOnLeaks();
 
@@ -127,7 +127,14 @@ describe("a claim is let go", () => {
       code: "not-allowed",
       message: "ZooKeeper refuses this: the quota of the znodes is used up",
     });
-    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+    const failure = { exitCode: 3, signal: null, message: "exit code 3", output: "", at: 1 };
+    const keeping = { event: "failed", by: "ann", reason: failure.message } as const;
+    const marked = settledOf(await coordinator.update(draft.id, settled, recordFor(draft, { failure }), undefined, keeping));
+    expect(await coordinator.queue("a")).toMatchObject([{ id: draft.id, failure }]);
+    expect(warnings.splice(0)).toEqual([
+      "the claim on a has failed, but its history has no record of that: the quota of the znodes is used up",
+    ]);
+    expect(await coordinator.leave(draft.id, marked.entries, RELEASED)).toBe("done");
     expect(await coordinator.list()).toEqual([]);
     expect(warnings).toEqual([expect.stringMatching(/no record of that: the quota of the znodes is used up/)]);
   });

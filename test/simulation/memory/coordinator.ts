@@ -9,6 +9,7 @@ import type {
   Entry,
   HistoryRecord,
   Joined,
+  Keeping,
   Settled,
   Standing,
   StoreWatch,
@@ -161,11 +162,17 @@ export class MemoryCoordinator implements Coordinator {
     }
   }
 
-  async update(id: string, settled: Settled, record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  async update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed"> {
     let done: Settled | null = null;
     const update = (): Settled | "gone" | "changed" => {
       if (done !== null) return this.#lookUp(done);
-      const outcome = this.#store.update(settled.entries, record);
+      const outcome = this.#store.update(settled.entries, record, keeping, this.#options.historyKeep);
       if (typeof outcome !== "string") done = outcome;
       return outcome;
     };

@@ -1,6 +1,6 @@
 // An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
-import type { Ending, Entry, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
+import type { Ending, Entry, HistoryRecord, Keeping, Settled } from "../../../src/locks/coordinator.js";
 
 /** An entry of a queue. `record` is `null` for garbage. */
 export interface StoredEntry {
@@ -59,9 +59,15 @@ export function settledOf(entries: readonly StoredEntry[]): Settled {
 }
 
 /** What the history is to say of an entry that has ended. */
-export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, endedAt: number): HistoryRecord {
-  const { owner, reason: description, lease, data } = record ?? UNREADABLE;
-  return { ...ending, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt };
+export function endedOf({ lock, id, record, since }: StoredEntry, ending: Ending, at: number): HistoryRecord {
+  const { owner, reason: description, lease, data, failure } = record ?? UNREADABLE;
+  const told = { failure, ...ending, isKept: false };
+  return { ...told, lock, claim: id, owner, description, lease, data, claimedAt: since, endedAt: ending.endedAt ?? at };
+}
+
+/** What it is to say of one that has failed and stays. */
+export function keptOf(entry: StoredEntry, keeping: Keeping, at: number): HistoryRecord {
+  return { ...endedOf(entry, keeping, at), isKept: true };
 }
 
 /** @param isLive has it a liveness entry? */

@@ -1,10 +1,19 @@
 // The in-memory store: queues, sessions, liveness entries and history, as a server has them. Every method is one
 // transaction. It knows nothing of messages on the way; link.ts carries those, and coordinator.ts is the client.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
-import type { Draft, Ending, Entry, HistoryRecord, Settled, Standing, WriteOutcome } from "../../../src/locks/coordinator.js";
+import type {
+  Draft,
+  Ending,
+  Entry,
+  HistoryRecord,
+  Keeping,
+  Settled,
+  Standing,
+  WriteOutcome,
+} from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
 import { addRecord, type Contents, copyOf, emptyContents, historyOf } from "./contents.js";
-import { claimOf, endedOf, settledOf, type StoredEntry, type StoreObserver, type Watch } from "./entry.js";
+import { claimOf, endedOf, keptOf, settledOf, type StoredEntry, type StoreObserver, type Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
 export class SessionExpired extends Error {}
@@ -167,12 +176,19 @@ export class MemoryStore {
     return settledOf(entries);
   }
 
-  update(read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
+  update(
+    read: readonly Entry[],
+    record: ClaimRecord,
+    keeping: Keeping | undefined,
+    historyKeep: number,
+  ): Settled | "gone" | "changed" {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     const before = entries.map((entry) => ({ ...entry }));
     this.#commit();
     for (const entry of entries) this.#write(entry, { record });
+    if (keeping !== undefined && !this.refusesHistory)
+      for (const entry of entries) addRecord(this.#contents, keptOf(entry, keeping, this.now()), historyKeep);
     this.observer?.updated(entries, before, this.actor);
     return settledOf(entries);
   }
