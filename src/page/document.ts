@@ -10,8 +10,15 @@ import { lockItem } from "./lock.js";
 import type { ShownLock, ShownRecord, Viewer } from "./shape.js";
 import { compareLocks } from "./words.js";
 
+/** Where the reader is, and what is offered to those who want to be known, or to be known no more. */
+export interface Standing {
+  readonly door: "sign-in" | "sign-out" | null;
+  /** The address of the page itself, from its path on. */
+  readonly here: string;
+}
+
 /** Who looks, and when by the store's clock. */
-export interface Looking {
+export interface Looking extends Standing {
   readonly viewer: Viewer;
   readonly now: number;
 }
@@ -57,7 +64,7 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
     <ul id="locks" class="locks" role="list">
       ${wanted.map(({ shown, text }) => lockItem(shown, text, view))}
     </ul>`;
-  return pageDocument({ title: "Locks", current: "/", main, warning }, looking);
+  return pageDocument({ title: "Locks", current: "/", main, warning }, looking, looking);
 }
 
 /** A lock's own page. @param lock `null` when nobody claims it */
@@ -78,7 +85,7 @@ export function lockDocument(name: string, lock: ServedLock | null, records: rea
     >
       ${recordItems(records, looking.now, false)}
     </ol>`;
-  return pageDocument({ title: name, current: null, main, warning: null }, looking);
+  return pageDocument({ title: name, current: null, main, warning: null }, looking, looking);
 }
 
 /** @param problem what is wrong with the query, `null` when nothing is */
@@ -94,15 +101,15 @@ export function historyDocument(
     <ol id="history" class="history" role="list" data-query="${new URLSearchParams(asked).toString()}">
       ${recordItems(records, looking.now, true)}
     </ol>`;
-  return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking);
+  return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking, looking);
 }
 
 /** In place of a page: what went wrong, in words. */
-export function problemDocument(message: string, hint: string | null): string {
+export function problemDocument(message: string, hint: string | null, standing: Standing): string {
   const main = html`<h1>This cannot be shown</h1>
     <p>${said(message)}</p>
     ${hint === null ? null : html`<p>${said(hint)}</p>`}`;
-  return pageDocument({ title: "Problem", current: null, main, warning: null }, null);
+  return pageDocument({ title: "Problem", current: null, main, warning: null }, standing, null);
 }
 
 interface Parts {
@@ -118,7 +125,8 @@ const LINKS = [
   ["/history", "History"],
 ] as const;
 
-function pageDocument({ title, current, main, warning }: Parts, looking: Looking | null): string {
+/** @param looking `null` for what does not change with the locks */
+export function pageDocument({ title, current, main, warning }: Parts, standing: Standing, looking: Looking | null): string {
   const links = LINKS.map(([address, word]) =>
     address === current ? html`<a href="${address}" aria-current="page">${word}</a>` : html`<a href="${address}">${word}</a>`,
   );
@@ -141,6 +149,7 @@ ${looking === null ? null : html`<script type="module" src="/page/app.js"></scri
 <nav aria-label="Pages">${links}</nav>
 <p id="live" class="needs-script" role="status">… connecting</p>
 ${looking === null ? null : html`<p class="viewer">${said(looking.viewer.name)} may ${looking.viewer.may.join(", ")}</p>`}
+${doorOf(standing)}
 </header>
 <main id="main" tabindex="-1">
 ${warning === null ? null : html`<p class="warning" role="alert">⚠︎ ${warning}</p>`}
@@ -151,6 +160,12 @@ ${looking === null ? null : ACT_DIALOG}
 </body>
 </html>
 `.text;
+}
+
+function doorOf({ door, here }: Standing): Html | null {
+  if (door === "sign-out") return html`<form method="post" action="/sign-out"><button>Sign out</button></form>`;
+  if (door === null) return null;
+  return html`<a href="/sign-in?${new URLSearchParams({ to: here }).toString()}">Sign in</a>`;
 }
 
 const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-describedby="act-words">

@@ -2,7 +2,7 @@
 // given all locks, and then each lock that has changed. Who comes back is given what was missed, as long as that is still here.
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Caller } from "./access.js";
 import type { MirrorChange } from "./mirror.js";
 import type { Service } from "./service.js";
@@ -67,7 +67,7 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
       // Some proxies gather an answer before they pass it on.
       void reply.header("X-Accel-Buffering", "no").hijack();
       reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
-      feed.add(request.caller, reply.raw, missed);
+      feed.add(request, reply.raw, missed);
       return reply;
     },
   });
@@ -103,9 +103,11 @@ class Feed {
   }
 
   /** Begins with what was missed, or with all locks as they were read last. */
-  add(caller: Caller, response: ServerResponse, missed: readonly KeptEvent[] | null): void {
+  add({ caller, patience }: FastifyRequest, response: ServerResponse, missed: readonly KeptEvent[] | null): void {
     const stream: Stream = { caller, response, allowance: 0 };
     response.once("close", () => this.#streams.delete(stream));
+    // The client's session of the page may end before it goes.
+    patience.addEventListener("abort", () => response.end(), { once: true });
     response.on("drain", () => (stream.allowance = 0));
     this.#streams.add(stream);
     response.write(`retry: ${RETRY_MS}\n\n`);
