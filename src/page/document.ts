@@ -1,5 +1,6 @@
 // The documents that the server sends: what stands around the locks and the history. Everything that is in them can be read
 // without JavaScript; what only works with it is shown by it. Pure.
+import { moment } from "./ages.js";
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
 import { DEFAULT_LIMIT, historyForm, recordItems } from "./history.js";
@@ -21,6 +22,8 @@ export interface Standing {
 export interface Looking extends Standing {
   readonly viewer: Viewer;
   readonly now: number;
+  /** As of when what is shown was so, where a store does not answer; else `null`. */
+  readonly silentSince: number | null;
 }
 
 /** A lock with its JSON, as `/v1` gives it. */
@@ -29,8 +32,7 @@ export interface ServedLock {
   readonly text: string;
 }
 
-/** @param warning what is wrong with what is shown, `null` when nothing is */
-export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking, warning: string | null): string {
+export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking): string {
   const view = { ...looking, isFull: false };
   const sorted = [...locks].sort((one, other) => compareLocks(one.shown, other.shown));
   const wanted = sorted.filter(({ shown }) => matchesFilter(filter, shown));
@@ -64,11 +66,16 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
     <ul id="locks" class="locks" role="list">
       ${wanted.map(({ shown, text }) => lockItem(shown, text, view))}
     </ul>`;
-  return pageDocument({ title: "Locks", current: "/", main, warning }, looking, looking);
+  return pageDocument({ title: "Locks", current: "/", main, warning: null }, looking, looking);
 }
 
-/** A lock's own page. @param lock `null` when nobody claims it */
-export function lockDocument(name: string, lock: ServedLock | null, records: readonly ShownRecord[], looking: Looking): string {
+/** A lock's own page. @param lock `null` when nobody claims it @param records `null` when they cannot be read */
+export function lockDocument(
+  name: string,
+  lock: ServedLock | null,
+  records: readonly ShownRecord[] | null,
+  looking: Looking,
+): string {
   const view = { ...looking, isFull: true };
   const main = html`<h1>${said(name)}</h1>
     <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
@@ -88,10 +95,10 @@ export function lockDocument(name: string, lock: ServedLock | null, records: rea
   return pageDocument({ title: name, current: null, main, warning: null }, looking, looking);
 }
 
-/** @param problem what is wrong with the query, `null` when nothing is */
+/** @param records `null` when they cannot be read @param problem what is wrong with the query, `null` when nothing is */
 export function historyDocument(
   query: HistoryQuery,
-  records: readonly ShownRecord[],
+  records: readonly ShownRecord[] | null,
   looking: Looking,
   problem: string | null,
 ): string {
@@ -152,6 +159,7 @@ ${looking === null ? null : html`<p class="viewer">${said(looking.viewer.name)} 
 ${doorOf(standing)}
 </header>
 <main id="main" tabindex="-1">
+${looking === null || looking.silentSince === null ? null : outageOf(looking.silentSince)}
 ${warning === null ? null : html`<p class="warning" role="alert">⚠︎ ${warning}</p>`}
 ${main}
 </main>
@@ -160,6 +168,14 @@ ${looking === null ? null : ACT_DIALOG}
 </body>
 </html>
 `.text;
+}
+
+/** The page's script takes it away when it is over. */
+function outageOf(silentSince: number): Html {
+  const since = moment(new Date(silentSince).toISOString());
+  return html`<p id="outage" class="warning" role="alert">
+    ⚠︎ The store has not answered since ${since}: this is what was there then.
+  </p>`;
 }
 
 function doorOf({ door, here }: Standing): Html | null {

@@ -1,4 +1,6 @@
 // Signing in to the page and out of it, in a real browser on the built server; and that the cookie is worth nothing to anybody else.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Page } from "playwright-core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { LONGEST_SESSION_MS, Sessions } from "../../src/server/session/sessions.js";
@@ -155,6 +157,43 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`in a browser${WITHOUT_BROWSER === nul
     }
     await page.goto(`${one.server.url}/`);
     await viewer(page, "ann may read, lock, clear");
+  });
+
+  test("a page becomes another reader's: of one who signs out elsewhere, or comes by another site's link", async () => {
+    const { server } = await serve(OPEN);
+    const { page, requests } = await openPage();
+    const loadsOf = (path: string): number => requests.filter((address) => address === `${server.url}${path}`).length;
+    await page.goto(`${server.url}/sign-in`);
+    await signIn(page);
+    await viewer(page, "ann may read, lock, clear");
+
+    const other = createServer((_request, response) =>
+      response.setHeader("Content-Type", "text/html").end(`<a href="${server.url}/">the locks</a>`),
+    );
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => new Promise<void>((resolve) => (other.closeAllConnections(), other.close(() => resolve()))));
+    await page.goto(`http://localhost:${(other.address() as AddressInfo).port}/`);
+    const before = loadsOf("/");
+    await page.getByRole("link", { name: "the locks" }).click();
+    await viewer(page, "ann may read, lock, clear");
+    // The browser sends no cookie with another site's link.
+    expect(loadsOf("/") - before).toBe(2);
+
+    const elsewhere = await page.context().newPage();
+    await elsewhere.goto(`${server.url}/history`);
+    await elsewhere.getByRole("button", { name: "Sign out" }).click();
+    await viewer(page, "anonymous may read");
+  });
+
+  test("a session that has ended is asked for anew where nobody may look without one", async () => {
+    const { server } = await serve(NAMED);
+    const { page } = await openPage();
+    await page.goto(`${server.url}/history`);
+    await signIn(page);
+    await viewer(page, "ann may read, lock, clear");
+    const [cookie] = await page.context().cookies();
+    expect((await form(server, "/sign-out", {}, { Cookie: `${cookie?.name}=${cookie?.value}` })).status).toBe(303);
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
   });
 
   test("nobody is offered to sign in where nobody has to", async () => {
