@@ -26,6 +26,6 @@ export function moment(iso: string): Html {
 }
 
 /** "2026-11-21 16:04:15 UTC": the same on the server as in every browser. */
-function momentText(iso: string): string {
+export function momentText(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }

@@ -1,5 +1,6 @@
 // The documents that the server sends: what stands around the locks and the history. Everything that is in them can be read
 // without JavaScript; what only works with it is shown by it. Pure.
+import { moment } from "./ages.js";
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
 import { DEFAULT_LIMIT, historyForm, recordItems } from "./history.js";
@@ -10,10 +11,19 @@ import { lockItem } from "./lock.js";
 import type { ShownLock, ShownRecord, Viewer } from "./shape.js";
 import { compareLocks } from "./words.js";
 
+/** Where the reader is, and what is offered to those who want to be known, or to be known no more. */
+export interface Standing {
+  readonly door: "sign-in" | "sign-out" | null;
+  /** The address of the page itself, from its path on. */
+  readonly here: string;
+}
+
 /** Who looks, and when by the store's clock. */
-export interface Looking {
+export interface Looking extends Standing {
   readonly viewer: Viewer;
   readonly now: number;
+  /** As of when what is shown was so, where a store does not answer; else `null`. */
+  readonly silentSince: number | null;
 }
 
 /** A lock with its JSON, as `/v1` gives it. */
@@ -22,8 +32,7 @@ export interface ServedLock {
   readonly text: string;
 }
 
-/** @param warning what is wrong with what is shown, `null` when nothing is */
-export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking, warning: string | null): string {
+export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking): string {
   const view = { ...looking, isFull: false };
   const sorted = [...locks].sort((one, other) => compareLocks(one.shown, other.shown));
   const wanted = sorted.filter(({ shown }) => matchesFilter(filter, shown));
@@ -57,11 +66,16 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
     <ul id="locks" class="locks" role="list">
       ${wanted.map(({ shown, text }) => lockItem(shown, text, view))}
     </ul>`;
-  return pageDocument({ title: "Locks", current: "/", main, warning }, looking);
+  return pageDocument({ title: "Locks", current: "/", main, warning: null }, looking, looking);
 }
 
-/** A lock's own page. @param lock `null` when nobody claims it */
-export function lockDocument(name: string, lock: ServedLock | null, records: readonly ShownRecord[], looking: Looking): string {
+/** A lock's own page. @param lock `null` when nobody claims it @param records `null` when they cannot be read */
+export function lockDocument(
+  name: string,
+  lock: ServedLock | null,
+  records: readonly ShownRecord[] | null,
+  looking: Looking,
+): string {
   const view = { ...looking, isFull: true };
   const main = html`<h1>${said(name)}</h1>
     <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
@@ -78,13 +92,13 @@ export function lockDocument(name: string, lock: ServedLock | null, records: rea
     >
       ${recordItems(records, looking.now, false)}
     </ol>`;
-  return pageDocument({ title: name, current: null, main, warning: null }, looking);
+  return pageDocument({ title: name, current: null, main, warning: null }, looking, looking);
 }
 
-/** @param problem what is wrong with the query, `null` when nothing is */
+/** @param records `null` when they cannot be read @param problem what is wrong with the query, `null` when nothing is */
 export function historyDocument(
   query: HistoryQuery,
-  records: readonly ShownRecord[],
+  records: readonly ShownRecord[] | null,
   looking: Looking,
   problem: string | null,
 ): string {
@@ -94,15 +108,15 @@ export function historyDocument(
     <ol id="history" class="history" role="list" data-query="${new URLSearchParams(asked).toString()}">
       ${recordItems(records, looking.now, true)}
     </ol>`;
-  return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking);
+  return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking, looking);
 }
 
 /** In place of a page: what went wrong, in words. */
-export function problemDocument(message: string, hint: string | null): string {
+export function problemDocument(message: string, hint: string | null, standing: Standing): string {
   const main = html`<h1>This cannot be shown</h1>
     <p>${said(message)}</p>
     ${hint === null ? null : html`<p>${said(hint)}</p>`}`;
-  return pageDocument({ title: "Problem", current: null, main, warning: null }, null);
+  return pageDocument({ title: "Problem", current: null, main, warning: null }, standing, null);
 }
 
 interface Parts {
@@ -118,7 +132,8 @@ const LINKS = [
   ["/history", "History"],
 ] as const;
 
-function pageDocument({ title, current, main, warning }: Parts, looking: Looking | null): string {
+/** @param looking `null` for what does not change with the locks */
+export function pageDocument({ title, current, main, warning }: Parts, standing: Standing, looking: Looking | null): string {
   const links = LINKS.map(([address, word]) =>
     address === current ? html`<a href="${address}" aria-current="page">${word}</a>` : html`<a href="${address}">${word}</a>`,
   );
@@ -141,8 +156,10 @@ ${looking === null ? null : html`<script type="module" src="/page/app.js"></scri
 <nav aria-label="Pages">${links}</nav>
 <p id="live" class="needs-script" role="status">… connecting</p>
 ${looking === null ? null : html`<p class="viewer">${said(looking.viewer.name)} may ${looking.viewer.may.join(", ")}</p>`}
+${doorOf(standing)}
 </header>
 <main id="main" tabindex="-1">
+${looking === null || looking.silentSince === null ? null : outageOf(looking.silentSince)}
 ${warning === null ? null : html`<p class="warning" role="alert">⚠︎ ${warning}</p>`}
 ${main}
 </main>
@@ -151,6 +168,20 @@ ${looking === null ? null : ACT_DIALOG}
 </body>
 </html>
 `.text;
+}
+
+/** The page's script takes it away when it is over. */
+function outageOf(silentSince: number): Html {
+  const since = moment(new Date(silentSince).toISOString());
+  return html`<p id="outage" class="warning" role="alert">
+    ⚠︎ The store has not answered since ${since}: this is what was there then.
+  </p>`;
+}
+
+function doorOf({ door, here }: Standing): Html | null {
+  if (door === "sign-out") return html`<form method="post" action="/sign-out"><button>Sign out</button></form>`;
+  if (door === null) return null;
+  return html`<a href="/sign-in?${new URLSearchParams({ to: here }).toString()}">Sign in</a>`;
 }
 
 const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-describedby="act-words">

@@ -20,8 +20,9 @@ export const HISTORY_FIELDS = ["lock", "since", "by", "event", "limit"] as const
 const LIMITS = ["20", "100", "500"];
 export const DEFAULT_LIMIT = "100";
 
-/** @param withLock names the lock in each record as well */
-export function recordItems(records: readonly ShownRecord[], now: number, withLock: boolean): Html {
+/** @param records `null` when they cannot be read @param withLock names the lock in each record as well */
+export function recordItems(records: readonly ShownRecord[] | null, now: number, withLock: boolean): Html {
+  if (records === null) return html`<li class="nothing">It cannot be read now.</li>`;
   if (records.length === 0) return html`<li class="nothing">Nothing has ended that fits.</li>`;
   return html`${records.map((record) => recordItem(record, now, withLock))}`;
 }

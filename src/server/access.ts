@@ -6,7 +6,11 @@ import type { AccessEntry, Right, Settings } from "../config/settings.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { matchesPattern } from "../locks/patterns.js";
+import type { Doors } from "../page/sign-in.js";
 import { nobodysHash, Secrets, TooManyAttemptsError } from "./passwords.js";
+import { sessionIdIn } from "./session/cookie.js";
+import type { Session } from "./session/sessions.js";
+import { Sessions } from "./session/sessions.js";
 
 /** What may be done, and to which locks, by patterns of their names. */
 export type Rights = Pick<AccessEntry, "may" | "locks">;
@@ -16,6 +20,8 @@ export interface Caller {
   /** The principal of what it takes and ends. */
   readonly name: string;
   readonly rights: Rights;
+  /** The session of the page that it goes by; `null` where the request itself says who it is. */
+  readonly session: Session | null;
   /** May it do this to some lock at all? */
   may(right: Right): boolean;
   /** May it do this to the lock? */
@@ -25,8 +31,12 @@ export interface Caller {
 declare module "fastify" {
   interface FastifyRequest {
     caller: Caller;
+    /** What the page offers its reader: to sign in, to sign out, or nothing. */
+    door: Door;
   }
 }
+
+export type Door = { readonly act: "sign-in"; readonly takes: Doors } | { readonly act: "sign-out" } | null;
 
 /** @throws HoldlineError `not-allowed` */
 export function requireRight(caller: Caller, right: Right, lock: string): void {
@@ -79,7 +89,14 @@ interface Basic {
   readonly password: string;
 }
 
+/** What somebody signs in with. */
+export type Credentials = Basic | { readonly token: string };
+
 export class Access {
+  /** Who has signed in to the page. */
+  readonly sessions = new Sessions();
+  /** With what one can sign in to it. */
+  readonly takes: Doors;
   readonly #entries: ReadonlyMap<string, AccessEntry>;
   readonly #anonymous: Caller | null;
   readonly #secrets = new Secrets();
@@ -94,14 +111,35 @@ export class Access {
     this.#entries = entries;
     if (anonymous !== undefined) this.#anonymous = callerOf(ANONYMOUS, anonymous);
     else this.#anonymous = entries.size === 0 ? callerOf(settings.principal, EVERYTHING) : null;
-    const [hash = null] = [...entries.values()].flatMap(({ password }) => password ?? []);
+    const all = [...entries.values()];
+    this.takes = { password: all.some(({ password }) => password !== null), token: all.some(({ token }) => token !== null) };
+    const [hash = null] = all.flatMap(({ password }) => password ?? []);
     this.#nobodysHash = hash === null ? null : nobodysHash(hash);
   }
 
   /** Who it is that makes the request, at an address. */
-  async identify(request: FastifyRequest, address: string): Promise<Identified> {
+  identify(request: FastifyRequest, address: string): Promise<Identified> {
+    return this.#identified(() => this.#callerOf(request, address));
+  }
+
+  /** Who it is that signs in, from an address. */
+  identifyBy(credentials: Credentials, address: string): Promise<Identified> {
+    return this.#identified(() =>
+      "token" in credentials ? this.#byToken(credentials.token, address) : this.#byPassword(credentials, address),
+    );
+  }
+
+  /** @param caller `null` for one who is not known */
+  doorFor(caller: Caller | null): Door {
+    if (caller !== null && caller.session !== null) return { act: "sign-out" };
+    const isKnown = caller !== null && caller.name !== ANONYMOUS;
+    const { takes } = this;
+    return !isKnown && (takes.password || takes.token) ? { act: "sign-in", takes } : null;
+  }
+
+  async #identified(find: () => Promise<Caller | null>): Promise<Identified> {
     try {
-      const caller = await this.#callerOf(request, address);
+      const caller = await find();
       return caller === null ? { outcome: "unknown" } : { outcome: "known", caller };
     } catch (error) {
       if (error instanceof TooManyAttemptsError) return { outcome: "too-many", retryAfterS: error.retryAfterS };
@@ -112,11 +150,19 @@ export class Access {
   async #callerOf(request: FastifyRequest, address: string): Promise<Caller | null> {
     const { authorization } = request.headers;
     // Where nobody needs credentials, clients that are set up with some are let in all the same, as Locker does.
-    if (authorization === undefined || this.#entries.size === 0) return this.#byCertificate(request) ?? this.#anonymous;
+    if (authorization === undefined || this.#entries.size === 0)
+      return this.#bySession(request) ?? this.#byCertificate(request) ?? this.#anonymous;
     const [, scheme = "", value = ""] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
     if (scheme.toLowerCase() === "bearer") return this.#byToken(value, address);
     const basic = scheme.toLowerCase() === "basic" ? decodeBasic(value) : null;
     return basic === null ? null : this.#byPassword(basic, address);
+  }
+
+  #bySession({ headers }: FastifyRequest): Caller | null {
+    const id = sessionIdIn(headers);
+    const session = id === null ? null : this.sessions.find(id);
+    const entry = session === null ? undefined : this.#entries.get(session.name);
+    return session === null || entry === undefined ? null : callerOf(session.name, entry, session);
   }
 
   #byCertificate({ raw: { socket } }: FastifyRequest): Caller | null {
@@ -153,11 +199,12 @@ function decodeBasic(value: string): Basic | null {
   return colon < 0 ? null : { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-function callerOf(name: string, rights: Rights): Caller {
+function callerOf(name: string, rights: Rights, session: Session | null = null): Caller {
   const { may, locks } = rights;
   return {
     name,
     rights,
+    session,
     may: (right) => may.includes(right),
     mayWith: (right, lock) => may.includes(right) && locks.some((pattern) => matchesPattern(pattern, lock)),
   };
@@ -167,6 +214,8 @@ function callerOf(name: string, rights: Rights): Caller {
 export const NOBODY = callerOf(ANONYMOUS, { may: [], locks: [] });
 
 /** Refuses a request without credentials that are needed. The words say nothing of what was wrong with them. */
-export function challenge(reply: FastifyReply): void {
-  void reply.header("WWW-Authenticate", 'Basic realm="holdline", charset="UTF-8"');
+export function challenge({ headers }: FastifyRequest, reply: FastifyReply): void {
+  // A browser would ask by a dialog of its own, which takes no tokens and never signs out; the page has a form. All browsers call themselves this.
+  const isBrowser = headers["user-agent"]?.startsWith("Mozilla/") === true;
+  void reply.header("WWW-Authenticate", isBrowser ? 'Bearer realm="holdline"' : 'Basic realm="holdline", charset="UTF-8"');
 }

@@ -53,6 +53,7 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
   };
 
   app.decorateRequest("caller", null as never);
+  app.decorateRequest("door", null);
   app.decorateRequest("patience", null as never);
   app.addHook("onRequest", async (request, reply) => {
     const address = networkOf(request.raw.socket.remoteAddress);
@@ -71,6 +72,7 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     });
     // It may have come in on its way out.
     if (signal.aborted) endAll();
+    request.door = access.doorFor(null);
     const crowd = crowded(address);
     if (crowd !== null) return refuseForNow(request, reply, ...crowd);
     const problem = originProblem(request.method, request.headers, isForThisMachine);
@@ -81,12 +83,16 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     }
     const identified = await access.identify(request, address);
     if (identified.outcome === "known") {
-      request.caller = identified.caller;
+      const { caller } = identified;
+      request.caller = caller;
+      request.door = access.doorFor(caller);
+      const signedOut = (): void => controller.abort(new HoldlineError("interrupted", "the session of the page has ended"));
+      caller.session?.ended.addEventListener("abort", signedOut, { signal: controller.signal });
       return;
     }
     if (identified.outcome === "too-many")
       return refuseForNow(request, reply, "too many attempts at credentials", identified.retryAfterS);
-    challenge(reply);
+    challenge(request, reply);
     const message = "credentials are needed, and right ones";
     return refuse(reply, formOf(request), { status: 401, kind: "not-allowed", message });
   });

@@ -16,6 +16,7 @@ import { routeMetrics } from "./metrics.js";
 import type { ServeOptions } from "./options.js";
 import { routePage } from "./page/routes.js";
 import type { Service } from "./service.js";
+import { routeSession } from "./session/routes.js";
 import { routeV1 } from "./v1/routes.js";
 import type { Sockets } from "./sockets.js";
 import { LARGEST_HEADERS_BYTES } from "./sockets.js";
@@ -74,6 +75,7 @@ export async function buildApp(
   await app.register((routes) => routeMetrics(routes, service, measures));
   await app.register((routes) => routeLocker(routes, service));
   await app.register((routes) => routePage(routes, service));
+  await app.register((routes) => routeSession(routes, access, options.cert !== null));
   await app.register((routes) => routeFleetLock(routes, service));
   await app.register((routes) => routeV1(routes, service));
   return app;

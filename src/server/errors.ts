@@ -3,9 +3,12 @@
 import type { FastifyReply } from "fastify";
 import type { ErrorCode } from "../locks/errors.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { problemDocument } from "../page/document.js";
+import { signInDocument } from "../page/sign-in.js";
+import { sendPlainDocument, standingOf } from "./page/send.js";
 
-/** The form of a route's errors: Locker's, FleetLock's, or problem details (RFC 9457). */
-export type ErrorForm = "locker" | "fleetlock" | "problem";
+/** The form of a route's errors: Locker's, FleetLock's, a document of the page, or problem details (RFC 9457). */
+export type ErrorForm = "locker" | "fleetlock" | "page" | "problem";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -59,8 +62,19 @@ export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): 
   // Clients of Locker's have looked for this word in the status line.
   if (status === 423) reply.raw.statusMessage = "Locked";
   void reply.code(status);
+  if (form === "page") return refusePage(reply, refusal);
   if (form === "locker") return reply.send({ error: message });
   if (form === "fleetlock") return reply.send({ kind, value: message });
   const problem = { type: "about:blank", title: kind, status, detail: message, ...(hint == null ? {} : { hint }), ...more };
   return reply.header("Content-Type", "application/problem+json").send(JSON.stringify(problem));
+}
+
+/** The page's readers read no problem documents; one who is not known is asked who it is, and then goes on to where it wanted. */
+function refusePage(reply: FastifyReply, { status, message, hint }: Refusal): FastifyReply {
+  const { door, headers } = reply.request;
+  const standing = standingOf(reply.request);
+  if (status !== 401 || door?.act !== "sign-in") return sendPlainDocument(reply, problemDocument(message, hint ?? null, standing));
+  // Only of credentials that were given can be said that they are wrong.
+  const problem = headers.authorization === undefined ? null : message;
+  return sendPlainDocument(reply, signInDocument(door.takes, { to: standing.here, name: "", problem }));
 }

@@ -2,13 +2,15 @@
 // given all locks, and then each lock that has changed. Who comes back is given what was missed, as long as that is still here.
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { readWhole } from "../config/field.js";
+import { isoTime } from "../locks/durations.js";
 import type { Caller } from "./access.js";
 import type { MirrorChange } from "./mirror.js";
 import type { Service } from "./service.js";
 import { freeText, locksText } from "./v1/locks.js";
-import { answers } from "./v1/schemas.js";
-import { requireSome } from "./v1/values.js";
+import { answers, asked } from "./v1/schemas.js";
+import { readMember, requireSome } from "./v1/values.js";
 
 // What is missed while a page is reloaded, or a laptop changes its network; who misses more is given everything anew.
 const MOST_KEPT = 1_000;
@@ -16,9 +18,8 @@ const MOST_KEPT_BYTES = 4 * 2 ** 20;
 // What may still wait for a client when the next change comes. A stream that is dropped comes back.
 const LARGEST_BACKLOG_BYTES = 2 ** 20;
 // Proxies close what is silent for a minute or less.
-const HEARTBEAT_MS = 15_000;
-// An event and no comment: a browser tells its page nothing of comments, and so not whether the stream still runs.
-const BEAT = "event: beat\ndata: {}\n\n";
+const BEAT_S = 15;
+const RAREST_BEAT_S = 60;
 const RETRY_MS = 2_000;
 
 interface KeptEvent {
@@ -31,15 +32,25 @@ interface KeptEvent {
 interface Stream {
   readonly caller: Caller;
   readonly response: ServerResponse;
+  /** How many seconds lie between two beats. */
+  readonly beatS: number;
   /** Of what waits to be read, what it was given when it came. */
   allowance: number;
+}
+
+/** What a stream begins with. */
+interface Beginning {
+  /** `null`: everything. */
+  readonly missed: readonly KeptEvent[] | null;
+  /** How many seconds may lie between beats; `null` where nothing was said. */
+  readonly beatS: number | null;
 }
 
 export function routeEvents(app: FastifyInstance, service: Service): void {
   const feed = new Feed(service);
   app.addHook("onClose", () => feed.close());
 
-  app.get("/v1/events", {
+  app.get<{ Querystring: Readonly<Record<string, string>> }>("/v1/events", {
     // There is no end of it that its length could be taken from.
     exposeHeadRoute: false,
     schema: {
@@ -48,26 +59,32 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
       description:
         "First an event `locks` with all locks, as /v1/locks gives them; then, for each lock that changes, an event `lock`, as " +
         "/v1/locks/:lock gives it, with empty lists when nobody claims it any more. With Last-Event-ID only what was missed is " +
-        "sent, where that is known; else all locks again.",
+        "sent, where that is known; else all locks again. An event `store` says that a store does not answer, with as of when all " +
+        "locks are known (`silentSince`; null: it answers again). An event `beat`, with the caller's name, says that the stream still runs.",
       tags: ["locks"],
       headers: { type: "object", properties: { "last-event-id": { type: "string", description: "the id of the last event" } } },
+      querystring: asked({
+        beat: { type: "string", description: `how many seconds may lie between two beats; ${BEAT_S} by default` },
+      }),
       response: answers({
         200: { description: "the events", content: { "text/event-stream": { schema: { type: "string" } } } },
       }),
     },
     async handler(request, reply) {
       requireSome(request.caller, "read");
+      const beatS = readMember(request.query, "beat", (field) => readWhole(field, 1, RAREST_BEAT_S), null);
       const leave = service.pending.streams.enter();
       if (leave === null) return service.pending.streams.refuse(reply);
       reply.raw.once("close", leave);
       const missed = feed.missedSince(request.headers["last-event-id"]);
-      if (missed === null) await service.mirror.read(request.patience);
+      // What a store holds that does not answer is not known; what is known comes all the same, and says so.
+      if (missed === null) await service.pulse.look(request.patience);
       request.patience.throwIfAborted();
       void reply.header("Content-Type", "text/event-stream; charset=utf-8").header("Cache-Control", "no-store");
       // Some proxies gather an answer before they pass it on.
       void reply.header("X-Accel-Buffering", "no").hijack();
       reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
-      feed.add(request.caller, reply.raw, missed);
+      feed.add(request, reply.raw, { missed, beatS });
       return reply;
     },
   });
@@ -80,6 +97,10 @@ class Feed {
   readonly #streams = new Set<Stream>();
   readonly #unsubscribe: () => void;
   readonly #heartbeat: NodeJS.Timeout;
+  /** Seconds since the start. */
+  #ticks = 0;
+  /** Ends that the stores are asked whether they answer, which they are as long as there are streams. */
+  #rest: (() => void) | null = null;
   /** The newest last. */
   #kept: KeptEvent[] = [];
   #keptBytes = 0;
@@ -90,7 +111,7 @@ class Feed {
   constructor(service: Service) {
     this.#service = service;
     this.#unsubscribe = service.mirror.subscribe((change) => this.#tell(change));
-    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+    this.#heartbeat = setInterval(() => this.#tick(), 1_000).unref();
     service.signal.addEventListener("abort", () => this.close(), { once: true });
   }
 
@@ -102,10 +123,12 @@ class Feed {
     return this.#kept.filter((event) => event.number > number);
   }
 
-  /** Begins with what was missed, or with all locks as they were read last. */
-  add(caller: Caller, response: ServerResponse, missed: readonly KeptEvent[] | null): void {
-    const stream: Stream = { caller, response, allowance: 0 };
-    response.once("close", () => this.#streams.delete(stream));
+  /** Begins with what was missed, or with all locks as they were read last. Who asks for beats is given one at once. */
+  add({ caller, patience }: FastifyRequest, response: ServerResponse, { missed, beatS }: Beginning): void {
+    const stream: Stream = { caller, response, beatS: beatS ?? BEAT_S, allowance: 0 };
+    response.once("close", () => this.#drop(stream));
+    // The client's session of the page may end before it goes.
+    patience.addEventListener("abort", () => response.end(), { once: true });
     response.on("drain", () => (stream.allowance = 0));
     this.#streams.add(stream);
     response.write(`retry: ${RETRY_MS}\n\n`);
@@ -113,11 +136,16 @@ class Feed {
       this.#snapshotFor(caller),
     ];
     for (const block of blocks) response.write(block);
+    this.#rest ??= this.#service.pulse.subscribe((silentSince) => this.#tellOfStore(silentSince));
+    const { silentSince } = this.#service.pulse;
+    if (silentSince !== null) response.write(storeBlock(silentSince));
+    if (beatS !== null) response.write(beatBlock(stream));
     stream.allowance = response.writableLength;
   }
 
   close(): void {
     this.#unsubscribe();
+    this.#rest?.();
     clearInterval(this.#heartbeat);
     for (const { response } of this.#streams) response.end();
   }
@@ -157,12 +185,36 @@ class Feed {
     const { caller, response, allowance } = stream;
     if (response.writableLength <= LARGEST_BACKLOG_BYTES + allowance) return;
     this.#service.log.info({ caller: caller.name }, "an event stream was dropped: its client reads too slowly");
-    this.#streams.delete(stream);
+    this.#drop(stream);
     response.destroy();
   }
 
-  /** Who has not read what was sent is not sent more: the sockets drop whoever reads nothing for long. */
-  #beat(): void {
-    for (const { response } of this.#streams) if (response.writableLength === 0) response.write(BEAT);
+  #drop(stream: Stream): void {
+    this.#streams.delete(stream);
+    if (this.#streams.size > 0) return;
+    this.#rest?.();
+    this.#rest = null;
   }
+
+  #tellOfStore(silentSince: number | null): void {
+    for (const { response } of this.#streams) response.write(storeBlock(silentSince));
+  }
+
+  /** Who has not read what was sent is not sent more: the sockets drop whoever reads nothing for long. */
+  #tick(): void {
+    this.#ticks += 1;
+    for (const stream of this.#streams)
+      if (this.#ticks % stream.beatS === 0 && stream.response.writableLength === 0) stream.response.write(beatBlock(stream));
+  }
+}
+
+/** It has no number: who comes back is told anew. */
+function storeBlock(silentSince: number | null): string {
+  const iso = silentSince === null ? null : isoTime(silentSince);
+  return `event: store\ndata: ${JSON.stringify({ silentSince: iso })}\n\n`;
+}
+
+/** An event and no comment: a browser tells its page nothing of comments, and so not whether the stream still runs. */
+function beatBlock({ caller }: Stream): string {
+  return `event: beat\ndata: ${JSON.stringify({ caller: caller.name })}\n\n`;
 }

@@ -12,6 +12,7 @@ import type { ServeOptions } from "./options.js";
 import { isLoopback } from "./options.js";
 import { hashSecret } from "./passwords.js";
 import { createPending } from "./pending.js";
+import { Pulse } from "./pulse.js";
 import { openSockets } from "./sockets.js";
 
 /** What the server works with; the runtime has opened it, and closes it. */
@@ -48,7 +49,8 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
   try {
-    const app = await buildApp({ stores, mirror, leases, log, pending: createPending(), signal }, options, {
+    const pulse = new Pulse(mirror, log, signal);
+    const app = await buildApp({ stores, mirror, pulse, leases, log, pending: createPending(), signal }, options, {
       access,
       measures,
       sockets,

@@ -69,6 +69,16 @@ export class Mirror {
     return locks.sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
   }
 
+  /** As of when all locks are known, by the stores' clock, in milliseconds since 1970. */
+  knownAt(): number {
+    return Math.min(...this.#parts.map((part) => part.knownAt));
+  }
+
+  /** The time of the store that has all locks which name no other, as far as is known without asking it. */
+  now(): number {
+    return this.#parts[0]?.now() ?? Date.now();
+  }
+
   /** Has `onChange` called after every change; gives what ends that. */
   subscribe(onChange: (change: MirrorChange) => void): () => void {
     this.#subscribers.add(onChange);
@@ -104,6 +114,8 @@ class Part {
   #reading: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #expiry: NodeJS.Timeout | null = null;
+  /** As of when all that has changed is known, by the store's clock, in milliseconds since 1970. */
+  knownAt = 0;
   /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
   #clockAhead = 0;
 
@@ -121,7 +133,11 @@ class Part {
   async open(): Promise<void> {
     const { signal } = this.#closed;
     this.#watch = await this.#store.coordinator.watch((change) => this.#note(change), signal);
-    await this.#refresh();
+    await this.caughtUp(signal);
+  }
+
+  now(): number {
+    return performance.now() + this.#clockAhead;
   }
 
   /** Resolves when what is here is no older than the call. */
@@ -132,10 +148,14 @@ class Part {
     for (const { lock, claims } of this.locks.values())
       if (claims.some(({ claim }) => isOver(claim, now))) this.#stale.locks.add(lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
-    await this.#reading?.catch(() => undefined);
+    await unlessAborted(
+      this.#reading?.catch(() => undefined),
+      signal,
+    );
     // Somebody else who waited for it may have begun the reading that takes in what was noted since.
-    if (this.#reading !== null || this.#isStale()) await this.#refresh();
+    if (this.#reading !== null || this.#isStale()) await unlessAborted(this.#refresh(), signal);
     signal?.throwIfAborted();
+    this.knownAt = Math.max(this.knownAt, now);
   }
 
   close(): void {
@@ -239,6 +259,19 @@ class Part {
       },
       Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs) + AFTER_EXPIRY_MS),
     );
+  }
+}
+
+/** A reading goes on for others when one of those who wait for it has no more patience. */
+async function unlessAborted(reading: Promise<void> | undefined, signal: AbortSignal | undefined): Promise<void> {
+  if (reading === undefined || signal === undefined) return reading;
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => (onAbort = () => reject(signal.reason as Error)));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([reading, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -4,11 +4,14 @@ import type { LeaseContext } from "../leases/lease.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Mirror } from "./mirror.js";
 import type { Pending } from "./pending.js";
+import type { Pulse } from "./pulse.js";
 
 export interface Service {
   readonly stores: Stores;
   /** All locks of all stores, as they are. */
   readonly mirror: Mirror;
+  /** Whether that is so. */
+  readonly pulse: Pulse;
   /** What a lease on this lock is taken with. Its signal is the server's: a request puts its own in place of it. */
   readonly leases: (lock: string) => Promise<LeaseContext>;
   readonly log: Log;

@@ -5,6 +5,11 @@ import { afterAll, beforeAll, onTestFinished } from "vitest";
 
 const EXECUTABLE = "/usr/bin/chromium";
 
+const ARGS = ["--disable-dev-shm-usage", "--host-resolver-rules=MAP locks.example 127.0.0.1"];
+
+/** A name for this machine that a browser trusts no more than any other, unlike localhost. */
+export const PLAIN_HOST = "locks.example";
+
 /** Why there is no browser to test with; `null` when there is one. */
 export const WITHOUT_BROWSER = existsSync(EXECUTABLE) ? null : `there is no ${EXECUTABLE}; on Debian: apt-get install chromium`;
 
@@ -18,7 +23,7 @@ export function shareBrowser(): void {
     const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
     // What ends the tests ends the browser, without listeners of its own.
     const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
-    browser = await chromium.launch({ executablePath: EXECUTABLE, args: [...args, "--disable-dev-shm-usage"], ...signals });
+    browser = await chromium.launch({ executablePath: EXECUTABLE, args: [...args, ...ARGS], ...signals });
   });
   afterAll(async () => browser?.close());
 }

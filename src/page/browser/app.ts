@@ -31,15 +31,18 @@ if (viewer !== null) {
     filter?.showCounts();
     if (free !== null) free.hidden = locks?.isEmpty() === false;
   };
-  follow({
-    all(all) {
-      locks?.replaceAll(all);
-      for (const lock of all) acts.noteChange(lock);
-      changed(null);
+  follow(
+    {
+      all(all) {
+        locks?.replaceAll(all);
+        for (const lock of all) acts.noteChange(lock);
+        changed(null);
+      },
+      one(lock) {
+        locks?.set(lock);
+        changed(lock);
+      },
     },
-    one(lock) {
-      locks?.set(lock);
-      changed(lock);
-    },
-  });
+    { name: viewer.name, now },
+  );
 }

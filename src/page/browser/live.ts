@@ -1,4 +1,6 @@
-// The stream of changes, and whether it runs: a page that shows what was must not look as if that were so now.
+// The stream of changes, and whether what is shown is so now: a page that shows what was says so within five seconds, and
+// since when; be it that the server is silent, or that the server says that its store is.
+import { momentText } from "../ages.js";
 import type { ShownLock } from "../shape.js";
 
 export interface Follower {
@@ -8,59 +10,116 @@ export interface Follower {
   one(lock: ShownLock): void;
 }
 
+export interface Reader {
+  /** The name by which the server knew the reader when it made the page. */
+  readonly name: string;
+  /** Milliseconds since 1970, by the store's clock. */
+  readonly now: () => number;
+}
+
 // A browser gives up by itself when a server answers with an error; then it is tried again, less and less often.
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 30_000;
-// Three heartbeats of the server's: with less, a stream whose other end is gone would look like one on which nothing happens.
-const LONGEST_SILENCE_MS = 45_000;
+const BEAT_S = 2;
+// Two beats, and some time on their way.
+const LONGEST_SILENCE_MS = 4_500;
+// A stream whose other end is gone without a word is given up; one that is only slow is not.
+const GIVEN_UP_AFTER_MS = 20_000;
 
-//   connecting → live ⇄ lost (the browser connects again; or we do, after an error of the server's or a silence)
-export function follow(follower: Follower): void {
+//   connecting → live ⇄ stale (the store is silent) ⇄ lost (the server is; the browser connects again, or we do)
+export function follow(follower: Follower, { name, now }: Reader): void {
   const sign = document.getElementById("live");
   let source: EventSource | null = null;
   let retryMs = FIRST_RETRY_MS;
+  let heardAt = now();
+  let storeSilentSince: string | null = null;
   let silence: ReturnType<typeof setTimeout> | undefined;
+  let end: ReturnType<typeof setTimeout> | undefined;
 
-  const live = (): void => {
-    clearTimeout(silence);
-    silence = setTimeout(() => {
-      lost();
-      connect();
-    }, LONGEST_SILENCE_MS);
-    if (sign === null || sign.dataset["state"] === "live") return;
-    sign.dataset["state"] = "live";
-    sign.textContent = "● live";
+  const show = (state: "live" | "stale" | "lost", text: string): void => {
+    if (sign === null || sign.textContent === text) return;
+    sign.dataset["state"] = state;
+    sign.textContent = text;
   };
   const lost = (): void => {
-    if (sign === null || sign.dataset["state"] === "lost") return;
-    sign.dataset["state"] = "lost";
-    sign.textContent = `○ not live since ${new Date().toLocaleTimeString()}: the server cannot be reached, and is tried again`;
+    const since = momentText(new Date(heardAt).toISOString());
+    show("lost", `○ not live since ${since}: the server cannot be reached, and is tried again`);
+  };
+  const expectBeat = (): void => {
+    clearTimeout(silence);
+    clearTimeout(end);
+    silence = setTimeout(lost, LONGEST_SILENCE_MS);
+    end = setTimeout(connect, GIVEN_UP_AFTER_MS);
+  };
+  const heard = (): void => {
+    heardAt = now();
+    expectBeat();
+    if (storeSilentSince !== null) {
+      const since = momentText(storeSilentSince);
+      show("stale", `○ not live since ${since}: the store does not answer, and what has changed since then is not known`);
+      return;
+    }
+    show("live", "● live");
+    const outage = document.getElementById("outage");
+    if (outage !== null) outage.hidden = true;
   };
 
-  const connect = (): void => {
+  function connect(): void {
     source?.close();
-    const opened = new EventSource("/v1/events");
+    expectBeat();
+    const opened = new EventSource(`/v1/events?beat=${BEAT_S}`);
     source = opened;
     opened.addEventListener("locks", (event: MessageEvent<string>) => {
       retryMs = FIRST_RETRY_MS;
       follower.all((JSON.parse(event.data) as { readonly locks: readonly ShownLock[] }).locks);
-      live();
     });
     opened.addEventListener("lock", (event: MessageEvent<string>) => {
       follower.one(JSON.parse(event.data) as ShownLock);
-      live();
     });
-    opened.addEventListener("beat", live);
-    // Where it resumes, nothing but what has changed is sent.
-    opened.addEventListener("open", () => {
-      if (sign?.dataset["state"] === "lost") live();
+    opened.addEventListener("store", (event: MessageEvent<string>) => {
+      storeSilentSince = (JSON.parse(event.data) as { readonly silentSince: string | null }).silentSince;
+      heard();
     });
+    // The first one comes after all else with which a stream begins.
+    opened.addEventListener("beat", (event: MessageEvent<string>) => {
+      becomeReader((JSON.parse(event.data) as { readonly caller: string }).caller, name);
+      heard();
+    });
+    // A store that is still silent is told of anew.
+    opened.addEventListener("open", () => (storeSilentSince = null));
     opened.addEventListener("error", () => {
       lost();
       if (opened.readyState !== EventSource.CLOSED) return;
+      clearTimeout(end);
       setTimeout(connect, retryMs);
       retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2);
+      void askToSignIn();
     });
-  };
+  }
   connect();
+}
+
+const TRIED = "holdline-reader";
+
+/**
+ * The page is another one for another reader: who has signed in or out elsewhere, and who has come by a link of another site's,
+ * with which a browser sends no cookie. It is loaded anew, once: what then still differs is no matter of a cookie.
+ */
+function becomeReader(caller: string, name: string): void {
+  if (caller === name) sessionStorage.removeItem(TRIED);
+  else if (sessionStorage.getItem(TRIED) !== caller) {
+    sessionStorage.setItem(TRIED, caller);
+    loadAnew();
+  }
+}
+
+/** A stream does not say why it was refused. */
+async function askToSignIn(): Promise<void> {
+  const response = await fetch(location.href, { method: "HEAD" }).catch(() => null);
+  if (response?.status === 401) loadAnew();
+}
+
+/** Not as a reload, which a browser may take for the link of another site's that has led here; and not to a place on this page. */
+function loadAnew(): void {
+  location.replace(`${location.pathname}${location.search}`);
 }

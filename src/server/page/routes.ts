@@ -1,60 +1,39 @@
 // The page for people: documents that can be read as they are, and that the page's script keeps as things are. What is in
 // them is src/page's; here it is read, and it is seen to that a browser takes it for nothing but what it is.
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { lockAsJson } from "../../admin/claims.js";
 import { readRecords, recordAsJson } from "../../admin/records.js";
-import { HoldlineError, messageOf } from "../../locks/errors.js";
+import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
-import { historyDocument, lockDocument, locksDocument, problemDocument } from "../../page/document.js";
+import { historyDocument, lockDocument, locksDocument } from "../../page/document.js";
 import type { Looking, ServedLock } from "../../page/document.js";
 import { parseFilter } from "../../page/filter.js";
 import { DEFAULT_LIMIT, HISTORY_FIELDS } from "../../page/history.js";
 import type { HistoryQuery } from "../../page/history.js";
-import type { Viewer } from "../../page/shape.js";
 import { requireRight } from "../access.js";
-import { refusalOf } from "../errors.js";
 import type { MirroredLock } from "../mirror.js";
+import { isSilence, soon } from "../pulse.js";
 import type { Service } from "../service.js";
 import { readFilter } from "../v1/history.js";
-import { acceptsGzip, routeAssets } from "./assets.js";
+import { routeAssets } from "./assets.js";
+import { sendDocument, standingOf } from "./send.js";
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-// No store that can be reached takes as long to answer; whoever looks at the page meanwhile is to see what is known.
-const PATIENCE_MS = 5_000;
-// A document that is smaller is sent in as many packets either way.
-const SMALLEST_COMPRESSED = 1_400;
-
-const HEADERS = {
-  "Content-Security-Policy": [
-    "default-src 'none'",
-    ...["script-src", "style-src", "connect-src", "img-src", "form-action"].map((what) => `${what} 'self'`),
-    ...["frame-ancestors", "base-uri"].map((what) => `${what} 'none'`),
-  ].join("; "),
-  "X-Content-Type-Options": "nosniff",
-  "Referrer-Policy": "no-referrer",
-  "Cross-Origin-Opener-Policy": "same-origin",
-  // What is on it is for whoever asked, and for now.
-  "Cache-Control": "no-store",
-  Vary: "Accept-Encoding",
-};
-
 const HTML = { "text/html": { schema: { type: "string" } } };
-const RESPONSES = { 200: { description: "a document", content: HTML }, "4xx": { description: "what is wrong", content: HTML } };
+const RESPONSES = {
+  200: { description: "a document", content: HTML },
+  "4xx": { description: "what is wrong", content: HTML },
+  503: { description: "the document as it was known last: a store does not answer", content: HTML },
+};
 const text = (description: string) => ({ type: "string", description });
 
 export function routePage(app: FastifyInstance, service: Service): void {
   routeAssets(app);
-  // Whoever sees the page reads no problem documents.
-  app.setErrorHandler((error, request, reply) => {
-    const { status, message, hint } = refusalOf(error);
-    if (status === 500) service.log.error({ error: messageOf(error), url: request.url }, "a page failed");
-    return sendDocument(request, reply.code(status), problemDocument(message, hint ?? null));
-  });
+  const config = { errors: "page" } as const;
 
   app.get<{ Querystring: Query }>("/", {
+    config,
     schema: {
       operationId: "pageLocks",
       summary: "The page: all locks, with who holds and who waits",
@@ -66,15 +45,15 @@ export function routePage(app: FastifyInstance, service: Service): void {
       response: RESPONSES,
     },
     async handler(request, reply) {
-      const { locks, warning } = await readLocks(service, request);
+      const { locks, silentSince } = await service.pulse.look(request.patience);
       const seen = locks.filter(({ lock }) => request.caller.mayWith("read", lock)).map(servedLock);
-      if (warning !== null) void reply.code(503).header("Retry-After", "5");
-      const looking = await lookingOf(service, request, warning === null);
-      return sendDocument(request, reply, locksDocument(seen, parseFilter(queryOf(request.query)), looking, warning));
+      const looking = lookingOf(service, request, silentSince);
+      return sendDocument(unlessSilent(reply, silentSince), locksDocument(seen, parseFilter(queryOf(request.query)), looking));
     },
   });
 
   app.get<{ Params: { "*": string } }>("/view/*", {
+    config,
     schema: {
       operationId: "pageLock",
       summary: "The page of one lock, with all its claims and its history",
@@ -85,17 +64,16 @@ export function routePage(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       const lock = parseLockName(request.params["*"]);
       requireRight(request.caller, "read", lock);
-      const query = { ...ANY, lock };
-      const [found, records, looking] = await Promise.all([
-        service.mirror.readOne(lock, request.patience),
-        readHistory(service, request, query),
-        lookingOf(service, request, true),
-      ]);
-      return sendDocument(request, reply, lockDocument(lock, found && servedLock(found), records, looking));
+      const { locks, silentSince } = await service.pulse.look(request.patience);
+      const found = locks.find((one) => one.lock === lock) ?? null;
+      const records = silentSince === null ? await readHistory(service, request, { ...ANY, lock }) : null;
+      const looking = lookingOf(service, request, silentSince);
+      return sendDocument(unlessSilent(reply, silentSince), lockDocument(lock, found && servedLock(found), records, looking));
     },
   });
 
   app.get<{ Querystring: Query }>("/history", {
+    config,
     schema: {
       operationId: "pageHistory",
       summary: "The page of what has ended",
@@ -111,17 +89,15 @@ export function routePage(app: FastifyInstance, service: Service): void {
       const query = Object.fromEntries(
         HISTORY_FIELDS.map((name) => [name, given.get(name)?.trim() ?? ""]),
       ) as unknown as HistoryQuery;
-      const looking = await lookingOf(service, request, true);
+      const { silentSince } = await service.pulse.look(request.patience);
+      const looking = lookingOf(service, request, silentSince);
       try {
-        return await sendDocument(
-          request,
-          reply,
-          historyDocument(query, await readHistory(service, request, query), looking, null),
-        );
+        const records = silentSince === null ? await readHistory(service, request, query) : null;
+        return await sendDocument(unlessSilent(reply, silentSince), historyDocument(query, records, looking, null));
       } catch (error) {
         // The form with what was typed is of more use than the words alone.
         if (!(error instanceof HoldlineError) || error.code !== "usage") throw error;
-        return await sendDocument(request, reply.code(400), historyDocument(query, [], looking, error.message));
+        return await sendDocument(reply.code(400), historyDocument(query, [], looking, error.message));
       }
     },
   });
@@ -129,39 +105,32 @@ export function routePage(app: FastifyInstance, service: Service): void {
 
 const ANY: HistoryQuery = { lock: "", since: "", by: "", event: "", limit: DEFAULT_LIMIT };
 
-/** All locks; as they were seen last, with a warning, where a store does not answer. */
-async function readLocks({ mirror }: Service, { patience }: FastifyRequest) {
-  try {
-    return { locks: await mirror.read(AbortSignal.any([patience, AbortSignal.timeout(PATIENCE_MS)])), warning: null };
-  } catch (error) {
-    patience.throwIfAborted();
-    const isSlow = error instanceof DOMException && error.name === "TimeoutError";
-    if (!isSlow && refusalOf(error).status !== 503) throw error;
-    const why = isSlow ? "it does not answer" : refusalOf(error).message;
-    return {
-      locks: mirror.latest(),
-      warning: `The store cannot be reached (${why}): this is what was there when it was read last.`,
-    };
-  }
-}
-
-/** The records that are asked for, newest first. @throws HoldlineError `usage` that says what is wrong with the query */
+/** The records that are asked for, newest first; `null` where a store does not answer. */
 async function readHistory({ stores }: Service, { caller, patience }: FastifyRequest, query: HistoryQuery) {
   // An empty field of a form asks for nothing.
   const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
-  const records = await readRecords(stores, readFilter(Object.fromEntries(asked), caller), patience);
-  return records.map(({ record }) => recordAsJson(record));
+  try {
+    const records = await readRecords(stores, readFilter(Object.fromEntries(asked), caller), soon(patience));
+    return records.map(({ record }) => recordAsJson(record));
+  } catch (error) {
+    patience.throwIfAborted();
+    if (isSilence(error)) return null;
+    throw error;
+  }
 }
 
 function servedLock(lock: MirroredLock): ServedLock {
   return { shown: lockAsJson(lock), text: lock.text };
 }
 
-async function lookingOf({ stores }: Service, { caller, patience }: FastifyRequest, isReachable: boolean): Promise<Looking> {
-  const [general] = await stores.coordinators();
-  const now = isReachable && general !== undefined ? await general.now(patience) : Date.now();
-  const viewer: Viewer = { name: caller.name, may: caller.rights.may, locks: caller.rights.locks };
-  return { viewer, now };
+/** A document that does not say what is now has the status of an outage. */
+function unlessSilent(reply: FastifyReply, silentSince: number | null): FastifyReply {
+  return silentSince === null ? reply : reply.code(503).header("Retry-After", "5");
+}
+
+function lookingOf({ mirror }: Service, request: FastifyRequest, silentSince: number | null): Looking {
+  const { name, rights } = request.caller;
+  return { viewer: { name, ...rights }, now: mirror.now(), silentSince, ...standingOf(request) };
 }
 
 function queryOf(query: Query): URLSearchParams {
@@ -169,11 +138,3 @@ function queryOf(query: Query): URLSearchParams {
   for (const [name, value] of Object.entries(query)) given.set(name, typeof value === "string" ? value : (value?.at(-1) ?? ""));
   return given;
 }
-
-async function sendDocument(request: FastifyRequest, reply: FastifyReply, document: string): Promise<FastifyReply> {
-  void reply.headers(HEADERS).type("text/html; charset=utf-8");
-  if (document.length < SMALLEST_COMPRESSED || !acceptsGzip(request)) return reply.send(document);
-  return reply.header("Content-Encoding", "gzip").send(await compress(document));
-}
-
-const compress = promisify<string, Buffer>(gzip);

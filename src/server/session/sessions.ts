@@ -1,0 +1,55 @@
+// Who has signed in to the page: in this process's memory, bounded in number and in age. A restart of the server signs everybody out.
+import { createHash, randomBytes } from "node:crypto";
+
+// A working day. A stolen cookie is worth nothing after it.
+export const LONGEST_SESSION_MS = 12 * 60 * 60_000;
+// One person's browsers, and room for a name that a team shares. Beyond it the oldest session ends.
+const MOST_OF_ONE_NAME = 100;
+const ID_BYTES = 32;
+
+export interface Session {
+  /** The name under `access:` that has signed in. */
+  readonly name: string;
+  /** Aborted when it ends: by signing out, by its age, or because there are too many. */
+  readonly ended: AbortSignal;
+}
+
+interface Entry extends Session {
+  readonly end: () => void;
+}
+
+//   open → ended (sign-out, age, too many of one name)
+export class Sessions {
+  /** By the hash of the id: looking one up takes no longer for a guess that is nearly right. The oldest first. */
+  readonly #entries = new Map<string, Entry>();
+
+  /** Begins a session. @returns its id, which only the browser keeps */
+  begin(name: string): string {
+    const id = randomBytes(ID_BYTES).toString("base64url");
+    const key = keyOf(id);
+    const controller = new AbortController();
+    // A server that is about to end does not wait for sessions.
+    const timer = setTimeout(() => this.#entries.get(key)?.end(), LONGEST_SESSION_MS).unref();
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#entries.delete(key);
+      controller.abort();
+    };
+    this.#entries.set(key, { name, ended: controller.signal, end });
+    const own = [...this.#entries.values()].filter((entry) => entry.name === name);
+    if (own.length > MOST_OF_ONE_NAME) own[0]?.end();
+    return id;
+  }
+
+  find(id: string): Session | null {
+    return this.#entries.get(keyOf(id)) ?? null;
+  }
+
+  end(id: string): void {
+    this.#entries.get(keyOf(id))?.end();
+  }
+}
+
+function keyOf(id: string): string {
+  return createHash("sha256").update(id).digest("base64url");
+}
