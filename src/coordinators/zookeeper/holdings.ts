@@ -3,6 +3,8 @@
 import type { ClaimRecord } from "../../locks/claim.js";
 import type { CoordinatorOptions, Draft, Entry, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
+import type { Background } from "./background.js";
+import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { Leaving } from "./leaving.js";
 import { Liveness } from "./liveness.js";
@@ -38,11 +40,11 @@ export class Holdings {
   /** Ending the claims. */
   readonly leaving: Leaving;
 
-  constructor(sessions: Sessions, layout: Layout, options: CoordinatorOptions) {
+  constructor(sessions: Sessions, layout: Layout, folders: Folders, background: Background, options: CoordinatorOptions) {
     this.#sessions = sessions;
     this.#layout = layout;
     this.#liveness = new Liveness(sessions, layout, options.log);
-    this.leaving = new Leaving(sessions, layout, this.#liveness, options);
+    this.leaving = new Leaving(sessions, layout, this.#liveness, folders, background, options);
   }
 
   /** After a session was lost: says again, in the new one, that the claims in hand are being run. */
