@@ -271,6 +271,13 @@ export interface Coordinator {
    */
   mend?(signal?: AbortSignal): Promise<readonly string[]>;
 
+  /**
+   * Removes what nobody needs any more and nothing removes by itself: what earlier versions left empty, and what is beyond the
+   * history's bounds. Nothing that a claim stands in. Safe to repeat.
+   * @returns what it has removed, sorted
+   */
+  tidy?(signal?: AbortSignal): Promise<readonly string[]>;
+
   /** Ends the session at once, and with it every ephemeral claim. Never rejects; a second call does nothing. */
   close(): Promise<void>;
 }
@@ -281,6 +288,10 @@ export interface CoordinatorOptions {
   readonly sessionTimeoutMs: number;
   /** History records to keep for each lock. */
   readonly historyKeep: number;
+  /** For how long at most, by the store's clock; Infinity without an end, which is the default. */
+  readonly historyForMs?: number;
+  /** History records to keep of all locks together, 10,000 by default. */
+  readonly historyTotal?: number;
   /** The longest pause between two looks at a store that cannot wake a waiter. */
   readonly pollMs: number;
   readonly log: Log;

@@ -105,6 +105,7 @@ const EVERY_OPERATION = {
   changes: false,
   examine: false,
   mend: false,
+  tidy: false,
 } as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared">, boolean>>;
 
 function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {

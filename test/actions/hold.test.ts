@@ -33,7 +33,7 @@ test.each(["who has ended the claim", "what has become of the claim"] as const)(
     let timeOut = (): void => undefined;
     const clock = { ...createClock(), sleep: () => new Promise<void>((resolve) => (timeOut = resolve)) };
     const hold = new Hold(draft.id, "db", settled, recordFor(draft), { coordinator: own, clock, releaseTimeoutMs: 1 });
-    const silent = proxy.holdReply({ opcode: Opcode.getChildren, where: mentions(isEnded ? "/history/db" : "/locks/db") });
+    const silent = proxy.holdReply({ opcode: Opcode.getChildren, where: mentions(isEnded ? "/history" : "/locks/db") });
     const releasing = hold.release(RELEASED);
     await silent.caught;
     timeOut();

@@ -47,7 +47,7 @@ function openTestStore(root: string): TestStore {
     plantGarbageHistory: async (lock) => {
       const client = await openPlainClient(server);
       closers.push(() => client.close());
-      await client.create(`${root}/history/${lock}/_h_`, "\u0000garbage{", "persistent-sequential");
+      await client.create(`${root}/history/_h_${lock}=`, "\u0000garbage{", "persistent-sequential");
     },
     unreachable: async () => {
       const proxy = await openProxy();

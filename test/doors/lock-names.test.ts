@@ -57,7 +57,7 @@ test("as a path of znodes a name stays below its root, takes no other's place, a
       expect(segments.every((segment) => segment !== "" && segment !== "." && segment !== "..")).toBe(true);
       // Not taken for a claim or a record, nor for anything else that stands beside it.
       expect(segmentsAmong(segments)).toEqual(segments);
-      expect(layout.lock(name).startsWith(`${locks}/`) && layout.historyOf(name).startsWith(`${history}/`)).toBe(true);
+      expect(layout.lock(name).startsWith(`${locks}/`) && layout.recordsOf(name).startsWith(`${history}/`)).toBe(true);
       expect([locks, history, alive, clock]).not.toContain(layout.lock(name));
       expect(decodeName(path)).toBe(name);
     }),

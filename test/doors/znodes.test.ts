@@ -9,6 +9,7 @@ import type { View } from "../../src/cli/table.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import {
   claimPrefix,
+  createLayout,
   FOREIGN_READERS,
   hashKey,
   orderClaims,
@@ -20,6 +21,7 @@ import type { Stat } from "../../src/coordinators/zookeeper/protocol.js";
 import { decodeClaim, encodeClaim } from "../../src/coordinators/zookeeper/records.js";
 import { claimOf } from "../../src/coordinators/zookeeper/tree.js";
 import { isSlots } from "../../src/locks/claim.js";
+import { lockNameProblem } from "../../src/locks/names.js";
 import { isHeld } from "../../src/locks/rule.js";
 import { draftFor, TEST_OPTIONS } from "../coordinators/conformance/store.js";
 import { failOnLeaks } from "../support/leaks.js";
@@ -67,9 +69,10 @@ const contents = fc.oneof(
 test("whatever stands among a lock's children is a claim or none, and claims have an order", () => {
   fc.assert(
     fc.property(fc.array(names, { maxLength: 8 }), (children) => {
-      const read = open(() => [orderClaims(children), segmentsAmong(children), orderRecords(children)] as const, []);
-      const [claims, segments, history] = "value" in read ? read.value : [[], [], []];
-      expect(claims.length + segments.length + history.length).toBe(children.length);
+      const read = open(() => [orderClaims(children), segmentsAmong(children)] as const, []);
+      const [claims, segments] = "value" in read ? read.value : [[], []];
+      const others = children.filter((child) => child.startsWith("_") && parseClaimName(child) === null);
+      expect(claims.length + segments.length + others.length).toBe(children.length);
       for (const { slots, sequence: number, id } of claims) {
         expect(isSlots(slots) && Number.isSafeInteger(number)).toBe(true);
         expect(id === null || /^[0-9a-f-]{36}$/.test(id)).toBe(true);
@@ -80,8 +83,39 @@ test("whatever stands among a lock's children is a claim or none, and claims hav
   );
 });
 
+test("whatever stands in the history's folder is a record of a lock or none, and records have an order", () => {
+  const { recordsOf, history } = createLayout("/holdline");
+  const records = fc
+    .tuple(fc.oneof(fc.constantFrom("restart/nginx", "a=b", "_h_", "%", "ü"), fc.string({ minLength: 1, maxLength: 9 })), sequence)
+    .filter(([lock]) => lockNameProblem(lock) === null);
+  fc.assert(
+    fc.property(fc.array(records, { maxLength: 8 }), fc.array(names, { maxLength: 8 }), (written, strange) => {
+      const own = written.map(([lock, number]) => `${recordsOf(lock)}${number}`.slice(history.length + 1));
+      const read = open(() => orderRecords([...own, ...strange]), []);
+      const found = "value" in read ? read.value : [];
+      for (const { name, lock, sequence: number } of found) {
+        expect(lockNameProblem(lock)).toBeNull();
+        expect(`${recordsOf(lock)}${number < 0 ? "-" : ""}${String(Math.abs(number)).padStart(10, "0")}`).toBe(
+          `${history}/${name}`,
+        );
+      }
+      expect(found.map(({ lock }) => lock).sort()).toEqual(expect.arrayContaining(written.map(([lock]) => lock)));
+    }),
+    { numRuns: CASES },
+  );
+});
+
 test("a claim is one whatever is written in it; its name says what the rule goes by; it can be shown", () => {
-  const stat: Stat = { czxid: 5, mzxid: 7, ctime: 1_000, mtime: 1_000, version: 0, changes: 0, ephemeralOwner: null };
+  const stat: Stat = {
+    czxid: 5,
+    mzxid: 7,
+    ctime: 1_000,
+    mtime: 1_000,
+    version: 0,
+    changes: 0,
+    ephemeralOwner: null,
+    isContainer: false,
+  };
   const claimNames = fc.oneof({ weight: 3, arbitrary: ours }, foreign);
   let readable = 0;
   const shown: LockState[] = [];

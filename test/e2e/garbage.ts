@@ -73,8 +73,9 @@ export async function overwriteHistory(fleet: Fleet, lock: string, bytes: string
     `{"claim":"x","event":"cleared","by":"x","reason":null,"claimedAt":1e308,"endedAt":1e308,"record":${record}}`;
   if (fleet.kind === "zookeeper") {
     const zookeeper = await openPlainClient(inject("zookeeper"));
-    const place = `${new URL(fleet.url).pathname}/history/${lock}`;
-    await zookeeper.write(`${place}/${(await zookeeper.children(place))[0]}`, isRecord ? ended(bytes) : bytes);
+    const place = `${new URL(fleet.url).pathname}/history`;
+    const oldest = (await zookeeper.children(place)).find((name) => name.startsWith(`_h_${lock}=`)) as string;
+    await zookeeper.write(`${place}/${oldest}`, isRecord ? ended(bytes) : bytes);
     await zookeeper.close();
   } else {
     const database = new Database(fleet.url.replace("sqlite://", ""), { timeout: 5_000 });

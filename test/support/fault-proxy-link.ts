@@ -8,6 +8,8 @@ import type { ServerAddress } from "./zookeeper-server.js";
 interface LinkOwner {
   /** The rule for this request, which is used up by that. */
   takeRule(request: ProxiedRequest): Rule | null;
+  /** Is the server not to know what this request asks for? */
+  isUnknown(request: ProxiedRequest): boolean;
   granted(session: SessionCredentials): void;
   ended(): void;
 }
@@ -131,7 +133,7 @@ export class FaultLink {
     const waiting = this.#awaited.get(request.xid) ?? [];
     waiting.push({ request, rule: rule?.fault === "observe" ? null : rule });
     this.#awaited.set(request.xid, waiting);
-    this.#server.write(toWire(frame));
+    this.#server.write(toWire(this.#owner.isUnknown(request) ? underNoNumber(frame) : frame));
     if (rule?.fault === "observe") rule.happened(request, this);
   }
 
@@ -174,4 +176,13 @@ export class FaultLink {
     if (waiting?.length === 0) this.#awaited.delete(xid);
     return first;
   }
+}
+
+// No server knows it: it says so, and hangs up, as an old one does with what came after its time.
+const NO_OPCODE = 999;
+
+function underNoNumber(frame: Buffer): Buffer {
+  const changed = Buffer.from(frame);
+  changed.writeInt32BE(NO_OPCODE, 4);
+  return changed;
 }

@@ -61,6 +61,7 @@ export class FaultProxy {
   readonly #links = new Map<FaultLink, Gate>();
   readonly #ignored = new Set<Socket>();
   readonly #rules: Rule[] = [];
+  readonly #unknown: RequestMatch[] = [];
   readonly #counts = new Map<number, number>();
   readonly #sessions: SessionCredentials[] = [];
 
@@ -147,6 +148,11 @@ export class FaultProxy {
     return this.#hold(match, "hold-reply");
   }
 
+  /** From now on the servers do not know such requests, as if they were older. */
+  forgetHow(match: RequestMatch): void {
+    this.#unknown.push(match);
+  }
+
   /** Rules that still wait for their request, in words. A test that armed a fault can see that it was used. */
   get armed(): readonly string[] {
     return this.#rules.map(({ fault, match }) => `${fault} ${opcodesOf(match).map(opcodeName).join(" or ")}`);
@@ -179,6 +185,7 @@ export class FaultProxy {
     }
     const link = new FaultLink(socket, gate.target, {
       takeRule: (request) => this.#takeRule(request),
+      isUnknown: (request) => this.#unknown.some((match) => matches(match, request)),
       granted: (session) => {
         if (!this.#sessions.some(({ id }) => id === session.id)) this.#sessions.push(session);
       },

@@ -21,6 +21,7 @@ export const Opcode = {
   multi: 14,
   create2: 15,
   removeWatches: 18,
+  createContainer: 19,
   auth: 100,
   setWatches: 101,
   addWatch: 106,

@@ -1,22 +1,28 @@
 // Entering the queues: creating a claim's entries, and finding them again, or removing them, when nobody knows what has
 // become of the request. When it is tried again is index.ts's.
 import type { Draft, Standing } from "../../locks/coordinator.js";
+import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { claimPrefix } from "./layout.js";
 import { encodeClaim, recordOfDraft } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { QueueList, Standings } from "./standings.js";
-import { ensure, removeUnsettled } from "./upkeep.js";
+import { removeUnsettled } from "./upkeep.js";
 import type { Wire } from "./wire.js";
-import { MODE, op, WireError, ZK } from "./protocol.js";
+import { MODE, op, type Step } from "./protocol.js";
+
+// Each further try is one that another client has come in between, or the server that removes empty folders, now and then.
+const MOST_TRIES = 20;
 
 export class Entrance {
   readonly #layout: Layout;
   readonly #standings: Standings;
+  readonly #folders: Folders;
 
-  constructor(layout: Layout, standings: Standings) {
+  constructor(layout: Layout, standings: Standings, folders: Folders) {
     this.#layout = layout;
     this.#standings = standings;
+    this.#folders = folders;
   }
 
   /** @param isAgain an earlier attempt may have created the entries: they are looked for first */
@@ -25,20 +31,38 @@ export class Entrance {
     return found ?? this.#create(session, draft);
   }
 
-  /** Creates the entries. Requests and their reads go out back to back, which a session's order makes one round trip. */
+  /** Creates the entries, and with them the folders that are missing, which may vanish again whenever they are empty. */
   async #create(session: ZkSession, draft: Draft): Promise<Standing[]> {
+    let missing: readonly Step[] = [];
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const standings = await this.#createIn(session, draft, missing);
+        this.#folders.made(missing);
+        return standings;
+      } catch (error) {
+        if (!this.#folders.mayTryAgain(session, missing, error) || tries === MOST_TRIES) throw error;
+      }
+      missing = await this.#folders.missing(session.wire, draft.locks);
+    }
+  }
+
+  /**
+   * Requests and their reads go out back to back, which a session's order makes one round trip.
+   * @param missing the steps that make the folders, in the same transaction: none of them can be empty in between
+   */
+  async #createIn(session: ZkSession, draft: Draft, missing: readonly Step[]): Promise<Standing[]> {
     const { wire } = session;
     const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
     const prefix = claimPrefix(draft);
     const folders = draft.locks.map((lock) => this.#layout.lock(lock));
-    const [alone] = folders.length === 1 ? folders : [];
+    const [alone] = folders.length === 1 && missing.length === 0 ? folders : [];
     let paths: readonly (string | null)[] = [];
     const note = (created: readonly (string | null)[]): void => void (paths = created);
     const entering =
       alone === undefined
         ? wire.transaction(
-            folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL)),
-            (done) => note(done.map(({ path }) => path)),
+            [...missing, ...folders.map((folder) => op.create(`${folder}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL))],
+            (done) => note(done.slice(missing.length).map(({ path }) => path)),
           )
         : wire.create(`${alone}/${prefix}`, data, MODE.EPHEMERAL_SEQUENTIAL, (path) => note([path]));
     // By the time that the list is read, what stands in it for this claim has been.
@@ -49,16 +73,7 @@ export class Entrance {
       }),
     );
     const [entered, ...listed] = await Promise.allSettled([entering, ...listing]);
-    if (entered.status === "rejected") {
-      if (!(entered.reason instanceof WireError) || entered.reason.zk !== ZK.noNode) throw entered.reason;
-      // The first claim on this lock: what a later settle and leave need is made with it.
-      for (const lock of draft.locks) {
-        await Promise.all(
-          [this.#layout.lock(lock), this.#layout.alive, this.#layout.historyOf(lock)].map((path) => ensure(wire, path)),
-        );
-      }
-      return this.#create(session, draft);
-    }
+    if (entered.status === "rejected") throw entered.reason;
     let isDouble = false;
     const standings = draft.locks.map((lock, index) => {
       const list = listed[index] as PromiseSettledResult<QueueList>;

@@ -3,6 +3,8 @@
 import type { ClaimRecord } from "../../locks/claim.js";
 import type { CoordinatorOptions, Draft, Entry, Keeping, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
+import type { Background } from "./background.js";
+import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { Leaving } from "./leaving.js";
 import { Liveness } from "./liveness.js";
@@ -38,11 +40,11 @@ export class Holdings {
   /** Ending the claims. */
   readonly leaving: Leaving;
 
-  constructor(sessions: Sessions, layout: Layout, options: CoordinatorOptions) {
+  constructor(sessions: Sessions, layout: Layout, folders: Folders, background: Background, options: CoordinatorOptions) {
     this.#sessions = sessions;
     this.#layout = layout;
     this.#liveness = new Liveness(sessions, layout, options.log);
-    this.leaving = new Leaving(sessions, layout, this.#liveness, options);
+    this.leaving = new Leaving(sessions, layout, this.#liveness, folders, background, options);
   }
 
   /** After a session was lost: says again, in the new one, that the claims in hand are being run. */
@@ -170,7 +172,7 @@ export class Holdings {
       for (let repairs = 1; isRefusal(outcome); repairs += 1) {
         if (repairs > MOST_REPAIRS) throw outcome.error;
         if (outcome.step >= steps.length + withAlive.length) {
-          if (repairs === 1) await this.leaving.repairHistory(wire, entries, outcome);
+          if (repairs === 1) await this.leaving.repairHistory(wire, outcome);
           else {
             records = [];
             this.leaving.warnUnrecorded(id, entries, "has failed", outcome);
@@ -184,7 +186,7 @@ export class Holdings {
         outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
       }
       if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
-      this.leaving.trimBehind(wire, outcome.slice(steps.length + withAlive.length));
+      this.leaving.trimBehind(wire, outcome.slice(steps.length + withAlive.length) as string[]);
       const found = await this.#findWritten(wire, entries, data);
       return found === "unwritten" ? "changed" : found;
     });

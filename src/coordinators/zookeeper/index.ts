@@ -20,13 +20,18 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
+import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import { isHeld } from "../../locks/rule.js";
 import { uptimeMs } from "../../uptime.js";
+import { Background } from "./background.js";
 import { Changes } from "./changes.js";
 import { departed } from "./departures.js";
 import { Entrance } from "./entrance.js";
 import { examine, mend } from "./examination.js";
+import { Folders } from "./folders.js";
+import { readHistory } from "./history.js";
 import { Holdings } from "./holdings.js";
+import { Homes } from "./homes.js";
 import { createLayout, type Layout } from "./layout.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import type { ZkSession } from "./session.js";
@@ -34,10 +39,11 @@ import { Sessions } from "./sessions.js";
 import { Shared } from "./shared.js";
 import { Standings } from "./standings.js";
 import { patiently } from "./patience.js";
-import { findEntries, listLocks, readHistory, readQueue } from "./tree.js";
+import { tidy } from "./tidying.js";
+import { findEntries, listLocks, readQueue } from "./tree.js";
 import { countChanges, readClock, removeUnsettled } from "./upkeep.js";
 import { Trust } from "./trust.js";
-import { parseZooKeeperUrl, type ZooKeeperAddress } from "./url.js";
+import { parseZooKeeperUrl, storeNameOf, type ZooKeeperAddress } from "./url.js";
 import type { Wire } from "./wire.js";
 
 /**
@@ -61,15 +67,17 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly isShared = true;
   readonly store: string;
   readonly #options: CoordinatorOptions;
+  readonly #bounds: HistoryBounds;
   readonly #address: ZooKeeperAddress;
   readonly #layout: Layout;
   readonly #sessions: Sessions;
   readonly #holdings: Holdings;
   readonly #changes: Changes;
   readonly #entrance: Entrance;
+  readonly #folders: Folders;
+  readonly #background: Background;
   readonly #trust: Trust;
-  /** The session of each ephemeral entry of ours, by its ref, which has a UUID in it. */
-  readonly #homes = new Map<string, ZkSession>();
+  readonly #homes = new Homes();
   readonly #standings: Standings;
   /** Of queues, by lock and how much of it. */
   readonly #readings = new Shared<undefined, readonly Claim[]>();
@@ -78,19 +86,20 @@ class ZooKeeperCoordinator implements Coordinator {
   constructor(url: string, options: CoordinatorOptions, clock: () => number) {
     const address = parseZooKeeperUrl(url);
     this.#options = options;
+    this.#bounds = historyBoundsOf(options);
     this.#address = address;
-    const servers = address.servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
-    // Tokens are the ensemble's, whatever the root.
-    this.store = `zookeeper://${servers.sort().join(",")}`;
+    this.store = storeNameOf(address);
     this.#layout = createLayout(address.root);
     this.#sessions = new Sessions(address, { ...options, clock }, () => {
       this.#holdings.restoreLiveness();
       this.#changes.renew();
     });
-    this.#holdings = new Holdings(this.#sessions, this.#layout, options);
+    this.#folders = new Folders(this.#layout);
+    this.#background = new Background(options.log);
+    this.#holdings = new Holdings(this.#sessions, this.#layout, this.#folders, this.#background, options);
     this.#changes = new Changes(this.#sessions, this.#layout, options.log);
     this.#standings = new Standings(clock);
-    this.#entrance = new Entrance(this.#layout, this.#standings);
+    this.#entrance = new Entrance(this.#layout, this.#standings, this.#folders);
     this.#trust = new Trust(this.#layout, address.credentials !== null);
   }
 
@@ -119,8 +128,8 @@ class ZooKeeperCoordinator implements Coordinator {
     try {
       const joined = await this.#sessions.retry(signal, (session) => (entering = enter(session)));
       const home = joined.session as ZkSession;
-      for (const { ref } of joined.standings) this.#homes.set(ref, home);
-      if (home.isFresh && joined.standings.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#hold(joined);
+      this.#homes.take(home, joined);
+      if (home.isFresh && joined.standings.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#homes.hold(joined);
       if (signal?.aborted !== true) return joined;
       await this.withdraw(joined.standings);
       throw signal.reason;
@@ -132,44 +141,21 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
     await (joined.session as ZkSession).confirm(signal);
-    this.#hold(joined);
-  }
-
-  #hold({ standings }: Joined): void {
-    for (const { ref } of standings) this.#homes.get(ref)?.hold(ref);
-  }
-
-  #forget(entries: readonly Pick<Entry, "ref">[]): void {
-    for (const { ref } of entries) {
-      this.#homes.get(ref)?.letGo(ref);
-      this.#homes.delete(ref);
-    }
+    this.#homes.hold(joined);
   }
 
   /** A join that failed may have left entries in a session that lives on: they must not stand in anyone's way. */
   #removeTraces(session: ZkSession, draft: Draft, entering: Promise<unknown>): void {
-    this.#cleanUp(session, async ({ wire }) => {
+    this.#sessions.cleanUp(session, async ({ wire }) => {
       // Nobody waits for it any more, but it goes on: what it makes is removed after it has made it.
       await Promise.allSettled([entering]);
       await this.#entrance.clear(wire, draft);
     });
   }
 
-  /** Removes what is ours and ephemeral as soon as there is a connection; failing that, ends the session that it belongs to. */
-  #cleanUp(home: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
-    void bestEffort(this.#options.log, "entries of a lost session end with it", async () => {
-      try {
-        await this.#sessions.retry(home.lost, remove);
-      } catch (error) {
-        home.giveUp("a claim could not be withdrawn");
-        throw error;
-      }
-    });
-  }
-
   async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
     const read = (wire: Wire) => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
-    const home = this.#homes.get(entry.ref);
+    const home = this.#homes.of(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
@@ -182,17 +168,22 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async withdraw(entries: readonly Entry[]): Promise<void> {
-    const homes = entries.map(({ ref }) => this.#homes.get(ref));
-    this.#forget(entries);
+    const homes = entries.map(({ ref }) => this.#homes.of(ref));
+    this.#homes.forget(entries);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
       await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#pathOf(entry))));
+      this.#folders.removeBehind(
+        this.#background,
+        wire,
+        entries.map(({ lock }) => lock),
+      );
     };
     const [home] = homes;
     if (this.#closing !== null || home?.lost.aborted === true) return;
     if (home === undefined) return this.#sessions.retry(undefined, removeAll);
     const removal = removeAll(home).catch((error: unknown) => {
       if (!isLoss(error)) throw fromWire(error);
-      this.#cleanUp(home, removeAll);
+      this.#sessions.cleanUp(home, removeAll);
     });
     await patiently(removal);
     // Whatever still comes of it has nobody to be told to.
@@ -208,10 +199,10 @@ class ZooKeeperCoordinator implements Coordinator {
       return await this.#holdings.settle(draft, joined.standings, home, record, signal);
     } catch (error) {
       // Whatever has become of it: the caller will not act under it, and nobody must wait behind it.
-      this.#cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.standings));
+      this.#sessions.cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.standings));
       throw error;
     } finally {
-      this.#forget(joined.standings);
+      this.#homes.forget(joined.standings);
     }
   }
 
@@ -262,7 +253,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#options.historyKeep));
+    return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#bounds));
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
@@ -285,6 +276,10 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#sessions.retry(signal, ({ wire }) => mend(wire, this.#layout, this.#address));
   }
 
+  tidy(signal?: AbortSignal): Promise<readonly string[]> {
+    return this.#sessions.retry(signal, ({ wire }) => tidy(wire, this.#layout, this.#bounds));
+  }
+
   close(): Promise<void> {
     this.#closing ??= bestEffort(this.#options.log, "the session ends by its timeout", () => this.#end());
     return this.#closing;
@@ -293,7 +288,7 @@ class ZooKeeperCoordinator implements Coordinator {
   async #end(): Promise<void> {
     this.#changes.close();
     // A process that ends with its release would never trim a history otherwise.
-    const unfinished = this.#holdings.leaving.unfinished();
+    const unfinished = this.#background.unfinished();
     if (unfinished !== null) await patiently(unfinished);
     await this.#sessions.close();
   }

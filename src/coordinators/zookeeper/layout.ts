@@ -14,7 +14,10 @@ export interface Layout {
   lock(name: string): string;
   /** The znodes that a lock's name leads through, its own last. */
   foldersOf(name: string): readonly string[];
-  historyOf(name: string): string;
+  /** Where the records of a lock stand, up to the number that the server gives each. */
+  recordsOf(name: string): string;
+  /** Where Holdline up to 0.1 kept the history of a lock. */
+  formerHistoryOf(name: string): string;
   aliveOf(claim: string): string;
 }
 
@@ -33,7 +36,8 @@ export function createLayout(root: string): Layout {
       const segments = encodeName(name).split("/");
       return segments.map((_, index) => `${locks}/${segments.slice(0, index + 1).join("/")}`);
     },
-    historyOf: (name) => `${history}/${encodeName(name)}`,
+    recordsOf: (name) => `${history}/${RECORD_PREFIX}${encodeURIComponent(name)}=`,
+    formerHistoryOf: (name) => `${history}/${encodeName(name)}`,
     aliveOf: (claim) => `${alive}/${claim}`,
   };
 }
@@ -43,13 +47,14 @@ const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
 const OURS = /^_c_[0-9a-f-]{36}-e?(?:[1-9]\d{0,9}|u)(?:\.[A-Za-z0-9_-]{22})?-lock--?\d{10}$/;
 // Where things are in the names of ours: the id, and the tag behind it.
 const [ID_AT, TAG_AT, BEHIND_TAG] = [3, 40, "-lock-"];
-const RECORD = /^_h_(-?\d{10})$/;
+// A name has no "=" in it once it is encoded.
+const RECORD = /^_h_([^=]+)=(-?\d{10})$/;
+const FORMER_RECORD = /^_h_(-?\d{10})$/;
 
 const SEQUENCE_DIGITS = 10;
 const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
 
-/** What stands before the sequence number in a history record's name. */
-export const RECORD_PREFIX = "_h_";
+const RECORD_PREFIX = "_h_";
 
 /** What a claim's node name tells. */
 export interface ClaimName extends Place {
@@ -203,10 +208,36 @@ function bySequence(one: { readonly sequence: number }, other: { readonly sequen
   return (one.sequence - other.sequence) | 0;
 }
 
-/** The names of history records among children, newest first. */
-export function orderRecords(children: readonly string[]): string[] {
+/** What the name of a history record tells. */
+export interface RecordName {
+  readonly name: string;
+  readonly lock: string;
+  readonly sequence: number;
+}
+
+/** Reads the name of a child of the history's znode; `null` for what is no record. */
+export function parseRecordName(name: string): RecordName | null {
+  const [, encoded, digits] = RECORD.exec(name) ?? [];
+  if (encoded === undefined) return null;
+  try {
+    const lock = decodeURIComponent(encoded);
+    const isOurs = lockNameProblem(lock) === null && encodeURIComponent(lock) === encoded;
+    return isOurs ? { name, lock, sequence: Number(digits) } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The records among the children of the history's znode, newest first. */
+export function orderRecords(children: readonly string[]): RecordName[] {
+  const records = children.map(parseRecordName).filter((record) => record !== null);
+  return records.sort((one, other) => bySequence(other, one));
+}
+
+/** The names of the records in a folder as Holdline up to 0.1 kept one for each lock, newest first. */
+export function orderFormerRecords(children: readonly string[]): string[] {
   const records = children.flatMap((name) => {
-    const digits = RECORD.exec(name)?.[1];
+    const digits = FORMER_RECORD.exec(name)?.[1];
     return digits === undefined ? [] : [{ name, sequence: Number(digits) }];
   });
   return records.sort((one, other) => bySequence(other, one)).map(({ name }) => name);
@@ -214,7 +245,7 @@ export function orderRecords(children: readonly string[]): string[] {
 
 /** The parts of a tree of lock names among a znode's children: not claims, not history records. */
 export function segmentsAmong(children: readonly string[]): string[] {
-  return children.filter((child) => parseClaimName(child) === null && !RECORD.test(child));
+  return children.filter((child) => !child.startsWith("_") && parseClaimName(child) === null);
 }
 
 /** A key's hash as the tag carries it: 128 bits of SHA-256, so that two keys never meet by chance. */
@@ -251,10 +282,14 @@ export function changedAt({ locks, alive, history }: Layout, path: string): { lo
   const below = (tree: string): string[] | null => (path.startsWith(`${tree}/`) ? path.slice(tree.length + 1).split("/") : null);
   const [claim] = below(alive) ?? [];
   if (claim !== undefined) return { claim };
-  const segments = below(locks) ?? below(history);
+  const [recorded] = below(history) ?? [];
+  if (recorded !== undefined) {
+    const record = parseRecordName(recorded);
+    return record === null ? null : { lock: record.lock };
+  }
+  const segments = below(locks);
   if (segments === null) return null;
-  const last = segments.at(-1) as string;
-  if (parseClaimName(last) !== null || RECORD.test(last)) segments.pop();
+  if (parseClaimName(segments.at(-1) as string) !== null) segments.pop();
   const lock = decodeName(segments.join("/"));
   return lock === null ? null : { lock };
 }

@@ -1,15 +1,18 @@
 // Ending durable claims. Letting go comes first: the claim is deleted with its history record and its liveness entry in one
 // transaction, and without either where the server refuses it, for then nobody behind would ever get the lock.
-import type { CoordinatorOptions, Ending, Entry, WriteOutcome } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Ending, Entry, HistoryRecord, WriteOutcome } from "../../locks/coordinator.js";
+import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
+import type { Background } from "./background.js";
 import { isLoss, wordsOf } from "./failures.js";
+import type { Folders } from "./folders.js";
+import { isTrimDue, readHistory, trimHistory } from "./history.js";
 import type { Layout } from "./layout.js";
-import { RECORD_PREFIX } from "./layout.js";
 import type { Holding, Liveness } from "./liveness.js";
 import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
 import { decodeClaim, type EndedClaim, encodeEnded, fencingTokenOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
-import { foreignRecord, readHistory } from "./tree.js";
-import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, removeBelow, trimHistory } from "./upkeep.js";
+import { foreignRecord } from "./tree.js";
+import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, readClock, removeBelow } from "./upkeep.js";
 import type { Wire } from "./wire.js";
 
 /** One call to leave, over all its attempts. */
@@ -23,20 +26,26 @@ export class Leaving {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
   readonly #liveness: Liveness;
-  readonly #options: CoordinatorOptions;
-  /** What goes on behind a release: it is not waited for there, but before the session ends. */
-  readonly #trimming = new Set<Promise<void>>();
+  readonly #folders: Folders;
+  readonly #background: Background;
+  readonly #bounds: HistoryBounds;
+  readonly #log: CoordinatorOptions["log"];
 
-  constructor(sessions: Sessions, layout: Layout, liveness: Liveness, options: CoordinatorOptions) {
+  constructor(
+    sessions: Sessions,
+    layout: Layout,
+    liveness: Liveness,
+    folders: Folders,
+    background: Background,
+    options: CoordinatorOptions,
+  ) {
     this.#sessions = sessions;
     this.#layout = layout;
     this.#liveness = liveness;
-    this.#options = options;
-  }
-
-  /** What still goes on in the background; `null` when there is nothing. */
-  unfinished(): Promise<unknown> | null {
-    return this.#trimming.size === 0 ? null : Promise.all(this.#trimming);
+    this.#folders = folders;
+    this.#background = background;
+    this.#bounds = historyBoundsOf(options);
+    this.#log = options.log;
   }
 
   async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
@@ -86,7 +95,7 @@ export class Leaving {
       }
       if (!isRefusal(outcome)) {
         if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
-        this.trimBehind(wire, outcome.slice(outcome.length - records.length));
+        this.#tidyUp(wire, entries, outcome.slice(outcome.length - records.length) as string[]);
         return "done";
       }
       // Who asked for it may have stopped waiting: then nothing more is tried on their behalf.
@@ -98,7 +107,7 @@ export class Leaving {
         alive = [];
       } else if (mayRepair) {
         mayRepair = false;
-        await this.repairHistory(wire, entries, outcome);
+        await this.repairHistory(wire, outcome);
       } else {
         records = [];
         attempted.unrecorded = true;
@@ -110,26 +119,22 @@ export class Leaving {
   /** The steps that write a history record for each entry. */
   recordSteps(entries: readonly Entry[], ended: EndedClaim): readonly Step[] {
     const record = encodeEnded(ended);
-    return entries.map(({ lock }) =>
-      op.create(`${this.#layout.historyOf(lock)}/${RECORD_PREFIX}`, record, MODE.PERSISTENT_SEQUENTIAL),
-    );
+    return entries.map(({ lock }) => op.create(this.#layout.recordsOf(lock), record, MODE.PERSISTENT_SEQUENTIAL));
   }
 
   /** Puts right what can be: a folder that is missing, a record that has the number of the next one. */
-  async repairHistory(wire: Wire, entries: readonly Entry[], { error: refused }: Refusal): Promise<void> {
+  async repairHistory(wire: Wire, { error: refused }: Refusal): Promise<void> {
     try {
-      for (const folder of entries.map(({ lock }) => this.#layout.historyOf(lock))) {
-        await ensure(wire, folder);
-        if (refused.zk !== ZK.nodeExists) continue;
-        // The server counts the children that a znode has had: one more, and it gives the next number.
-        const bump = `${folder}/_next`;
-        await ensure(wire, bump);
-        await wire.remove(bump);
-      }
+      await ensure(wire, this.#layout.history);
+      if (refused.zk !== ZK.nodeExists) return;
+      // The server counts the children that a znode has had: one more, and it gives the next number.
+      const bump = `${this.#layout.history}/_next`;
+      await ensure(wire, bump);
+      await wire.remove(bump);
     } catch (error) {
       // What cannot be repaired is done without.
       if (!(error instanceof WireError) || isLoss(error)) throw error;
-      this.#options.log.debug({ error: error.message }, "the history could not be repaired");
+      this.#log.debug({ error: error.message }, "the history could not be repaired");
     }
   }
 
@@ -140,7 +145,7 @@ export class Leaving {
       if ((await wire.exists(path))?.version !== entry.revision) continue;
       const count = await removeBelow(wire, path);
       const what = `${count} znodes that another client had made below the claim on ${entry.lock} were removed, to let it go`;
-      if (count > 0) this.#options.log.warn({ claim: id, lock: entry.lock }, what);
+      if (count > 0) this.#log.warn({ claim: id, lock: entry.lock }, what);
     }
   }
 
@@ -151,19 +156,25 @@ export class Leaving {
 
   #warn(id: string, entries: readonly Entry[], what: string, { error }: Refusal): void {
     const locks = entries.map(({ lock }) => lock);
-    this.#options.log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} ${what}: ${wordsOf(error)}`);
+    this.#log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} ${what}: ${wordsOf(error)}`);
   }
 
-  /** @param written the paths of the records that were just written */
-  trimBehind(wire: Wire, written: readonly (string | null)[]): void {
-    const { historyKeep, log } = this.#options;
-    for (const path of written) {
-      if (path === null) continue;
-      const trimming = trimHistory(wire, path.slice(0, path.lastIndexOf("/")), path, historyKeep, log);
-      if (trimming === null) continue;
-      this.#trimming.add(trimming);
-      void trimming.finally(() => this.#trimming.delete(trimming));
-    }
+  /** Behind a release, which does not wait for it. @param written the paths of its records */
+  #tidyUp(wire: Wire, entries: readonly Entry[], written: readonly string[]): void {
+    this.#folders.removeBehind(
+      this.#background,
+      wire,
+      entries.map(({ lock }) => lock),
+    );
+    this.trimBehind(wire, written);
+  }
+
+  /** Behind a write, which does not wait for it. @param written the paths of the records that were just written */
+  trimBehind(wire: Wire, written: readonly string[]): void {
+    if (!isTrimDue(written)) return;
+    this.#background.run("the history was not trimmed; a later release tries again", () =>
+      trimHistory(wire, this.#layout, this.#bounds),
+    );
   }
 
   async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
@@ -190,18 +201,17 @@ export class Leaving {
     } catch (error) {
       if (!(error instanceof WireError) || isLoss(error)) throw error;
       // A server that is behind is found out by the deletion that follows, which is conditional.
-      this.#options.log.debug({ error: error.message }, "the clock cannot be written");
+      this.#log.debug({ error: error.message }, "the clock cannot be written");
     }
     const stats = await Promise.all(entries.map((entry) => wire.exists(this.#pathOf(entry))));
     if (stats.every((stat, index) => stat?.version === entries[index]?.revision)) return "unwritten";
     if (!stats.includes(null)) return "changed";
-    const { historyKeep } = this.#options;
-    let records: Awaited<ReturnType<typeof readHistory>> = [];
+    let records: readonly HistoryRecord[] = [];
     try {
-      records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, historyKeep, historyKeep);
+      records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, this.#bounds.keep, this.#bounds);
     } catch (error) {
       if (!(error instanceof WireError) || isLoss(error)) throw error;
-      this.#options.log.warn({ claim: id }, `the history cannot be read: ${wordsOf(error)}`);
+      this.#log.warn({ claim: id }, `the history cannot be read: ${wordsOf(error)}`);
     }
     const ends = records.filter((record) => record.claim === id && !record.isKept);
     if (ends.some((record) => record.event === ending.event && record.by === ending.by)) return "done";

@@ -84,13 +84,17 @@ export function transaction(steps: readonly Step[], acl: Buffer): Request {
 
 function sizeOfStep(step: Step, acl: Buffer): number {
   const path = sizeOf(step.path);
-  if (step.type === TYPE.create) return path + 4 + step.data.length + acl.length + 4;
+  if (isCreation(step)) return path + 4 + step.data.length + acl.length + 4;
   return step.type === TYPE.setData ? path + 4 + step.data.length + 4 : path + 4;
+}
+
+function isCreation(step: Step): step is Extract<Step, { readonly mode: number }> {
+  return step.type === TYPE.create || step.type === TYPE.createContainer;
 }
 
 function writeStep(request: Request, step: Step, acl: Buffer): Request {
   request.text(step.path);
-  if (step.type === TYPE.create) return request.bytes(step.data).raw(acl).int(step.mode);
+  if (isCreation(step)) return request.bytes(step.data).raw(acl).int(step.mode);
   if (step.type === TYPE.setData) request.bytes(step.data);
   return request.int(step.version);
 }
@@ -118,9 +122,11 @@ export function readTransaction(answer: Answer): readonly Done[] {
       const code = answer.int();
       if (code !== 0) failure ??= new WireError(code, done.length);
     }
+    // Of a container both are told.
+    const isContainer = type === TYPE.create2 || type === TYPE.createContainer;
     done.push({
-      path: type === TYPE.create ? answer.text() : null,
-      stat: type === TYPE.setData ? readStat(answer) : null,
+      path: type === TYPE.create || isContainer ? answer.text() : null,
+      stat: type === TYPE.setData || isContainer ? readStat(answer) : null,
     });
   }
   if (failure !== null) throw failure;
@@ -140,17 +146,31 @@ export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
   return texts;
 }
 
+// What stands in the place of the session of a znode that belongs to none.
+const NOBODY = "0000000000000000";
+const CONTAINER = "8000000000000000";
+
 /** The status that comes next in an answer. */
 export function readStat(answer: Answer): Stat {
   const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
   const changes = answer.int();
   // The version of its rights.
   answer.at += 4;
-  const owner = answer.frame.subarray(answer.at, answer.at + 8);
-  const isEphemeral = answer.long() !== 0;
+  const owner = answer.frame.subarray(answer.at, answer.at + 8).toString("hex");
+  answer.at += 8;
+  const isContainer = owner === CONTAINER;
   // The length of its data, how many children it has, and when there was another one.
   answer.at += 4 + 4 + 8;
-  return { czxid, mzxid, ctime, mtime, version, changes, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
+  return {
+    czxid,
+    mzxid,
+    ctime,
+    mtime,
+    version,
+    changes,
+    ephemeralOwner: isContainer || owner === NOBODY ? null : owner,
+    isContainer,
+  };
 }
 
 /** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */

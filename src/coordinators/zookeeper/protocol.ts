@@ -13,7 +13,10 @@ export const TYPE = {
   getChildren: 8,
   check: 13,
   multi: 14,
+  /** As the answer to a step that makes a container is named. */
+  create2: 15,
   removeWatches: 18,
+  createContainer: 19,
   setWatches: 101,
   addWatch: 106,
   closeSession: -11,
@@ -21,7 +24,14 @@ export const TYPE = {
 } as const;
 
 /** What goes through the leader and a majority of the servers before it is answered, refused or not. */
-const WRITES: ReadonlySet<number> = new Set([TYPE.create, TYPE.delete, TYPE.setData, TYPE.setRights, TYPE.multi]);
+const WRITES: ReadonlySet<number> = new Set([
+  TYPE.create,
+  TYPE.createContainer,
+  TYPE.delete,
+  TYPE.setData,
+  TYPE.setRights,
+  TYPE.multi,
+]);
 
 export function isWrite(type: number): boolean {
   return WRITES.has(type);
@@ -38,6 +48,7 @@ export function isFromLeader(code: number): boolean {
 /** ZooKeeper's error codes, as its protocol numbers them, that Holdline tells apart. */
 export const ZK = {
   connectionLoss: -4,
+  marshalling: -5,
   unimplemented: -6,
   noNode: -101,
   noAuth: -102,
@@ -71,11 +82,18 @@ export interface Stat {
   readonly changes: number;
   /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
   readonly ephemeralOwner: string | null;
+  /** Does the server remove it by itself once its last child has gone? */
+  readonly isContainer: boolean;
 }
 
 /** One step of a transaction; made by {@link op}. */
 export type Step =
-  | { readonly type: typeof TYPE.create; readonly path: string; readonly data: Buffer; readonly mode: number }
+  | {
+      readonly type: typeof TYPE.create | typeof TYPE.createContainer;
+      readonly path: string;
+      readonly data: Buffer;
+      readonly mode: number;
+    }
   | { readonly type: typeof TYPE.delete | typeof TYPE.check; readonly path: string; readonly version: number }
   | { readonly type: typeof TYPE.setData; readonly path: string; readonly data: Buffer; readonly version: number };
 
@@ -83,11 +101,14 @@ const PERSISTENT = 0;
 const EPHEMERAL = 1;
 const PERSISTENT_SEQUENTIAL = 2;
 const EPHEMERAL_SEQUENTIAL = 3;
+const CONTAINER = 4;
 export const MODE = { PERSISTENT, EPHEMERAL, PERSISTENT_SEQUENTIAL, EPHEMERAL_SEQUENTIAL } as const;
 
 /** The steps of a transaction. Every step that names a version holds only if the znode still has it. */
 export const op = {
   create: (path: string, data: Buffer, mode: number): Step => ({ type: TYPE.create, path, data, mode }),
+  /** A znode that the server removes by itself once its last child has gone. Servers have known this since 3.5.1. */
+  createContainer: (path: string): Step => ({ type: TYPE.createContainer, path, data: Buffer.alloc(0), mode: CONTAINER }),
   remove: (path: string, version = -1): Step => ({ type: TYPE.delete, path, version }),
   check: (path: string, version: number): Step => ({ type: TYPE.check, path, version }),
   setData: (path: string, data: Buffer, version: number): Step => ({ type: TYPE.setData, path, data, version }),

@@ -1,5 +1,5 @@
 // The sessions of one coordinator: when one is lost the next is opened, and what is safe to do twice goes on in it.
-import { ClosedError, SessionLostError, UnreachableError } from "../../locks/errors.js";
+import { bestEffort, ClosedError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { fromWire, isLoss, unlessAborted } from "./failures.js";
 import { type SessionOptions, ZkSession } from "./session.js";
 import type { ZooKeeperAddress } from "./url.js";
@@ -55,6 +55,18 @@ export class Sessions {
           throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
       }
     }
+  }
+
+  /** Removes what is ours and ephemeral as soon as there is a connection; failing that, ends the session that it belongs to. */
+  cleanUp(home: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
+    void bestEffort(this.#options.log, "entries of a lost session end with it", async () => {
+      try {
+        await this.retry(home.lost, remove);
+      } catch (error) {
+        home.giveUp("a claim could not be withdrawn");
+        throw error;
+      }
+    });
   }
 
   async close(): Promise<void> {

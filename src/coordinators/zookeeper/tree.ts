@@ -1,10 +1,9 @@
-// Reading what is in ZooKeeper: queues with all that is known of their claims, lock names, and the history. Reads only,
-// each safe to repeat; the parts that write are in index.ts.
+// Reading what is in ZooKeeper: queues with all that is known of their claims, and lock names. Reads only, each safe to
+// repeat; the parts that write are in index.ts, and the history is history.ts's.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
-import type { HistoryRecord } from "../../locks/coordinator.js";
 import type { ClaimName, Layout } from "./layout.js";
-import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderRecords, segmentsAmong } from "./layout.js";
-import { decodeClaim, decodeEnded, fencingTokenOf } from "./records.js";
+import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderFormerRecords, parseRecordName, segmentsAmong } from "./layout.js";
+import { decodeClaim, fencingTokenOf } from "./records.js";
 import type { Stat } from "./protocol.js";
 import { WireError, ZK } from "./protocol.js";
 import type { Wire } from "./wire.js";
@@ -120,48 +119,16 @@ export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
 }
 
 /**
- * History records, newest first.
- * @param lock `null` for all locks
- * @param keep how many count for each lock: there may be a few more until they are trimmed
- */
-export async function readHistory(
-  wire: Wire,
-  layout: Layout,
-  lock: string | null,
-  limit: number,
-  keep: number,
-): Promise<HistoryRecord[]> {
-  const places: { readonly path: string; readonly lock: string; readonly names: readonly string[] }[] = [];
-  const add = (path: string, name: string | null, children: readonly string[]): void => {
-    const names = orderRecords(children).slice(0, Math.min(limit, keep));
-    if (name !== null && names.length > 0) places.push({ path, lock: name, names });
-  };
-  if (lock === null) {
-    await walk(wire, layout.history, (path, children) => add(`${layout.history}/${path}`, decodeName(path), children));
-  } else {
-    add(layout.historyOf(lock), lock, (await wire.getChildren(layout.historyOf(lock))) ?? []);
-  }
-  const nodes = places.flatMap(({ path, lock: name, names }) => names.map((record) => ({ path: `${path}/${record}`, name })));
-  const found = await inRounds(nodes, async ({ path, name }) => {
-    const node = await wire.getData(path);
-    return node === null ? null : decodeEnded(node.data, name, node.stat.ctime);
-  });
-  return found
-    .filter((record) => record !== null)
-    .sort((one, other) => other.endedAt - one.endedAt)
-    .slice(0, limit);
-}
-
-/**
  * The paths of all that is ours, and of the claims of others: folders, claims, records. What is not there may be among them; what
  * stands in a folder that these credentials may not list is not.
  */
 export async function listPaths(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<string[]> {
-  const paths = [root, locks, alive, history, clock];
+  const records = ((await unlessForbidden(wire.getChildren(history))) ?? []).filter((name) => parseRecordName(name) !== null);
+  const paths = [root, locks, alive, history, clock, ...records.map((name) => `${history}/${name}`)];
   for (const base of [locks, history]) {
     await walk({ getChildren: (path) => unlessForbidden(wire.getChildren(path)) }, base, (folder, children) => {
       const path = `${base}/${folder}`;
-      const own = base === locks ? orderClaims(children).map(({ ref }) => ref) : orderRecords(children);
+      const own = base === locks ? orderClaims(children).map(({ ref }) => ref) : orderFormerRecords(children);
       paths.push(path, ...own.map((name) => `${path}/${name}`));
     });
   }
@@ -179,7 +146,7 @@ export async function unlessForbidden<T>(asked: Promise<T | null>): Promise<T | 
 }
 
 /** Visits every znode below `base` that stands for a part of a lock's name. */
-async function walk(
+export async function walk(
   wire: Pick<Wire, "getChildren">,
   base: string,
   visit: (path: string, children: readonly string[]) => void,

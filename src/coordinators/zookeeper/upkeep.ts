@@ -1,9 +1,7 @@
-// Writing around the claims: transactions that hold only for what was read, znodes that must exist before others, the
-// server's clock, and the trimming of the history.
-import type { Changes, Log } from "../../locks/coordinator.js";
-import { bestEffort } from "../../locks/errors.js";
+// Writing around the claims: transactions that hold only for what was read, znodes that must exist before others, and
+// the server's clock.
+import type { Changes } from "../../locks/coordinator.js";
 import type { Layout } from "./layout.js";
-import { orderRecords } from "./layout.js";
 import type { Stat, Step } from "./protocol.js";
 import type { Wire } from "./wire.js";
 import { MODE, WireError, ZK } from "./protocol.js";
@@ -105,21 +103,6 @@ export async function countChanges(wire: Wire, layout: Layout, id: string): Prom
   const [folder, own] = await Promise.all([wire.exists(layout.alive), wire.exists(layout.aliveOf(id))]);
   // Only with its own entry, made after all that was seen before, is the count above all that was seen.
   return folder === null || own === null ? null : { since: folder.czxid, count: folder.changes };
-}
-
-/**
- * Brings a lock's history back to `keep` records. Only every so many records is there something to do, so that a
- * release costs a list now and then and not each time; a reader never shows more than `keep`.
- * @param written the path of the record just written
- * @returns `null` when there is nothing to do
- */
-export function trimHistory(wire: Wire, folder: string, written: string, keep: number, log: Log): Promise<void> | null {
-  const every = Math.max(1, Math.floor(keep / 10));
-  if (Number(written.slice(-10)) % every !== 0) return null;
-  return bestEffort(log, "the history was not trimmed; the next release tries again", async () => {
-    const names = orderRecords((await wire.getChildren(folder)) ?? []);
-    await Promise.all(names.slice(keep).map((name) => removeIfThere(wire, `${folder}/${name}`)));
-  });
 }
 
 /** Is it there, and settled? Others may have written to it since. */

@@ -25,3 +25,9 @@ export function parseZooKeeperUrl(url: string): ZooKeeperAddress {
     credentials: credentials === undefined ? null : decodeURIComponent(credentials),
   };
 }
+
+/** The name of an ensemble, without secrets: fencing tokens are the ensemble's, whatever the root. */
+export function storeNameOf({ servers }: ZooKeeperAddress): string {
+  const named = servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+  return `zookeeper://${named.sort().join(",")}`;
+}

@@ -1,5 +1,4 @@
-// What durable claims leave in ZooKeeper beside themselves: liveness of those that a process has in hand, none of leases,
-// and a history that is kept short whoever writes it.
+// What durable claims leave in ZooKeeper beside themselves: liveness of those that a process has in hand, none of leases.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
@@ -104,28 +103,5 @@ describe("liveness that comes back with a new session", () => {
     await other.close();
     await until(async () => !(await claimIn(coordinator, "taken")).alive, "the end of the one who took the other");
     expect(await claimIn(coordinator, "written")).toMatchObject({ alive: true, data: { status: "READY" } });
-  });
-});
-
-describe("the history", () => {
-  test("is kept short also by processes that end with their release", async () => {
-    const [root, client] = [freshRoot(), await plain()];
-    for (let index = 0; index < 8; index += 1) {
-      const coordinator = await open(ADDRESS(), root, { historyKeep: 3 });
-      const { draft, settled } = await takeDurably(coordinator, "a");
-      expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
-      await coordinator.close();
-    }
-    expect(await client.children(`${root}/history/a`)).toHaveLength(3);
-  });
-
-  test("is read as it was written before there were leases", async () => {
-    const [root, client] = [freshRoot(), await plain()];
-    const owner = ownerAt("web-01");
-    const ended = { claim: freshId(), event: "released", by: "deploy@web-01", reason: "done", claimedAt: 1_700_000_000_000 };
-    const record = { v: 1, owner, key: null, slots: 1, made: null, expiresAt: null, reason: "why", data: 7, failure: null };
-    await client.create(`${root}/history/a/_h_`, JSON.stringify({ ...ended, record }), "persistent-sequential");
-    const read = await (await open(ADDRESS(), root)).history("a", 10);
-    expect(read).toMatchObject([{ ...ended, lock: "a", owner, description: "why", lease: null, data: 7 }]);
   });
 });

@@ -30,14 +30,14 @@ async function plain(server: ServerAddress = inject("zookeeper")): Promise<Plain
 }
 
 const ADDRESS = () => `${inject("zookeeper").host}:${inject("zookeeper").port}`;
-const numbered = (number: number) => `_h_${String(number).padStart(10, "0")}`;
+const recordOf = (lock: string, number: number) => `_h_${lock}=${String(number).padStart(10, "0")}`;
 
 describe("a claim is let go", () => {
   test("with its record, where another record has the number that comes next", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
-    await client.create(`${root}/history/a/${numbered(1)}`, "in the way");
+    await client.create(`${root}/history/${recordOf("a", 1)}`, "in the way");
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
     expect(warnings).toEqual([]);
@@ -47,7 +47,8 @@ describe("a claim is let go", () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
-    for (let number = 1; number < 10; number += 1) await client.create(`${root}/history/a/${numbered(number + 8)}`, "in the way");
+    for (let number = 1; number < 10; number += 1)
+      await client.create(`${root}/history/${recordOf("a", number + 8)}`, "in the way");
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     expect(await idsIn(coordinator, "a")).toEqual([]);
     expect(warnings).toEqual([
@@ -59,7 +60,6 @@ describe("a claim is let go", () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
-    await client.remove(`${root}/history/a`);
     await client.remove(`${root}/history`);
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     expect(await coordinator.history("a", 10)).toMatchObject([{ claim: draft.id }]);
@@ -71,7 +71,7 @@ describe("a claim is let go", () => {
       const [root, client] = [freshRoot(), await plain()];
       const [owner, admin] = [await open(ADDRESS(), root), await open(ADDRESS(), root)];
       const [first, second] = [await takeDurably(owner.coordinator, "a"), await takeDurably(owner.coordinator, "b")];
-      for (const lock of ["a", "b"]) await client.restrict(`${root}/history/${lock}`, permissions);
+      await client.restrict(`${root}/history`, permissions);
       expect(await owner.coordinator.leave(first.draft.id, first.settled.entries, RELEASED)).toBe("done");
       const cleared = { event: "cleared", by: "admin", reason: "why" } as const;
       expect(await admin.coordinator.leave(second.draft.id, second.settled.entries, cleared)).toBe("done");
@@ -147,7 +147,7 @@ describe("a claim that was let go without a record, whose reply was lost,", () =
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator } = await open(proxy.address, root);
     const { draft, settled } = await takeDurably(coordinator, "a");
-    await client.restrict(`${root}/history/a`, READ);
+    await client.restrict(`${root}/history`, READ);
     const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
     const lost = proxy.dropReply({ opcode: Opcode.multi, where: isBare });
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
@@ -160,12 +160,12 @@ describe("a claim that was let go without a record, whose reply was lost,", () =
     const [root, client] = [freshRoot(), await plain()];
     const [owner, admin] = [await open(proxy.address, root), await open(ADDRESS(), root)];
     const { draft, settled } = await takeDurably(owner.coordinator, "a");
-    await client.restrict(`${root}/history/a`, READ + 16);
+    await client.restrict(`${root}/history`, READ + 16);
     const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
     const held = proxy.holdRequest({ opcode: Opcode.multi, where: isBare });
     const leaving = owner.coordinator.leave(draft.id, settled.entries, RELEASED);
     await held.caught;
-    await client.restrict(`${root}/history/a`, 31);
+    await client.restrict(`${root}/history`, 31);
     const cleared = { event: "cleared", by: "admin", reason: "why" } as const;
     expect(await admin.coordinator.leave(draft.id, [await claimIn(admin.coordinator, "a")], cleared)).toBe("done");
     held.cut();
