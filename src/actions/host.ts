@@ -1,5 +1,6 @@
 // The machine that this process runs on, put together.
 import type { Writable } from "node:stream";
+import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/coordinator.js";
 import { createClock } from "./clock.js";
 import { createCommands } from "./command.js";
@@ -16,17 +17,19 @@ export interface MachineOptions {
   /** Where `relay` sends what commands print; by default to this process's own standard streams. */
   readonly stdout?: Writable;
   readonly stderr?: Writable;
+  /** What commands are handed down; by default nothing. */
+  readonly handedDown?: HandedDown;
 }
 
 /** @throws HoldlineError `configuration` when the state directory cannot be made or written */
-export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): Machine {
+export function openMachine({ stateDir, node, log, ...forCommands }: MachineOptions): Machine {
   // Before the journal is opened, which may be another machine's.
   const id = openMachineIdentity(stateDir, log);
   return {
     id,
     clock: createClock(),
     processes: createProcesses(),
-    commands: createCommands({ ...sinks, log }),
+    commands: createCommands({ ...forCommands, log }),
     journal: openJournal(stateDir, node, log),
     sightings: openSightings(stateDir, log),
   };
