@@ -3,6 +3,7 @@
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
 import { readMachineIdentity } from "./actions/machine-identity.js";
+import type { MachineOptions } from "./actions/host.js";
 import { createProcesses } from "./actions/processes.js";
 import { isNamesakes, isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
@@ -125,17 +126,14 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
 
 /** @param json standard output is kept for one document: what commands print goes to standard error */
 async function openAgent(json: boolean, coordinator: GuardContext["coordinator"], handedDown: HandedDown): Promise<Agent> {
-  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
-    import("./actions/guard.js"),
-    import("./actions/host.js"),
-    import("./actions/exec.js"),
-  ]);
-  const guardOf = (context: Context): GuardContext => {
-    const { settings, log, progress, stop } = context;
+  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine, openStatelessMachine }, exec] =
+    await Promise.all([import("./actions/guard.js"), import("./actions/host.js"), import("./actions/exec.js")]);
+  const withMachine = <M>(open: (options: MachineOptions) => M, { settings, log, progress, stop }: Context) => {
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
-    const machine = openMachine({ stateDir, node, log, handedDown, ...(json ? { stdout: process.stderr } : {}) });
+    const machine = open({ stateDir, node, log, handedDown, ...(json ? { stdout: process.stderr } : {}) });
     return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
   };
+  const guardOf = (context: Context): GuardContext => withMachine(openMachine, context);
   return {
     async runActions(context, names) {
       const guard = guardOf(context);
@@ -172,6 +170,7 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
       const machine = { clock: createClock(), commands: createCommands({ log, handedDown }), processes: createProcesses() };
       return tryAction(action, { machine, node, stop, progress });
     },
-    execCommand: (context, spec) => exec.execute(spec, guardOf(context)),
+    execCommand: (context, spec) =>
+      exec.execute(spec, { ephemeral: () => withMachine(openStatelessMachine, context), durable: () => guardOf(context) }),
   };
 }

@@ -5,8 +5,8 @@ import type { Log } from "../locks/coordinator.js";
 import { createClock } from "./clock.js";
 import { createCommands } from "./command.js";
 import { openJournal } from "./journal.js";
-import type { Machine } from "./machine.js";
-import { openMachineIdentity } from "./machine-identity.js";
+import type { Machine, StatelessMachine } from "./machine.js";
+import { openMachineIdentity, readMachineIdentity } from "./machine-identity.js";
 import { createProcesses } from "./processes.js";
 import { openSightings } from "./sightings.js";
 
@@ -27,10 +27,17 @@ export function openMachine({ stateDir, node, log, ...forCommands }: MachineOpti
   const id = openMachineIdentity(stateDir, log);
   return {
     id,
-    clock: createClock(),
-    processes: createProcesses(),
-    commands: createCommands({ ...forCommands, log }),
+    ...withoutState({ log, ...forCommands }),
     journal: openJournal(stateDir, node, log),
     sightings: openSightings(stateDir, log),
   };
+}
+
+/** The same machine for a run that leaves nothing behind: makes no state directory, and needs none. */
+export function openStatelessMachine({ stateDir, ...forCommands }: Omit<MachineOptions, "node">): StatelessMachine {
+  return { id: readMachineIdentity(stateDir), ...withoutState(forCommands) };
+}
+
+function withoutState(forCommands: Omit<MachineOptions, "stateDir" | "node">): Omit<StatelessMachine, "id"> {
+  return { clock: createClock(), processes: createProcesses(), commands: createCommands(forCommands) };
 }

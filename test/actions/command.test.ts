@@ -231,6 +231,22 @@ describe("what cannot start", () => {
     expect((await run(["./-program"], { cwd: directory })).stdout.toString()).toBe("found\n");
   });
 
+  test.each(["#!/bin/sh\r\necho ran\r\n", "#! /usr/bin/env sh\r\necho ran\r\n"])(
+    "a script that was saved on Windows: %j",
+    async (text) => {
+      const script = join(temporaryDirectory(), "script");
+      writeFileSync(script, text, { mode: 0o755 });
+      const { end } = await run([script]);
+      expect(end.startProblem).toContain(`"${script}" is a script with the line ends of Windows (CRLF)`);
+    },
+  );
+
+  test("carriage returns after the first line, or in no script, stop nothing", async () => {
+    const script = join(temporaryDirectory(), "script");
+    writeFileSync(script, "#!/bin/sh\necho ran #\r\n", { mode: 0o755 });
+    expect((await run([script])).end).toMatchObject({ exitCode: 0, tail: "ran\n" });
+  });
+
   test("a script without its interpreter fails with the shell's own words", async () => {
     const script = join(temporaryDirectory(), "script");
     writeFileSync(script, "#!/no/such/interpreter\n", { mode: 0o755 });
