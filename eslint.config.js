@@ -14,7 +14,7 @@ const LAYERS = [
   { layer: "coordinators", may: ["locks"], packages: [], deepest: 0 },
   { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: ["node-zookeeper-client"] },
   { layer: "coordinators/sqlite", may: ["locks", "uptime"], packages: ["libsql"] },
-  { layer: "actions", may: ["locks", "uptime"], packages: ["execa", "ps-list", "re2js"] },
+  { layer: "actions", may: ["locks", "uptime", "handed-down"], packages: ["execa", "ps-list", "re2js"] },
   {
     layer: "config",
     may: ["locks", "actions/action", "actions/machine", "coordinators/urls", "leases/dependencies", "leases/hosts"],
@@ -47,7 +47,18 @@ const FILES = [
   // The only wiring: what the command line asks for is put together here, out of coordinators and actions.
   {
     file: "runtime",
-    may: ["locks", "leases", "actions", "admin", "config", "coordinators/registry", "coordinators/urls", "server", "cli"],
+    may: [
+      "locks",
+      "leases",
+      "actions",
+      "admin",
+      "config",
+      "coordinators/registry",
+      "coordinators/urls",
+      "server",
+      "cli",
+      "handed-down",
+    ],
     packages: [],
   },
   // The library, and its face.
@@ -55,9 +66,10 @@ const FILES = [
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },
   { file: "boot", may: ["title", "version"], packages: [] },
   { file: "title", may: ["config/secrets"], packages: [] },
-  { file: "main", may: ["locks", "cli", "runtime"], packages: [] },
+  { file: "main", may: ["locks", "cli", "runtime", "handed-down"], packages: [] },
   { file: "version", may: [], packages: [] },
   { file: "uptime", may: [], packages: [] },
+  { file: "handed-down", may: [], packages: [] },
 ];
 
 /** The layers' rules, one for each depth of folders, because imports are written relative to their file. */

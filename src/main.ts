@@ -3,7 +3,10 @@ import { commandLineOf } from "./cli/entries/concourse.js";
 import { openIo } from "./cli/io.js";
 import { runProgram, tellError } from "./cli/program.js";
 import { openStopRequests } from "./cli/stop.js";
+import { lookAtHandedDown } from "./handed-down.js";
 
+// Before anything is opened.
+const handedDown = lookAtHandedDown();
 const argv = commandLineOf(process.argv);
 const io = openIo(process);
 const stop = openStopRequests(process);
@@ -23,7 +26,7 @@ async function main(): Promise<void> {
     argv,
     io,
     stop,
-    open: async (request) => (await import("./runtime.js")).openContext(request),
+    open: async (request) => (await import("./runtime.js")).openContext({ ...request, handedDown }),
   });
   stop.close();
   await Promise.all([process.stdout, process.stderr].map(drained));

@@ -3,10 +3,11 @@
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
 import { readMachineIdentity } from "./actions/machine-identity.js";
+import type { MachineOptions } from "./actions/host.js";
 import { createProcesses } from "./actions/processes.js";
 import { isNamesakes, isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
-import type { Agent, Context, OpenContext } from "./cli/context.js";
+import type { Agent, Context, ContextRequest, OpenedContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
 import { loadSettings } from "./config/load.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
@@ -16,12 +17,18 @@ import { redactUrl } from "./config/secrets.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
+import type { HandedDown } from "./handed-down.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
-export const openContext: OpenContext = async ({ flags, io, stop }) => {
+export async function openContext({
+  flags,
+  io,
+  stop,
+  handedDown,
+}: ContextRequest & { readonly handedDown: HandedDown }): Promise<OpenedContext> {
   const overrides = new Map<SettingPath, string>();
   if (flags.coordinator !== null) overrides.set("coordinator", flags.coordinator);
   if (flags.quiet) overrides.set("log.level", "error");
@@ -80,7 +87,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
     verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
-    agent: () => openAgent(flags.json, coordinatorToAct),
+    agent: () => openAgent(flags.json, coordinatorToAct, handedDown),
   };
   return {
     context,
@@ -88,7 +95,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
       for (const close of closers.reverse()) await bestEffort(log, "something was not closed", close);
     },
   };
-};
+}
 
 // What runs until the title is overwritten is node's own start.
 const PASSWORD_WARNING =
@@ -118,18 +125,15 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
 }
 
 /** @param json standard output is kept for one document: what commands print goes to standard error */
-async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]): Promise<Agent> {
-  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine }, exec] = await Promise.all([
-    import("./actions/guard.js"),
-    import("./actions/host.js"),
-    import("./actions/exec.js"),
-  ]);
-  const guardOf = (context: Context): GuardContext => {
-    const { settings, log, progress, stop } = context;
+async function openAgent(json: boolean, coordinator: GuardContext["coordinator"], handedDown: HandedDown): Promise<Agent> {
+  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine, openStatelessMachine }, exec] =
+    await Promise.all([import("./actions/guard.js"), import("./actions/host.js"), import("./actions/exec.js")]);
+  const withMachine = <M>(open: (options: MachineOptions) => M, { settings, log, progress, stop }: Context) => {
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
-    const machine = openMachine({ stateDir, node, log, ...(json ? { stdout: process.stderr } : {}) });
+    const machine = open({ stateDir, node, log, handedDown, ...(json ? { stdout: process.stderr } : {}) });
     return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator };
   };
+  const guardOf = (context: Context): GuardContext => withMachine(openMachine, context);
   return {
     async runActions(context, names) {
       const guard = guardOf(context);
@@ -162,9 +166,10 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
     },
     async tryAction({ settings: { node }, stop, progress, log }, action) {
       const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);
-      const machine = { clock: createClock(), commands: createCommands({ log }), processes: createProcesses() };
+      const machine = { clock: createClock(), commands: createCommands({ log, handedDown }), processes: createProcesses() };
       return tryAction(action, { machine, node, stop, progress });
     },
-    execCommand: (context, spec) => exec.execute(spec, guardOf(context)),
+    execCommand: (context, spec) =>
+      exec.execute(spec, { ephemeral: () => withMachine(openStatelessMachine, context), durable: () => guardOf(context) }),
   };
 }

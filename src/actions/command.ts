@@ -8,6 +8,8 @@ import type { Log } from "../locks/coordinator.js";
 import { messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
 import { carriersOf, endCarriers } from "./carriers.js";
+import { createGate, type Gate } from "./gate.js";
+import { NOTHING_HANDED_DOWN, type HandedDown } from "../handed-down.js";
 import { createEnding, type CommandEnding } from "./ending.js";
 import { groupEnds, signalGroup } from "./group.js";
 import type { CommandEnd, CommandSpec, Commands } from "./machine.js";
@@ -21,20 +23,22 @@ export interface CommandsOptions {
   readonly stdout?: Writable;
   readonly stderr?: Writable;
   readonly log: Log;
+  /** What commands are handed down beside arguments and environment; by default nothing. */
+  readonly handedDown?: HandedDown;
 }
+
+/** The standard streams. A command that is only looked at, as a check is, has no input: it may run again and again. */
+const STANDARD = {
+  inherit: ["inherit", "inherit", "inherit"],
+  relay: ["inherit", "pipe", "pipe"],
+  keep: ["ignore", "pipe", "pipe"],
+} as const satisfies Readonly<Record<CommandSpec["output"], readonly string[]>>;
 
 type Control = Parameters<Commands["run"]>[1];
 
 export function createCommands(options: CommandsOptions): Commands {
   return { run: (spec, control) => run(options, spec, control) };
 }
-
-// Waits for a line on descriptor 3 and becomes the command then. When the agent dies first, even by SIGKILL, its end of
-// the pipe closes: there is no line, and the command never starts. The command stands in the arguments, where the shell
-// interprets nothing. `exec` keeps the pid and the start time, so that what is known of the gate holds for the command.
-const GATE = 'read -r holdline_gate <&3 || exit 125; exec 3<&-; exec "$@"';
-// What the shell calls itself in a message such as "holdline: 1: exec: /opt/x: not found".
-const GATE_NAME = "holdline";
 
 const CALLED_OFF = "it was called off before it started";
 
@@ -105,17 +109,20 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   // The gate always starts, so that a program which cannot has to be found out before.
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
   if ("problem" in program) return neverStarted(program.problem);
-  noteUnpassable(options.log, Object.keys(spec.env));
+  const handedDown = options.handedDown ?? NOTHING_HANDED_DOWN;
+  const gate = createGate({ argv: spec.argv, program: program.path, cwd, env, handedDown });
+  noteLost(options.log, gate);
 
   // Node's own `spawn`: the streams, the end and the group are all looked after here, so that execa, which takes longer to
   // load than most commands to run, would have nothing to do.
   let child: ChildProcess;
   try {
-    child = spawn("/bin/sh", ["-c", GATE, GATE_NAME, program.path, ...spec.argv.slice(1)], {
+    child = spawn(gate.file, gate.args, {
+      argv0: "sh",
       cwd,
-      env,
+      env: gate.env,
       detached: true,
-      stdio: spec.output === "inherit" ? ["inherit", "inherit", "inherit", "pipe"] : ["ignore", "pipe", "pipe", "pipe"],
+      stdio: [...STANDARD[spec.output], ...gate.descriptors],
     });
   } catch (error) {
     return refused(error);
@@ -140,9 +147,9 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
           { source: stderr, sink: relayed ? (options.stderr ?? process.stderr) : null },
         ]);
   // Node makes a pipe of this kind work both ways; its types know only of reading.
-  const gate = child.stdio[3] as unknown as Writable;
+  const pipe = child.stdio[gate.waitsOn] as unknown as Writable;
   // A gate that was killed takes no line any more: `exited` tells.
-  gate.on("error", () => undefined);
+  pipe.on("error", () => undefined);
   const leader = identityOf(pid);
   let over = false;
   void exited.then(() => (over = true));
@@ -150,9 +157,9 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
     leader,
     output,
     exited,
-    open: () => void gate.end("\n"),
+    open: () => void pipe.end("\n"),
     async shut() {
-      gate.destroy();
+      pipe.destroy();
       // It would end by itself now, were it not stopped; what has run nothing has nothing to clean up.
       if (!over) signalGroup(leader, "SIGKILL");
       await exited;
@@ -211,12 +218,22 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
-/**
- * Some shells, dash among them, drop variables whose names no shell could use (`a.b`). They are not handed to `env`
- * behind the gate, as they could be: its arguments, and so perhaps a secret, would stand in everybody's process list.
- */
-function noteUnpassable(log: Log, names: readonly string[]): void {
-  const dropped = names.filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
-  if (dropped.length > 0)
-    log.warn({ names: dropped }, "these variables may not reach the command: their names are not letters, digits and _");
+/** What each is said once: a check is run again and again. */
+const told = new Set<string>();
+
+function noteLost(log: Log, { lostNames, lostDescriptors }: Gate): void {
+  const names = lostNames.filter((name) => !told.has(name));
+  for (const name of names) told.add(name);
+  if (names.length > 0)
+    log.warn(
+      { names },
+      "these variables may not reach the command: this system's env(1) has no -S, and their names are not letters, digits and _",
+    );
+  if (lostDescriptors.length > 0 && !told.has("descriptors")) {
+    told.add("descriptors");
+    log.warn(
+      { descriptors: lostDescriptors },
+      "this descriptor does not reach the command: 3 to 9 are all in use, and there is no bash",
+    );
+  }
 }

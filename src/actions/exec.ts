@@ -10,7 +10,7 @@ import type { AcquireSettings, GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
 import { describeBehind, ordinal, waitInLine } from "./line.js";
-import type { CommandEnd } from "./machine.js";
+import type { CommandEnd, StatelessMachine } from "./machine.js";
 import { isNamesakes, isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
 export interface ExecSpec {
@@ -37,16 +37,23 @@ export type ExecEnd =
 // As for an action that says nothing else.
 const KILL_AFTER_MS = 10_000;
 
+/** What an ephemeral claim needs, which leaves nothing behind on this node. */
+export type ExecContext = Omit<GuardContext, "machine"> & { readonly machine: StatelessMachine };
+
 /**
  * Runs a command under a lock.
+ * @param contextOf what a durable claim needs, made when it is needed
  * @throws InterruptedError when asked to stop before it began
  * @throws UnreachableError when the coordinator cannot be reached before it began
  */
-export function execute(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
-  return spec.durable ? executeDurably(spec, context) : executeEphemerally(spec, context);
+export function execute(
+  spec: ExecSpec,
+  contextOf: { readonly ephemeral: () => ExecContext; readonly durable: () => GuardContext },
+): Promise<ExecEnd> {
+  return spec.durable ? executeDurably(spec, contextOf.durable()) : executeEphemerally(spec, contextOf.ephemeral());
 }
 
-async function executeEphemerally(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
+async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise<ExecEnd> {
   const { machine, progress, stop, node, principal } = context;
   const { clock, processes } = machine;
   const { lock, key, slots, data } = spec;

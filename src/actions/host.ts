@@ -1,11 +1,12 @@
 // The machine that this process runs on, put together.
 import type { Writable } from "node:stream";
+import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/coordinator.js";
 import { createClock } from "./clock.js";
 import { createCommands } from "./command.js";
 import { openJournal } from "./journal.js";
-import type { Machine } from "./machine.js";
-import { openMachineIdentity } from "./machine-identity.js";
+import type { Machine, StatelessMachine } from "./machine.js";
+import { openMachineIdentity, readMachineIdentity } from "./machine-identity.js";
 import { createProcesses } from "./processes.js";
 import { openSightings } from "./sightings.js";
 
@@ -16,18 +17,27 @@ export interface MachineOptions {
   /** Where `relay` sends what commands print; by default to this process's own standard streams. */
   readonly stdout?: Writable;
   readonly stderr?: Writable;
+  /** What commands are handed down; by default nothing. */
+  readonly handedDown?: HandedDown;
 }
 
 /** @throws HoldlineError `configuration` when the state directory cannot be made or written */
-export function openMachine({ stateDir, node, log, ...sinks }: MachineOptions): Machine {
+export function openMachine({ stateDir, node, log, ...forCommands }: MachineOptions): Machine {
   // Before the journal is opened, which may be another machine's.
   const id = openMachineIdentity(stateDir, log);
   return {
     id,
-    clock: createClock(),
-    processes: createProcesses(),
-    commands: createCommands({ ...sinks, log }),
+    ...withoutState({ log, ...forCommands }),
     journal: openJournal(stateDir, node, log),
     sightings: openSightings(stateDir, log),
   };
+}
+
+/** The same machine for a run that leaves nothing behind: makes no state directory, and needs none. */
+export function openStatelessMachine({ stateDir, ...forCommands }: Omit<MachineOptions, "node">): StatelessMachine {
+  return { id: readMachineIdentity(stateDir), ...withoutState(forCommands) };
+}
+
+function withoutState(forCommands: Omit<MachineOptions, "stateDir" | "node">): Omit<StatelessMachine, "id"> {
+  return { clock: createClock(), processes: createProcesses(), commands: createCommands(forCommands) };
 }

@@ -34,11 +34,19 @@ export function openMachineIdentity(stateDir: string, log: Log, places: Places =
   return encode({ ...here, state: openState(stateDir, here, log) });
 }
 
-/** The same without making or mending anything, for those who only look. */
+/** The same without making or mending anything, for those who only look. A state directory that they may not read says nothing. */
 export function readMachineIdentity(stateDir: string, places: Places = PLACES): string {
-  const state = readContent(stateDir, STATE_FILE);
-  const known = typeof state === "object" ? parseState(state.text) : null;
+  const known = lookAtState(stateDir);
   return encode({ machineId: hashOf(places.machineId), hardware: hashOf(places.hardware), state: known?.state ?? null });
+}
+
+function lookAtState(stateDir: string): State | null {
+  try {
+    const content = readContent(stateDir, STATE_FILE);
+    return typeof content === "object" ? parseState(content.text) : null;
+  } catch {
+    return null;
+  }
 }
 
 function openState(stateDir: string, here: Omit<Signs, "state">, log: Log): string {

@@ -13,6 +13,9 @@ export interface Machine {
   readonly sightings: Sightings;
 }
 
+/** What a run needs that leaves nothing behind: it keeps nothing on this node's disk. */
+export type StatelessMachine = Omit<Machine, "journal" | "sightings">;
+
 export interface Clock {
   /** Milliseconds on a monotonic clock: only differences mean anything. */
   now(): number;

@@ -1,7 +1,7 @@
 // Finds the program that a command names, as the system would when it starts it, so that a command that cannot start is
 // known before anything happens and can be spoken of in clear words.
-import { accessSync, constants, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 
 /** Where the program is, or why it cannot be started. */
 export type Program = { readonly path: string } | { readonly problem: string };
@@ -26,7 +26,11 @@ export function findProgram(name: string | undefined, cwd: string, path: string 
       return { problem: `the working directory ${place} is no directory` };
   }
   if (!mayExecute(cwd)) return { problem: `the working directory ${place} may not be entered` };
-  return name.includes("/") ? programAt(name, resolve(cwd, name)) : programInPath(name, cwd, path ?? DEFAULT_PATH);
+  const program = name.includes("/") ? programAt(name, resolve(cwd, name)) : programInPath(name, cwd, path ?? DEFAULT_PATH);
+  if ("problem" in program || !beginsForWindows(program.path)) return program;
+  return {
+    problem: `${JSON.stringify(program.path)} is a script with the line ends of Windows (CRLF), so that the interpreter of its first line is not found: save it with LF`,
+  };
 }
 
 function programAt(name: string, path: string): Program {
@@ -53,6 +57,31 @@ function programInPath(name: string, cwd: string, path: string): Program {
   const shown = JSON.stringify(name);
   if (refused !== null) return { problem: `${shown} was found in PATH, but ${JSON.stringify(refused)} is not executable` };
   return { problem: `${shown} was not found in PATH` };
+}
+
+// The kernel reads no more of a first line.
+const LONGEST_FIRST_LINE = 256;
+
+/** Does the first line of a script name an interpreter that is only not there because of the carriage return at its end? */
+function beginsForWindows(path: string): boolean {
+  const [, interpreter, argument] = /^#![ \t]*(\S+)(?:[ \t]+([^\n]*?))?\r\n/.exec(beginningOf(path)) ?? [];
+  if (interpreter === undefined) return false;
+  // With an argument it is that which the carriage return is taken for a part of; only of env(1) it is known what follows.
+  return argument === undefined ? !existsSync(`${interpreter}\r`) : basename(interpreter) === "env";
+}
+
+function beginningOf(path: string): string {
+  const bytes = Buffer.alloc(LONGEST_FIRST_LINE);
+  try {
+    const file = openSync(path, "r");
+    try {
+      return bytes.toString("latin1", 0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return ""; // A program may be there to be executed and not to be read.
+  }
 }
 
 function kindOf(path: string): "nothing" | "directory" | "file" {

@@ -5,7 +5,7 @@ import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Machine, Processes } from "./machine.js";
+import type { Journal, Processes, StatelessMachine } from "./machine.js";
 import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
@@ -27,7 +27,7 @@ export interface Self extends Omit<MachineSelf, "machine"> {
 }
 
 /** This process, on a store that other machines may use too, or not. */
-export function selfOf({ node, machine }: { readonly node: string; readonly machine: Machine }, isShared: boolean): Self {
+export function selfOf({ node, machine }: { readonly node: string; readonly machine: StatelessMachine }, isShared: boolean): Self {
   return { node, machine: isShared ? machine.id : null, process: machine.processes.self };
 }
 

@@ -27,6 +27,16 @@ export function uidOfEntry(passwd: string, user: string): number | null {
   return null;
 }
 
+/**
+ * The numeric id in what `getent` answers, however the directory spells the name that was asked for: `CORP\\ann`,
+ * `ann@corp.example` and `ANN` may all be `ann`. `null` where it is not one answer.
+ */
+export function uidOfAnswer(answer: string): number | null {
+  const [line = "", ...others] = answer.split("\n").filter((each) => each !== "");
+  const [, , uid] = line.split(":");
+  return others.length === 0 && uid !== undefined && /^\d+$/.test(uid) ? Number(uid) : null;
+}
+
 function readPasswd(): string {
   try {
     return readFileSync("/etc/passwd", "utf8");
@@ -41,7 +51,7 @@ async function lookUp(user: string): Promise<number | null> {
   const { execa } = await import("execa");
   const options = { reject: false, timeout: LOOKUP_TIMEOUT_MS, stdin: "ignore", stderr: "ignore" } as const;
   const entry = await execa("getent", ["passwd", "--", user], options);
-  if (entry.exitCode === 0) return uidOfEntry(entry.stdout, user);
+  if (entry.exitCode === 0) return uidOfAnswer(entry.stdout);
   const id = await execa("id", ["-u", "--", user], options);
   return id.exitCode === 0 && /^\d+$/.test(id.stdout) ? Number(id.stdout) : null;
 }

@@ -89,9 +89,12 @@ export interface OpenedContext {
   close(): Promise<void>;
 }
 
-/** Makes the context of a command: the runtime's part. */
-export type OpenContext = (request: {
+/** What a context is made from. */
+export interface ContextRequest {
   readonly flags: GlobalFlags;
   readonly io: Io;
   readonly stop: StopRequests;
-}) => Promise<OpenedContext>;
+}
+
+/** Makes the context of a command: the runtime's part. */
+export type OpenContext = (request: ContextRequest) => Promise<OpenedContext>;

@@ -108,10 +108,9 @@ describe("what a command finds", () => {
     expect(stdout.toString()).toBe(`a=b c ${process.env["PATH"]}\n`);
   });
 
-  test("a variable that cannot pass the gate is named in the log", async () => {
-    const log = createTestLog();
-    await createCommands({ log }).run(specOf(["true"], { env: { "a.b": "secret", ok: "" } }), { onGroup: () => undefined });
-    expect(log.lines.map(({ level, details }) => ({ level, details }))).toEqual([{ level: "warn", details: { names: ["a.b"] } }]);
+  test("variables whose names no shell takes", async () => {
+    const { stdout } = await run(["printenv", "a.b"], { env: { "a.b": "c" } });
+    expect(stdout.toString()).toBe("c\n");
   });
 
   test("its working directory", async () => {
@@ -119,13 +118,11 @@ describe("what a command finds", () => {
     expect((await run(["pwd", "-P"], { cwd: directory })).stdout.toString()).toBe(`${directory}\n`);
   });
 
-  onLinux("nothing on its standard input, and nothing of the gate", async () => {
-    expect((await run(["cat"])).end.exitCode).toBe(0);
-    const { stdout } = await run(
-      sh('readlink /proc/$$/fd/0; for fd in /proc/$$/fd/*; do test -e "$fd" && echo "${fd##*/}"; done; env | grep -c gate'),
-    );
-    const [stdin, ...descriptors] = stdout.toString().trim().split("\n");
-    expect(stdin).toBe("/dev/null");
+  onLinux("nothing of the gate, and as a check no standard input", async () => {
+    const { end } = await run(sh("cat; readlink /proc/$$/fd/0"), { output: "keep" });
+    expect(end).toMatchObject({ exitCode: 0, tail: "/dev/null\n" });
+    const { stdout } = await run(sh('for fd in /proc/$$/fd/*; do test -e "$fd" && echo "${fd##*/}"; done; env | grep -ci gate'));
+    const descriptors = stdout.toString().trim().split("\n");
     // The shell's own, for its script or its pipe, come after these.
     expect(descriptors).not.toContain("3");
     expect(descriptors.at(-1)).toBe("0");
@@ -232,6 +229,22 @@ describe("what cannot start", () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "-program"), "#!/bin/sh\necho found\n", { mode: 0o755 });
     expect((await run(["./-program"], { cwd: directory })).stdout.toString()).toBe("found\n");
+  });
+
+  test.each(["#!/bin/sh\r\necho ran\r\n", "#! /usr/bin/env sh\r\necho ran\r\n"])(
+    "a script that was saved on Windows: %j",
+    async (text) => {
+      const script = join(temporaryDirectory(), "script");
+      writeFileSync(script, text, { mode: 0o755 });
+      const { end } = await run([script]);
+      expect(end.startProblem).toContain(`"${script}" is a script with the line ends of Windows (CRLF)`);
+    },
+  );
+
+  test("carriage returns after the first line, or in no script, stop nothing", async () => {
+    const script = join(temporaryDirectory(), "script");
+    writeFileSync(script, "#!/bin/sh\necho ran #\r\n", { mode: 0o755 });
+    expect((await run([script])).end).toMatchObject({ exitCode: 0, tail: "ran\n" });
   });
 
   test("a script without its interpreter fails with the shell's own words", async () => {

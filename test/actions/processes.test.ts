@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createProcesses, hasRestarted } from "../../src/actions/processes.js";
 import { type ProcessPattern, type RunningProcess } from "../../src/actions/machine.js";
 import { identityOf, ownStat, parseStat, readStat, ticksOfUptime } from "../../src/actions/proc.js";
-import { resolveUser, uidOfEntry } from "../../src/actions/users.js";
+import { resolveUser, uidOfAnswer, uidOfEntry } from "../../src/actions/users.js";
 import { type BootMoment } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { failOnLeaks } from "../support/leaks.js";
@@ -261,6 +261,17 @@ describe("which processes match", () => {
       null,
       null,
     ]);
+  });
+
+  test("the one answer of the directory is the answer, however it spells the name", async () => {
+    const directory = temporaryDirectory();
+    const getent = `#!/bin/sh\nif [ "$*" = 'passwd -- CORP\\Ann' ]; then echo 'ann@corp.example:*:70123:70123::/home/ann:/bin/sh'; else exit 2; fi\n`;
+    writeFileSync(join(directory, "getent"), getent, { mode: 0o755 });
+    vi.stubEnv("PATH", `${directory}:${process.env["PATH"]}`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await resolveUser("CORP\\Ann")).toBe(70123);
+    await expect(resolveUser("CORP\\Bob")).rejects.toThrow('there is no user "CORP\\\\Bob" on this node');
+    expect(["", "ann:x:1:1\nann:x:2:2\n", "ann:x:one:1", "ann:x:7:7::/:/bin/sh\n"].map(uidOfAnswer)).toEqual([null, null, null, 7]);
   });
 
   onLinux("a pattern that would make others try for ever is done at once", async () => {

@@ -89,6 +89,14 @@ describe.each(STORES)("on %s", (kind) => {
     expect((await agent.ended).code).toBe(0);
   });
 
+  test("a state directory is needed with --durable alone", async () => {
+    const fleet = await openFleet(kind);
+    const node = fleet.node("web-01", {}, { env: { HOLDLINE_STATE_DIR: "/dev/null/state" } });
+    expect(await node.run("exec", "backup", "--", "echo", "ran")).toMatchObject({ code: 0, stdout: "ran\n", stderr: "" });
+    expect(await node.run("exec", "backup", "--durable", "--", "echo", "ran")).toMatchObject({ code: 78, stdout: "" });
+    expect(await fleet.queue("backup")).toEqual([]);
+  });
+
   test("fencing tokens grow from holder to holder", async () => {
     const fleet = await openFleet(kind);
     const node = fleet.node("web-01", {});

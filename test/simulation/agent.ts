@@ -200,7 +200,7 @@ export class Agent {
       },
       coordinator: () => this.#open(),
     };
-    if (job.kind === "exec") return execute(job.spec, context);
+    if (job.kind === "exec") return execute(job.spec, { ephemeral: () => context, durable: () => context });
     if (job.kind === "several") return holdSeveral(job, context);
     if (job.kind === "lease") return useLease(job, this.#world, this, context);
     if (job.kind === "by-id") return actById(job, this.#world, this, context);
