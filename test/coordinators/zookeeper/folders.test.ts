@@ -182,8 +182,10 @@ describe("where the server knows no containers", () => {
     const { root, client, coordinator } = await stage();
     await client.create(`${root}/locks/kazoo/lock`);
     await leaveAll(coordinator, ["kazoo/lock", "kazoo"]);
-    await leaveAll(coordinator, ["mine/lock"]);
+    // While it is held its folder is there to put something into.
+    const holding = await coordinator.join(draftFor("mine"));
     await client.create(`${root}/locks/mine/notes`, "another's");
+    await coordinator.withdraw(holding.standings);
     await leaveAll(coordinator, ["mine"]);
     await coordinator.close();
     expect([await client.exists(`${root}/locks/kazoo/lock`), await client.exists(`${root}/locks/mine/notes`)]).toEqual([
