@@ -18,6 +18,7 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort, ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
+import { historyBoundsOf } from "../../locks/history-bounds.js";
 import { link } from "../../locks/signals.js";
 import {
   type ClaimRow,
@@ -37,7 +38,7 @@ import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
 import { Feed } from "./feed.js";
 import { examineFile } from "./file.js";
-import { readHistory, recordEnding, trimHistory } from "./history.js";
+import { HistoryTable } from "./history.js";
 import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
@@ -69,11 +70,13 @@ class SqliteCoordinator implements Coordinator {
   readonly #membership: Membership;
   readonly #feed: Feed;
   readonly #options: CoordinatorOptions;
+  readonly #history: HistoryTable;
 
   constructor(database: Database, options: CoordinatorOptions) {
     this.store = `sqlite://${database.path}`;
     this.#database = database;
     this.#membership = new Membership(database, options);
+    this.#history = new HistoryTable(historyBoundsOf(options), this.#membership.time);
     this.#feed = new Feed(database, this.#membership, options);
     this.#options = options;
   }
@@ -238,23 +241,20 @@ class SqliteCoordinator implements Coordinator {
       return rows.map((row, index) => {
         const { lock } = entries[index] as Entry;
         sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        return { row, lock, isOverfull: recordEnding(sql, lock, row, ending, endedAt, this.#options.historyKeep) };
+        return { row, lock, due: this.#history.record(sql, lock, row, ending, endedAt) };
       });
     });
     if (typeof left === "string") return left;
     if (left.some(({ row }) => this.#membership.isAwaited(row))) this.#membership.announce();
-    for (const { lock, isOverfull } of left) if (isOverfull) this.#trim(lock);
+    for (const { lock, due } of left) if (due !== null) this.#trim(lock, due);
     return "done";
   }
 
   /** Behind a release, which does not wait for it. */
-  #trim(lock: string): void {
-    const { historyKeep, log } = this.#options;
-    this.#membership.later(`trim ${lock}`, () =>
-      bestEffort(log, "the history was not trimmed; the next release tries again", () =>
-        this.#database.write(undefined, (sql) => trimHistory(sql, lock, historyKeep)),
-      ),
-    );
+  #trim(lock: string, what: "lock" | "all"): void {
+    const trim = (): Promise<void> => this.#database.write(undefined, (sql) => this.#history.trim(sql, lock, what));
+    const untrimmed = "the history was not trimmed; a later release tries again";
+    this.#membership.later(`trim ${what} ${lock}`, () => bestEffort(this.#options.log, untrimmed, trim));
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.MAX_SAFE_INTEGER): Promise<readonly Claim[]> {
@@ -275,7 +275,7 @@ class SqliteCoordinator implements Coordinator {
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#database.read(signal, (sql) => readHistory(sql, lock, limit, this.#options.historyKeep));
+    return this.#database.read(signal, (sql) => this.#history.read(sql, lock, limit));
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
