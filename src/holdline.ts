@@ -35,6 +35,10 @@ export interface HoldlineOptions {
   readonly pollMs?: number;
   /** How many records of the history are kept for each lock; 100 by default. */
   readonly historyKeep?: number;
+  /** How long they are kept at most, in milliseconds; by default there is no limit. */
+  readonly historyForMs?: number;
+  /** How many records are kept of all locks together; 10,000 by default. */
+  readonly historyTotal?: number;
   /** By host, those that depend on it: `lockHosts` locks a host along with all that it depends on. */
   readonly dependencies?: Dependencies;
   /** Where to log; nowhere by default. A pino logger fits. */
@@ -100,7 +104,9 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   const coordinator = await openCoordinator(url, {
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     sessionTimeoutMs: options.sessionTimeoutMs ?? 15_000,
-    historyKeep: readHistoryKeep(options.historyKeep),
+    historyKeep: readWhole(options.historyKeep ?? 100, "historyKeep"),
+    ...(options.historyForMs === undefined ? {} : { historyForMs: readWhole(options.historyForMs, "historyForMs") }),
+    ...(options.historyTotal === undefined ? {} : { historyTotal: readWhole(options.historyTotal, "historyTotal") }),
     pollMs,
     log: options.log ?? SILENT,
   });
@@ -130,9 +136,9 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   };
 }
 
-function readHistoryKeep(keep = 100): number {
-  if (Number.isSafeInteger(keep) && keep >= 1) return keep;
-  throw new HoldlineError("usage", `historyKeep must be a whole number from 1, not ${quoted(keep)}`);
+function readWhole(value: number, name: keyof HoldlineOptions): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new HoldlineError("usage", `${name} must be a whole number from 1, not ${quoted(value)}`);
 }
 
 function draftOf(name: string, options: LockOptions, owner: Owner): Draft {

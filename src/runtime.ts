@@ -79,6 +79,7 @@ export async function openContext({
       const store = await open(url);
       return (await store.examine?.(stop.signal)) ?? { facts: {}, findings: [] };
     },
+    tidyStore: async (url) => (await (await open(url)).tidy?.(stop.signal)) ?? null,
     mendStore: async (url) => (await (await open(url)).mend?.(stop.signal)) ?? null,
     log,
     progress,
@@ -119,6 +120,8 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
     connectTimeoutMs: settings.connectTimeoutMs,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     historyKeep: settings.history.keep,
+    historyForMs: settings.history.forMs ?? Number.POSITIVE_INFINITY,
+    historyTotal: settings.history.total,
     pollMs: settings.acquire.sleepTimeMs,
     log,
   });

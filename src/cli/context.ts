@@ -25,6 +25,8 @@ export interface Context extends Stores {
   examineStore(url: string): Promise<StoreReport>;
   /** Gives the tree of a store to the credentials of its URL; what it has changed. `null` where a store has no such thing. */
   mendStore(url: string): Promise<readonly string[] | null>;
+  /** Removes what nobody needs any more from a store; what it has removed. `null` where a store has nothing such. */
+  tidyStore(url: string): Promise<readonly string[] | null>;
   readonly log: Log;
   readonly progress: Progress;
   readonly io: Io;

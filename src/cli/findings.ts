@@ -17,6 +17,8 @@ export interface FoundStore extends StoreReport {
   readonly coordinator: string;
   /** What was mended; `null` where that was not asked for. */
   readonly mended: readonly string[] | null;
+  /** What was tidied away; `null` where that was not asked for. */
+  readonly tidied: readonly string[] | null;
 }
 
 /** What can be said of an action without running anything. */

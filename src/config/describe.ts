@@ -20,7 +20,11 @@ export function describeSettings(settings: Settings): { readonly [key: string]: 
     release_timeout: exactDuration(settings.releaseTimeoutMs),
     skip_coordination: settings.skipCoordination,
     log: { ...settings.log },
-    history: { ...settings.history },
+    history: {
+      keep: settings.history.keep,
+      for: exactDuration(settings.history.forMs),
+      total: settings.history.total,
+    },
     actions: Object.fromEntries(settings.actions.map((action) => [action.name, describeAction(action)])),
     locks: Object.fromEntries(
       [...locks].map(([name, lock]) => [

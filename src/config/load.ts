@@ -87,7 +87,11 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     releaseTimeoutMs: get("release_timeout") as number,
     skipCoordination: get("skip_coordination") as boolean,
     log: { level: get("log.level") as Settings["log"]["level"], format: get("log.format") as Settings["log"]["format"] },
-    history: { keep: get("history.keep") as number },
+    history: {
+      keep: get("history.keep") as number,
+      forMs: get("history.for"),
+      total: get("history.total") as number,
+    },
     actions,
     locks,
     dependencies,

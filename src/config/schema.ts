@@ -13,6 +13,7 @@ import {
   readWhole,
 } from "./field.js";
 import type { Field } from "./field.js";
+import { HISTORY_TOTAL } from "../locks/history-bounds.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Settings } from "./settings.js";
 
@@ -31,6 +32,8 @@ export interface SettingValues {
   readonly "log.level": Settings["log"]["level"];
   readonly "log.format": Settings["log"]["format"];
   readonly "history.keep": number;
+  readonly "history.for": number | null;
+  readonly "history.total": number;
   readonly "serve.listen": string;
   readonly "serve.port": number;
   readonly "serve.cert": string;
@@ -145,6 +148,20 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     defaultDoc: null,
     example: "1000",
     read: (field) => readWhole(field, 1, 100_000),
+  },
+  "history.for": {
+    doc: "how long records of the history are kept at most; none: there is no limit",
+    default: "none",
+    defaultDoc: null,
+    example: "90 days",
+    read: (field) => readDurationOrNoneMs(field, { most: Number.MAX_SAFE_INTEGER }),
+  },
+  "history.total": {
+    doc: "how many records of the history are kept of all locks together",
+    default: String(HISTORY_TOTAL),
+    defaultDoc: null,
+    example: "50000",
+    read: (field) => readWhole(field, 1, 1_000_000),
   },
   "serve.listen": {
     doc: "the address on which holdline serve listens",

@@ -38,6 +38,16 @@ export interface ServeSettings {
   readonly rate: number;
 }
 
+/** How much of the history is kept. */
+export interface HistorySettings {
+  /** Records of each lock. */
+  readonly keep: number;
+  /** `null`: however old they are. */
+  readonly forMs: number | null;
+  /** Records of all locks together. */
+  readonly total: number;
+}
+
 /** Who said what is in force of a setting. */
 export type SettingOrigin = "default" | "file" | "environment" | "flag";
 
@@ -54,7 +64,7 @@ export interface Settings {
   readonly releaseTimeoutMs: number;
   readonly skipCoordination: boolean;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" | "silent"; readonly format: "auto" | "text" | "json" };
-  readonly history: { readonly keep: number };
+  readonly history: HistorySettings;
   /** In the file's order. */
   readonly actions: readonly GuardedAction[];
   /** By name; `default` serves all others. See `settingsOfLock`. */

@@ -243,6 +243,8 @@ test.each<[Library.HoldlineOptions, string]>([
   [{ dependencies: { "a b": [] } }, "a host's name must be without blanks"],
   [{ dependencies: { a: "b" as unknown as string[] } }, "dependencies: a must have a list"],
   [{ historyKeep: 0 }, "historyKeep must be a whole number from 1"],
+  [{ historyForMs: 0.5 }, "historyForMs must be a whole number from 1"],
+  [{ historyTotal: -1 }, "historyTotal must be a whole number from 1"],
 ])("openHoldline refuses %j", async (options, words) => {
   await expect(openHoldline("sqlite:///nowhere/x.db", options)).rejects.toMatchObject({
     code: "usage",

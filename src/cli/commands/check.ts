@@ -18,13 +18,9 @@ export const check: Command = {
   async run(context, { options }) {
     const { settings, json, io } = context;
     const isLive = options["live"] === true;
-    const mends = options["mend"] === true;
-    if (mends && !isLive) {
-      throw new HoldlineError("usage", "--mend changes the rights of znodes in the store, which only --live looks at", {
-        hint: "holdline check --live --mend",
-      });
-    }
-    const stores = isLive ? await findStores(context, mends) : null;
+    const wishes: Wishes = { mends: options["mend"] === true, tidies: options["tidy"] === true };
+    refuseWithoutLive(isLive, wishes);
+    const stores = isLive ? await findStores(context, wishes) : null;
     const findings = settings.actions.flatMap(ofAction);
     if (isLive) findings.push(...(await tryActions(context)));
     for (const { coordinator, findings: found } of stores ?? []) {
@@ -36,7 +32,9 @@ export const check: Command = {
         settings: describeSettings(settings),
         origins: Object.fromEntries(settings.origins ?? []),
         findings: findings.map(({ about, severity, message, hint }) => ({ about, severity, message, hint })),
-        ...(stores === null ? {} : { stores: stores.map(({ coordinator, facts, mended }) => ({ coordinator, facts, mended })) }),
+        ...(stores === null
+          ? {}
+          : { stores: stores.map(({ coordinator, facts, mended, tidied }) => ({ coordinator, facts, mended, tidied })) }),
       });
     } else {
       const paint = paintFor(io, "stdout");
@@ -48,18 +46,34 @@ export const check: Command = {
   },
 };
 
-async function findStores(context: Context, mends: boolean): Promise<FoundStore[]> {
+/** What is to be done about the stores. */
+interface Wishes {
+  readonly mends: boolean;
+  readonly tidies: boolean;
+}
+
+function refuseWithoutLive(isLive: boolean, { mends, tidies }: Wishes): void {
+  if (isLive || (!mends && !tidies)) return;
+  const [flag, what] = mends ? ["--mend", "changes the rights of znodes"] : ["--tidy", "removes what is empty"];
+  throw new HoldlineError("usage", `${flag} ${what} in the store, which only --live looks at`, {
+    hint: `holdline check --live ${flag}`,
+  });
+}
+
+async function findStores(context: Context, { mends, tidies }: Wishes): Promise<FoundStore[]> {
   const found: FoundStore[] = [];
   for (const url of coordinatorsInForce(context.settings)) {
     let mended: readonly string[] | null = null;
+    let tidied: readonly string[] | null = null;
     let report;
     try {
       if (mends) mended = await context.mendStore(url);
+      if (tidies) tidied = await context.tidyStore(url);
       report = await context.examineStore(url);
     } catch (error) {
       report = notExamined(error);
     }
-    found.push({ ...report, coordinator: redactUrl(url), mended });
+    found.push({ ...report, coordinator: redactUrl(url), mended, tidied });
   }
   return found;
 }
@@ -75,10 +89,12 @@ async function tryActions(context: Context): Promise<About[]> {
   return findings;
 }
 
-function renderStore({ coordinator, facts, mended }: FoundStore, paint: Paint): string[] {
+function renderStore({ coordinator, facts, mended, tidied }: FoundStore, paint: Paint): string[] {
   const cells = Object.entries(facts).map(([name, value]): Cell[] => [`  ${name}`, String(value)]);
   const changed = (mended ?? []).map((path) => `  belongs to the credentials now: ${sanitize(path)}`);
   if (mended?.length === 0) changed.push("  nothing had to be mended");
+  changed.push(...(tidied ?? []).map((path) => `  removed: ${sanitize(path)}`));
+  if (tidied?.length === 0) changed.push("  nothing was to be tidied away");
   return ["", paint("bold", `store ${sanitize(coordinator)}`), ...renderColumns(cells), ...changed];
 }
 

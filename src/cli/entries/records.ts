@@ -55,6 +55,10 @@ export const RECORDS: readonly CommandEntry[] = [
     options: [
       { form: "--live", doc: "ask the stores as well, look for the processes of each pattern, and run each check once" },
       { form: "--mend", doc: "with --live: give a ZooKeeper tree that everybody may change to the credentials of the URL" },
+      {
+        form: "--tidy",
+        doc: "with --live: remove what earlier versions left empty in ZooKeeper, and records beyond the history's bounds; nothing that holds a claim",
+      },
     ],
     examples: ["holdline check --config ./holdline.yaml", "holdline check --live"],
     load: async () => (await import("../commands/check.js")).check,

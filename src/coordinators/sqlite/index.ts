@@ -19,6 +19,7 @@ import type {
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort, ClaimLostError, HoldlineError, messageOf, SessionLostError } from "../../locks/errors.js";
+import { historyBoundsOf } from "../../locks/history-bounds.js";
 import { link } from "../../locks/signals.js";
 import {
   type ClaimRow,
@@ -38,7 +39,7 @@ import { readClock, tickClock } from "./clock.js";
 import { connect, type Database } from "./database.js";
 import { Feed } from "./feed.js";
 import { examineFile } from "./file.js";
-import { readHistory, recordEnding, trimHistory } from "./history.js";
+import { HistoryTable, type TrimDue } from "./history.js";
 import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
@@ -70,11 +71,13 @@ class SqliteCoordinator implements Coordinator {
   readonly #membership: Membership;
   readonly #feed: Feed;
   readonly #options: CoordinatorOptions;
+  readonly #history: HistoryTable;
 
   constructor(database: Database, options: CoordinatorOptions) {
     this.store = `sqlite://${database.path}`;
     this.#database = database;
     this.#membership = new Membership(database, options);
+    this.#history = new HistoryTable(historyBoundsOf(options), this.#membership.time);
     this.#feed = new Feed(database, this.#membership, options);
     this.#options = options;
   }
@@ -212,24 +215,17 @@ class SqliteCoordinator implements Coordinator {
     keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
     const { entries, fencingToken } = settled;
-    const overfull: string[] = [];
+    let due: readonly TrimDue[] = [];
     const updated = await this.#membership.write(signal, (sql, revision) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
       for (const { position } of rows) {
         sql.run("UPDATE claims SET revision = ?, record = ? WHERE position = ?", revision, encodeRecord(record), position);
       }
-      if (keeping !== undefined) {
-        const at = tickClock(sql, this.#membership.time);
-        rows.forEach((row, index) => {
-          const { lock } = entries[index] as Entry;
-          const isOverfull = recordEnding(sql, { lock, row, ending: keeping, at, kept: record }, this.#options.historyKeep);
-          if (isOverfull) overfull.push(lock);
-        });
-      }
+      if (keeping !== undefined) due = this.#history.record(sql, rows, entries, keeping, record);
       return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken };
     });
-    for (const lock of overfull) this.#trim(lock);
+    this.#trim(due);
     return updated;
   }
 
@@ -252,27 +248,22 @@ class SqliteCoordinator implements Coordinator {
     const left = await this.#membership.write(signal, (sql) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
-      const at = tickClock(sql, this.#membership.time);
-      return rows.map((row, index) => {
-        const { lock } = entries[index] as Entry;
-        sql.run("DELETE FROM claims WHERE position = ?", row.position);
-        return { row, lock, isOverfull: recordEnding(sql, { lock, row, ending, at, kept: null }, this.#options.historyKeep) };
-      });
+      for (const { position } of rows) sql.run("DELETE FROM claims WHERE position = ?", position);
+      return { rows, due: this.#history.record(sql, rows, entries, ending, null) };
     });
     if (typeof left === "string") return left;
-    if (left.some(({ row }) => this.#membership.isAwaited(row))) this.#membership.announce();
-    for (const { lock, isOverfull } of left) if (isOverfull) this.#trim(lock);
+    if (left.rows.some((row) => this.#membership.isAwaited(row))) this.#membership.announce();
+    this.#trim(left.due);
     return "done";
   }
 
   /** Behind a release, which does not wait for it. */
-  #trim(lock: string): void {
-    const { historyKeep, log } = this.#options;
-    this.#membership.later(`trim ${lock}`, () =>
-      bestEffort(log, "the history was not trimmed; the next release tries again", () =>
-        this.#database.write(undefined, (sql) => trimHistory(sql, lock, historyKeep)),
-      ),
-    );
+  #trim(due: readonly TrimDue[]): void {
+    const untrimmed = "the history was not trimmed; a later release tries again";
+    for (const { lock, what } of due) {
+      const trim = (): Promise<void> => this.#database.write(undefined, (sql) => this.#history.trim(sql, lock, what));
+      this.#membership.later(`trim ${what} ${lock}`, () => bestEffort(this.#options.log, untrimmed, trim));
+    }
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.MAX_SAFE_INTEGER): Promise<readonly Claim[]> {
@@ -293,7 +284,7 @@ class SqliteCoordinator implements Coordinator {
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#database.read(signal, (sql) => readHistory(sql, lock, limit, this.#options.historyKeep));
+    return this.#database.read(signal, (sql) => this.#history.read(sql, lock, limit));
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {

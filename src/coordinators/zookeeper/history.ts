@@ -77,7 +77,7 @@ async function formerPlaces(wire: Wire, layout: Layout, lock: string | null, mos
 // One release in so many lists the history and removes what is beyond its bounds.
 const TRIM_EVERY = 32;
 // How many records are asked for their age at once, from the oldest on, until one is young enough.
-const AGED = 64;
+const AGED = 16;
 
 /** Is it time to bring the history back within its bounds? @param written the paths of the records just written */
 export function isTrimDue(written: readonly string[]): boolean {

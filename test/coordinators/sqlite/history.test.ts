@@ -1,5 +1,6 @@
 // The history in its table: kept short behind the releases, which do not wait for it, and read as earlier versions wrote it.
 import { describe, expect, test } from "vitest";
+import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshId } from "../../support/roots.js";
 import { until } from "../../support/wait.js";
@@ -8,12 +9,22 @@ import { freshPath, meddle, openFor } from "./store.js";
 
 failOnLeaks();
 
-function rowsOf(path: string, lock: string): number {
-  const [row] = meddle(path, (db) => db.prepare("SELECT count(*) AS count FROM history WHERE lock = ?").all(lock)) as {
-    count: number;
-  }[];
+/** @param lock `null` for all of them */
+function rowsOf(path: string, lock: string | null): number {
+  const [row] = meddle(path, (db) =>
+    db.prepare("SELECT count(*) AS count FROM history WHERE ?1 IS NULL OR lock = ?1").all([lock]),
+  ) as { count: number }[];
   return row?.count as number;
 }
+
+async function end(coordinator: Coordinator, lock: string): Promise<string> {
+  const { draft, settled } = await takeDurably(coordinator, lock);
+  expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+  return draft.id;
+}
+
+// One record in so many has all of the history looked at.
+const LOOK_EVERY = 32;
 
 describe("the history", () => {
   test("is trimmed when it is over by a tenth, and never shows more than is kept", async () => {
@@ -47,6 +58,32 @@ describe("the history", () => {
       await coordinator.close();
     }
     expect([rowsOf(path, "a"), rowsOf(path, "b")]).toEqual([3, 3]);
+  });
+
+  test("has a bound over all locks, which holds for readers at once", async () => {
+    const path = await freshPath();
+    const coordinator = await openFor(path, { historyTotal: 5 });
+    const claims: string[] = [];
+    for (let index = 1; index < LOOK_EVERY; index += 1) claims.unshift(await end(coordinator, `ci/${index}`));
+    expect(rowsOf(path, null)).toBe(LOOK_EVERY - 1);
+    const shown = async (): Promise<readonly string[]> => (await coordinator.history(null, 99)).map(({ claim }) => claim);
+    expect([await shown(), await coordinator.history("ci/1", 9)]).toEqual([claims.slice(0, 5), []]);
+    claims.unshift(await end(coordinator, "last"));
+    expect(await shown()).toEqual(claims.slice(0, 5));
+    await coordinator.close();
+    expect(rowsOf(path, null)).toBe(5);
+  });
+
+  test("forgets what is too old: readers at once, and the table with a later record", async () => {
+    const path = await freshPath();
+    const [coordinator, patient] = [await openFor(path, { historyForMs: 1 }), await openFor(path, { historyForMs: 3_600_000 })];
+    for (let index = 1; index < LOOK_EVERY; index += 1) await end(patient, `ci/${index}`);
+    meddle(path, (db) => db.prepare("UPDATE history SET record = '{garbage' WHERE sequence = 7").run());
+    await until(async () => (await coordinator.history(null, 99)).length === 0, "all records to be too old");
+    expect(await patient.history(null, 99)).toHaveLength(LOOK_EVERY - 2);
+    await end(coordinator, "last");
+    await coordinator.close();
+    expect(rowsOf(path, null) - rowsOf(path, "last")).toBe(0);
   });
 
   test("is read as it was written before there were leases", async () => {

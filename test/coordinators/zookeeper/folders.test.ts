@@ -182,16 +182,12 @@ describe("where the server knows no containers", () => {
     const { root, client, coordinator } = await stage();
     await client.create(`${root}/locks/kazoo/lock`);
     await leaveAll(coordinator, ["kazoo/lock", "kazoo"]);
-    // While it is held its folder is there to put something into.
-    const holding = await coordinator.join(draftFor("mine"));
+    const { draft, settled } = await takeDurably(coordinator, "mine/lock");
     await client.create(`${root}/locks/mine/notes`, "another's");
-    await coordinator.withdraw(holding.standings);
-    await leaveAll(coordinator, ["mine"]);
+    expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     await coordinator.close();
-    expect([await client.exists(`${root}/locks/kazoo/lock`), await client.exists(`${root}/locks/mine/notes`)]).toEqual([
-      true,
-      true,
-    ]);
+    expect(await client.exists(`${root}/locks/kazoo/lock`)).toBe(true);
+    expect(await client.children(`${root}/locks/mine`)).toEqual(["notes"]);
   });
 
   test("one that hangs up instead of saying so is understood", async () => {

@@ -5,10 +5,10 @@ import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordin
 import { mentions, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
-import { freshId, freshRoot } from "../../support/roots.js";
+import { freshRoot } from "../../support/roots.js";
 import { isPending, until } from "../../support/wait.js";
 import { expireSession, Opcode, type SessionCredentials } from "../../support/zookeeper-frames.js";
-import { claimIn, leaseOn, ownerAt, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { claimIn, leaseOn, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 
 failOnLeaks();
 
