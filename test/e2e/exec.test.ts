@@ -273,7 +273,11 @@ describe.each(STORES)("on %s", (kind) => {
       expect((await exec("web-01", ...command)).code).toBe(0);
       expect(fleet.lines()).toEqual(Array(3).fill(`try ${claim.id}`));
       expect(await fleet.queue("backup")).toEqual([]);
-      expect(await (await fleet.coordinator()).history("backup", 5)).toMatchObject([{ claim: claim.id, event: "recovered" }]);
+      expect(await (await fleet.coordinator()).history("backup", 5)).toMatchObject([
+        { claim: claim.id, event: "recovered", isKept: false },
+        { claim: claim.id, event: "failed", isKept: true },
+        { claim: claim.id, event: "failed", isKept: true },
+      ]);
     });
 
     test("a killed one stays: the same command ends the orphan, adopts and runs", async () => {
