@@ -17,11 +17,11 @@ import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
-import type { Coordinator, Log } from "./locks/coordinator.js";
+import type { Coordinator, CoordinatorOptions } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
-export const openContext: OpenContext = async ({ flags, io, stop }) => {
+export const openContext: OpenContext = async ({ flags, io, stop, makesStore }) => {
   const overrides = new Map<SettingPath, string>();
   if (flags.coordinator !== null) overrides.set("coordinator", flags.coordinator);
   if (flags.quiet) overrides.set("log.level", "error");
@@ -39,7 +39,7 @@ export const openContext: OpenContext = async ({ flags, io, stop }) => {
   const open = (url: string): Promise<Coordinator> => {
     const opening =
       opened.get(url) ??
-      openFor(url, settings, log).then((coordinator) => {
+      openFor(url, settings, { isAsFound: !makesStore, log }).then((coordinator) => {
         closers.push(() => coordinator.close());
         return coordinator;
       });
@@ -107,13 +107,13 @@ function refuseNobody({ node }: Settings, url: string): void {
   });
 }
 
-function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
+function openFor(url: string, settings: Settings, own: Pick<CoordinatorOptions, "isAsFound" | "log">): Promise<Coordinator> {
   return openCoordinator(url, {
     connectTimeoutMs: settings.connectTimeoutMs,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     historyKeep: settings.history.keep,
     pollMs: settings.acquire.sleepTimeMs,
-    log,
+    ...own,
   });
 }
 

@@ -94,4 +94,6 @@ export type OpenContext = (request: {
   readonly flags: GlobalFlags;
   readonly io: Io;
   readonly stop: StopRequests;
+  /** Whether a store is made that is not there. */
+  readonly makesStore: boolean;
 }) => Promise<OpenedContext>;

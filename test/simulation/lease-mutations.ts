@@ -33,8 +33,8 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease whose time is over keeps others from the lock",
     file: HOLDERS,
-    text: "(await readPresentQueue(coordinator, lock, signal)).filter",
-    replacement: "(await coordinator.queue(lock, signal)).filter",
+    text: "while ((await endExpired(coordinator, all, signal)) > 0) all =",
+    replacement: 'if (lock === "") all =',
   },
   {
     name: "a lease whose time is over counts as held",
