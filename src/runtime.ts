@@ -9,6 +9,7 @@ import type { Result } from "./actions/result.js";
 import type { Agent, Context, OpenContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
 import { loadSettings } from "./config/load.js";
+import { localOnlyNotice } from "./config/local-only.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
@@ -21,7 +22,7 @@ import type { Coordinator, CoordinatorOptions } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
-export const openContext: OpenContext = async ({ flags, io, stop, makesStore }) => {
+export const openContext: OpenContext = async ({ flags, io, stop, entry }) => {
   const overrides = new Map<SettingPath, string>();
   if (flags.coordinator !== null) overrides.set("coordinator", flags.coordinator);
   if (flags.quiet) overrides.set("log.level", "error");
@@ -39,7 +40,9 @@ export const openContext: OpenContext = async ({ flags, io, stop, makesStore }) 
   const open = (url: string): Promise<Coordinator> => {
     const opening =
       opened.get(url) ??
-      openFor(url, settings, { isAsFound: !makesStore, log }).then((coordinator) => {
+      openFor(url, settings, { isAsFound: entry.makesStore !== true, log }).then((coordinator) => {
+        const notice = entry.makesStore === true ? localOnlyNotice(settings, url, entry.name) : null;
+        if (notice !== null) log.warn({}, notice);
         closers.push(() => coordinator.close());
         return coordinator;
       });

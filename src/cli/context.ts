@@ -9,6 +9,7 @@ import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
 import type { Claim } from "../locks/claim.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
+import type { CommandEntry } from "./entry.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
@@ -94,6 +95,6 @@ export type OpenContext = (request: {
   readonly flags: GlobalFlags;
   readonly io: Io;
   readonly stop: StopRequests;
-  /** Whether a store is made that is not there. */
-  readonly makesStore: boolean;
+  /** The command. */
+  readonly entry: Pick<CommandEntry, "name" | "makesStore">;
 }) => Promise<OpenedContext>;

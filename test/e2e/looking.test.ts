@@ -1,11 +1,12 @@
 // Commands that only look at a SQLite database, or end what is there: they make none, and read one that they may not write to.
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
 import { freshDirectory, freshId } from "../support/roots.js";
 import { reasonNotToMount, SmallDisk } from "../support/small-disk.js";
-import { Fleet } from "./fleet.js";
+import { Fleet, PROGRAM } from "./fleet.js";
 
 failOnLeaks();
 
@@ -68,4 +69,25 @@ test.skipIf(cannotMount !== null)("a database that may only be read is read, and
     stderr: expect.stringContaining(`this user may only read the database ${path}`) as string,
   });
   expect((await node.run("acquire", "db")).code).toBe(69);
+});
+
+test("without any configuration, what locks says once that it locks on this machine only", async () => {
+  const home = await freshDirectory();
+  const around = { PATH: process.env["PATH"], HOME: home, XDG_CONFIG_HOME: home, HOLDLINE_STATE_DIR: join(home, "state") };
+  const said = (args: readonly string[], env: NodeJS.ProcessEnv = {}): number => {
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
+      cwd: home,
+      env: { ...around, ...env },
+      encoding: "utf8",
+    });
+    expect(status, stderr).toBe(0);
+    return stderr.split("this is a lock of this machine only").length - 1;
+  };
+  expect(said(["locks"]), "it locks nothing").toBe(0);
+  expect(said(["exec", "job", "--", "true"], { HOLDLINE_COORDINATOR: `sqlite://${home}/chosen.db` }), "it was chosen").toBe(0);
+  expect(said(["exec", "job", "-q", "--", "true"]), "nobody heard it").toBe(0);
+  expect(said(["exec", "job", "--", "true"])).toBe(1);
+  expect(said(["exec", "job", "--", "true"])).toBe(0);
+  expect(said(["acquire", "lease"])).toBe(1);
+  expect(said(["acquire", "another"])).toBe(0);
 });
