@@ -10,6 +10,7 @@ import type { Result } from "./actions/result.js";
 import type { Agent, Context, ContextRequest, OpenedContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
 import { loadSettings } from "./config/load.js";
+import { localOnlyNotice } from "./config/local-only.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
@@ -19,7 +20,7 @@ import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
 import type { HandedDown } from "./handed-down.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
-import type { Coordinator, Log } from "./locks/coordinator.js";
+import type { Coordinator, CoordinatorOptions } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 /** Makes the context of one command. */
@@ -27,6 +28,7 @@ export async function openContext({
   flags,
   io,
   stop,
+  entry,
   handedDown,
 }: ContextRequest & { readonly handedDown: HandedDown }): Promise<OpenedContext> {
   const overrides = new Map<SettingPath, string>();
@@ -46,7 +48,9 @@ export async function openContext({
   const open = (url: string): Promise<Coordinator> => {
     const opening =
       opened.get(url) ??
-      openFor(url, settings, log).then((coordinator) => {
+      openFor(url, settings, { isAsFound: entry.makesStore !== true, log }).then((coordinator) => {
+        const notice = entry.makesStore === true ? localOnlyNotice(settings, url, entry.name) : null;
+        if (notice !== null) log.warn({}, notice);
         closers.push(() => coordinator.close());
         return coordinator;
       });
@@ -115,7 +119,7 @@ function refuseNobody({ node }: Settings, url: string): void {
   });
 }
 
-function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator> {
+function openFor(url: string, settings: Settings, own: Pick<CoordinatorOptions, "isAsFound" | "log">): Promise<Coordinator> {
   return openCoordinator(url, {
     connectTimeoutMs: settings.connectTimeoutMs,
     sessionTimeoutMs: settings.sessionTimeoutMs,
@@ -123,7 +127,7 @@ function openFor(url: string, settings: Settings, log: Log): Promise<Coordinator
     historyForMs: settings.history.forMs ?? Number.POSITIVE_INFINITY,
     historyTotal: settings.history.total,
     pollMs: settings.acquire.sleepTimeMs,
-    log,
+    ...own,
   });
 }
 

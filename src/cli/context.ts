@@ -9,6 +9,7 @@ import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
 import type { Claim } from "../locks/claim.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
+import type { CommandEntry } from "./entry.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
@@ -96,6 +97,8 @@ export interface ContextRequest {
   readonly flags: GlobalFlags;
   readonly io: Io;
   readonly stop: StopRequests;
+  /** The command. */
+  readonly entry: Pick<CommandEntry, "name" | "makesStore">;
 }
 
 /** Makes the context of a command: the runtime's part. */

@@ -30,6 +30,8 @@ export interface CommandEntry {
   readonly rest?: string;
   /** Two command lines that make sense as they are. */
   readonly examples: readonly [string, string];
+  /** It may be the first to lock something: an embedded store that is not there is made. */
+  readonly makesStore?: true;
   /** Loads its code: only what is run is loaded. */
   readonly load: () => Promise<Command>;
 }

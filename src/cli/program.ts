@@ -46,7 +46,7 @@ async function runCommand(options: ProgramOptions): Promise<number> {
     const command = await entry.load();
     const alone = (await command.runAlone?.(io, invocation, stop)) ?? null;
     if (alone !== null) return alone;
-    const opened = await options.open({ flags, io, stop });
+    const opened = await options.open({ flags, io, stop, entry });
     try {
       return await command.run(opened.context, invocation);
     } finally {

@@ -294,6 +294,11 @@ export interface CoordinatorOptions {
   readonly historyTotal?: number;
   /** The longest pause between two looks at a store that cannot wake a waiter. */
   readonly pollMs: number;
+  /**
+   * The store is taken as it is found: an embedded one that is not there is not made and seems empty, and one that this process may only
+   * read is read. What would write rejects.
+   */
+  readonly isAsFound?: boolean;
   readonly log: Log;
 }
 

@@ -1,6 +1,7 @@
 // Who holds a lock now: the claims at the front of its queue, and the leases among them whose time is over.
 import type { Claim } from "./claim.js";
 import type { Coordinator, Ending, Entry } from "./coordinator.js";
+import { HoldlineError } from "./errors.js";
 import { type Contender, isHeld } from "./rule.js";
 
 // Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
@@ -18,16 +19,32 @@ export async function readHolders(coordinator: Coordinator, lock: string, signal
 /** The same without the leases whose time is over, which are ended on the way. */
 export async function readPresentHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
-    const holders = await readHolders(coordinator, lock, signal);
-    if ((await endExpired(coordinator, holders, signal)) === 0) return holders;
+    const present = await presentAmong(coordinator, await readHolders(coordinator, lock, signal), signal);
+    if (present !== "again") return present;
   }
 }
 
 /** A lock's whole queue without the leases whose time is over, which are ended on the way. */
 export async function readPresentQueue(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
-    const queue = await coordinator.queue(lock, signal);
-    if ((await endExpired(coordinator, queue, signal)) === 0) return queue;
+    const present = await presentAmong(coordinator, await coordinator.queue(lock, signal), signal);
+    if (present !== "again") return present;
+  }
+}
+
+/** Those of `claims` whose time is not over; `again` where some have been ended, so that what was read is out of date. */
+async function presentAmong(
+  coordinator: Coordinator,
+  claims: readonly Claim[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Claim[] | "again"> {
+  try {
+    return (await endExpired(coordinator, claims, signal)) === 0 ? claims : "again";
+  } catch (error) {
+    // Whoever may only read can look all the same, and what is over counts no more.
+    if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;
+    const seenAt = await coordinator.now(signal);
+    return claims.filter((claim) => !isOver(claim, seenAt));
   }
 }
 
@@ -45,7 +62,10 @@ export async function readObstacles(
   newcomer: Newcomer,
   signal?: AbortSignal,
 ): Promise<readonly Claim[]> {
-  const queue = (await readPresentQueue(coordinator, lock, signal)).filter(({ id }) => id !== newcomer.id);
+  // An expired lease that cannot be ended is in the way of all who come.
+  let all = await coordinator.queue(lock, signal);
+  while ((await endExpired(coordinator, all, signal)) > 0) all = await coordinator.queue(lock, signal);
+  const queue = all.filter(({ id }) => id !== newcomer.id);
   const isFree = newcomer.alone ? queue.length === 0 : isHeld([...queue, newcomer], queue.length);
   return isFree ? [] : queue.filter((_, position) => isHeld(queue, position));
 }

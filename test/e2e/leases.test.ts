@@ -42,6 +42,8 @@ describe.each(STORES)("on %s", (kind) => {
   test("a lease is one's own until it is released, whoever else comes", async () => {
     const fleet = await openFleet(kind);
     const [ann, bob] = [fleet.node("web-01", {}), fleet.node("web-02", {})];
+    // A store is there.
+    await fleet.coordinator();
     expect(await ann.run("current", "db")).toMatchObject({ code: 1, stdout: "", stderr: "no lock held\n" });
     const id = await acquire(ann, "db", "-t", "1 day", "--reason", "schema 42");
     const { since, expiresAt } = await only(fleet, "db");

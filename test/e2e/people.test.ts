@@ -149,6 +149,7 @@ describe.each(STORES)("on %s", (kind) => {
 
     test("with nobody there: 1 for one lock, 0 for all", async () => {
       const fleet = await openFleet(kind);
+      await fleet.coordinator();
       const node = fleet.node("admin", {});
       expect(await node.run("locks", "restart/nginx")).toMatchObject({
         code: 1,
@@ -316,6 +317,7 @@ describe.each(STORES)("on %s", (kind) => {
     test("where there is nothing to clear: 1, and a word", async () => {
       const fleet = await openFleet(kind);
       const admin = fleet.node("admin", {});
+      await fleet.coordinator();
       const free = await admin.run("clear", "restart", "--reason", "x");
       expect(free).toMatchObject({ code: 1, stderr: "holdline: there is nothing to clear: nobody holds or waits for restart\n" });
       await fleet.node("web-01", { restart: { command: ["false"] } }).runAction("restart");

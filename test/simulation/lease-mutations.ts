@@ -27,14 +27,14 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease whose time is over is not ended by those who wait behind it",
     file: "src/actions/line.ts",
-    text: "(await endExpired(coordinator, others, options.by, ended.signal)) > 0;",
+    text: "(await endExpired(coordinator, others, ended.signal)) > 0;",
     replacement: "false;",
   },
   {
     name: "a lease whose time is over keeps others from the lock",
     file: HOLDERS,
-    text: "(await readPresentQueue(coordinator, lock, by, signal)).filter",
-    replacement: "(await coordinator.queue(lock, signal)).filter",
+    text: "while ((await endExpired(coordinator, all, signal)) > 0) all =",
+    replacement: 'if (lock === "") all =',
   },
   {
     name: "a lease whose time is over counts as held",
@@ -69,9 +69,9 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a renewal puts back the data that it has read first",
     file: LEASE,
-    text: "const claim = await rewrite(coordinator, lock, id, asking, async (present) => {\n    refuseUnlessLease(present);",
+    text: "const claim = await rewrite(coordinator, lock, id, asking.signal, async (present) => {\n    refuseUnlessLease(present);",
     replacement: `let first: Claim | null = null;
-  const claim = await rewrite(coordinator, lock, id, asking, async (read) => {
+  const claim = await rewrite(coordinator, lock, id, asking.signal, async (read) => {
     const present: Claim = { ...read, data: (first ??= read).data };
     refuseUnlessLease(present);`,
   },

@@ -8,6 +8,7 @@ export const GUARDED: readonly CommandEntry[] = [
     arguments: [{ form: "[ACTION...]", doc: "names of actions of the configuration" }],
     options: [{ form: "--all", doc: "all of them, in the file's order" }],
     examples: ["holdline run restart-nginx", "holdline run --all --json"],
+    makesStore: true,
     load: async () => (await import("../commands/run.js")).run,
   },
   {
@@ -16,6 +17,7 @@ export const GUARDED: readonly CommandEntry[] = [
     arguments: [],
     options: [],
     examples: ["holdline resume", "holdline resume --quiet"],
+    makesStore: true,
     load: async () => (await import("../commands/resume.js")).resume,
   },
   {
@@ -35,6 +37,7 @@ export const GUARDED: readonly CommandEntry[] = [
       "holdline exec backup -- /usr/local/bin/backup --full",
       "holdline exec deploy --slots 3 --wait '5 min' -- ./deploy.sh",
     ],
+    makesStore: true,
     load: async () => (await import("../commands/exec.js")).exec,
   },
 ];

@@ -35,6 +35,7 @@ export const HOSTS: readonly CommandEntry[] = [
       "holdline lock dc01 --caller 'OPS-123' --description 'new disks' --wait '5 min'",
       "holdline lock --file smb://fs01/share/report.xlsx --ensure-unlock",
     ],
+    makesStore: true,
     load: async () => (await import("../commands/lock.js")).lock,
   },
   {

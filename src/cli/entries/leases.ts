@@ -27,6 +27,7 @@ export const LEASES: readonly CommandEntry[] = [
       "holdline acquire db-migrate --ttl '1 day' --reason 'schema 42, OPS-123'",
       "ID=$(holdline acquire deploy -t '10 min' --wait '2 min') || exit; ./deploy.sh; holdline release deploy \"$ID\"",
     ],
+    makesStore: true,
     load: async () => (await import("../commands/acquire.js")).acquire,
   },
   {

@@ -12,6 +12,7 @@ export const SERVE: readonly CommandEntry[] = [
       { form: "--hash", doc: "print the hash of a password or a token that is read from standard input, and end" },
     ],
     examples: ["holdline serve --listen 127.0.0.1:3000", "holdline serve --hash < password.txt"],
+    makesStore: true,
     load: async () => (await import("../commands/serve.js")).serve,
   },
 ];

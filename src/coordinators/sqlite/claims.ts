@@ -127,6 +127,13 @@ export function readQueue(sql: Sql, lock: string, first: number): readonly Claim
   return rows.map((row) => claimOf(lock, row));
 }
 
+/** The entries that were made, settled or adopted in these sessions. */
+export function findOfSessions(sql: Sql, sessions: readonly string[]): ReadonlySet<string> {
+  if (sessions.length === 0) return new Set();
+  const rows = sql.all("SELECT position FROM claims WHERE session IN (SELECT value FROM json_each(?))", JSON.stringify(sessions));
+  return new Set(rows.map((row) => refOf(row["position"] as number)));
+}
+
 /** All entries of a claim, sorted by lock. */
 export function findEntries(sql: Sql, claim: string): readonly Claim[] {
   // The index of locks and claims is all that the inner question has to go through, which is short against the table.

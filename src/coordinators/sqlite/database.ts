@@ -50,10 +50,26 @@ export async function connect(path: string, options: CoordinatorOptions): Promis
   }
 }
 
+/**
+ * Opens a database of which only reading is asked.
+ * @param path what it is called to people
+ * @param location what SQLite is to open
+ */
+export async function connectToView(path: string, location: string, options: CoordinatorOptions): Promise<Database> {
+  const Driver = await loadDriver();
+  try {
+    const handle = new Driver(location, { timeout: BUSY_INSIDE_MS });
+    return new Database(path, null, handle, options.connectTimeoutMs, new Lives(path, Driver));
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
 //   open → closed
 export class Database {
   readonly path: string;
-  readonly #identity: FileIdentity;
+  /** `null`: what becomes of its file while it is open is of no consequence. */
+  readonly #identity: FileIdentity | null;
   readonly #handle: Libsql.Database;
   readonly #patienceMs: number;
   readonly #statements = new Map<string, Libsql.Statement>();
@@ -62,7 +78,7 @@ export class Database {
 
   constructor(
     path: string,
-    identity: FileIdentity,
+    identity: FileIdentity | null,
     handle: Libsql.Database,
     patienceMs: number,
     readonly lives: Lives,
@@ -111,7 +127,7 @@ export class Database {
     for (;;) {
       signal?.throwIfAborted();
       if (this.#closed) throw new ClosedError(`the database ${this.path} has been closed`);
-      checkFile(this.path, this.#identity);
+      if (this.#identity !== null) checkFile(this.path, this.#identity);
       try {
         return attempt();
       } catch (error) {

@@ -44,14 +44,18 @@ import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
 import { parseSqliteUrl } from "./url.js";
+import { openView } from "./view.js";
 
 /**
- * Opens a database, and makes it where there is none.
+ * Opens a database, and makes it where there is none, unless it is to be taken as it is found.
  * @param url see url.ts
  * @throws UnreachableError when the file cannot be used, with its path, what is wrong and what to do
  */
 export async function openSqlite(url: string, options: CoordinatorOptions): Promise<Coordinator> {
-  const database = await connect(parseSqliteUrl(url), options);
+  const path = parseSqliteUrl(url);
+  const view = options.isAsFound === true ? await openView(path, options) : null;
+  if (view !== null) return view;
+  const database = await connect(path, options);
   try {
     await prepareSchema(database, options.connectTimeoutMs);
     const coordinator = new SqliteCoordinator(database, options);

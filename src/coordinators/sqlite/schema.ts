@@ -60,6 +60,17 @@ export async function prepareSchema(database: Database, patienceMs: number): Pro
   }
 }
 
+/** Makes the tables where there is nothing yet. */
+export async function makeTables(database: Database): Promise<void> {
+  await database.write(undefined, (sql) => sql.script(TABLES));
+}
+
+/** Refuses what is not ours to read. @throws UnreachableError */
+export async function checkSchema(database: Database): Promise<void> {
+  const found = await database.read(undefined, (sql) => inspect(database.path, sql));
+  if (found === "empty") throw unusable(database.path, "it is empty", { hint: "what runs or locks something makes its tables" });
+}
+
 function inspect(path: string, sql: Sql): "ready" | "without trail" | "empty" {
   const version = pragma(sql, "user_version");
   const application = pragma(sql, "application_id");
