@@ -41,12 +41,12 @@ const ENTRIES = [
 ];
 
 // Packages that the program needs only at times are files of their own beside it: a file costs something at each start by
-// what there is in it, be it run or not. Of SQLite's driver the native half stays where it is.
-const PARTS = ["execa", "libsql", "pino", "re2js", "yaml"];
+// what there is in it, be it run or not. Of SQLite's driver the native half stays where it is: it is the one thing that an
+// installed package gets from a registry, because all else could be of another version there than the tests have run with.
+const PARTS = ["@fastify/swagger", "execa", "fastify", "libsql", "pino", "prom-client", "re2js", "yaml"];
 
-// Native packages stay outside of the other bundles, so does the test's server harness with what it would drag in, and so
-// do the server's packages: a server starts once.
-const EXTERNAL = ["libsql", "testcontainers", "vitest", "fastify", "@fastify/swagger", "prom-client"];
+// Native packages stay outside of the other bundles, and so does the test's server harness with what it would drag in.
+const EXTERNAL = ["libsql", "testcontainers", "vitest"];
 
 // Packages in the older module form ask for node's own modules by `require`, which a bundle in the newer form lacks.
 const REQUIRE =
@@ -147,8 +147,9 @@ async function bundle(esbuild, { source, out: name, format = "esm", loaded = fal
     external: loaded ? [...EXTERNAL.filter((name) => !PARTS.includes(name)), "./parts/*"] : EXTERNAL,
     ...(loaded && !PARTS.includes(source) ? { alias: Object.fromEntries(PARTS.map((part) => [part, `./parts/${part}.cjs`])) } : {}),
     ...(format === "cjs" ? { banner: { js: 'const __url = require("node:url").pathToFileURL(__filename).href;' } } : {}),
-    // Names stay, for stack traces that can be read; blanks and comments go, because node reads the whole file at each start.
-    minifyWhitespace: true,
+    // Names stay, for stack traces that can be read; blanks and comments go from the program, which node reads at each start.
+    // Of the library node prints the line that threw an error which nobody has caught.
+    minifyWhitespace: format === "cjs",
     minifySyntax: true,
     legalComments: "none",
     define: {

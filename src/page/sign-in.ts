@@ -1,4 +1,4 @@
-// The document that asks who it is: a form for name and password, one for a token, as far as the server knows such. Pure.
+// The document to sign in with: a form for name and password, and one for a token, as far as the server takes them. Pure.
 import { pageDocument } from "./document.js";
 import { html } from "./html.js";
 import type { Html } from "./html.js";

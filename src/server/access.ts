@@ -215,7 +215,8 @@ export const NOBODY = callerOf(ANONYMOUS, { may: [], locks: [] });
 
 /** Refuses a request without credentials that are needed. The words say nothing of what was wrong with them. */
 export function challenge({ headers }: FastifyRequest, reply: FastifyReply): void {
-  // A browser would ask by a dialog of its own, which takes no tokens and never signs out; the page has a form. All browsers call themselves this.
+  // On a Basic challenge a browser opens its own dialog, which takes no tokens and cannot sign out; the page has a form instead.
+  // All browsers call themselves Mozilla.
   const isBrowser = headers["user-agent"]?.startsWith("Mozilla/") === true;
   void reply.header("WWW-Authenticate", isBrowser ? 'Bearer realm="holdline"' : 'Basic realm="holdline", charset="UTF-8"');
 }

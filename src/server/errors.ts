@@ -69,12 +69,12 @@ export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): 
   return reply.header("Content-Type", "application/problem+json").send(JSON.stringify(problem));
 }
 
-/** The page's readers read no problem documents; one who is not known is asked who it is, and then goes on to where it wanted. */
+/** Refuses with a document of the page. Unknown readers get the form to sign in with, which then leads on to where they wanted. */
 function refusePage(reply: FastifyReply, { status, message, hint }: Refusal): FastifyReply {
   const { door, headers } = reply.request;
   const standing = standingOf(reply.request);
   if (status !== 401 || door?.act !== "sign-in") return sendPlainDocument(reply, problemDocument(message, hint ?? null, standing));
-  // Only of credentials that were given can be said that they are wrong.
+  // A reader who gave no credentials has given no wrong ones.
   const problem = headers.authorization === undefined ? null : message;
   return sendPlainDocument(reply, signInDocument(door.takes, { to: standing.here, name: "", problem }));
 }

@@ -59,7 +59,7 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
       description:
         "First an event `locks` with all locks, as /v1/locks gives them; then, for each lock that changes, an event `lock`, as " +
         "/v1/locks/:lock gives it, with empty lists when nobody claims it any more. With Last-Event-ID only what was missed is " +
-        "sent, where that is known; else all locks again. An event `store` says that a store does not answer, with as of when all " +
+        "sent, where that is known; else all locks again. An event `store` says that a store does not answer, and until when the " +
         "locks are known (`silentSince`; null: it answers again). An event `beat`, with the caller's name, says that the stream still runs.",
       tags: ["locks"],
       headers: { type: "object", properties: { "last-event-id": { type: "string", description: "the id of the last event" } } },
@@ -77,7 +77,7 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
       if (leave === null) return service.pending.streams.refuse(reply);
       reply.raw.once("close", leave);
       const missed = feed.missedSince(request.headers["last-event-id"]);
-      // What a store holds that does not answer is not known; what is known comes all the same, and says so.
+      // A store that does not answer holds nobody up: the client is sent the locks as they were, and an event that says so.
       if (missed === null) await service.pulse.look(request.patience);
       request.patience.throwIfAborted();
       void reply.header("Content-Type", "text/event-stream; charset=utf-8").header("Cache-Control", "no-store");
@@ -99,7 +99,7 @@ class Feed {
   readonly #heartbeat: NodeJS.Timeout;
   /** Seconds since the start. */
   #ticks = 0;
-  /** Ends that the stores are asked whether they answer, which they are as long as there are streams. */
+  /** Ends the subscription to the pulse, which lasts as long as there are streams. */
   #rest: (() => void) | null = null;
   /** The newest last. */
   #kept: KeptEvent[] = [];

@@ -69,12 +69,12 @@ export class Mirror {
     return locks.sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
   }
 
-  /** As of when all locks are known, by the stores' clock, in milliseconds since 1970. */
+  /** Until when the locks of all stores are known, by the stores' clocks, in milliseconds since 1970. */
   knownAt(): number {
     return Math.min(...this.#parts.map((part) => part.knownAt));
   }
 
-  /** The time of the store that has all locks which name no other, as far as is known without asking it. */
+  /** The time of the general store, estimated without asking it. */
   now(): number {
     return this.#parts[0]?.now() ?? Date.now();
   }
@@ -114,7 +114,7 @@ class Part {
   #reading: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #expiry: NodeJS.Timeout | null = null;
-  /** As of when all that has changed is known, by the store's clock, in milliseconds since 1970. */
+  /** Until when all changes are known, by the store's clock, in milliseconds since 1970. */
   knownAt = 0;
   /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
   #clockAhead = 0;
@@ -262,7 +262,7 @@ class Part {
   }
 }
 
-/** A reading goes on for others when one of those who wait for it has no more patience. */
+/** Waits for a reading, or until the signal is aborted: the reading itself goes on for the others who wait for it. */
 async function unlessAborted(reading: Promise<void> | undefined, signal: AbortSignal | undefined): Promise<void> {
   if (reading === undefined || signal === undefined) return reading;
   let onAbort = (): void => undefined;

@@ -1,25 +1,25 @@
-// Whether what is shown of the locks is what the stores hold now: as long as somebody looks, the stores are asked again and
-// again, and it is told when one stops answering, since when, and when it answers again.
+// Whether the mirror shows what the stores hold now. While somebody looks, it asks the stores again and again, and tells its
+// subscribers when a store stops answering, since when, and when it answers again.
 import type { Log } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { refusalOf } from "./errors.js";
 import type { Mirror, MirroredLock } from "./mirror.js";
 
-// Both together are less than the five seconds within which people are to be told, with some left for a busy machine.
+// Together they stay below the five seconds within which the page must say it, with some left for a busy machine.
 const ASKED_EVERY_MS = 1_000;
 const SLOWEST_ANSWER_MS = 2_500;
-// A question that nothing becomes of is given up, so that the next one can be asked.
+// A question without an answer is given up after this time, so that the next one can be asked.
 const LONGEST_QUESTION_MS = 10_000;
 
 /** What is known of the locks. */
 export interface Known {
   readonly locks: readonly MirroredLock[];
-  /** As of when that was so, in milliseconds since 1970 by the store's clock, where a store does not answer; else `null`. */
+  /** Until when the locks are known where a store does not answer, in milliseconds since 1970 by its clock; else `null`. */
   readonly silentSince: number | null;
 }
 
-//   idle ⇄ (somebody looks, nobody does any more) asking: answered ⇄ silent
+//   idle ⇄ (first subscriber, last one gone) asking: answered ⇄ silent
 export class Pulse {
   readonly #mirror: Mirror;
   readonly #log: Log;
@@ -37,7 +37,7 @@ export class Pulse {
     signal.addEventListener("abort", () => this.#rest(), { once: true });
   }
 
-  /** As of when all locks are known, where a store does not answer those who are told of it; else `null`. */
+  /** Since when a store has not answered; `null` while all answer, and while nobody subscribes. */
   get silentSince(): number | null {
     return this.#silentSince;
   }
@@ -53,11 +53,11 @@ export class Pulse {
   }
 
   /**
-   * The locks as they are; as they were, after a few seconds at most, where a store does not answer.
+   * The locks as they are. Where a store does not answer: the locks as they were, after a few seconds at most.
    * @throws what has gone wrong with a store that answers
    */
   async look(patience: AbortSignal): Promise<Known> {
-    // Those who are told of changes know it already.
+    // With subscribers the state is at most a second old.
     if (this.#silentSince === null || this.#subscribers.size === 0) {
       try {
         const locks = await this.#mirror.read(soon(patience));
@@ -96,7 +96,7 @@ export class Pulse {
     for (const onChange of this.#subscribers) onChange(silentSince);
   }
 
-  /** Nobody is told any more, and what is not asked for is not known. */
+  /** Stops asking. Without questions there is nothing to say about the stores. */
   #rest(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -104,12 +104,12 @@ export class Pulse {
   }
 }
 
-/** Has a store a few seconds to answer in, beside all else that may end a request. */
+/** A request's signal, also aborted after the few seconds in which a store must answer. */
 export function soon(patience: AbortSignal): AbortSignal {
   return AbortSignal.any([patience, AbortSignal.timeout(SLOWEST_ANSWER_MS)]);
 }
 
-/** Does it mean that a store cannot be asked now? All else is a fault that is not to be taken for an outage. */
+/** Whether the error means that a store does not answer. Other errors are faults, not outages. */
 export function isSilence(error: unknown): boolean {
   return (error instanceof DOMException && error.name === "TimeoutError") || refusalOf(error).status === 503;
 }

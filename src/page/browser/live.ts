@@ -1,5 +1,5 @@
-// The stream of changes, and whether what is shown is so now: a page that shows what was says so within five seconds, and
-// since when; be it that the server is silent, or that the server says that its store is.
+// The stream of changes, and whether the page shows what is so now. When the server is silent, or says that its store is, the
+// page says within five seconds that it is not live, and since when.
 import { momentText } from "../ages.js";
 import type { ShownLock } from "../shape.js";
 
@@ -102,8 +102,9 @@ export function follow(follower: Follower, { name, now }: Reader): void {
 const TRIED = "holdline-reader";
 
 /**
- * The page is another one for another reader: who has signed in or out elsewhere, and who has come by a link of another site's,
- * with which a browser sends no cookie. It is loaded anew, once: what then still differs is no matter of a cookie.
+ * Loads the page anew when the server knows the reader by another name than the page does: after signing in or out in another
+ * tab, and after a link from another site, with which a browser sends no cookie. Once only: if the names still differ, the
+ * cookie is not the reason.
  */
 function becomeReader(caller: string, name: string): void {
   if (caller === name) sessionStorage.removeItem(TRIED);
@@ -113,13 +114,13 @@ function becomeReader(caller: string, name: string): void {
   }
 }
 
-/** A stream does not say why it was refused. */
+/** An EventSource does not say why it was refused: asks for the page itself, and shows the form when credentials are missing. */
 async function askToSignIn(): Promise<void> {
   const response = await fetch(location.href, { method: "HEAD" }).catch(() => null);
   if (response?.status === 401) loadAnew();
 }
 
-/** Not as a reload, which a browser may take for the link of another site's that has led here; and not to a place on this page. */
+/** Not `reload()`, which browsers may treat as a repetition of the other site's link; and without a hash, which would load nothing. */
 function loadAnew(): void {
   location.replace(`${location.pathname}${location.search}`);
 }

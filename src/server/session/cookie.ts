@@ -1,4 +1,4 @@
-// The cookie that carries a session's id: no script reads it, and no other site's page has it sent. Pure.
+// The cookie that carries a session's id. Scripts cannot read it, and browsers do not send it from other sites. Pure.
 import type { IncomingHttpHeaders } from "node:http";
 
 /** The session's id out of a request; `null` when there is none. */
@@ -9,7 +9,7 @@ export function sessionIdIn({ cookie = "", host }: IncomingHttpHeaders): string 
 }
 
 export interface CookieOptions {
-  /** The browser speaks HTTPS: it sends the cookie over nothing else, and to this host alone. */
+  /** Whether the browser speaks HTTPS. Then it sends the cookie only over HTTPS, and only to this host. */
   readonly isSecure: boolean;
   readonly maxAgeMs: number;
 }
@@ -21,7 +21,7 @@ export function sessionCookie({ host }: IncomingHttpHeaders, id: string, { isSec
   return `${name}=${id}; Path=/; Max-Age=${age}; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}`;
 }
 
-/** Browsers send a host's cookies to all its ports: two servers, as behind two tunnels, keep their sessions apart by name. */
+/** Browsers send a host's cookies to all its ports. The port in the name keeps two servers apart, as behind two tunnels. */
 function nameFor(host = ""): string {
   return `holdline-session-${/:(\d+)$/.exec(host)?.[1] ?? "0"}`;
 }

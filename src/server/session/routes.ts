@@ -1,5 +1,5 @@
-// Signing in to the page and out of it, by plain forms: they work without scripts. A password or a token comes in the body of
-// one request; from then on the browser has a cookie.
+// Signing in to the page and out of it, by plain forms that work without scripts. The password or token comes in the body of
+// one request; after that the browser sends a cookie.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HoldlineError } from "../../locks/errors.js";
 import { signInDocument } from "../../page/sign-in.js";
@@ -27,7 +27,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
   });
   const config = { isForAnybody: true, errors: "page" } as const;
 
-  /** Whether the browser speaks HTTPS, to us or to a proxy: it says so itself, and only its own cookie goes by it. */
+  /** Whether the browser speaks HTTPS, to this server or to a proxy. The header is believed: it decides only about the sender's own cookie. */
   const isSecure = ({ headers }: FastifyRequest): boolean => isTls || /^https:/.test(headers.origin ?? "");
 
   app.get<{ Querystring: { readonly to?: string | readonly string[] } }>("/sign-in", {
@@ -61,7 +61,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
       const identified = await access.identifyBy(credentials, networkOf(request.raw.socket.remoteAddress));
       if (identified.outcome === "known") {
         const { headers } = request;
-        // What a browser had before ends: nobody can have given it an id in advance.
+        // Each sign-in gets a new id, so that an id planted in the browser beforehand is worth nothing.
         const former = sessionIdIn(headers);
         if (former !== null) access.sessions.end(former);
         const id = access.sessions.begin(identified.caller.name);

@@ -1,4 +1,4 @@
-// Who has signed in to the page: in this process's memory, bounded in number and in age. A restart of the server signs everybody out.
+// The sessions of people who have signed in to the page. They live in this process's memory, bounded in number and in age.
 import { createHash, randomBytes } from "node:crypto";
 
 // A working day. A stolen cookie is worth nothing after it.
@@ -20,7 +20,7 @@ interface Entry extends Session {
 
 //   open → ended (sign-out, age, too many of one name)
 export class Sessions {
-  /** By the hash of the id: looking one up takes no longer for a guess that is nearly right. The oldest first. */
+  /** By the hash of the id, so that the time of a look-up says nothing about how close a guess was. The oldest first. */
   readonly #entries = new Map<string, Entry>();
 
   /** Begins a session. @returns its id, which only the browser keeps */

@@ -1,0 +1,225 @@
+// The package as its users get it: packed by npm out of a clone, installed into an empty place, and run from there. What is
+// installed is what the tests have run: nothing is looked up that could be of another version on another day.
+import { spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from "vitest";
+import { until } from "./support/wait.js";
+
+const ROOT = join(import.meta.dirname, "..");
+
+interface Manifest {
+  readonly version: string;
+  readonly files: readonly string[];
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+interface Locked {
+  readonly version: string;
+  readonly dev?: boolean;
+  readonly optional?: boolean;
+  readonly resolved?: string;
+}
+
+const readJson = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+const manifest = readJson(join(ROOT, "package.json")) as Manifest;
+const { packages: all } = readJson(join(ROOT, "package-lock.json")) as { readonly packages: Readonly<Record<string, Locked>> };
+const locked = Object.fromEntries(Object.entries(all).filter(([path]) => path !== ""));
+
+// What a user's shell has: nothing of the npm or of the vitest that run this.
+const ENV = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|HOLDLINE_|VITEST|NODE_ENV)/i.test(name)));
+
+function run(command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, env: ENV, encoding: "utf8", timeout: 280_000 });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Installs the packed file as a user does. @returns what npm has said that a user would have to look after */
+function install(packed: string, cwd: string, ...args: readonly string[]): string {
+  const flags = ["--engine-strict", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", ...args];
+  const { status, stderr } = spawnSync("npm", ["install", ...flags, packed], { cwd, env: ENV, encoding: "utf8", timeout: 280_000 });
+  if (status === 0) return stderr;
+  const unreachable = /\b(ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|ENOTCACHED)\b/.exec(stderr)?.[0];
+  if (unreachable === undefined) throw new Error(`npm install ended with ${status}:\n${stderr}`);
+  withoutRegistry = `npm reaches no registry for SQLite's native library (${unreachable})`;
+  return "";
+}
+
+/** Why nothing could be installed on this machine, where that is no fault of the package's. */
+let withoutRegistry: string | null = null;
+
+beforeEach((context) => {
+  if (withoutRegistry !== null) context.skip(withoutRegistry);
+});
+
+/** All packages below a folder: where they are, and their versions. */
+function packagesBelow(folder: string, path = ""): readonly (readonly [string, string])[] {
+  const modules = join(folder, path, "node_modules");
+  if (!existsSync(modules)) return [];
+  const entries = readdirSync(modules).filter((name) => !name.startsWith("."));
+  const names = entries.flatMap((name) =>
+    name.startsWith("@") ? readdirSync(join(modules, name)).map((own) => `${name}/${own}`) : [name],
+  );
+  return names.flatMap((name) => {
+    const at = join(path, "node_modules", name);
+    return [[at, (readJson(join(folder, at, "package.json")) as Manifest).version] as const, ...packagesBelow(folder, at)];
+  });
+}
+
+let temporary = "";
+let packed = "";
+/** A clone to pack in, so that nobody's dist/ is built anew while other tests run it. On the same file system, for the build. */
+const clone = join(ROOT, `.pack-${process.pid}`);
+
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), "holdline-package-"));
+  mkdirSync(clone);
+  const sources = [
+    "src",
+    "scripts",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    ".npmrc",
+    "README.md",
+  ];
+  for (const name of [...sources, ...manifest.files])
+    if (!/dist|shrinkwrap/.test(name)) cpSync(join(ROOT, name), join(clone, name), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules"), join(clone, "node_modules"));
+  run("npm", ["run", "pack", "--", "--pack-destination", temporary], clone);
+  packed = join(temporary, `holdline-${manifest.version}.tgz`);
+}, 300_000);
+
+afterAll(() => {
+  for (const folder of [clone, temporary]) rmSync(folder, { recursive: true, force: true });
+});
+
+describe("installed for all", () => {
+  let prefix = "";
+  let said = "";
+  let installed = "";
+  let program = "";
+
+  beforeAll(() => {
+    prefix = join(temporary, "prefix");
+    mkdirSync(prefix);
+    said = install(packed, temporary, "--global", "--prefix", prefix);
+    installed = join(prefix, "lib/node_modules/holdline");
+    program = join(prefix, "bin/holdline");
+  }, 300_000);
+
+  test("npm warns of nothing", () => {
+    expect(said).toBe("");
+  });
+
+  test("what comes with it is of the lock file's versions, and is the native store alone", () => {
+    const found = packagesBelow(installed);
+    expect(found.filter(([path, version]) => locked[path]?.version !== version)).toEqual([]);
+    const needed = Object.entries(locked).filter(([, { dev, optional }]) => dev !== true && optional !== true);
+    expect(found.map(([path]) => path)).toEqual(expect.arrayContaining(needed.map(([path]) => path)));
+    expect(Object.keys(manifest.dependencies)).toEqual(["libsql"]);
+    // Nothing that it asks for could be another version tomorrow: a caret at 0.0.x stands for that version alone.
+    for (const [path] of found) {
+      const { dependencies = {} } = readJson(join(installed, path, "package.json")) as Partial<Manifest>;
+      expect(
+        Object.values(dependencies).filter((range) => !/^(\d+\.\d+\.\d+|\^0\.0\.\d+)$/.test(range)),
+        path,
+      ).toEqual([]);
+    }
+  });
+
+  test("what is bundled is of the lock file's versions, with the licence of each", () => {
+    const text = readFileSync(join(installed, "dist/THIRD-PARTY-LICENSES.txt"), "utf8");
+    const sections = text.split(`\n${"-".repeat(78)}\n\n`);
+    const versions = new Set(
+      Object.entries(locked).map(([path, { version }]) => `${path.replace(/^.*node_modules\//, "")} ${version}`),
+    );
+    const names = sections.map((section) => section.slice(0, section.indexOf("\n")));
+    expect(names.filter((name) => !versions.has(name))).toEqual([]);
+    for (const name of ["fastify", "prom-client", "cookie", "commander", "pino", "node-zookeeper-client"])
+      expect(
+        names.some((one) => one.startsWith(`${name} `)),
+        name,
+      ).toBe(true);
+    expect(sections.filter((section) => section.trim().split("\n").length < 3)).toEqual([]);
+  });
+
+  test("a registry's copy of it takes a shrinkwrap along, with checksums and without addresses", () => {
+    const { packages } = readJson(join(installed, "npm-shrinkwrap.json")) as { packages: Readonly<Record<string, Locked>> };
+    const needed = Object.entries(locked).filter(([, { dev }]) => dev !== true);
+    expect(Object.entries(packages).filter(([path]) => path !== "")).toEqual(needed);
+    expect(Object.values(packages).filter(({ resolved }) => resolved !== undefined)).toEqual([]);
+    expect(existsSync(join(clone, "npm-shrinkwrap.json"))).toBe(false);
+  });
+
+  test("it says its version, and runs a command under a lock of either store", () => {
+    expect(run(program, ["--version"], temporary)).toBe(`${manifest.version}\n`);
+    const { host, port } = inject("zookeeper");
+    const stores = [`sqlite://${temporary}/locks.db`, `zookeeper://${host}:${port}/holdline-package-${process.pid}`];
+    for (const store of stores)
+      expect(run(program, ["exec", "build", "--coordinator", store, "--", "echo", "done"], temporary)).toBe("done\n");
+  });
+
+  test("it serves the page, the API's document and its metrics", async () => {
+    const args = ["serve", "--json", "--listen", "127.0.0.1:0", "--coordinator", `sqlite://${temporary}/served.db`];
+    const server = spawn(program, args, { cwd: temporary, env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    onTestFinished(async () => {
+      server.kill("SIGKILL");
+      await ended;
+    });
+    let said = "";
+    server.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+    await until(() => said.includes("\n"), "the server to listen");
+    const { url } = JSON.parse(said) as { readonly url: string };
+    const get = async (path: string) => {
+      const answer = await fetch(`${url}${path}`);
+      expect(answer.status, path).toBe(200);
+      return answer.text();
+    };
+    expect(await get("/")).toContain("Nobody holds or waits for any lock.");
+    expect(await get("/page/app.js")).toContain("EventSource");
+    expect(JSON.parse(await get("/v1/openapi.json"))).toMatchObject({ openapi: "3.0.3", info: { version: manifest.version } });
+    expect(await get("/metrics")).toContain("holdline_build_info");
+    server.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  });
+});
+
+describe("installed into a project", () => {
+  let project = "";
+
+  beforeAll(() => {
+    project = join(temporary, "project");
+    mkdirSync(project);
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+    install(packed, project);
+  }, 300_000);
+
+  test("the library is imported by its name, and holds a lock", () => {
+    const script = `import { openHoldline } from "holdline";
+      const holdline = await openHoldline("sqlite://${project}/locks.db");
+      try { console.log(await holdline.withLock("deploy", {}, async (claim) => claim.lock)); } finally { await holdline.close(); }`;
+    writeFileSync(join(project, "main.js"), script);
+    expect(run(process.execPath, ["main.js"], project)).toBe("deploy\n");
+  });
+
+  test("its types stand by themselves, and are held to", () => {
+    const source = `import { type HeldClaim, openHoldline, TimedOutError } from "holdline";
+      const holdline = await openHoldline("sqlite:///tmp/locks.db", { node: "web-07" });
+      const held: string = await holdline.withLock("deploy", { timeoutMs: 0 }, async (claim: HeldClaim) => claim.lock);
+      // @ts-expect-error: a lock is named by a text.
+      await holdline.withLock(7, {}, async () => held);
+      export const isLate = (error: unknown): boolean => error instanceof TimedOutError;
+      await holdline.close();`;
+    writeFileSync(join(project, "main.ts"), source);
+    const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", "node"];
+    const types = join(ROOT, "node_modules/@types");
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    // The declarations are checked as well: nothing in them may lead to a package that is not installed.
+    expect(run(process.execPath, [tsc, ...options, "--skipLibCheck", "false", "--typeRoots", types, "main.ts"], project)).toBe("");
+  });
+});
