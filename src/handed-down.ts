@@ -98,8 +98,9 @@ function limitOf(pid: number | "self"): { readonly soft: string; readonly hard: 
 
 const { SIGHUP, SIGTERM, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD } = constants.signals;
 const SHELLS = ["sh", "bash", "dash", "ash", "busybox", "ksh", "mksh", "zsh"];
-/** What an interactive shell ignores for itself and not for what it starts. */
-const INTERACTIVE = [SIGTERM, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
+/** What a shell ignores for itself and not for what it starts: bash the first one always. */
+const OWN_OF_SHELLS = [SIGQUIT, SIGCHLD];
+const OWN_OF_INTERACTIVE = [...OWN_OF_SHELLS, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU];
 
 /**
  * Node takes every signal back to what it does by default, the hangup of `nohup` too. What a shell script ignores (`trap ''`),
@@ -108,15 +109,12 @@ const INTERACTIVE = [SIGTERM, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
 function ignoredHere(): number[] {
   const status = readProc(process.ppid, "status");
   const mask = BigInt(`0x${/^SigIgn:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  // Real-time signals are nobody's custom, and a shell that ignored its children's ends could not wait for them.
-  const set = Array.from({ length: 31 }, (_, index) => index + 1).filter(
-    (signal) => signal !== SIGCHLD && (mask >> BigInt(signal - 1)) & 1n,
-  );
+  // Real-time signals are nobody's custom.
+  const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >> BigInt(signal - 1)) & 1n);
   const isShell = SHELLS.includes(/^Name:\s+(.*)$/m.exec(status)?.[1] ?? "");
-  const isInteractive = [SIGTSTP, SIGTTIN, SIGTTOU].every((signal) => set.includes(signal));
-  const known = isShell
-    ? set.filter((signal) => !isInteractive || !INTERACTIVE.includes(signal))
-    : set.filter((signal) => signal === SIGHUP);
+  const isInteractive = [SIGTSTP, SIGTTIN, SIGTTOU].every((signal) => all.includes(signal));
+  const own = isInteractive ? OWN_OF_INTERACTIVE : OWN_OF_SHELLS;
+  const known = all.filter((signal) => (isShell ? !own.includes(signal) : signal === SIGHUP));
   return isUnderNohup() && !known.includes(SIGHUP) ? [SIGHUP, ...known] : known;
 }
 

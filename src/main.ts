@@ -9,7 +9,7 @@ import { lookAtHandedDown } from "./handed-down.js";
 const handedDown = lookAtHandedDown();
 const argv = commandLineOf(process.argv);
 const io = openIo(process);
-const stop = openStopRequests(process);
+const stop = openStopRequests(process, handedDown.ignored);
 
 // What nobody caught is a bug. The process must not go on with it: a durable claim stays, and the next run recovers.
 const onBug = (error: unknown) => {

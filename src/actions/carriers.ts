@@ -19,7 +19,8 @@ export function carriersOf(claim: string): number[] {
   return listPids().filter((pid) => pid !== process.pid && isCarrier(pid, claim));
 }
 
-function isCarrier(pid: number, claim: string): boolean {
+/** Does a process carry the claim in its environment? */
+export function isCarrier(pid: number, claim: string): boolean {
   // What has ended has no environment any more, even while its parent has not noticed.
   const environment = readEnvironment(pid);
   return environment != null && `\0${environment}`.includes(`\0${VARIABLE}=${claim}\0`);

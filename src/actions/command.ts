@@ -1,4 +1,4 @@
-// Runs commands, each as the leader of a process group of its own, behind a gate: a command does nothing at all before
+// Runs commands, each as the leader of a process group of its own or, on a terminal, in this process's own, behind a gate: a command does nothing at all before
 // its group is known to whoever must be able to end it. However it ends, the end is a value.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,11 +11,13 @@ import { carriersOf, endCarriers } from "./carriers.js";
 import { createGate, type Gate } from "./gate.js";
 import { NOTHING_HANDED_DOWN, type HandedDown } from "../handed-down.js";
 import { createEnding, type CommandEnding } from "./ending.js";
-import { groupEnds, signalGroup } from "./group.js";
+import { membersEnd, membersOfGroup, type Members } from "./group.js";
+import { kinOf } from "./kin.js";
 import type { CommandEnd, CommandSpec, Commands } from "./machine.js";
 import { readOutput, type Output } from "./output.js";
-import { identityOf } from "./proc.js";
+import { identityOf, ownStat, readArguments } from "./proc.js";
 import { findProgram } from "./program.js";
+import { hasTerminal, isTyped, watchStops } from "./terminal.js";
 import { openWatchdog, type Watchdog } from "./watchdog.js";
 
 export interface CommandsOptions {
@@ -25,6 +27,8 @@ export interface CommandsOptions {
   readonly log: Log;
   /** What commands are handed down beside arguments and environment; by default nothing. */
   readonly handedDown?: HandedDown;
+  /** Do commands share this process's group and session, so that they have its terminal? By default where there is one. */
+  readonly onTerminal?: boolean;
 }
 
 /** The standard streams. A command that is only looked at, as a check is, has no input: it may run again and again. */
@@ -49,7 +53,8 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
   const gated = await openGated(options, spec);
   if ("startProblem" in gated) return gated;
 
-  const ending = createEnding(options.log, spec, gated.leader, control);
+  const ending = createEnding(options.log, spec, gated.members, control, gated.hasReceived);
+  const stopsWatched = gated.isKin ? watchStops(gated.members, (message) => control.tell?.(message)) : () => undefined;
   // From the very first, so that a signal which comes while the gate is closed ends the gate.
   const unsubscribe = control.relayed?.subscribe(ending.relay);
   const claim = spec.env["HOLDLINE_CLAIM"] ?? null;
@@ -57,7 +62,7 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
   try {
     if (spec.endsWith !== undefined) {
       const { endsWith } = spec;
-      const watched = { group: gated.leader.pid, claim, heldUntil: () => endsWith.heldUntil() };
+      const watched = { leader: gated.leader, isKin: gated.isKin, claim, heldUntil: () => endsWith.heldUntil() };
       watchdog = openWatchdog(watched, options.log, ending.killNow);
       if (watchdog === null) {
         await gated.shut();
@@ -81,6 +86,7 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
     throw error;
   } finally {
     unsubscribe?.();
+    stopsWatched();
     void watchdog?.close();
   }
 }
@@ -91,9 +97,17 @@ function noteDaemons(log: Log, claim: string): void {
   if (pids.length > 0) log.info({ pids, claim }, "processes that the command has started go on in process groups of their own");
 }
 
+// The gate becomes the command within about a millisecond.
+const GATE_LOOK_MS = 2;
+
 /** A command that waits behind its gate. */
 interface Gated {
   readonly leader: ProcessIdentity;
+  readonly members: Members;
+  /** Does it share this process's group? Else it has its own, in a session of its own. */
+  readonly isKin: boolean;
+  /** Has a signal that this process was sent reached the command by itself? */
+  readonly hasReceived: (signal: NodeJS.Signals) => boolean;
   readonly output: Output | null;
   /** How the leader has ended, at once when it has: what is in the pipes is still to be read then. */
   readonly exited: Promise<{ readonly exitCode: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -110,7 +124,9 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
   if ("problem" in program) return neverStarted(program.problem);
   const handedDown = options.handedDown ?? NOTHING_HANDED_DOWN;
-  const gate = createGate({ argv: spec.argv, program: program.path, cwd, env, handedDown });
+  const ownGroup = (options.onTerminal ?? hasTerminal()) ? ownStat()?.group : undefined;
+  const isKin = ownGroup !== undefined;
+  const gate = createGate({ isOnTerminal: isKin, argv: spec.argv, program: program.path, cwd, env, handedDown });
   noteLost(options.log, gate);
 
   // Node's own `spawn`: the streams, the end and the group are all looked after here, so that execa, which takes longer to
@@ -121,7 +137,7 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
       argv0: "sh",
       cwd,
       env: gate.env,
-      detached: true,
+      detached: !isKin,
       stdio: [...STANDARD[spec.output], ...gate.descriptors],
     });
   } catch (error) {
@@ -151,17 +167,31 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   // A gate that was killed takes no line any more: `exited` tells.
   pipe.on("error", () => undefined);
   const leader = identityOf(pid);
+  const members = isKin ? kinOf(leader, ownGroup, spec.env["HOLDLINE_CLAIM"] ?? null) : membersOfGroup(leader);
+  const isGate = (): boolean => readArguments(pid)?.[2] === gate.args[1];
+  // A key that is pressed while the gate opens goes to the gate, which takes no notice of it.
+  const repeat = (signal: NodeJS.Signals): void => {
+    if (isGate()) setTimeout(() => repeat(signal), GATE_LOOK_MS);
+    else if (!over) members.signal(signal);
+  };
   let over = false;
   void exited.then(() => (over = true));
   return {
     leader,
+    members,
+    isKin,
+    hasReceived(signal) {
+      if (!isKin || !isTyped(signal)) return false;
+      if (isGate()) repeat(signal);
+      return true;
+    },
     output,
     exited,
     open: () => void pipe.end("\n"),
     async shut() {
       pipe.destroy();
       // It would end by itself now, were it not stopped; what has run nothing has nothing to clean up.
-      if (!over) signalGroup(leader, "SIGKILL");
+      if (!over) members.signal("SIGKILL");
       await exited;
       await output?.finish();
     },
@@ -194,7 +224,7 @@ async function supervise(
   const { exitCode, signal: killedBy } = await gated.exited;
   const ranMs = clock.now() - begunAt;
   // The leader may be gone before the rest of its group, which works on under nobody's claim once this has returned.
-  if (ending.hasBegun() || !(await groupEnds(gated.leader, GROUP_PATIENCE_MS))) ending.end();
+  if (ending.hasBegun() || !(await membersEnd(gated.members, GROUP_PATIENCE_MS))) ending.end();
   await ending.done();
   over.abort();
   await gated.output?.finish();

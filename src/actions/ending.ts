@@ -1,11 +1,10 @@
 // How a command's process group is ended: signals are passed on to it, and when it has to end it gets SIGTERM, a while, and
 // SIGKILL, which further signals hasten. The person who waits is told what for.
-import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
-import { endGroup, membersOf, signalGroup } from "./group.js";
+import { endMembers, type Members } from "./group.js";
 import type { CommandSpec, Commands } from "./machine.js";
 
 // Most programs end within milliseconds of SIGTERM, and nobody needs to hear of those.
@@ -27,11 +26,13 @@ export interface CommandEnding {
   done(): Promise<void>;
 }
 
+/** @param reached has a signal that this process was sent reached the command by itself? */
 export function createEnding(
   log: Log,
   spec: CommandSpec,
-  leader: ProcessIdentity,
+  members: Members,
   control: Pick<Parameters<Commands["run"]>[1], "tell">,
+  reached: (signal: NodeJS.Signals) => boolean,
 ): CommandEnding {
   const hasten = new AbortController();
   let relayed = 0;
@@ -41,13 +42,13 @@ export function createEnding(
     if (ending !== null) return;
     const over = new AbortController();
     clock.sleep(TELL_AFTER_MS, over.signal).then(
-      () => control.tell?.(waitingFor(leader, spec.killAfterMs)),
+      () => control.tell?.(waitingFor(members, spec.killAfterMs)),
       () => undefined, // It has ended before.
     );
     // When it may not be ended (it runs as another user) there is only waiting for it: it must not count as ended while it runs.
     const refused = (error: unknown) =>
-      log.warn({ error: messageOf(error), pid: leader.pid }, "the command cannot be ended: waiting for it");
-    ending = endGroup(leader, spec.killAfterMs, hasten.signal)
+      log.warn({ error: messageOf(error), pids: members.pids() }, "the command cannot be ended: waiting for it");
+    ending = endMembers(members, spec.killAfterMs, hasten.signal)
       .catch(refused)
       .finally(() => over.abort());
   };
@@ -56,7 +57,7 @@ export function createEnding(
       relayed += 1;
       if (ending !== null) hasten.abort();
       else if (relayed > 1) end();
-      pass(log, leader, signal);
+      if (!reached(signal)) pass(log, members, signal);
       if (relayed === 1) tellLater();
     },
     end,
@@ -76,22 +77,22 @@ export function createEnding(
   /** A command may take its time after Ctrl-C, or take no notice of it. */
   function tellLater(): void {
     const timer = setTimeout(() => {
-      if (ending === null && membersOf(leader.pid).length > 0) control.tell?.(waitingFor(leader, null));
+      if (ending === null && members.pids().length > 0) control.tell?.(waitingFor(members, null));
     }, TELL_AFTER_MS);
     timer.unref();
   }
 }
 
-function waitingFor(leader: ProcessIdentity, killAfterMs: number | null): string {
-  const pids = membersOf(leader.pid);
+function waitingFor(members: Members, killAfterMs: number | null): string {
+  const pids = members.pids();
   const what = `waiting for ${pids.length === 1 ? "1 process" : `${pids.length} processes`} of the command to end (pid ${pids.slice(0, 5).join(", ")}${pids.length > 5 ? ", …" : ""})`;
   if (killAfterMs === null) return `${what}; Ctrl-C again to send SIGTERM`;
   return `${what}, SIGKILL ${formatDuration(killAfterMs)} after SIGTERM; Ctrl-C again to kill at once`;
 }
 
-function pass(log: Log, leader: ProcessIdentity, signal: NodeJS.Signals): void {
+function pass(log: Log, members: Members, signal: NodeJS.Signals): void {
   try {
-    signalGroup(leader, signal);
+    members.signal(signal);
   } catch (error) {
     log.warn({ error: messageOf(error), signal }, "the signal could not be passed on to the command");
   }

@@ -15,6 +15,8 @@ export interface GateRequest {
   /** The whole environment that the command is to see. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly handedDown: HandedDown;
+  /** Is it in the group that a terminal listens to? Then keys that are pressed before the command has begun are not for the gate. */
+  readonly isOnTerminal?: boolean;
   /** The shell to do it with; by default the system's. */
   readonly shell?: string;
 }
@@ -41,12 +43,14 @@ const NAME = "holdline";
 const SYSTEM_SHELL = "/bin/sh";
 const ENV = "/usr/bin/env";
 
+const KEYS = "INT QUIT TSTP";
+
 // They name a process: when that is this one, the caller means the program that it has started.
 const PID_VARIABLES = ["LISTEN_PID", "WATCHDOG_PID"];
 /** Names the process of LISTEN_PID in yet another way, which no shell can know. */
 const PID_PROOF = "LISTEN_PIDFDID";
 
-export function createGate({ argv, program, cwd, env, handedDown, shell = SYSTEM_SHELL }: GateRequest): Gate {
+export function createGate({ argv, program, cwd, env, handedDown, isOnTerminal = false, shell = SYSTEM_SHELL }: GateRequest): Gate {
   const { waitsOn, lost: lostDescriptors } = placeOf(handedDown.descriptors);
   const file = waitsOn > LAST_DIGIT ? MANY_DIGITS : shell;
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !OWN.test(entry[0]));
@@ -59,11 +63,13 @@ export function createGate({ argv, program, cwd, env, handedDown, shell = SYSTEM
   const words = [name.startsWith("-") || env["PATH"] === undefined ? program : name, ...rest];
 
   const before = [
+    ...(isOnTerminal ? [`trap '' ${KEYS}`] : []),
     // If the agent dies, even by SIGKILL, its end of the pipe closes: there is no line, and the command never starts.
     `read -r ${PREFIX} <&${waitsOn} || exit 125`,
     `exec ${waitsOn}<&-`,
   ];
   const last = [
+    ...(isOnTerminal ? [`trap - ${KEYS}`] : []),
     ...(handedDown.ignored.length === 0 ? [] : [`trap '' ${handedDown.ignored.join(" ")}`]),
     ...(handedDown.openFiles === null ? [] : [`ulimit -S -n ${handedDown.openFiles}`]),
   ];

@@ -1,4 +1,5 @@
-// Process groups, named by their leaders: whether one lives, passing signals to it, and ending the whole of it.
+// The processes of a command as one: whether any lives, passing signals to them, and ending them all. Most commands have a
+// process group of their own, named by its leader; those on a terminal are in kin.ts.
 import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
@@ -11,33 +12,50 @@ export const LONGEST_PAUSE_MS = 100;
 
 const clock = createClock();
 
+/** The processes of one command. */
+export interface Members {
+  /** The pids of those that have not ended. */
+  pids(): number[];
+  lives(): boolean;
+  /**
+   * Sends a signal to all of them. Those that are gone are none the worse for it.
+   * @throws HoldlineError `not-allowed` when this process may signal none of them
+   */
+  signal(signal: NodeJS.Signals): void;
+}
+
+/** The members of a process group, which the leader may have left behind. */
+export function membersOfGroup(leader: ProcessIdentity): Members {
+  return {
+    pids: () => membersOf(leader.pid),
+    lives: () => groupLives(leader),
+    signal: (signal) => signalGroup(leader, signal),
+  };
+}
+
 /**
- * Ends a whole process group: SIGTERM, after `killAfterMs` SIGKILL. Resolves when none of it is left; zombies do not
- * count. Does nothing when the leader's pid belongs to another process by now, or to another boot or pid namespace.
+ * Ends them: SIGTERM, after `killAfterMs` SIGKILL. Resolves when none is left; zombies do not count.
  * @param hasten aborted: SIGKILL comes at once
- * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ * @throws HoldlineError `not-allowed` when they may not be ended by this process
  */
-export async function endGroup(leader: ProcessIdentity, killAfterMs: number, hasten?: AbortSignal): Promise<void> {
-  if (!groupLives(leader)) return;
-  if (ownStat()?.group === leader.pid) {
-    throw new HoldlineError("not-allowed", `process group ${leader.pid} cannot be ended: this process belongs to it itself`);
-  }
-  signalGroup(leader, "SIGTERM");
+export async function endMembers(members: Members, killAfterMs: number, hasten?: AbortSignal): Promise<void> {
+  if (!members.lives()) return;
+  members.signal("SIGTERM");
   // What is stopped acts on SIGTERM only once it goes on.
-  signalGroup(leader, "SIGCONT");
+  members.signal("SIGCONT");
   const killAt = clock.now() + killAfterMs;
-  for (let pauseMs = FIRST_PAUSE_MS; groupLives(leader); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; members.lives(); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const leftMs = hasten?.aborted === true ? 0 : killAt - clock.now();
     // Again in every round: a member may have been forked while the signal was on its way.
-    if (leftMs <= 0) signalGroup(leader, "SIGKILL");
+    if (leftMs <= 0) members.signal("SIGKILL");
     await clock.sleep(leftMs > 0 ? Math.min(pauseMs, leftMs) : pauseMs);
   }
 }
 
-/** Waits for a group to end by itself. @returns whether it has, within `patienceMs` */
-export async function groupEnds(leader: ProcessIdentity, patienceMs: number): Promise<boolean> {
+/** Waits for them to end by themselves. @returns whether they have, within `patienceMs` */
+export async function membersEnd(members: Members, patienceMs: number): Promise<boolean> {
   const until = clock.now() + patienceMs;
-  for (let pauseMs = FIRST_PAUSE_MS; groupLives(leader); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; members.lives(); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     if (clock.now() >= until) return false;
     await clock.sleep(pauseMs);
   }
@@ -45,10 +63,23 @@ export async function groupEnds(leader: ProcessIdentity, patienceMs: number): Pr
 }
 
 /**
+ * Ends the process group that a leader has, or had. Does nothing when the leader's pid belongs to another process by now, or
+ * to another boot or pid namespace.
+ * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ */
+export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+  if (!groupLives(leader)) return;
+  if (ownStat()?.group === leader.pid) {
+    throw new HoldlineError("not-allowed", `process group ${leader.pid} cannot be ended: this process belongs to it itself`);
+  }
+  await endMembers(membersOfGroup(leader), killAfterMs);
+}
+
+/**
  * Sends a signal to every member. A group that is gone is none the worse for it.
  * @throws HoldlineError `not-allowed` when this process may signal none of them
  */
-export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
+function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
   try {
     process.kill(-leader.pid, signal);
   } catch (error) {
@@ -62,7 +93,7 @@ export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): vo
 }
 
 /** Does any member of the leader's group live, be it the leader or one that has outlived it? */
-export function groupLives(leader: ProcessIdentity): boolean {
+function groupLives(leader: ProcessIdentity): boolean {
   // 0 and 1 would mean this process's own group and every process there is.
   if (leader.pid <= 1 || !isWithinSight(leader) || !groupExists(leader.pid)) return false;
   if (ownStat() === null) return true;
@@ -75,7 +106,7 @@ export function groupLives(leader: ProcessIdentity): boolean {
 }
 
 /** The pids of a group's processes that have not ended. */
-export function membersOf(group: number): number[] {
+function membersOf(group: number): number[] {
   return listPids().filter((pid) => {
     const member = readStat(pid);
     return member !== null && member.group === group && !member.ended;

@@ -10,8 +10,14 @@ export interface ProcessStat {
   readonly comm: string;
   /** It has ended, and only its parent has not noticed yet (a zombie). */
   readonly ended: boolean;
+  /** It has been stopped, as by Ctrl-Z. */
+  readonly stopped: boolean;
   readonly parent: number;
   readonly group: number;
+  /** The number of its controlling terminal; 0 for none. */
+  readonly terminal: number;
+  /** The process group that this terminal listens to; -1 without a terminal. */
+  readonly foreground: number;
   readonly startTicks: number;
 }
 
@@ -24,20 +30,37 @@ export function parseStat(text: string): ProcessStat | null {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
   if (open < 0 || close < open) return null;
-  // Numbered from 3 in proc(5): state 3, ppid 4, pgrp 5, num_threads 20, starttime 22.
+  // Numbered from 3 in proc(5): state 3, ppid 4, pgrp 5, tty_nr 7, tpgid 8, num_threads 20, starttime 22.
   const fields = text.slice(close + 2).split(" ");
   const field = (number: number) => Number(fields[number - 3]);
   const [pid, parent, group, threads, startTicks] = [Number(text.slice(0, open)), field(4), field(5), field(20), field(22)];
-  if (![pid, parent, group, threads, startTicks].every(Number.isSafeInteger)) return null;
+  const [terminal, foreground] = [field(7), field(8)];
+  if (![pid, parent, group, terminal, foreground, threads, startTicks].every(Number.isSafeInteger)) return null;
   // The first thread of a process may have ended while others go on: it shows as a zombie with more than one thread.
   const ended = ["Z", "X", "x"].includes(fields[0] as string) && threads <= 1;
-  return { pid, comm: text.slice(open + 1, close), ended, parent, group, startTicks };
+  return {
+    pid,
+    comm: text.slice(open + 1, close),
+    ended,
+    stopped: fields[0] === "T",
+    parent,
+    group,
+    terminal,
+    foreground,
+    startTicks,
+  };
 }
 
 /** A process as it is now; `null` when there is none with this pid, or it is hidden from this user. */
 export function readStat(pid: number | "self"): ProcessStat | null {
   const text = readProc(`/proc/${pid}/stat`);
   return text === null ? null : parseStat(text);
+}
+
+/** Does this process's terminal listen to its process group? Not in the background, and not without a terminal. */
+export function isInForeground(): boolean {
+  const stat = readStat("self");
+  return stat !== null && stat.terminal !== 0 && stat.foreground === stat.group;
 }
 
 let own: ProcessStat | null | undefined;

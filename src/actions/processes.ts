@@ -5,7 +5,7 @@ import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
 import { endCarriers, unseenCarriers } from "./carriers.js";
-import { endGroup } from "./group.js";
+import { endLeft } from "./kin.js";
 import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
 import {
   isInInnerNamespace,
@@ -27,7 +27,7 @@ export function createProcesses(): Processes {
     moment,
     isAlive,
     matching,
-    endGroup,
+    endGroup: endLeft,
     unseenCarriers,
     async endCarriers(claim, service, killAfterMs) {
       const spared = service === null ? [] : (await matching(service)).map(({ pid }) => pid);

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
+import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { uptimeMs } from "../uptime.js";
 
@@ -11,11 +12,34 @@ import { uptimeMs } from "../uptime.js";
 // the machine has slept; and `over`. The end of the pipe without that word is the agent's death. A shell cannot read with a
 // time limit, so that each deadline gets a process that waits for it, and the next one ends that. It looks at the clock
 // twice a second, because `sleep` stands still while the machine sleeps.
-// $1 is the group, $2 what stands in the environment of everything that was started under the claim.
+// $1 is the group's leader, $2 what stands in the environment of everything that was started under the claim, and $3, where
+// the leader shares its agent's group, when it was started: then it is ended with its descendants, all of which have to be
+// known before the first is killed.
 const WATCH = `
+stat_of() {
+  read -r line <"/proc/$1/stat" || line=
+  line="\${line##*) }"
+}
+end_kin() {
+  stat_of "$1"
+  set -- "$1" "$2" $line
+  [ "\${22}" = "$2" ] || return
+  kin=" $1 "
+  more=1
+  while [ -n "$more" ]; do
+    more=
+    for folder in /proc/[0-9]*; do
+      stat_of "\${folder#/proc/}"
+      parent="\${line#* }"
+      case "$kin" in *" \${folder#/proc/} "*) continue ;; *" \${parent%% *} "*) kin="$kin\${folder#/proc/} " more=1 ;; esac
+    done
+  done
+  for pid in $kin; do kill -s KILL "$pid"; done
+}
 end_all() {
   round=0
   while [ $round -lt 200 ]; do
+    [ -z "$3" ] || end_kin "$1" "$3"
     kill -s KILL -- "-$1"
     [ -n "$2" ] || return
     pids=$(cd /proc && grep -lsF -e "$2" [0-9]*/environ)
@@ -36,11 +60,11 @@ timer=
 while read -r word <&3; do
   [ -z "$timer" ] || kill -s KILL $timer
   [ "$word" != over ] || exit 0
-  { await_deadline "$word"; kill -s USR1 $$; end_all "$1" "$2"; } 3<&- &
+  { await_deadline "$word"; kill -s USR1 $$; end_all "$1" "$2" "$3"; } 3<&- &
   timer=$!
 done
 [ -z "$timer" ] || kill -s KILL $timer
-end_all "$1" "$2"
+end_all "$1" "$2" "$3"
 `;
 const NAME = "holdline-watch";
 /** What the reader is ended by when a deadline has passed: before the killing begins, so that it cannot end that half-way. */
@@ -53,8 +77,10 @@ const LOOK_MS = 200;
 const MOST_WATCHERS = 5;
 
 export interface Watched {
-  /** The command's process group. */
-  readonly group: number;
+  /** The command's first process. */
+  readonly leader: ProcessIdentity;
+  /** Does it share this process's group, instead of leading its own? */
+  readonly isKin: boolean;
   /** The claim that it runs under; `null` for a command without one. */
   readonly claim: string | null;
   heldUntil(): number;
@@ -70,7 +96,7 @@ export interface Watchdog {
  * @returns `null` when no process can be started for it
  */
 export function openWatchdog(watched: Watched, log: Log, end: () => void): Watchdog | null {
-  const { group, claim } = watched;
+  const { leader, isKin, claim } = watched;
   const carried = claim === null ? "" : `HOLDLINE_CLAIM=${claim}`;
   let isOver = false;
   let fired = false;
@@ -82,14 +108,14 @@ export function openWatchdog(watched: Watched, log: Log, end: () => void): Watch
   const begin = (): boolean => {
     watchers += 1;
     sent = -1;
-    child = startWatcher(group, carried);
+    child = startWatcher([String(leader.pid), carried, isKin ? String(leader.startTicks) : ""]);
     if (child === null) return false;
     exited = once(child, "exit");
     child.once("exit", (_code, signal) => {
       child = null;
       if (signal === FIRED) fired = true;
       else if (!isOver) {
-        log.warn({ group }, "the process that watches over the command has ended: starting another");
+        log.warn({ group: leader.pid }, "the process that watches over the command has ended: starting another");
         if (watchers >= MOST_WATCHERS || !begin()) giveUp();
       }
     });
@@ -125,9 +151,9 @@ export function openWatchdog(watched: Watched, log: Log, end: () => void): Watch
   };
 }
 
-function startWatcher(group: number, carried: string): ChildProcess | null {
+function startWatcher(args: readonly string[]): ChildProcess | null {
   try {
-    const child = spawn("/bin/sh", ["-c", WATCH, NAME, String(group), carried], {
+    const child = spawn("/bin/sh", ["-c", WATCH, NAME, ...args], {
       detached: true,
       cwd: "/",
       stdio: ["ignore", "ignore", "ignore", "pipe"],

@@ -55,7 +55,8 @@ function sh(script: string, ...args: string[]): string[] {
 
 async function run(argv: readonly string[], given: Partial<CommandSpec> = {}, control: Partial<Control> = {}): Promise<Ran> {
   const sinks = { stdout: new PassThrough(), stderr: new PassThrough() };
-  const commands = createCommands({ ...sinks, log: createTestLog() });
+  // As without a terminal, also where the tests are run on one.
+  const commands = createCommands({ ...sinks, log: createTestLog(), onTerminal: false });
   const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   sinks.stdout.on("data", (chunk: Buffer) => chunks.stdout.push(chunk));
   sinks.stderr.on("data", (chunk: Buffer) => chunks.stderr.push(chunk));

@@ -47,7 +47,15 @@ describe("what /proc says", () => {
   const rest = "S 1 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 173028 0 0";
 
   test.each(["sleep", "tmux: server", "od) (d", ") S 9 9 9", "", "ünï"])("a process may call itself %j", (comm) => {
-    expect(parseStat(`42 (${comm}) ${rest}`)).toEqual({ pid: 42, comm, ended: false, parent: 1, group: 42, startTicks: 173028 });
+    expect(parseStat(`42 (${comm}) ${rest}`)).toMatchObject({
+      pid: 42,
+      comm,
+      ended: false,
+      stopped: false,
+      parent: 1,
+      group: 42,
+      startTicks: 173028,
+    });
   });
 
   test("what is no such text is not taken for one", () => {

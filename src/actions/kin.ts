@@ -1,0 +1,68 @@
+// The processes of a command that shares this process's own group, as it does on a terminal: the terminal listens to one group, and
+// whoever else is in it (a shell script, the rest of a pipeline) is not the command's. So its processes are known by their
+// descent, and by the claim in their environment when their parents have ended.
+import type { ProcessIdentity } from "../locks/claim.js";
+import { HoldlineError, messageOf } from "../locks/errors.js";
+import { isCarrier } from "./carriers.js";
+import { endGroup, endMembers, type Members } from "./group.js";
+import { isWithinSight, listPids, ownStat, readStat, type ProcessStat } from "./proc.js";
+
+/**
+ * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`: a daemon that has
+ * left them is no member, as it is none of a group.
+ */
+export function kinOf(leader: ProcessIdentity, group: number, claim: string | null): Members {
+  // Each that was ever seen: when its parent ends it has another one, and it may have emptied its environment.
+  const known = new Map<number, number | null>([[leader.pid, leader.startTicks]]);
+  const isKnown = ({ pid, startTicks }: ProcessStat): boolean => known.has(pid) && (known.get(pid) ?? startTicks) === startTicks;
+  const isNear = (stat: ProcessStat): boolean => stat.group === group || stat.group === leader.pid;
+
+  const pids = (): number[] => {
+    const stats = new Map(listPids().flatMap((pid) => [readStat(pid) ?? []].flat().map((stat) => [pid, stat] as const)));
+    stats.delete(process.pid);
+    const descends = (stat: ProcessStat, depth = 0): boolean => {
+      if (isKnown(stat)) return true;
+      // A bound, because pids may be reused while this looks.
+      const parent = depth < 64 ? stats.get(stat.parent) : undefined;
+      return parent !== undefined && descends(parent, depth + 1);
+    };
+    const members = [...stats.values()].filter(
+      (stat) => !stat.ended && isNear(stat) && (descends(stat) || (claim !== null && isCarrier(stat.pid, claim))),
+    );
+    for (const { pid, startTicks } of members) known.set(pid, startTicks);
+    return members.map(({ pid }) => pid);
+  };
+  const isAlive = (stat: ProcessStat | null): boolean => stat !== null && !stat.ended && isKnown(stat);
+  return {
+    pids,
+    lives: () => isAlive(readStat(leader.pid)) || pids().length > 0,
+    signal: (signal) => signalAll(pids(), signal),
+  };
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  const refusals = pids.flatMap((pid) => {
+    try {
+      process.kill(pid, signal);
+      return [];
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "ESRCH" ? [] : [error];
+    }
+  });
+  if (refusals.length === 0 || refusals.length < pids.length) return;
+  throw new HoldlineError("not-allowed", `${signal} could not be sent to process ${pids.join(", ")}: ${messageOf(refusals[0])}`, {
+    hint: "they run as another user: run holdline as root, or end them by hand",
+    cause: refusals[0],
+  });
+}
+
+/**
+ * Ends what a command has left whose agent is gone: its group, or its leader's kin where it had shared the agent's group.
+ * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ */
+export async function endLeft(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
+  const stat = isWithinSight(leader) && ownStat() !== null ? readStat(leader.pid) : null;
+  const isLeader = stat !== null && !stat.ended && (leader.startTicks === null || stat.startTicks === leader.startTicks);
+  if (isLeader && stat.group !== leader.pid) await endMembers(kinOf(leader, stat.group, null), killAfterMs);
+  else await endGroup(leader, killAfterMs);
+}
