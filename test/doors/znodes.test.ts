@@ -95,8 +95,8 @@ test("whatever stands in the history's folder is a record of a lock or none, and
       const found = "value" in read ? read.value : [];
       for (const { name, lock, sequence: number } of found) {
         expect(lockNameProblem(lock)).toBeNull();
-        expect(`${recordsOf(lock)}${number < 0 ? "-" : ""}${String(Math.abs(number)).padStart(10, "0")}`).toBe(
-          `${history}/${name}`,
+        expect(`${layout.recordsOf(lock)}${number < 0 ? "-" : ""}${String(Math.abs(number)).padStart(10, "0")}`).toBe(
+          `${layout.history}/${name}`,
         );
       }
       expect(found.map(({ lock }) => lock).sort()).toEqual(expect.arrayContaining(written.map(([lock]) => lock)));
