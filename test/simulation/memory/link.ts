@@ -1,7 +1,7 @@
 // The connection between one client and the in-memory store: requests and replies that are on their way, in order, and
 // what can happen to them. When a message goes on is its carrier's choice: a scheduler's, or at once.
 import type { Contents } from "./contents.js";
-import type { MemoryStore } from "./store.js";
+import { type MemoryStore, SessionExpired } from "./store.js";
 
 /** The connection went, and with it the request or its reply: what was asked for may have happened or not. */
 export class LinkLost extends Error {}
@@ -99,15 +99,18 @@ export class Link {
         const before = this.#store.actor;
         this.#store.actor = this.name;
         let deliver: () => void;
+        let isLiving = true;
         try {
           const outcome = view === null ? effect() : this.#store.answerFrom(view, effect);
           deliver = () => resolve(outcome);
         } catch (error) {
+          isLiving = !(error instanceof SessionExpired);
           deliver = () => reject(error);
         }
         this.#store.actor = before;
         const delivered = (): void => {
-          if (view === null && generation === this.#generation && this.isOpen && !this.isLagging) this.#isConfirmed = true;
+          if (isLiving && view === null && generation === this.#generation && this.isOpen && !this.isLagging)
+            this.#isConfirmed = true;
           deliver();
         };
         this.#reply(request, delivered, () => reject(new LinkLost()), view?.transactions);

@@ -23,6 +23,8 @@ export class MemorySession implements Session {
   readonly #uptime: () => number;
   /** Claims that are held in it and stay ephemeral: what goes on under them must end before it does. */
   readonly #held = new Set<string>();
+  /** Once it is lost: what the link says from then on is of the next session. */
+  #heldUntil: number | null = null;
 
   /** @param whenSilentFor calls back after the link has been silent for so long without a break; gives what calls that off */
   constructor(
@@ -45,7 +47,7 @@ export class MemorySession implements Session {
 
   /** Only what the leader has answered counts. The store is taken to end a session no sooner than a moment after this. */
   heldUntil(): number {
-    return this.#uptime() - this.#link.unconfirmedMs + this.#timeoutMs - MOMENT_MS;
+    return this.#heldUntil ?? this.#uptime() - this.#link.unconfirmedMs + this.#timeoutMs - MOMENT_MS;
   }
 
   /** Was it confirmed so lately that something can be begun that must end before it does? */
@@ -73,6 +75,7 @@ export class MemorySession implements Session {
   /** From now on it counts as lost. */
   end(reason: string): void {
     this.#watchdog();
+    this.#heldUntil ??= this.heldUntil();
     if (!this.#lost.signal.aborted) this.#lost.abort(new SessionLostError(reason));
   }
 }
