@@ -10,7 +10,7 @@ import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
 import { actById, useLease } from "./people.js";
 import { type MemoryCoordinator, openMemory } from "./memory/coordinator.js";
-import { Link } from "./memory/link.js";
+import { type Carry, Link } from "./memory/link.js";
 import type { SimulatedNode } from "./node.js";
 import type { Job } from "./scenario.js";
 import { describeJob } from "./scenario.js";
@@ -61,13 +61,14 @@ export class Agent {
     node.agents.add(this);
     const { scheduler } = world;
     // Messages are not the process's own: those that it has sent may still arrive when it is dead.
-    this.link = new Link(name, world.store, (direction, { operation, claim }, arrive) => {
+    const carry: Carry = (direction, { operation, claim }, arrive) => {
       const about =
         scheduler.trace === null
           ? ""
           : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
       scheduler.park("message", `${name} `, about, arrive);
-    });
+    };
+    this.link = new Link(name, world.store, carry, () => node.uptime());
   }
 
   /** Parks something of this process's own. */

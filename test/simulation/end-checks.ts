@@ -5,6 +5,9 @@ import { type Agent, type JobEnd, RELEASE_TIMEOUT_MS } from "./agent.js";
 import type { StoredEntry } from "./memory/entry.js";
 import type { World } from "./world.js";
 
+// Each but the last is answered that somebody has changed the claim, which people do some few times.
+const MOST_CHANGES = 6;
+
 /** Ephemeral claims that a process has in a session that it has not given up. */
 export function ephemeralOf(world: World, agent: Agent): readonly StoredEntry[] {
   const session = agent.coordinator?.session ?? null;
@@ -34,6 +37,9 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
     const succeeded = done.filter(({ kind }) => kind === last).at(-1);
     const triedForMs = succeeded === undefined ? Infinity : world.scheduler.now - succeeded.reportedAt;
     if (triedForMs < RELEASE_TIMEOUT_MS) checks.fail(`${agent.name} gives up its release after ${triedForMs} ms`);
+    const answers = agent.link.answered.get("leave") ?? 0;
+    if (answers > MOST_CHANGES)
+      checks.fail(`${agent.name} could not let go of its claim although it was answered ${answers} times`);
     return;
   }
   const held = new Set(store.entries().map(({ id }) => id));

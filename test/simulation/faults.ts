@@ -237,10 +237,18 @@ function stop(world: World): boolean {
     (agent) => {
       const lastsMs = world.choices.pick(OUTAGES_MS);
       world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
+      excuseUnwatched([agent]);
       agent.stop();
       world.scheduler.after(lastsMs, "fleet", "", () => agent.goOn());
     },
   );
+}
+
+/** What goes on in a process that does nothing cannot be ended by it, and nothing else does. */
+function excuseUnwatched(agents: readonly Agent[]): void {
+  for (const agent of agents)
+    for (const group of agent.node.groups)
+      if (group.agent === agent && group.endsWithAgent && !group.isWatched) group.isExcused = true;
 }
 
 /** A machine sleeps for a while, with all that runs on it; its uptime goes on. */
@@ -254,6 +262,7 @@ function suspend(world: World): boolean {
   const node = world.choices.pick(fit);
   const lastsMs = isAtRisk ? 12_000 : world.choices.pick(OUTAGES_MS);
   world.noteFault(node.name, `sleeps for ${lastsMs} ms`);
+  excuseUnwatched([...node.agents]);
   node.fallAsleep();
   world.scheduler.after(lastsMs, "fleet", "", () => {
     node.wake();

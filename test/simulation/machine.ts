@@ -125,6 +125,8 @@ function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
     Number(spec.env["HOLDLINE_FENCING_TOKEN"]),
     locks,
     spec.endsWith !== undefined,
+    // What a caller of the library does is done by its own process, and nothing outside it watches over that.
+    spec.argv[0] !== "several",
   );
 }
 
@@ -172,7 +174,7 @@ function supervise(
     const nature = drawNature(choices, group.kind, spec.timeoutMs !== null, world.troublePercent);
     node.begin(group, nature);
     const { endsWith } = spec;
-    if (endsWith !== undefined) node.watch(group, () => endsWith.heldUntil());
+    if (endsWith !== undefined && group.isWatched) node.watch(group, () => endsWith.heldUntil());
     scheduler.say(
       agent.name,
       `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import type { Mutation } from "./mutations.js";
-import type { Outcome, simulateSeed } from "./run.js";
+import { type Outcome, simulateSeed } from "./run.js";
 import type { shrink } from "./shrink.js";
 
 export interface Verdict {
@@ -25,7 +25,11 @@ export async function judge(root: string, mutation: Mutation, mostSeeds: number,
   const simulation = await load(root, mutation);
   for (let seed = 1; seed <= mostSeeds; seed += 1) {
     const outcome = await simulation.simulateSeed(seed);
-    if (outcome.violation !== null) return { mutation, seed, outcome: shrinks ? await simulation.shrink(outcome) : outcome };
+    if (outcome.violation === null) continue;
+    // What fails in any case says nothing of the mutation.
+    const { violation } = await simulateSeed(seed);
+    if (violation !== null) throw new Error(`seed ${seed} fails without the mutation as well: ${violation}`);
+    return { mutation, seed, outcome: shrinks ? await simulation.shrink(outcome) : outcome };
   }
   return { mutation, seed: null, outcome: null };
 }

@@ -43,6 +43,8 @@ export class Group {
     readonly locks: readonly string[],
     /** When its process dies, so does it. */
     readonly endsWithAgent: boolean,
+    /** Does something outside its process end it when its claim may have ended? */
+    readonly isWatched: boolean,
   ) {}
 
   /** Is its command, or what that has forked behind its agent's back, still at work? */

@@ -35,6 +35,8 @@ export class Link {
   readonly name: string;
   /** The last transaction that the client has heard of. */
   seen = 0;
+  /** How often each operation was carried out and answered. */
+  readonly answered = new Map<string, number>();
   /** Has it always been open? */
   wasAlwaysOpen = true;
   /** Told when it opens, and when it stops being open. */
@@ -45,6 +47,7 @@ export class Link {
   onReply: ((request: Request) => void) | null = null;
   readonly #store: MemoryStore;
   readonly #carry: Carry;
+  readonly #clock: () => number;
   #condition: Condition = "open";
   /** First come first served, one message of each at a time on its way. */
   readonly #lines: Record<"request" | "reply", Message[]> = { request: [], reply: [] };
@@ -57,9 +60,11 @@ export class Link {
   #isConfirmed = false;
   #confirmedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(name: string, store: MemoryStore, carry: Carry) {
+  /** @param clock what its process reckons by, in milliseconds */
+  constructor(name: string, store: MemoryStore, carry: Carry, clock: () => number = () => store.now()) {
     this.name = name;
     this.#store = store;
+    this.#clock = clock;
     this.#carry = carry;
   }
 
@@ -82,7 +87,7 @@ export class Link {
 
   /** How long ago the leader was last known to hear this client, in milliseconds: what a server says by itself does not count. */
   get unconfirmedMs(): number {
-    return this.#isConfirmed ? 0 : this.#store.now() - this.#confirmedAt;
+    return this.#isConfirmed ? 0 : this.#clock() - this.#confirmedAt;
   }
 
   /** Sends a request: `effect` is what the store does about it. Rejects with {@link LinkLost}, or what `effect` throws. */
@@ -102,7 +107,10 @@ export class Link {
         let isLiving = true;
         try {
           const outcome = view === null ? effect() : this.#store.answerFrom(view, effect);
-          deliver = () => resolve(outcome);
+          deliver = () => {
+            this.answered.set(request.operation, (this.answered.get(request.operation) ?? 0) + 1);
+            resolve(outcome);
+          };
         } catch (error) {
           isLiving = !(error instanceof SessionExpired);
           deliver = () => reject(error);
@@ -192,7 +200,7 @@ export class Link {
 
   /** From now on nobody knows whether the leader hears it. */
   #doubt(): void {
-    if (this.#isConfirmed) this.#confirmedAt = this.#store.now();
+    if (this.#isConfirmed) this.#confirmedAt = this.#clock();
     this.#isConfirmed = false;
   }
 
