@@ -62,7 +62,7 @@ const FILES = [
     packages: [],
   },
   // The library, and its face.
-  { file: "holdline", may: ["locks", "library", "actions", "coordinators/registry"], packages: [] },
+  { file: "holdline", may: ["locks", "library", "actions", "config/surroundings", "coordinators/registry"], packages: [] },
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },
   { file: "boot", may: ["title", "version"], packages: [] },
   { file: "title", may: ["config/secrets"], packages: [] },

@@ -1,12 +1,12 @@
 // The library: locks for other programs, over the same coordinators, claims and rule as the agent's. What is held for as
 // long as a piece of work takes is here; locks that outlive their process are library/'s.
 import { randomUUID } from "node:crypto";
-import { hostname, userInfo } from "node:os";
 import { createClock } from "./actions/clock.js";
 import { waitInLine } from "./actions/line.js";
 import type { LineOptions } from "./actions/line.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
+import { qualifiedName, surroundingsHere } from "./config/surroundings.js";
 import { openCoordinator } from "./coordinators/registry.js";
 import { createLeases } from "./library/leases.js";
 import type { Leases } from "./library/leases.js";
@@ -23,9 +23,9 @@ import { quoted } from "./locks/text.js";
 import { watchClaim } from "./locks/watch.js";
 
 export interface HoldlineOptions {
-  /** What others see as the owner's node; by default this machine's host name. */
+  /** What others see as the owner's node; by default this machine's fully qualified name, as on the command line. */
   readonly node?: string;
-  /** Who asks, for others to see; by default `user@node`. */
+  /** Who asks, for others to see; by default `user@node`; under sudo the user is who called it. */
   readonly principal?: string;
   /** How long to wait for a first connection, in milliseconds; 10 s by default. */
   readonly connectTimeoutMs?: number;
@@ -111,8 +111,9 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
     log: options.log ?? SILENT,
   });
   const processes = createProcesses();
-  const node = options.node ?? hostname();
-  const principal = options.principal ?? `${userInfo().username}@${node}`;
+  const surroundings = surroundingsHere();
+  const node = options.node ?? qualifiedName(surroundings);
+  const principal = options.principal ?? `${surroundings.user}@${node}`;
   const owner: Owner = { node, principal, action: null, process: processes.self };
   const ownerGone = (claim: Claim) => isOwnerGone(claim, processes);
   return {

@@ -171,10 +171,10 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
         context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
       return { results: [...results.values()], undeclared };
     },
-    async tryAction({ settings: { node }, stop, progress, log }, action) {
+    async tryAction({ settings: { node }, stop, progress, log }, action, runsCheck) {
       const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);
       const machine = { clock: createClock(), commands: createCommands({ log, handedDown }), processes: createProcesses() };
-      return tryAction(action, { machine, node, stop, progress });
+      return tryAction(action, { machine, node, stop, progress, runsCheck });
     },
     execCommand: (context, spec) =>
       exec.execute(spec, { ephemeral: () => withMachine(openStatelessMachine, context), durable: () => guardOf(context) }),

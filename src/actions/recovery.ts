@@ -10,11 +10,11 @@ import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
 /**
- * Is the process that made a durable claim gone? It is when this node can see that it is; and where it cannot see,
- * when the claim's liveness entry is gone. A process that can be seen to live is not, even if its session has ended.
+ * Is the process that made a claim gone? It is when this node can see that it is; and where it cannot see, when the
+ * claim's liveness entry is gone. A process that can be seen to live is not, even if its session has ended. The claim of a process that is
+ * gone ends with its session, unless it is durable.
  */
 export function isOwnerGone(claim: Claim, processes: Processes): boolean {
-  if (!claim.durable) return false;
   const lives = claim.owner.process === null ? null : processes.isAlive(claim.owner.process);
   return lives === null ? !claim.alive : !lives;
 }

@@ -22,13 +22,13 @@ export interface Trial {
   readonly check: ActionEnd | null;
 }
 
-/** Looks for the processes, and runs the check once. */
+/** Looks for the processes, and runs the check once where that is wanted. */
 export async function tryAction(
   action: GuardedAction,
-  context: Omit<ExecutionContext, "env" | "onGroup"> & { readonly node: string },
+  { runsCheck, ...context }: Omit<ExecutionContext, "env" | "onGroup"> & { readonly node: string; readonly runsCheck: boolean },
 ): Promise<Trial> {
   const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
-  if (action.verify === null) return { matching, check: null };
+  if (action.verify === null || !runsCheck) return { matching, check: null };
   const env = { HOLDLINE_ACTION: action.name, HOLDLINE_LOCK: action.lock, HOLDLINE_NODE: context.node };
   // A pause as long as all tries may take leaves one.
   const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };

@@ -11,6 +11,7 @@ export interface StandingClaim {
   readonly claim: Claim;
   readonly held: boolean;
   readonly condition: Condition;
+  readonly isOwnerGone: boolean;
   /** Of a waiting claim: 1 is next. Of a held one: 0. */
   readonly place: number;
 }
@@ -46,14 +47,16 @@ export function stateOf(lock: string, queue: readonly Claim[], ownerGone: (claim
   const claims = queue.map((claim, position) => {
     const held = isInHand(queue, position);
     if (!held) waiting += 1;
-    return { claim, held, condition: conditionOf(claim, held, ownerGone(claim)), place: held ? 0 : waiting };
+    const isOwnerGone = ownerGone(claim);
+    return { claim, held, condition: conditionOf(claim, held, isOwnerGone), isOwnerGone, place: held ? 0 : waiting };
   });
   return { lock, claims };
 }
 
 /** A claim that is known to hold its lock. */
 export function holderOf(claim: Claim, { ownerGone }: { readonly ownerGone: (claim: Claim) => boolean }): StandingClaim {
-  return { claim, held: true, condition: conditionOf(claim, true, ownerGone(claim)), place: 0 };
+  const isOwnerGone = ownerGone(claim);
+  return { claim, held: true, condition: conditionOf(claim, true, isOwnerGone), isOwnerGone, place: 0 };
 }
 
 /** Locks as `locks --json` gives them. */

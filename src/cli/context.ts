@@ -52,8 +52,8 @@ export interface Agent {
   runActions(context: Context, names: readonly string[]): Promise<readonly Result[]>;
   /** Finishes what earlier runs left on this node, and nothing else. */
   resumeActions(context: Context): Promise<Resumed>;
-  /** Looks for an action's processes and runs its check once, without its lock. */
-  tryAction(context: Context, action: ActionSettings): Promise<Trial>;
+  /** Looks for an action's processes, and where that is wanted runs its check once, without its lock. */
+  tryAction(context: Context, action: ActionSettings, runsCheck: boolean): Promise<Trial>;
   /** Runs a command under a lock without its having been declared. */
   execCommand(context: Context, spec: ExecSpec): Promise<ExecEnd>;
 }

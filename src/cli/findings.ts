@@ -51,6 +51,12 @@ export function ofTrial(action: ActionSettings, { matching, check }: Trial): Abo
   return findings;
 }
 
+/** An action whose processes cannot be looked for, as where nobody here is called so. */
+export function notTried({ name }: ActionSettings, error: unknown): About {
+  if (!(error instanceof HoldlineError) || error.code !== "configuration") throw error;
+  return warning(`action ${name}`, `its processes cannot be looked for: ${messageOf(error)}`, error.hint);
+}
+
 /** A store that could not be opened, or asked. */
 export function notExamined(error: unknown): StoreReport {
   if (!(error instanceof HoldlineError) || error.code === "interrupted" || error.code === "bug") throw error;

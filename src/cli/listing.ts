@@ -58,20 +58,22 @@ function waysOut(view: View): string[] {
 }
 
 /** One claim in one line, for lists of candidates: "web-07: restart-nginx, since 12 min ago, FAILED …, claim 3f…". */
-export function describeClaim({ claim, condition }: StandingClaim, now: number): string {
+export function describeClaim(standing: StandingClaim, now: number): string {
+  const { claim } = standing;
   const { owner } = claim;
-  const words = `${owner.node}: ${whatOf(claim)} by ${owner.principal}, since ${ago(claim.since, now)}, ${stateOfClaim(claim, condition, now, false)}`;
+  const words = `${owner.node}: ${whatOf(claim)} by ${owner.principal}, since ${ago(claim.since, now)}, ${stateOfClaim(standing, now, false)}`;
   return sanitize(`${words} (claim ${claim.id})`);
 }
 
-function claimCells({ claim, held, condition, place }: StandingClaim, now: number, view: View): Cell[] {
+function claimCells(standing: StandingClaim, now: number, view: View): Cell[] {
+  const { claim, held, condition, place } = standing;
   return [
     held ? "held" : ordinal(place),
     claim.owner.node,
     whatOf(claim),
     view.isExact ? isoTime(claim.since) : ago(claim.since, now),
     claim.owner.principal,
-    { text: stateOfClaim(claim, condition, now, view.isExact), paint: (text) => view.paint(COLOURS[condition], text) },
+    { text: stateOfClaim(standing, now, view.isExact), paint: (text) => view.paint(COLOURS[condition], text) },
   ];
 }
 
@@ -107,7 +109,10 @@ export function whatOf({ owner, key, lease }: Pick<Claim, "owner" | "key" | "lea
   return key === null ? what : `${what} [${key}]`;
 }
 
-function stateOfClaim(claim: Claim, condition: Condition, now: number, isExact: boolean): string {
+// Of an ephemeral claim whose process this node can see to be gone.
+const ENDS_SOON = "its agent is gone: the claim ends with its session";
+
+function stateOfClaim({ claim, condition, isOwnerGone }: StandingClaim, now: number, isExact: boolean): string {
   switch (condition) {
     case "failed": {
       const { failure, owner } = claim;
@@ -120,9 +125,9 @@ function stateOfClaim(claim: Claim, condition: Condition, now: number, isExact: 
       if (claim.expiresAt === null) return "leased until it is released";
       return `leased until ${isExact ? isoTime(claim.expiresAt) : until(claim.expiresAt, now)}`;
     case "running":
-      return "running, its agent lives";
+      return isOwnerGone ? ENDS_SOON : "running, its agent lives";
     case "waiting":
-      return "waiting";
+      return isOwnerGone ? ENDS_SOON : "waiting";
   }
 }
 

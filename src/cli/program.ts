@@ -204,5 +204,20 @@ function usageError(error: CommanderError, head: readonly string[]): HoldlineErr
   const said = sanitize(meant === null ? words : words.slice(0, meant.index));
   const command = COMMANDS.find(({ name }) => head.includes(name));
   const help = command === undefined ? "holdline --help lists the commands" : `usage: holdline ${usageOf(command)}`;
-  return new HoldlineError("usage", shortened(said, LONGEST_SAID), { hint: meant?.[1] ?? help });
+  const elsewhere = error.code === "commander.unknownCommand" ? head.map((word) => ELSEWHERE.get(word)).find(Boolean) : undefined;
+  const hint = elsewhere === undefined ? (meant?.[1] ?? help) : `Did you mean ${elsewhere}?`;
+  return new HoldlineError("usage", shortened(said, LONGEST_SAID), { hint });
 }
+
+// What other tools call it, however it is spelled.
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["list", "locks"],
+  ["ls", "locks"],
+  ["ps", "locks"],
+  ["show", "locks"],
+  ["queue", "locks"],
+  ["log", "history"],
+  ["audit", "history"],
+  ["force-unlock", "clear"],
+  ["validate", "check"],
+]);

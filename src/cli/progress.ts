@@ -8,6 +8,7 @@ import { createJsonLog, type JsonLog } from "./json-log.js";
 import { paintFor } from "./io.js";
 import type { Io, Sink } from "./io.js";
 import { sanitize, truncate } from "./render.js";
+import { rounding } from "./rounding.js";
 
 export interface Reporter {
   readonly log: Log;
@@ -35,7 +36,7 @@ export function openReporter(options: ReporterOptions): Reporter {
   const isText = options.format === "text" || (options.format === "auto" && io.stderr.isTerminal);
   const live = createLiveLine(io.stderr);
   const json = isText ? null : createJsonLog({ level, node: options.node, write: (line) => io.stderr.write(line) });
-  const log = json?.log ?? createTextLog(io, live, says);
+  const log = rounding(json?.log ?? createTextLog(io, live, says));
   return {
     log,
     progress: createProgress(log, isText && io.stderr.isTerminal && says("info") ? live : null),

@@ -1,4 +1,5 @@
 // Locks on hosts: which hosts are meant, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
+import type { DependencyMap } from "./dependencies.js";
 import type { Claim, LeaseType } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { canonicalHost, hostProblem } from "../locks/names.js";
@@ -16,6 +17,29 @@ export function parseHost(text: string): string {
   throw new HoldlineError("usage", `a host's name ${problem}: ${quoted(text)}`, {
     hint: 'right would be such as "dc01" or "dc01.example.com"; it need not be reachable',
   });
+}
+
+/** May two names be one host's: the short one, and a full one that begins with it? */
+export function mayBeSame(one: string, other: string): boolean {
+  const [short, full] = one.length < other.length ? [one, other] : [other, one];
+  // The beginning of an address is no name.
+  return !short.includes(".") && !/^\d+$/.test(short) && full.startsWith(`${short}.`);
+}
+
+/**
+ * The name under which a host is locked, whether it is called by its short name or by its full one: the name that is known of it.
+ * Where none is known, or several are, nobody can say that they are one.
+ */
+export function knownAs(host: string, known: Iterable<string>): string {
+  const names = new Set(known);
+  if (names.has(host)) return host;
+  const [same, ...others] = [...names].filter((name) => mayBeSame(name, host));
+  return same !== undefined && others.length === 0 ? same : host;
+}
+
+/** The hosts that are known: this node, and those that depend on each other. */
+export function knownHosts(node: string, dependencies: DependencyMap): readonly string[] {
+  return [canonicalHost(node), ...[...dependencies].flatMap(([host, dependents]) => [host, ...dependents])];
 }
 
 /** What a lock on a host shares: a `host` lock nothing, the others with each other. */

@@ -3,7 +3,7 @@
 import type { Clock } from "../actions/machine.js";
 import { dependenciesOf } from "../leases/dependencies.js";
 import type { DependencyMap } from "../leases/dependencies.js";
-import { HOST_LOCK_TYPES, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
+import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
 import type { HeldAs, HostLockType } from "../leases/hosts.js";
 import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
 import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
@@ -11,7 +11,7 @@ import type { Claim, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readPresentQueue } from "../locks/holders.js";
-import { hostLock, parseLockName } from "../locks/names.js";
+import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";
 import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { viewOf } from "./views.js";
 import type { ClaimView, LockView } from "./views.js";
@@ -172,7 +172,9 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
   }
 
   async function look(name: string, { signal }: CallOptions): Promise<LockView> {
-    const lock = parseLockName(name);
+    const asked = parseLockName(name);
+    const host = hostOfLock(asked);
+    const lock = host === null ? asked : hostLock(knownAs(host, knownHosts(node, dependencies)));
     return viewOf(lock, await readPresentQueue(coordinator, lock, signal), ownerGone);
   }
 
@@ -192,7 +194,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
     },
 
     async lockHosts(name, options = {}) {
-      const host = parseHost(name);
+      const host = knownAs(parseHost(name), knownHosts(node, dependencies));
       const hosts = [host, ...(options.withDependencies === false ? [] : dependenciesOf(host, dependencies))];
       const type = readType(options);
       const alone = options.ensureUnlocked === true;

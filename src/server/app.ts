@@ -46,6 +46,8 @@ export async function buildApp(
     bodyLimit: LARGEST_BODY_BYTES,
     // On shutdown, connections that wait for nothing are closed, and the others with their answers.
     forceCloseConnections: "idle",
+    // FleetLock's clients put their path behind an address that may end in a slash of its own.
+    rewriteUrl: ({ url = "/" }) => url.replace(/^\/{2,}/, "/"),
     routerOptions: { maxParamLength: LARGEST_HEADERS_BYTES, ignoreTrailingSlash: false },
     // Values stay what they are: a number is no text. What a query string says is read by its route.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },

@@ -107,6 +107,9 @@ describe("for people", () => {
 
   test("nothing there is told apart from nothing found", async () => {
     expect(await show([])).toEqual(["no claim has ended yet"]);
+    expect(await show([], ["never/seen"])).toEqual([
+      "nobody claims never/seen, and no record is of it: holdline locks and holdline history show the names that there are",
+    ]);
     expect(await show([record()], [], { by: "nobody" })).toEqual(["no such claim is in the history"]);
   });
 });

@@ -39,6 +39,8 @@ describe("a wrong command line exits 64 with one clear line, before anything is 
   test.each([
     [[], "no command was given", "holdline --help"],
     [["lokcs"], "unknown command 'lokcs'", "Did you mean locks?"],
+    [["list"], "unknown command 'list'", "Did you mean locks?"],
+    [["-v", "ls"], "unknown command 'ls'", "Did you mean locks?"],
     [["locks", "--jsn"], "unknown option '--jsn'", "Did you mean --json?"],
     [["locks", "a", "b"], "too many arguments", "usage: holdline locks [LOCK]"],
     [["clear", "a"], "required option '--reason <TEXT>' not specified", "usage: holdline clear LOCK"],

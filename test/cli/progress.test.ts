@@ -122,6 +122,21 @@ describe("elsewhere", () => {
     expect(String(lines(io)[0]?.["time"])).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
   });
 
+  test("numbers are rounded", async () => {
+    const io = recordedIo();
+    const opened = reporter(io);
+    opened.progress.waiting("l", 2, { ...BEHIND, forMs: 12_345.678_9 });
+    opened.log.warn({ share: 0.123_456, token: 12_884_901_905, list: [1.000_4], error: "0.123456" }, "words");
+    await opened.close();
+    const [first, second] = io
+      .err()
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(first).toMatchObject({ behind: { forMs: 12_346 } });
+    expect(second).toMatchObject({ share: 0.123, token: 12_884_901_905, list: [1], error: "0.123456" });
+  });
+
   test("nothing is written that the level leaves out", async () => {
     const io = recordedIo();
     const opened = reporter(io, { level: "silent" });

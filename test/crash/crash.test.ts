@@ -150,7 +150,10 @@ async function checkCrash(fleet: Fleet, scenario: Scenario, record: readonly str
     expect(fleet.lines().filter((line) => line === "overlap" || line === "survived")).toEqual([]);
     expect(await fleet.queue(LOCK)).toEqual([]);
     expect(world.next.journal("restart")).toEqual({});
-    const ended = (await (await fleet.coordinator()).history(LOCK, 10)).map((ending) => ending.claim);
+    const history = await (await fleet.coordinator()).history(LOCK, 10);
+    const hadFailed = claim !== undefined && claim.failure !== null;
+    if (hadFailed) expect(history, "the failure").toContainEqual(expect.objectContaining({ claim: claim.id, isKept: true }));
+    const ended = history.filter(({ isKept }) => !isKept).map((ending) => ending.claim);
     expect(new Set(ended).size, "one record for each claim").toBe(ended.length);
     const wasReleased = claim === undefined && (before || progress.settled !== false) && progress.left !== false;
     expect(ended).toHaveLength(claim === undefined ? 1 + (wasReleased ? 1 : 0) : 1);

@@ -54,20 +54,27 @@ test("commands that cannot be started, slots, patterns without a process and che
     "warning action a: `slots: 3` lets 3 nodes run at once: a bad configuration takes down as many before their failures keep the lock",
     'warning action b: its command cannot be started: "/etc/passwd" is not executable',
   ];
+  const noProcess = "warning action b: its pattern matches no process that runs now";
   const quiet = await checked(node);
-  expect([quiet.code, spoken(quiet), quiet.stores]).toEqual([0, still, undefined]);
+  expect([quiet.code, spoken(quiet), quiet.stores]).toEqual([0, [...still, noProcess], undefined]);
   expect(fleet.lines()).toEqual([]);
   const live = await checked(node, "--live");
   expect([live.code, spoken(live).slice(0, 5)]).toEqual([
     0,
-    [
-      ...still,
-      "warning action a: the check failed: exit code 3 when it was tried now: not healthy",
-      "warning action b: its pattern matches no process that runs now",
-    ],
+    [...still, "warning action a: the check failed: exit code 3 when it was tried now: not healthy", noProcess],
   ]);
   // Once, although it failed and had time for more.
   expect(fleet.lines()).toEqual(["checked"]);
+});
+
+test("a pattern with a user whom nobody knows here is warned of", async () => {
+  const fleet = await openFleet("sqlite");
+  const process = { command_string: "x", user: "no-such-user" };
+  const { code, findings } = await checked(fleet.node("web-01", { a: { mode: "serialize_process", command: ["true"], process } }));
+  expect([code, findings.map(({ message }) => message)]).toEqual([
+    0,
+    [expect.stringMatching(/^its processes cannot be looked for: .*no-such-user/)],
+  ]);
 });
 
 test("a database that is not there is not made by the question", async () => {

@@ -29,6 +29,25 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await fleet.queue("backup")).toEqual([]);
   });
 
+  test.each([[[]], [["--durable"]]])("an agent that was killed is not said to live: exec %j", async (options) => {
+    const fleet = await openFleet(kind);
+    const node = fleet.node("web-01", {});
+    const go = fleet.signalFile();
+    const agent = node.start("exec", "backup", ...options, "--", "sh", "-c", fleet.waitingShell(go.path));
+    await fleet.untilLine("start web-01");
+    expect((await node.run("locks")).stdout).toContain("running, its agent lives");
+    agent.kill("SIGKILL");
+    await agent.ended;
+    const { stdout } = await node.run("locks");
+    go.give();
+    expect(stdout).not.toContain("its agent lives");
+    if (options.length > 0) {
+      expect(stdout).toContain("STALE: its agent is gone");
+      expect((await node.run("clear", "backup", "--reason", "killed")).code).toBe(0);
+    } else
+      await until(async () => (await fleet.queue("backup")).length === 0, { what: "the session to end", deadlineMs: EXPIRY_MS });
+  });
+
   test.each([
     ["is not in PATH", "no-such-program-4711", /"no-such-program-4711" was not found in PATH/],
     ["does not exist", "/no/such/program", /"\/no\/such\/program" does not exist/],

@@ -30,6 +30,37 @@ async function idsOn(fleet: Fleet, hosts: readonly string[]): Promise<string[][]
 }
 
 describe.each(STORES)("on %s", (kind) => {
+  test("the short and the full name of a host that is known are one lock; of another it is said that they are two", async () => {
+    const fleet = await openFleet(kind);
+    const node = nodeOf(fleet, "web-07", { node: "web-07.example.com", dependencies: { "hv01.example.com": ["dc01"] } });
+    const locks = async () => (await (await fleet.coordinator()).list()).join(" ");
+    const own = await locked(node, "web-07", "--type", "host");
+    expect(await locks()).toBe("host/web-07.example.com");
+    expect((await node.run("test", "web-07")).code).toBe(0);
+    expect((await node.run("lock", "WEB-07.example.com.", "--wait", "0")).code).toBe(2);
+    expect((await node.run("unlock", own)).code).toBe(0);
+    const behind = await locked(node, "dc01.example.com");
+    expect(await locks()).toBe("host/dc01 host/hv01.example.com");
+    expect((await node.run("status", "hv01")).stdout).toMatch(/^host\/hv01\.example\.com is locked/);
+    expect((await node.run("unlock", behind)).code).toBe(0);
+
+    await locked(node, "db01.example.com");
+    for (const args of [
+      ["test", "db01"],
+      ["status", "db01"],
+      ["lock", "db01"],
+    ]) {
+      if (args[0] !== "lock") expect((await node.run("clear", "host/db01", "--reason", "x")).code).toBeLessThan(2);
+      expect((await node.run(...args)).stderr, args.join(" ")).toContain(
+        "db01.example.com is locked as well: that and db01 are two locks here",
+      );
+    }
+    await locked(node, "db02");
+    expect((await node.run("lock", "db02.example.com")).stderr).toContain(
+      "db02 is locked as well: that and db02.example.com are two",
+    );
+  });
+
   test("a host is locked with all that it depends on, under one id, and unlocked at once", async () => {
     const fleet = await openFleet(kind);
     const node = nodeOf(fleet, "web-07");

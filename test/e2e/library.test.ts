@@ -1,7 +1,7 @@
 // The library as other programs meet it: its example, by the package's own name, and what `withLock` promises.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { HeldClaim, Holdline, HoldlineOptions } from "../../src/index.js";
 import { HoldlineError, openHoldline, SessionLostError, TimedOutError, UnreachableError } from "../../src/index.js";
 import { failOnLeaks } from "../support/leaks.js";
@@ -23,6 +23,20 @@ describe.each(STORES)("on %s", (kind) => {
       "the report has 42 rows",
       "",
     ]);
+  });
+
+  test("node and person are called there as on the command line", async () => {
+    const fleet = await openFleet(kind);
+    vi.stubEnv("SUDO_USER", "ann");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const holdline = await open(fleet.url);
+    const node = fleet.node("a", {}, { env: { SUDO_USER: "ann" } });
+    const { stdout } = await node.run("check", "--json", "-c", "/dev/null");
+    const { settings } = JSON.parse(stdout) as { readonly settings: { readonly node: string; readonly principal: string } };
+    await holdline.withLock("deploy", {}, async () => {
+      const [lock] = await holdline.locks();
+      expect(lock?.holders[0]?.owner).toMatchObject({ node: settings.node, principal: settings.principal });
+    });
   });
 
   test("withLock gives what the work gives, and lets go", async () => {

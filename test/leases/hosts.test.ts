@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
+import { knownAs, parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
 import type { HostLockType } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/lease.js";
 import { acquireLease, releaseById } from "../../src/leases/lease.js";
@@ -214,4 +214,16 @@ describe("locks on hosts", () => {
     await coordinator.withdraw(await coordinator.find(draft.id));
     expect(await waiting).toBe(first);
   });
+});
+
+test.each([
+  ["dc01", ["dc01.example.com", "web-07"], "dc01.example.com"],
+  ["dc01.example.com", ["dc01"], "dc01"],
+  ["dc01", ["dc01", "dc01.example.com"], "dc01"],
+  ["dc01", ["dc01.example.com", "dc01.example.org"], "dc01"],
+  ["dc01", ["dc010.example.com"], "dc01"],
+  ["dc01.a", ["dc01.a.example.com"], "dc01.a"],
+  ["10", ["10.0.0.1"], "10"],
+])("the host %s, where %j are known, is %s", (host, known, name) => {
+  expect(knownAs(host, known)).toBe(name);
 });

@@ -56,6 +56,12 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await machines(fleet)).toEqual(["m2"]);
   });
 
+  test("a client whose address ends in a slash is understood", async () => {
+    const server = await serve(await openFleet(kind));
+    expect((await server.ask("POST", "//v1/pre-reboot", paramsOf("m1"), MEANT)).status).toBe(200);
+    expect((await server.ask("POST", "///v1/steady-state", paramsOf("m1"), MEANT)).status).toBe(200);
+  });
+
   test("each group has slots of its own, as the configuration says", async () => {
     const fleet = await openFleet(kind);
     const server = await serve(fleet);

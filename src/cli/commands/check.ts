@@ -1,5 +1,5 @@
 // `holdline check`: the configuration in force, and what is doubtful about it. That it is valid has been seen by the time this runs. The
-// stores are contacted, and checks run, with --live alone.
+// stores are contacted, and checks run, with --live alone; processes are looked for in any case.
 import { describeSettings } from "../../config/describe.js";
 import { coordinatorsInForce } from "../../config/locks.js";
 import { redactUrl } from "../../config/secrets.js";
@@ -7,7 +7,7 @@ import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import type { Command, Context } from "../context.js";
 import { exitCodeOfError } from "../exit-codes.js";
-import { type About, type FoundStore, notExamined, ofAction, ofTrial } from "../findings.js";
+import { type About, type FoundStore, notExamined, notTried, ofAction, ofTrial } from "../findings.js";
 import { paintFor } from "../io.js";
 import type { Paint } from "../io.js";
 import { printDocument, printLines } from "../output.js";
@@ -22,7 +22,7 @@ export const check: Command = {
     refuseWithoutLive(isLive, wishes);
     const stores = isLive ? await findStores(context, wishes) : null;
     const findings = settings.actions.flatMap(ofAction);
-    if (isLive) findings.push(...(await tryActions(context)));
+    findings.push(...(await tryActions(context, isLive)));
     for (const { coordinator, findings: found } of stores ?? []) {
       findings.push(...found.map((one) => ({ ...one, about: `store ${coordinator}` })));
     }
@@ -78,13 +78,19 @@ async function findStores(context: Context, { mends, tidies }: Wishes): Promise<
   return found;
 }
 
-async function tryActions(context: Context): Promise<About[]> {
-  const { actions } = context.settings;
+async function tryActions(context: Context, runsChecks: boolean): Promise<About[]> {
+  // Without a pattern and without its check there is nothing to try.
+  const actions = context.settings.actions.filter((action) => runsChecks || action.process !== null);
   const findings: About[] = [];
   const agent = actions.length === 0 ? null : await context.agent();
   for (const action of actions) {
     context.stop.signal.throwIfAborted();
-    if (agent !== null) findings.push(...ofTrial(action, await agent.tryAction(context, action)));
+    if (agent === null) continue;
+    try {
+      findings.push(...ofTrial(action, await agent.tryAction(context, action, runsChecks)));
+    } catch (error) {
+      findings.push(notTried(action, error));
+    }
   }
   return findings;
 }

@@ -1,6 +1,6 @@
 // `holdline deps`: the hosts that would be locked with a host. Asks the map, and no store.
 import { dependenciesOf } from "../../leases/dependencies.js";
-import { parseHost } from "../../leases/hosts.js";
+import { knownAs, knownHosts, parseHost } from "../../leases/hosts.js";
 import type { Command } from "../context.js";
 import { dependenciesInForce } from "../hosts.js";
 import { printDocument, printLines } from "../output.js";
@@ -8,8 +8,9 @@ import { sanitize } from "../render.js";
 
 export const deps: Command = {
   async run({ settings, json, io }, { args, options }) {
-    const host = parseHost(args[0] ?? "");
-    const dependencies = dependenciesOf(host, await dependenciesInForce(options, settings));
+    const map = await dependenciesInForce(options, settings);
+    const host = knownAs(parseHost(args[0] ?? ""), knownHosts(settings.node, map));
+    const dependencies = dependenciesOf(host, map);
     if (json) printDocument(io, { host, dependencies });
     else printLines(io, dependencies.map(sanitize));
     return 0;

@@ -4,14 +4,15 @@ import type { Failure } from "../../locks/claim.js";
 import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
 import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
-import type { Command, Invocation } from "../context.js";
+import { nearestTo } from "../../locks/nearest.js";
+import type { Command, Context, Invocation } from "../context.js";
 import type { Colour } from "../io.js";
 import { reasonWord, whatOf } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
 import type { RecordFilter, SeenRecord } from "../../admin/records.js";
-import { ago, lastLineOf } from "../render.js";
+import { ago, lastLineOf, sanitize } from "../render.js";
 import type { Cell } from "../render.js";
 import { renderTable, viewOf } from "../table.js";
 import type { Column, Row, View } from "../table.js";
@@ -26,10 +27,21 @@ export const history: Command = {
     const seen = await readRecords(context, filter, context.stop.signal);
     if (context.json) printDocument(context.io, { history: seen.map(({ record }) => recordAsJson(record)) });
     else if (seen.length > 0) printLines(context.io, renderHistory(seen, viewOf(context)));
-    else printLines(context.io, [isFiltered(filter) ? "no such claim is in the history" : "no claim has ended yet"]);
+    else printLines(context.io, [isFiltered(filter) ? "no such claim is in the history" : await nothingYet(context, filter.lock)]);
     return 0;
   },
 };
+
+/** Why there is no record. A name that was mistyped looks like a lock on which nothing has ended. */
+async function nothingYet(context: Context, lock: string | null): Promise<string> {
+  if (lock === null) return "no claim has ended yet";
+  const name = sanitize(lock);
+  const { signal } = context.stop;
+  const coordinator = await context.coordinator(lock);
+  if ((await coordinator.queue(lock, signal, 1)).length > 0) return `no claim on ${name} has ended yet`;
+  const meant = nearestTo(lock, await coordinator.list(signal));
+  return `nobody claims ${name}, and no record is of it: ${meant === null ? "holdline locks and holdline history show the names that there are" : `did you mean ${sanitize(meant)}?`}`;
+}
 
 /** @throws HoldlineError `usage` */
 export function parseHistory({ args, options }: Invocation): RecordFilter {

@@ -7,7 +7,7 @@ import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readWhole 
 import { readTtlMs, settingsOfLock } from "../../config/locks.js";
 import { absolutePath } from "../../config/paths.js";
 import type { Settings } from "../../config/settings.js";
-import { HOST_LOCK_TYPES, parseFilePath, parseHost } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { acquireLease } from "../../leases/lease.js";
 import type { HeldLease, LeaseRequest } from "../../leases/lease.js";
@@ -16,7 +16,7 @@ import { hostLock } from "../../locks/names.js";
 import type { Command, Context, Invocation } from "../context.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
-import { dependenciesInForce, enumerate } from "../hosts.js";
+import { dependenciesInForce, enumerate, warnOfOtherName } from "../hosts.js";
 import { handOver, tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
@@ -37,6 +37,7 @@ export const lock: Command = {
     const { hosts, request } = await parseLock(invocation, context.settings);
     refuseSeveralStores(context.settings, request.locks);
     const leases = await context.leases(request.locks[0] as string);
+    await warnOfOtherName(context, hosts[0] as string);
     const acquired = await acquireLease(request, leases);
     if (acquired.outcome === "held") await tellHeld(context, leases.coordinator, acquired, request.waitMs, acquired.lock);
     else {
@@ -49,8 +50,10 @@ export const lock: Command = {
 
 /** @throws HoldlineError `usage` for what cannot be, `configuration` for a map of dependencies that is not right */
 export async function parseLock({ args, options }: Invocation, settings: Settings): Promise<HostRequest> {
-  const { host, path, type } = parseTarget(args[0], options, settings);
+  const target = parseTarget(args[0], options, settings);
+  const { path, type } = target;
   const dependencies = options["dependencies"] === false ? null : await dependenciesInForce(options, settings);
+  const host = knownAs(target.host, knownHosts(settings.node, dependencies ?? settings.dependencies));
   const { hosts, ...locked } = hostLocksOf({ host, path, type, dependencies });
   const { ttlMs, principal } = settingsOfLock(settings, hostLock(host));
   const alone = options["ensureUnlock"] === true;

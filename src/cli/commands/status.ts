@@ -1,12 +1,14 @@
 // `holdline status`: whether a host, or a lock of that very name, is locked, by what types and by whom. It answers a
 // question: what the answer is does not show in the exit code.
 import { readChoice } from "../../config/field.js";
-import { typesOf } from "../../leases/hosts.js";
+import type { Settings } from "../../config/settings.js";
+import { knownAs, knownHosts, typesOf } from "../../leases/hosts.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { canonicalHost, hostLock, hostProblem, parseLockName } from "../../locks/names.js";
 import { holdersOf, statusAsJson } from "../../admin/claims.js";
 import type { Command, Context, Invocation } from "../context.js";
+import { warnOfOtherName } from "../hosts.js";
 import { renderLocks } from "../listing.js";
 import type { SeenLock } from "../../admin/queues.js";
 import { readOption } from "../options.js";
@@ -21,10 +23,11 @@ type Format = (typeof FORMATS)[number];
 
 export const status: Command = {
   async run(context, { args, options }) {
-    const names = locksNamed(args[0] ?? "");
+    const { host, names } = locksNamed(args[0] ?? "", context.settings);
     const format = readFormat(options, context.json);
     const [first, ...others] = await readStates(context, names);
     if (first === undefined) throw new HoldlineError("bug", "a status of no lock");
+    if (host !== null && first.claims.length === 0) await warnOfOtherName(context, host);
     if (format === "json") printDocument(context.io, { ...statusAsJson(first), also: others.map(statusAsJson) });
     else if (format === "yaml") (await import("../yaml.js")).printYaml(context.io, statusForPylok(first));
     else printLines(context.io, renderStatus([first, ...others], viewOf(context)));
@@ -33,10 +36,14 @@ export const status: Command = {
 };
 
 /** The locks that a name may stand for: that of the host, and the one that is called just so. */
-function locksNamed(name: string): readonly string[] {
-  const host = canonicalHost(name);
+function locksNamed(
+  name: string,
+  { node, dependencies }: Settings,
+): { readonly host: string | null; readonly names: readonly string[] } {
   const lock = parseLockName(name);
-  return hostProblem(host) === null ? [hostLock(host), lock] : [lock];
+  if (hostProblem(canonicalHost(name)) !== null) return { host: null, names: [lock] };
+  const host = knownAs(canonicalHost(name), knownHosts(node, dependencies));
+  return { host, names: [hostLock(host), lock] };
 }
 
 function readFormat(options: Invocation["options"], json: boolean): Format {

@@ -1,25 +1,28 @@
 // `holdline test`: is a host locked? The exit code says it, for scripts.
 import { readChoice } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
-import { HOST_LOCK_TYPES, parseHost, typesOf } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, typesOf } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import type { Command } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { isClaimId } from "../../locks/ids.js";
 import { hostLock } from "../../locks/names.js";
+import { warnOfOtherName } from "../hosts.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
 import { readLocks } from "../../admin/queues.js";
 
 export const test: Command = {
   async run(context, { args, options }) {
-    const host = parseHost(args[0] ?? "");
+    const { node, dependencies } = context.settings;
+    const host = knownAs(parseHost(args[0] ?? ""), knownHosts(node, dependencies));
     const wanted = readOption<readonly string[], null>(options, "type", readTypes, null);
     const seen = await readLocks(context, hostLock(host), context.stop.signal);
     const holders = seen.flatMap(({ claims }) => claims.filter(({ held }) => held).map(({ claim }) => claim));
     const types = typesOf(holders).filter((type) => wanted === null || wanted.includes(type));
     const locked = types.length > 0;
     if (context.json) printDocument(context.io, { locked, types });
+    if (!locked) await warnOfOtherName(context, host);
     // A host may have such a name; mostly it is an id that somebody takes for one.
     if (!locked && isClaimId(host))
       context.log.warn({ host }, `no host called ${host} is locked: test takes a host's name, and no id`);

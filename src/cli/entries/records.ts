@@ -53,7 +53,7 @@ export const RECORDS: readonly CommandEntry[] = [
     summary: "validate the configuration and print what is in force, secrets hidden",
     arguments: [],
     options: [
-      { form: "--live", doc: "ask the stores as well, look for the processes of each pattern, and run each check once" },
+      { form: "--live", doc: "ask the stores as well, and run each check once" },
       { form: "--mend", doc: "with --live: give a ZooKeeper tree that everybody may change to the credentials of the URL" },
       {
         form: "--tidy",

@@ -4,7 +4,7 @@ import { statusAsJson } from "../../admin/claims.js";
 import { hostLocksOf, readDescription, refuseSeveralStores } from "../../admin/hosts.js";
 import { readLabel } from "../../config/field.js";
 import { settingsOfLock } from "../../config/locks.js";
-import { HOST_LOCK_TYPES, parseFilePath, parseHost } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { hostLock } from "../../locks/names.js";
@@ -25,6 +25,7 @@ interface Body extends Readonly<Record<string, unknown>> {
 
 export function routeHosts(app: FastifyInstance, service: Service): void {
   const { settings } = service.stores;
+  const nameOf = (host: string): string => knownAs(host, knownHosts(settings.node, settings.dependencies));
 
   app.post<{ Body: Body }>("/v1/host-locks", {
     schema: {
@@ -57,7 +58,8 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
     handler(request, reply) {
       const { body, caller } = request;
       const dependencies = body.dependencies === false ? null : settings.dependencies;
-      const { hosts, ...locked } = hostLocksOf({ ...readTarget(body), dependencies });
+      const target = readTarget(body);
+      const { hosts, ...locked } = hostLocksOf({ ...target, host: nameOf(target.host), dependencies });
       // The first is the host's that was named; the caller may not even know of those that it depends on.
       const [named = "", ...others] = locked.locks;
       requireRight(caller, "lock", named);
@@ -88,7 +90,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
       response: answers({ 200: HOST_STATE, ...NOT_MODIFIED }),
     },
     async handler(request, reply) {
-      const host = parseHost(request.params.host);
+      const host = nameOf(parseHost(request.params.host));
       const lock = hostLock(host);
       requireRight(request.caller, "read", lock);
       const found = await service.mirror.readOne(lock, request.patience);
