@@ -84,19 +84,19 @@ test("whatever stands among a lock's children is a claim or none, and claims hav
 });
 
 test("whatever stands in the history's folder is a record of a lock or none, and records have an order", () => {
-  const { recordsOf, history } = createLayout("/holdline");
+  const layout = createLayout("/holdline");
   const records = fc
     .tuple(fc.oneof(fc.constantFrom("restart/nginx", "a=b", "_h_", "%", "ü"), fc.string({ minLength: 1, maxLength: 9 })), sequence)
     .filter(([lock]) => lockNameProblem(lock) === null);
   fc.assert(
     fc.property(fc.array(records, { maxLength: 8 }), fc.array(names, { maxLength: 8 }), (written, strange) => {
-      const own = written.map(([lock, number]) => `${recordsOf(lock)}${number}`.slice(history.length + 1));
+      const own = written.map(([lock, number]) => `${layout.recordsOf(lock)}${number}`.slice(layout.history.length + 1));
       const read = open(() => orderRecords([...own, ...strange]), []);
       const found = "value" in read ? read.value : [];
       for (const { name, lock, sequence: number } of found) {
         expect(lockNameProblem(lock)).toBeNull();
-        expect(`${recordsOf(lock)}${number < 0 ? "-" : ""}${String(Math.abs(number)).padStart(10, "0")}`).toBe(
-          `${history}/${name}`,
+        expect(`${layout.recordsOf(lock)}${number < 0 ? "-" : ""}${String(Math.abs(number)).padStart(10, "0")}`).toBe(
+          `${layout.history}/${name}`,
         );
       }
       expect(found.map(({ lock }) => lock).sort()).toEqual(expect.arrayContaining(written.map(([lock]) => lock)));
