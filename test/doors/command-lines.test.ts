@@ -76,6 +76,9 @@ test("any words are a command, or refused in clear words", async () => {
         mendStore: () => Promise.reject(NOT_TO_BE_HAD),
         leases: () => Promise.reject(NOT_TO_BE_HAD),
         agent: () => Promise.reject(NOT_TO_BE_HAD),
+        examineStore: () => Promise.resolve({ facts: {}, findings: [] }),
+        mendStore: () => Promise.resolve(null),
+        tidyStore: () => Promise.resolve(null),
       });
       const run = runProgram({
         argv,

@@ -114,7 +114,6 @@ test("a claim is one whatever is written in it; its name says what the rule goes
     version: 0,
     changes: 0,
     ephemeralOwner: null,
-    isContainer: false,
   };
   const claimNames = fc.oneof({ weight: 3, arbitrary: ours }, foreign);
   let readable = 0;

@@ -1,8 +1,9 @@
 // `holdline check --live`: what it says of this node's actions and of real stores, and which of it decides the exit code.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { expect, inject, test } from "vitest";
+import { expect, inject, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
+import { openPlainClient } from "../support/plain-client.js";
 import { freshDirectory, freshRoot } from "../support/roots.js";
 import { freePorts } from "../support/ports.js";
 import { Fleet, type Node, openFleet, STORES } from "./fleet.js";
@@ -20,6 +21,7 @@ interface Document {
     readonly coordinator: string;
     readonly facts: Record<string, unknown>;
     readonly mended: readonly string[] | null;
+    readonly tidied: readonly string[] | null;
   }[];
 }
 
@@ -130,8 +132,31 @@ test("a tree that everybody may change is an error, 78, until --mend has given i
   expect((await node.run("run", "restart")).code).toBe(0);
 });
 
-test("--mend alone is a usage error that changes nothing", async () => {
+test("--tidy removes what earlier versions have left empty, and says what; a store that has nothing such is left alone", async () => {
+  const { host, port } = inject("zookeeper");
+  const [root, directory] = [freshRoot(), await freshDirectory()];
+  const fleet = new Fleet("zookeeper", `zookeeper://${host}:${port}${root}`, directory);
+  const node = fleet.node("web-01", {});
+  const client = await openPlainClient(inject("zookeeper"));
+  onTestFinished(() => client.close());
+  const held = await node.run("acquire", "ci/held");
+  expect(held.code).toBe(0);
+  await client.create(`${root}/locks/ci/commit-1`);
+  const first = await checked(node, "--live", "--tidy");
+  expect([first.code, first.stores?.[0]?.tidied]).toEqual([0, [`${root}/locks/ci/commit-1`]]);
+  expect((await node.run("locks", "ci/held")).code).toBe(0);
+  await client.create(`${root}/locks/ci/commit-2`);
+  const spoken = await node.run("check", "--live", "--tidy");
+  expect([spoken.code, spoken.stdout]).toEqual([0, expect.stringContaining(`removed: ${root}/locks/ci/commit-2`)]);
+  expect((await node.run("check", "--live", "--tidy")).stdout).toContain("nothing was to be tidied away");
+  const sqlite = (await openFleet("sqlite")).node("web-01", { restart: { command: ["true"] } });
+  expect((await sqlite.run("run", "restart")).code).toBe(0);
+  const other = await checked(sqlite, "--live", "--tidy");
+  expect([other.code, other.stores?.[0]?.tidied]).toEqual([0, null]);
+});
+
+test.each(["--mend", "--tidy"])("%s alone is a usage error that changes nothing", async (flag) => {
   const fleet = await openFleet("sqlite");
-  const { code, stderr } = await fleet.node("web-01", {}).run("check", "--mend");
-  expect([code, stderr]).toEqual([64, expect.stringContaining("holdline check --live --mend")]);
+  const { code, stderr } = await fleet.node("web-01", {}).run("check", flag);
+  expect([code, stderr]).toEqual([64, expect.stringContaining(`holdline check --live ${flag}`)]);
 });

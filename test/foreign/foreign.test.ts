@@ -3,7 +3,7 @@
 // kazoo and Curator never stand on one path: Curator sorts kazoo's names wrongly (DESIGN, Layout in ZooKeeper).
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import { openHoldline } from "../../src/index.js";
 import type { Claim, Owner } from "../../src/locks/claim.js";
@@ -11,6 +11,7 @@ import type { Coordinator, Draft } from "../../src/locks/coordinator.js";
 import { isHeld } from "../../src/locks/rule.js";
 import { takeTurn } from "../../src/locks/turn.js";
 import { failOnLeaks } from "../support/leaks.js";
+import { openPlainClient } from "../support/plain-client.js";
 import { until } from "../support/wait.js";
 import { type Fleet, isRunning, openFleet } from "../e2e/fleet.js";
 import { findForeignClient, ForeignProgram } from "./foreign.js";
@@ -172,6 +173,33 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
     expect(fleet.lines()).toEqual(["ran"]);
     expect(await (await fleet.coordinator()).history(LOCK, 5)).toMatchObject([{ event: "released", owner: { node: "web-01" } }]);
   });
+
+  test.skipIf("missing" in client)(
+    "a path that has vanished with its last claim is made again, by it and by Holdline",
+    async () => {
+      const fleet = await openFleet("zookeeper");
+      const zookeeper = await openPlainClient(inject("zookeeper"));
+      onTestFinished(() => zookeeper.close());
+      // As the server does with a container that is empty.
+      const vanish = async (): Promise<void> => {
+        for (const path of [pathOf(fleet), pathOf(fleet).replace(/\/[^/]*$/, "")]) await zookeeper.remove(path);
+      };
+      const node = fleet.node("web-01", { restart: { shell: `echo ran >> '${fleet.log}'`, lock: LOCK } });
+      expect((await node.run("run", "restart")).code).toBe(0);
+      await vanish();
+      await program.acquire(pathOf(fleet), "made").held;
+      const agent = node.start("run", "restart");
+      await fleet.untilQueue(LOCK, 2);
+      await program.release("made");
+      expect((await agent.ended).code).toBe(0);
+      await vanish();
+      expect((await node.run("run", "restart")).code).toBe(0);
+      await program.acquire(pathOf(fleet), "found").held;
+      expect((await fleet.queue(LOCK)).map(({ owner }) => owner.principal)).toEqual(["foreign client"]);
+      await program.release("found");
+      expect(fleet.lines()).toEqual(["ran", "ran", "ran"]);
+    },
+  );
 
   if (name === "kazoo") return;
 

@@ -92,6 +92,31 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     replacement: "if (this.#link.isLagging) return;",
   },
   {
+    name: "in the store: who finds no folder does not make it",
+    file: CLIENT,
+    text: "if (!(error instanceof FolderChanged)) throw error;",
+    replacement: "throw error;",
+  },
+  {
+    name: "in the store: who makes a folder that is there by then, or has gone again, does not try once more",
+    file: CLIENT,
+    text: "if (tries >= MOST_TRIES) throw error;",
+    replacement: "if (tries >= 2) throw error;",
+  },
+  {
+    name: "in the store: a folder goes although somebody has joined since it was empty",
+    file: "test/simulation/memory/contents.ts",
+    text: "if (!locks.has(lock)) folders.delete(lock);",
+    replacement: "folders.delete(lock);\n  locks.delete(lock);",
+  },
+  {
+    name: "in the store: fencing tokens are the numbers of entries, which begin anew with each folder",
+    file: STORE,
+    text: "this.#write(entry, { session: null, record, fencingToken: this.#contents.transactions, since: this.now() });",
+    replacement:
+      "this.#write(entry, { session: null, record, fencingToken: this.#contents.folders.get(entry.lock) ?? 0, since: this.now() });",
+  },
+  {
     name: "in the store: a session that has ended leaves its claims in line",
     file: STORE,
     text: "queue.filter(({ session }) => session === id),",

@@ -42,6 +42,8 @@ export class World {
     readonly scenario: Scenario,
   ) {
     this.store = new MemoryStore(() => EPOCH + scheduler.now);
+    this.store.onEmptied = (lock) =>
+      scheduler.park("message", "store", `removes the folder of ${lock} if it is empty`, () => this.store.removeFolder(lock));
     this.checks = new Checks(this);
     this.store.observer = this.checks;
     this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler, scenario.hasNamesakes));

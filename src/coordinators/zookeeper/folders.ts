@@ -6,7 +6,7 @@
 import type { Background } from "./background.js";
 import type { Layout } from "./layout.js";
 import { isLoss } from "./failures.js";
-import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
+import { MODE, op, type Stat, type Step, WireError, ZK } from "./protocol.js";
 import type { ZkSession } from "./session.js";
 import { ensure } from "./upkeep.js";
 import type { Wire } from "./wire.js";
@@ -15,7 +15,9 @@ import type { Wire } from "./wire.js";
  * What a folder says that Holdline may remove. Those of other programs stay: a kazoo `Lock` that is used again does not
  * look whether its path is still there.
  */
-export const REMOVABLE = "holdline: goes when it is empty";
+const REMOVABLE = "holdline: goes when it is empty";
+/** What a container says: a server does not tell it from any other znode. */
+const CONTAINER = "holdline: a container";
 
 // A server that knows no containers may hang up instead of saying so. On two connections in a row that is no accident.
 const MOST_LOSSES = 2;
@@ -39,7 +41,9 @@ export class Folders {
     await Promise.all(shared.filter(isMissing).map((path) => ensure(wire, path)));
     const absent = own.filter((_, index) => stats[shared.length + index] === null);
     return absent.map((path) =>
-      this.#remover === "ours" ? op.create(path, Buffer.from(REMOVABLE), MODE.PERSISTENT) : op.createContainer(path),
+      this.#remover === "ours"
+        ? op.create(path, Buffer.from(REMOVABLE), MODE.PERSISTENT)
+        : op.createContainer(path, Buffer.from(CONTAINER)),
     );
   }
 
@@ -73,11 +77,16 @@ export class Folders {
       for (const folder of this.#layout.foldersOf(lock).toReversed()) {
         if (this.#remover === "server") return;
         const node = await wire.getData(folder);
-        if (node?.stat.isContainer === true) this.#remover = "server";
+        if (node?.data === CONTAINER) this.#remover = "server";
         else if (node !== null && (node.data !== REMOVABLE || !(await removed(wire, folder)))) break;
       }
     }
   }
+}
+
+/** Is it a folder that Holdline has made, and that the server will not remove? That is also a container that never had an entry. */
+export function isLeftover({ data, stat }: { readonly data: string; readonly stat: Stat }): boolean {
+  return stat.ephemeralOwner === null && (data === "" || data === REMOVABLE || (data === CONTAINER && stat.changes === 0));
 }
 
 /** Deletes a folder unless something is in it; it may be gone already. */

@@ -146,31 +146,17 @@ export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
   return texts;
 }
 
-// What stands in the place of the session of a znode that belongs to none.
-const NOBODY = "0000000000000000";
-const CONTAINER = "8000000000000000";
-
 /** The status that comes next in an answer. */
 export function readStat(answer: Answer): Stat {
   const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
   const changes = answer.int();
   // The version of its rights.
   answer.at += 4;
-  const owner = answer.frame.subarray(answer.at, answer.at + 8).toString("hex");
-  answer.at += 8;
-  const isContainer = owner === CONTAINER;
+  const owner = answer.frame.subarray(answer.at, answer.at + 8);
+  const isEphemeral = answer.long() !== 0;
   // The length of its data, how many children it has, and when there was another one.
   answer.at += 4 + 4 + 8;
-  return {
-    czxid,
-    mzxid,
-    ctime,
-    mtime,
-    version,
-    changes,
-    ephemeralOwner: isContainer || owner === NOBODY ? null : owner,
-    isContainer,
-  };
+  return { czxid, mzxid, ctime, mtime, version, changes, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
 }
 
 /** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */

@@ -82,8 +82,6 @@ export interface Stat {
   readonly changes: number;
   /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
   readonly ephemeralOwner: string | null;
-  /** Does the server remove it by itself once its last child has gone? */
-  readonly isContainer: boolean;
 }
 
 /** One step of a transaction; made by {@link op}. */
@@ -108,7 +106,7 @@ export const MODE = { PERSISTENT, EPHEMERAL, PERSISTENT_SEQUENTIAL, EPHEMERAL_SE
 export const op = {
   create: (path: string, data: Buffer, mode: number): Step => ({ type: TYPE.create, path, data, mode }),
   /** A znode that the server removes by itself once its last child has gone. Servers have known this since 3.5.1. */
-  createContainer: (path: string): Step => ({ type: TYPE.createContainer, path, data: Buffer.alloc(0), mode: CONTAINER }),
+  createContainer: (path: string, data: Buffer): Step => ({ type: TYPE.createContainer, path, data, mode: CONTAINER }),
   remove: (path: string, version = -1): Step => ({ type: TYPE.delete, path, version }),
   check: (path: string, version: number): Step => ({ type: TYPE.check, path, version }),
   setData: (path: string, data: Buffer, version: number): Step => ({ type: TYPE.setData, path, data, version }),

@@ -1,7 +1,7 @@
 // Removes what nobody needs any more and nobody else removes: folders of locks and of their former histories that are empty,
 // which Holdline up to 0.1 left for good, and records beyond the history's bounds. Whatever has anything in it stays.
 import type { HistoryBounds } from "../../locks/history-bounds.js";
-import { REMOVABLE } from "./folders.js";
+import { isLeftover } from "./folders.js";
 import { trimFormerHistory, trimHistory } from "./history.js";
 import { decodeName, type Layout, segmentsAmong } from "./layout.js";
 import { WireError, ZK } from "./protocol.js";
@@ -28,10 +28,10 @@ export async function tidy(wire: Wire, layout: Layout, bounds: HistoryBounds): P
   return gone.sort();
 }
 
-/** Deletes a folder that is as Holdline makes them, unless something is in it. */
+/** Deletes a folder that is as Holdline has left them, unless something is in it. */
 async function removeFolder(wire: Wire, path: string): Promise<boolean> {
   const node = await wire.getData(path);
-  if (node === null || node.stat.ephemeralOwner !== null || (node.data !== "" && node.data !== REMOVABLE)) return false;
+  if (node === null || !isLeftover(node)) return false;
   try {
     // The server looks in the same step: who joins meanwhile either keeps the folder, or makes it again.
     await wire.remove(path, node.stat.version);

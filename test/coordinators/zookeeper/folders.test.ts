@@ -154,6 +154,19 @@ describe("a joiner whose folder goes", () => {
   });
 });
 
+test("a process that has made no folder looks once whether the server removes them", async () => {
+  const [root, server] = [freshRoot(), inject("zookeeper")];
+  const [proxy, maker] = [await proxied(server), await open(`${server.host}:${server.port}`, root)];
+  await maker.join(draftFor("a"));
+  const coordinator = await open(proxy.address, root);
+  for (let round = 0; round < 3; round += 1) {
+    await coordinator.withdraw((await coordinator.join(draftFor("a"))).standings);
+    // What goes on behind it has been answered by then.
+    await coordinator.now();
+  }
+  expect(proxy.count(Opcode.getData)).toBe(1);
+});
+
 describe("where the server knows no containers", () => {
   async function stage() {
     const [root, server] = [freshRoot(), inject("zookeeper")];

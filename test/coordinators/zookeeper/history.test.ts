@@ -3,10 +3,12 @@
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
+import { openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
 import { freshId, freshRoot } from "../../support/roots.js";
 import { until } from "../../support/wait.js";
+import { Opcode } from "../../support/zookeeper-frames.js";
 import { ownerAt, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
 
 failOnLeaks();
@@ -98,6 +100,20 @@ describe("the history", () => {
     await coordinator.close();
     const left = await client.children(`${root}/history`);
     expect(left.filter((name) => !name.startsWith("_h_last="))).toEqual([]);
+  });
+
+  test("costs what is asked for, however many locks there were", async () => {
+    const root = freshRoot();
+    const writer = await open(root);
+    for (let index = 0; index < 20; index += 1) await end(writer, `ci/${index}/deep`);
+    const proxy = await openFaultProxy(inject("zookeeper"));
+    onTestFinished(() => proxy.close());
+    const reader = await openZooKeeper(`zookeeper://${proxy.address}${root}`, TEST_OPTIONS);
+    onTestFinished(() => reader.close());
+    expect(await reader.history(null, 5)).toHaveLength(5);
+    expect([proxy.count(Opcode.getChildren), proxy.count(Opcode.getData)]).toEqual([1, 5]);
+    expect(await reader.history("ci/3/deep", 5)).toHaveLength(1);
+    expect([proxy.count(Opcode.getChildren), proxy.count(Opcode.getData)]).toEqual([2, 6]);
   });
 
   test("is read as it was written up to 0.1, beside what is written now", async () => {

@@ -5,6 +5,8 @@ import type { StoredEntry } from "./entry.js";
 export interface Contents {
   transactions: number;
   readonly locks: Map<string, StoredEntry[]>;
+  /** Of each lock that has one, how many entries it has seen: that begins anew with each folder. */
+  readonly folders: Map<string, number>;
   /** Each with what is called when it ends by itself. */
   readonly sessions: Map<string, () => void>;
   /** Claim to session. */
@@ -14,17 +16,33 @@ export interface Contents {
 }
 
 export function emptyContents(): Contents {
-  return { transactions: 0, locks: new Map(), sessions: new Map(), liveness: new Map(), history: [] };
+  return { transactions: 0, locks: new Map(), folders: new Map(), sessions: new Map(), liveness: new Map(), history: [] };
 }
 
-export function copyOf({ transactions, locks, sessions, liveness, history }: Contents): Contents {
+export function copyOf({ transactions, locks, folders, sessions, liveness, history }: Contents): Contents {
   return {
     transactions,
     locks: new Map([...locks].map(([lock, queue]) => [lock, queue.map((entry) => ({ ...entry }))])),
+    folders: new Map(folders),
     sessions: new Map(sessions),
     liveness: new Map(liveness),
     history: [...history],
   };
+}
+
+/** A folder that an entry was to be made in is not there, or one that was to be made is. */
+export class FolderChanged extends Error {}
+
+/** Makes these folders, all of which must be missing, for entries in the queues of `locks`, all of which must have one then. */
+export function makeFolders({ folders }: Contents, made: readonly string[], locks: readonly string[]): void {
+  if (made.some((lock) => folders.has(lock))) throw new FolderChanged("a folder is there already");
+  if (locks.some((lock) => !folders.has(lock) && !made.includes(lock))) throw new FolderChanged("a folder is not there");
+  for (const lock of made) folders.set(lock, 0);
+}
+
+/** A folder goes unless something is in it. */
+export function removeFolder({ folders, locks }: Contents, lock: string): void {
+  if (!locks.has(lock)) folders.delete(lock);
 }
 
 export function historyOf({ history }: Contents, lock: string | null, limit: number): readonly HistoryRecord[] {

@@ -17,6 +17,7 @@ import type {
 } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
 import { Listeners } from "../../../src/locks/listeners.js";
+import { FolderChanged } from "./contents.js";
 import type { Watch } from "./entry.js";
 import type { Link } from "./link.js";
 import type { MemorySession } from "./session.js";
@@ -26,6 +27,9 @@ import { type MemoryStore, SessionExpired } from "./store.js";
 export interface MemoryOptions extends SessionsOptions {
   readonly historyKeep: number;
 }
+
+// As ZooKeeper's coordinator has it: each further try is one that somebody has come in between.
+const MOST_TRIES = 20;
 
 /**
  * Opens a session on a store.
@@ -82,7 +86,7 @@ export class MemoryCoordinator implements Coordinator {
     try {
       for (;;) {
         const session = await this.#sessions.current(signal);
-        const asked = this.#sessions.ask(request("join", draft.id), () => this.#store.join(session.id, draft), signal, session);
+        const asked = this.#joinIn(session, draft, signal);
         sent = true;
         try {
           const standings = await asked;
@@ -96,6 +100,23 @@ export class MemoryCoordinator implements Coordinator {
       // It may have taken effect, in a session that lives on: then it must not stand in anyone's way.
       if (sent) this.#sessions.background(request("withdraw", draft.id), () => this.#store.withdrawDraft(draft));
       throw error;
+    }
+  }
+
+  /** Makes the folders that are missing, with the entries: they may vanish again whenever they are empty. */
+  async #joinIn(session: MemorySession, draft: Draft, signal: AbortSignal | undefined): Promise<Standing[]> {
+    let missing: readonly string[] = [];
+    for (let tries = 1; ; tries += 1) {
+      const made = missing;
+      try {
+        const join = (): Standing[] => this.#store.join(session.id, draft, made);
+        return await this.#sessions.ask(request("join", draft.id), join, signal, session);
+      } catch (error) {
+        if (!(error instanceof FolderChanged)) throw error;
+        if (tries >= MOST_TRIES) throw error;
+      }
+      const look = (): readonly string[] => this.#store.missingFolders(draft.locks);
+      missing = await this.#sessions.ask(request("missing folders", null), look, signal, session);
     }
   }
 

@@ -23,7 +23,17 @@ interface Message {
 }
 
 /** What a server answers by itself; everything else it hands on to the leader. */
-const LOCAL: ReadonlySet<string> = new Set(["standing", "watch", "watch all", "queue", "find", "list", "history", "ping"]);
+const LOCAL: ReadonlySet<string> = new Set([
+  "missing folders",
+  "standing",
+  "watch",
+  "watch all",
+  "queue",
+  "find",
+  "list",
+  "history",
+  "ping",
+]);
 
 /**
  * open ⇄ frozen (nothing passes, and nobody is told) | refused (what was on its way is lost) → closed;

@@ -12,7 +12,7 @@ import type {
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-import { addRecord, type Contents, copyOf, emptyContents, historyOf } from "./contents.js";
+import { addRecord, type Contents, copyOf, emptyContents, historyOf, makeFolders, removeFolder } from "./contents.js";
 import { claimOf, endedOf, keptOf, settledOf, type StoredEntry, type StoreObserver, type Watch } from "./entry.js";
 
 /** The session named by a request is no longer there. */
@@ -25,6 +25,8 @@ export class MemoryStore {
   observer: StoreObserver | null = null;
   /** Its history takes no records, as where a quota is used up: claims are let go of without. */
   refusesHistory = false;
+  /** Told when the last entry of a lock has gone: its folder may be removed from then on, whoever joins meanwhile. */
+  onEmptied: (lock: string) => void = () => undefined;
   readonly #now: () => number;
   #contents = emptyContents();
   #watches = new Set<Watch>();
@@ -110,7 +112,20 @@ export class MemoryStore {
     onExpired();
   }
 
-  join(session: string, draft: Draft): Standing[] {
+  /** Those of these locks that have no folder, which have to be made with a claim's entries. */
+  missingFolders(locks: readonly string[]): readonly string[] {
+    return locks.filter((lock) => !this.#contents.folders.has(lock));
+  }
+
+  removeFolder(lock: string): void {
+    removeFolder(this.#contents, lock);
+  }
+
+  /**
+   * @param made folders that are made with the entries
+   * @throws FolderChanged when others were there before, or those that were counted on have gone
+   */
+  join(session: string, draft: Draft, made: readonly string[]): Standing[] {
     if (!this.hasSession(session)) throw new SessionExpired();
     const found = draft.locks.map((lock) => this.#queue(lock).find((entry) => entry.id === draft.id && entry.session === session));
     if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry));
@@ -121,6 +136,7 @@ export class MemoryStore {
         null,
       );
     }
+    makeFolders(this.#contents, made, draft.locks);
     this.#commit();
     const { owner, key, slots, reason, data, lease } = draft;
     const record: ClaimRecord = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
@@ -278,6 +294,7 @@ export class MemoryStore {
     const entry = { lock, ref, id, session, record, revision: this.#contents.transactions, since: this.now(), fencingToken: null };
     queue.push(entry);
     this.#contents.locks.set(lock, queue);
+    this.#contents.folders.set(lock, (this.#contents.folders.get(lock) ?? 0) + 1);
     return entry;
   }
 
@@ -292,6 +309,7 @@ export class MemoryStore {
       const queue = this.#queue(lock).filter((entry) => entry.ref !== ref);
       if (queue.length === 0) this.#contents.locks.delete(lock);
       else this.#contents.locks.set(lock, queue);
+      if (queue.length === 0) this.onEmptied(lock);
     }
     this.observer?.left(entries, ending, this.actor);
     for (const watch of [...this.#watches]) {

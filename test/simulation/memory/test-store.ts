@@ -34,6 +34,7 @@ interface Trap {
 export function openMemoryTestStore(): TestStore {
   // A server has a clock of its own: tests that put this process's forward mean a node's.
   const store = new MemoryStore(() => performance.timeOrigin + performance.now());
+  store.onEmptied = (lock) => void setImmediate(() => store.removeFolder(lock));
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, run: () => void): (() => void) => {
     const timer = setTimeout(() => {
