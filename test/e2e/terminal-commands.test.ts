@@ -193,16 +193,20 @@ describe.skipIf(noTerminal !== null)("an agent that is killed on a terminal", ()
     const fleet = await openFleet("sqlite");
     const pids = `${fleet.directory}/pids`;
     const go = fleet.signalFile();
-    const { node, line } = byRun(fleet, `[ ! -e '${go.path}' ] || exit 0; echo $$ >> '${pids}'; while :; do sleep 0.05; done`);
+    const { node, line } = byRun(
+      fleet,
+      `[ ! -e '${go.path}' ] || exit 0; echo $$ >> '${pids}'; env -i sh -c 'echo $$ >> "${pids}"; while :; do sleep 0.05; done'; exit`,
+    );
     const terminal = startShellOnTerminal(`${line}; sleep 1000`, node.directory);
-    const [orphan] = (await pidsIn(pids, 1)) as [number];
+    const orphans = await pidsIn(pids, 2);
     process.kill(await agentOf(fleet), "SIGKILL");
     await until(() => terminal.shown().includes("Killed"), "the agent's end");
-    expect(isRunning(orphan)).toBe(true);
+    expect(orphans.filter(isRunning)).toEqual(orphans);
+    expect(Object.values(node.journal("backup")).join()).toContain('"sharesGroup":true');
     go.give();
     const next = await node.run("run", "backup");
     expect(next.code, next.stderr).toBe(0);
-    expect(isRunning(orphan)).toBe(false);
+    expect(orphans.filter(isRunning)).toEqual([]);
     expect(await fleet.queue("backup")).toEqual([]);
   });
 });
