@@ -163,7 +163,24 @@ describe.skipIf(noTerminal !== null).each(VERBS)("by %s", (_name, verb) => {
     expect(fleet.lines()).toEqual(["spared"]);
   });
 
-  test("a command that cannot start says so, and the terminal stays usable", async () => {
+  test("nohup keeps it, and its agent, from ending with the terminal", async () => {
+    const fleet = await openFleet("sqlite");
+    const go = fleet.signalFile();
+    const { node, line } = verb(
+      fleet,
+      `echo ready >> '${fleet.log}'; until [ -e '${go.path}' ]; do sleep 0.05; done; echo done >> '${fleet.log}'`,
+    );
+    const terminal = startShellOnTerminal("exec bash --norc -i", node.directory, { PS1: "$ " });
+    terminal.type(`nohup ${line} >/dev/null 2>&1 &\r`);
+    await fleet.untilLine("ready");
+    terminal.hangUp();
+    await terminal.ended;
+    go.give();
+    await fleet.untilLine("done");
+    await fleet.untilQueue("backup", 0);
+  });
+
+  test("after one that has failed the terminal is usable as before", async () => {
     const fleet = await openFleet("sqlite");
     const { node, line } = verb(fleet, "exit 3");
     const terminal = startShellOnTerminal(`${line}; read -r word; echo "[$word]" >> '${fleet.log}'`, node.directory);
