@@ -19,8 +19,11 @@ export function kinOf(leader: ProcessIdentity, group: number, claim: string | nu
   const isNear = (stat: ProcessStat): boolean => stat.group === group || stat.group === leader.pid;
 
   const pids = (): number[] => {
-    const stats = new Map(listPids().flatMap((pid) => [readStat(pid) ?? []].flat().map((stat) => [pid, stat] as const)));
-    stats.delete(process.pid);
+    const stats = new Map<number, ProcessStat>();
+    for (const pid of listPids()) {
+      const stat = pid === process.pid ? null : readStat(pid);
+      if (stat !== null) stats.set(pid, stat);
+    }
     const descends = (stat: ProcessStat, depth = 0): boolean => {
       if (isKnown(stat)) return true;
       // A bound, because pids may be reused while this looks.
