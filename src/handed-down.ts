@@ -1,7 +1,7 @@
 // What this process was handed by the one that started it, beside arguments and environment, and what node has changed of it
 // since: open descriptors, the limit of open files, ignored signals. Looked for at the very start, before anything is opened.
 import { constants } from "node:os";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 
 export interface HandedDown {
   /** Descriptors from 3 on, in order. */
@@ -59,13 +59,16 @@ const O_CLOEXEC = 0o2000000;
 const ACCESS = 3;
 const WRITE_ONLY = 1;
 
+// Texts are taken apart without regular expressions here: each has to be compiled, at every start.
+const OWN_KINDS = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[io_uring]"];
+
 /** The mark does not tell node's own from what it was given, so the kind has to. */
 function descriptorsAmong(open: Open): number[] {
   const ends = new Map<string, number>();
   for (const [, target] of open) ends.set(target, (ends.get(target) ?? 0) + 1);
   let own = 0;
   const isNodes = (number: number, target: string): boolean => {
-    if (/^anon_inode:\[(eventpoll|eventfd|io_uring)\]$/.test(target)) return true;
+    if (OWN_KINDS.includes(target)) return true;
     const isNull = target === "/dev/null";
     // Node holds both ends of its pipes.
     if (isNull ? own < OWN_BEFORE_NULL : !target.startsWith("pipe:") || ends.get(target) !== 2) return false;
@@ -84,7 +87,7 @@ function descriptorsAmong(open: Open): number[] {
 
 /** As open(2) has them, of a descriptor of this process. */
 function flagsOf(number: number): number {
-  return Number.parseInt(/^flags:\s+([0-7]+)$/m.exec(readProc("self", `fdinfo/${number}`))?.[1] ?? "0", 8);
+  return Number.parseInt(fieldOf(readProc("self", `fdinfo/${number}`), "flags:") || "0", 8);
 }
 
 /** `nohup` becomes what it starts, and leaves its mark only where it was called on a terminal: an input that cannot be read, or its output file. */
@@ -103,11 +106,14 @@ function openFilesHere(): number | null {
   const parents = limitOf(process.ppid);
   // Where it was the hard one all along there was nothing to raise.
   if (parents === null || parents.soft === parents.hard || limitOf("self")?.hard !== parents.hard) return null;
-  return /^\d+$/.test(parents.soft) ? Number(parents.soft) : null;
+  const soft = Number(parents.soft);
+  return Number.isSafeInteger(soft) ? soft : null; // It may be "unlimited".
 }
 
 function limitOf(pid: number | "self"): { readonly soft: string; readonly hard: string } | null {
-  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readProc(pid, "limits")) ?? [];
+  const [soft, hard] = fieldOf(readProc(pid, "limits"), "Max open files")
+    .split(" ")
+    .filter((word) => word !== "");
   return soft === undefined || hard === undefined ? null : { soft, hard };
 }
 
@@ -123,19 +129,33 @@ const OWN_OF_INTERACTIVE = [...OWN_OF_SHELLS, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU
  */
 function ignoredHere(underNohup: boolean): number[] {
   const status = readProc(process.ppid, "status");
-  const mask = BigInt(`0x${/^SigIgn:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  // Real-time signals are nobody's custom.
-  const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >> BigInt(signal - 1)) & 1n);
-  const isShell = SHELLS.includes(/^Name:\s+(.*)$/m.exec(status)?.[1] ?? "");
+  // Sixteen digits: the real-time signals, which are nobody's custom, are the first half.
+  const mask = Number.parseInt(fieldOf(status, "SigIgn:").slice(-8) || "0", 16);
+  const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >>> (signal - 1)) & 1);
+  const isShell = SHELLS.includes(fieldOf(status, "Name:"));
   const isInteractive = [SIGTSTP, SIGTTIN, SIGTTOU].every((signal) => all.includes(signal));
   const own = isInteractive ? OWN_OF_INTERACTIVE : OWN_OF_SHELLS;
   const known = all.filter((signal) => (isShell ? !own.includes(signal) : signal === SIGHUP));
   return underNohup && !known.includes(SIGHUP) ? [SIGHUP, ...known] : known;
 }
 
+/** What follows a word in a line of a text; empty where the word is not there. */
+function fieldOf(text: string, word: string): string {
+  const at = text.indexOf(word);
+  return at < 0 ? "" : text.slice(at + word.length, text.indexOf("\n", at)).trim();
+}
+
+// The longest that is read here has a page of text at most.
+const bytes = Buffer.alloc(8_192);
+
 function readProc(pid: number | "self", name: string): string {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+    const file = openSync(`/proc/${pid}/${name}`, "r");
+    try {
+      return bytes.toString("latin1", 0, readSync(file, bytes, 0, bytes.length, null));
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return "";
   }
