@@ -1,7 +1,7 @@
 // What this process was handed by the one that started it, beside arguments and environment, and what node has changed of it
 // since: open descriptors, the limit of open files, ignored signals. Looked for at the very start, before anything is opened.
 import { constants } from "node:os";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 
 export interface HandedDown {
   /** Descriptors from 3 on, in order. */
@@ -14,71 +14,88 @@ export interface HandedDown {
 
 export const NOTHING_HANDED_DOWN: HandedDown = { descriptors: [], openFiles: null, ignored: [] };
 
-/** Looks. To be called once, as the first thing that the program does. Where there is no /proc, nothing is known. */
+/**
+ * Looks. To be called once, as the first thing that the program does, which each of its starts has to wait for. Where there is
+ * no /proc, nothing is known.
+ */
 export function lookAtHandedDown(): HandedDown {
-  return { descriptors: descriptorsHere(), openFiles: openFilesHere(), ignored: ignoredHere() };
+  const open = openHere();
+  return { descriptors: descriptorsAmong(open), openFiles: openFilesHere(), ignored: ignoredHere(isUnderNohup(open)) };
 }
 
-interface Descriptor {
-  readonly number: number;
-  /** Where its link leads, such as `pipe:[4711]`. */
-  readonly target: string;
+/** Where the links of this process's descriptors lead, such as `pipe:[4711]`, by their numbers in order. */
+type Open = readonly (readonly [number: number, target: string])[];
+
+function openHere(): Open {
+  let names: string[];
+  try {
+    names = readdirSync("/proc/self/fd");
+  } catch {
+    return [];
+  }
+  const numbers = names.map(Number).sort((one, other) => one - other);
+  return numbers.flatMap((number) => {
+    const target = linkOf("self", number);
+    return target === null ? [] : [[number, target] as const]; // The one by which the list was read is gone.
+  });
 }
 
+function linkOf(pid: number | "self", number: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${number}`);
+  } catch {
+    return null;
+  }
+}
+
+// Node opens the first of its own /dev/null after its event loop and that loop's pipes: what has fewer descriptors of
+// node's own before it was there already.
+const OWN_BEFORE_NULL = 5;
+// Up to this number node marks what it was given as it marks its own, to be closed in what it starts; above it only to the
+// first gap.
+const ALWAYS_MARKED = 15;
 const O_CLOEXEC = 0o2000000;
 /** The part of the flags that says whether it is open for reading, writing or both. */
 const ACCESS = 3;
 const WRITE_ONLY = 1;
-// Node opens the first of its own /dev/null after its event loop and that loop's pipes: what has fewer descriptors of
-// node's own before it was there already.
-const OWN_BEFORE_NULL = 5;
 
-function descriptorsHere(): number[] {
-  const own: number[] = [];
-  const handed: number[] = [];
-  const seen = listDescriptors("self").filter(({ number }) => number > 2);
+// Texts are taken apart without regular expressions here: each has to be compiled, at every start.
+const OWN_KINDS = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[io_uring]"];
+
+/** The mark does not tell node's own from what it was given, so the kind has to. */
+function descriptorsAmong(open: Open): number[] {
   const ends = new Map<string, number>();
-  for (const { target } of seen) ends.set(target, (ends.get(target) ?? 0) + 1);
-  let parents: ReadonlySet<string> | null = null;
-  for (const { number, target } of seen) {
-    (isNodes() ? own : handed).push(number);
-    /** Node marks what it was given as it marks its own: so only the kind tells them apart. */
-    function isNodes(): boolean {
-      if (/^anon_inode:\[(eventpoll|eventfd|io_uring)\]$/.test(target)) return true;
-      const isNull = target === "/dev/null";
-      if (!isNull && ends.get(target) !== 2) return false;
-      const flags = flagsOf(number);
-      if ((flags & O_CLOEXEC) === 0) return false;
-      if (isNull) return (flags & ACCESS) === 0 && own.length >= OWN_BEFORE_NULL;
-      // Node holds both ends of its pipes and nobody else has them. Of make's job server both ends are handed down as well.
-      if (!target.startsWith("pipe:")) return false;
-      parents ??= new Set(listDescriptors(process.ppid).map((each) => each.target));
-      return !parents.has(target);
-    }
-  }
-  return handed;
-}
-
-function listDescriptors(pid: number | "self"): Descriptor[] {
-  let names: string[];
-  try {
-    names = readdirSync(`/proc/${pid}/fd`);
-  } catch {
-    return []; // No /proc, or another user's process.
-  }
-  const found = names.map(Number).map((number): Descriptor | null => {
-    try {
-      return { number, target: readlinkSync(`/proc/${pid}/fd/${number}`) };
-    } catch {
-      return null; // The one by which the list was read.
-    }
+  for (const [, target] of open) ends.set(target, (ends.get(target) ?? 0) + 1);
+  let own = 0;
+  const isNodes = (number: number, target: string): boolean => {
+    if (OWN_KINDS.includes(target)) return true;
+    const isNull = target === "/dev/null";
+    // Node holds both ends of its pipes.
+    if (isNull ? own < OWN_BEFORE_NULL : !target.startsWith("pipe:") || ends.get(target) !== 2) return false;
+    const flags = isNull || number > ALWAYS_MARKED ? flagsOf(number) : O_CLOEXEC;
+    if ((flags & O_CLOEXEC) === 0) return false;
+    // Both ends of make's job server are handed down, by the same numbers that they have above.
+    return isNull ? (flags & ACCESS) === 0 : linkOf(process.ppid, number) !== target;
+  };
+  return open.flatMap(([number, target]) => {
+    if (number <= 2) return [];
+    if (!isNodes(number, target)) return [number];
+    own += 1;
+    return [];
   });
-  return found.filter((descriptor) => descriptor !== null).sort((one, other) => one.number - other.number);
 }
 
 /** As open(2) has them, of a descriptor of this process. */
 function flagsOf(number: number): number {
-  return Number.parseInt(/^flags:\s+([0-7]+)$/m.exec(readProc("self", `fdinfo/${number}`))?.[1] ?? "0", 8);
+  return Number.parseInt(fieldOf(readProc("self", `fdinfo/${number}`), "flags:") || "0", 8);
+}
+
+/** `nohup` becomes what it starts, and leaves its mark only where it was called on a terminal: an input that cannot be read, or its output file. */
+function isUnderNohup(open: Open): boolean {
+  return open.some(([number, target]) => {
+    if (number === 0) return target === "/dev/null" && (flagsOf(0) & ACCESS) === WRITE_ONLY;
+    return number <= 2 && target.endsWith("/nohup.out");
+  });
 }
 
 /**
@@ -86,13 +103,17 @@ function flagsOf(number: number): number {
  * unless the hard limits differ, in which case limits were set in between.
  */
 function openFilesHere(): number | null {
-  const [own, parents] = [limitOf("self"), limitOf(process.ppid)];
-  if (own === null || parents === null || own.hard !== parents.hard || parents.soft === own.soft) return null;
-  return /^\d+$/.test(parents.soft) ? Number(parents.soft) : null;
+  const parents = limitOf(process.ppid);
+  // Where it was the hard one all along there was nothing to raise.
+  if (parents === null || parents.soft === parents.hard || limitOf("self")?.hard !== parents.hard) return null;
+  const soft = Number(parents.soft);
+  return Number.isSafeInteger(soft) ? soft : null; // It may be "unlimited".
 }
 
 function limitOf(pid: number | "self"): { readonly soft: string; readonly hard: string } | null {
-  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readProc(pid, "limits")) ?? [];
+  const [soft, hard] = fieldOf(readProc(pid, "limits"), "Max open files")
+    .split(" ")
+    .filter((word) => word !== "");
   return soft === undefined || hard === undefined ? null : { soft, hard };
 }
 
@@ -106,29 +127,35 @@ const OWN_OF_INTERACTIVE = [...OWN_OF_SHELLS, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU
  * Node takes every signal back to what it does by default, the hangup of `nohup` too. What a shell script ignores (`trap ''`),
  * its commands ignore; other programs often ignore for themselves alone, but for the hangup.
  */
-function ignoredHere(): number[] {
+function ignoredHere(underNohup: boolean): number[] {
   const status = readProc(process.ppid, "status");
-  const mask = BigInt(`0x${/^SigIgn:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  // Real-time signals are nobody's custom.
-  const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >> BigInt(signal - 1)) & 1n);
-  const isShell = SHELLS.includes(/^Name:\s+(.*)$/m.exec(status)?.[1] ?? "");
+  // Sixteen digits: the real-time signals, which are nobody's custom, are the first half.
+  const mask = Number.parseInt(fieldOf(status, "SigIgn:").slice(-8) || "0", 16);
+  const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >>> (signal - 1)) & 1);
+  const isShell = SHELLS.includes(fieldOf(status, "Name:"));
   const isInteractive = [SIGTSTP, SIGTTIN, SIGTTOU].every((signal) => all.includes(signal));
   const own = isInteractive ? OWN_OF_INTERACTIVE : OWN_OF_SHELLS;
   const known = all.filter((signal) => (isShell ? !own.includes(signal) : signal === SIGHUP));
-  return isUnderNohup() && !known.includes(SIGHUP) ? [SIGHUP, ...known] : known;
+  return underNohup && !known.includes(SIGHUP) ? [SIGHUP, ...known] : known;
 }
 
-/** `nohup` becomes what it starts, and leaves its mark only where it was called on a terminal: an input that cannot be read, or its output file. */
-function isUnderNohup(): boolean {
-  const standard = listDescriptors("self").filter(({ number }) => number <= 2);
-  return standard.some(({ number, target }) =>
-    number === 0 ? target === "/dev/null" && (flagsOf(0) & ACCESS) === WRITE_ONLY : target.endsWith("/nohup.out"),
-  );
+/** What follows a word in a line of a text; empty where the word is not there. */
+function fieldOf(text: string, word: string): string {
+  const at = text.indexOf(word);
+  return at < 0 ? "" : text.slice(at + word.length, text.indexOf("\n", at)).trim();
 }
+
+// The longest that is read here has a page of text at most.
+const bytes = Buffer.alloc(8_192);
 
 function readProc(pid: number | "self", name: string): string {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+    const file = openSync(`/proc/${pid}/${name}`, "r");
+    try {
+      return bytes.toString("latin1", 0, readSync(file, bytes, 0, bytes.length, null));
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return "";
   }

@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
@@ -13,7 +12,7 @@ import { NOTHING_HANDED_DOWN, type HandedDown } from "../handed-down.js";
 import { createEnding, type CommandEnding } from "./ending.js";
 import { membersEnd, membersOfGroup, type Members } from "./group.js";
 import { kinOf } from "./kin.js";
-import type { CommandEnd, CommandSpec, Commands } from "./machine.js";
+import type { CommandEnd, CommandSpec, Commands, Leader } from "./machine.js";
 import { readOutput, type Output } from "./output.js";
 import { identityOf, ownStat, readArguments } from "./proc.js";
 import { findProgram } from "./program.js";
@@ -54,7 +53,8 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
   if ("startProblem" in gated) return gated;
 
   const ending = createEnding(options.log, spec, gated.members, control, gated.hasReceived);
-  const stopsWatched = gated.isKin ? watchStops(gated.members, (message) => control.tell?.(message)) : () => undefined;
+  const stopsWatched =
+    gated.leader.sharesGroup === true ? watchStops(gated.members, (message) => control.tell?.(message)) : () => undefined;
   // From the very first, so that a signal which comes while the gate is closed ends the gate.
   const unsubscribe = control.relayed?.subscribe(ending.relay);
   const claim = spec.env["HOLDLINE_CLAIM"] ?? null;
@@ -62,7 +62,7 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
   try {
     if (spec.endsWith !== undefined) {
       const { endsWith } = spec;
-      const watched = { leader: gated.leader, isKin: gated.isKin, claim, heldUntil: () => endsWith.heldUntil() };
+      const watched = { leader: gated.leader, claim, heldUntil: () => endsWith.heldUntil() };
       watchdog = openWatchdog(watched, options.log, ending.killNow);
       if (watchdog === null) {
         await gated.shut();
@@ -102,10 +102,8 @@ const GATE_LOOK_MS = 2;
 
 /** A command that waits behind its gate. */
 interface Gated {
-  readonly leader: ProcessIdentity;
+  readonly leader: Leader;
   readonly members: Members;
-  /** Does it share this process's group? Else it has its own, in a session of its own. */
-  readonly isKin: boolean;
   /** Has a signal that this process was sent reached the command by itself? */
   readonly hasReceived: (signal: NodeJS.Signals) => boolean;
   readonly output: Output | null;
@@ -166,7 +164,7 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   const pipe = child.stdio[gate.waitsOn] as unknown as Writable;
   // A gate that was killed takes no line any more: `exited` tells.
   pipe.on("error", () => undefined);
-  const leader = identityOf(pid);
+  const leader: Leader = { ...identityOf(pid), ...(isKin ? { sharesGroup: true } : {}) };
   const members = isKin ? kinOf(leader, ownGroup, spec.env["HOLDLINE_CLAIM"] ?? null) : membersOfGroup(leader);
   const isGate = (): boolean => readArguments(pid)?.[2] === gate.args[1];
   // A key that is pressed while the gate opens goes to the gate, which takes no notice of it.
@@ -179,7 +177,6 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   return {
     leader,
     members,
-    isKin,
     hasReceived(signal) {
       if (!isKin || !isTyped(signal)) return false;
       if (isGate()) repeat(signal);

@@ -1,10 +1,10 @@
 // Running an action's command and then its check, under a claim that is already in hand. Owns what counts as success and
 // the words for failure; the claim itself is guard.ts's.
-import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+import type { BootMoment } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
-import type { CommandEnd, CommandSpec, Machine } from "./machine.js";
+import type { CommandEnd, CommandSpec, Leader, Machine } from "./machine.js";
 import { eldestOf, hasRestartedBy } from "./processes.js";
 import type { Progress } from "./progress.js";
 import type { StopRequests } from "./stop.js";
@@ -32,7 +32,7 @@ export interface ExecutionContext {
   /** What the command sees in its environment beside the action's own `env`. */
   readonly env: Readonly<Record<string, string>>;
   /** Called before each command can do anything, with the leader of its process group. */
-  readonly onGroup: (phase: "running" | "verifying", leader: ProcessIdentity) => void | Promise<void>;
+  readonly onGroup: (phase: "running" | "verifying", leader: Leader) => void | Promise<void>;
 }
 
 /** Runs the command, then the check until it succeeds or its time is over. */

@@ -1,6 +1,6 @@
 // A run with its durable claim in hand: the command, the check, and then the claim is let go, or kept where the action has
 // failed. The journal is written before what it must remember; that it cannot be written never keeps a lock.
-import type { Failure, ProcessIdentity } from "../locks/claim.js";
+import type { Failure } from "../locks/claim.js";
 import type { EndEvent, Ending } from "../locks/coordinator.js";
 import { bestEffort } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
@@ -8,7 +8,7 @@ import type { GuardContext } from "./context.js";
 import type { ActionEnd, ExecutionContext } from "./execution.js";
 import { execute, verify } from "./execution.js";
 import type { Hold } from "./hold.js";
-import type { RunPhase } from "./machine.js";
+import type { Leader, RunPhase } from "./machine.js";
 import type { Outcome } from "./result.js";
 
 /** How it ended. */
@@ -117,20 +117,20 @@ export class HeldRun {
     return { machine, progress, stop, env, onGroup: (phase, leader) => this.#onGroup(phase, leader) };
   }
 
-  #onGroup(phase: "running" | "verifying", leader: ProcessIdentity): void | Promise<void> {
+  #onGroup(phase: "running" | "verifying", leader: Leader): void | Promise<void> {
     // The action has run: its check does not depend on the journal.
     if (phase === "verifying") return this.#journal(phase, leader);
     this.#remember(phase, leader);
     this.#mayHaveBegun = true;
   }
 
-  #journal(phase: RunPhase, group: ProcessIdentity | null): Promise<void> {
+  #journal(phase: RunPhase, group: Leader | null): Promise<void> {
     return bestEffort(this.#context.log, `the journal could not be written: it does not say "${phase}"`, () =>
       this.#remember(phase, group),
     );
   }
 
-  #remember(phase: RunPhase, group: ProcessIdentity | null): void {
+  #remember(phase: RunPhase, group: Leader | null): void {
     const { journal, processes } = this.#context.machine;
     const { id, lock } = this.#hold;
     journal.saveRun({ claim: id, lock, action: this.#action.name, agent: processes.self, phase, group });

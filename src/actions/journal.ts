@@ -2,7 +2,7 @@
 // One directory for each node and action; one file for each run, and one line for each attempt.
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment, type ProcessIdentity } from "../locks/claim.js";
+import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { lockNameProblem } from "../locks/names.js";
 import {
@@ -18,7 +18,7 @@ import {
   setAside,
   writeWhole,
 } from "./durable-files.js";
-import type { Attempts, Journal, RunEntry, RunPhase } from "./machine.js";
+import type { Attempts, Journal, Leader, RunEntry, RunPhase } from "./machine.js";
 
 const VERSION = 1;
 const ATTEMPTS_FILE = "attempts.jsonl";
@@ -160,8 +160,13 @@ function encodeRun({ claim, lock, action, agent, phase, group }: RunEntry): stri
 }
 
 // Only what is known of an identity, whatever object it came in.
-function plain({ bootId, pidNamespace, pid, startTicks }: ProcessIdentity): ProcessIdentity {
-  return { bootId, pidNamespace, pid, startTicks };
+function plain({ bootId, pidNamespace, pid, startTicks, sharesGroup }: Leader): Leader {
+  return { bootId, pidNamespace, pid, startTicks, ...(sharesGroup === true ? { sharesGroup } : {}) };
+}
+
+function decodeLeader(value: unknown): Leader | null {
+  const identity = decodeIdentity(value);
+  return identity !== null && isObject(value) && value["sharesGroup"] === true ? { ...identity, sharesGroup: true } : identity;
 }
 
 function decodeRun(text: string): RunEntry | null {
@@ -172,7 +177,7 @@ function decodeRun(text: string): RunEntry | null {
   if (typeof claim !== "string" || lockNameProblem(lock) !== null || typeof action !== "string") return null;
   if (typeof phase !== "string" || !PHASES.includes(phase)) return null;
   const agent = decodeIdentity(value["agent"]);
-  const group = value["group"] === null ? null : decodeIdentity(value["group"]);
+  const group = value["group"] === null ? null : decodeLeader(value["group"]);
   if (agent === null || (group === null && value["group"] !== null)) return null;
   return { claim, lock: lock as string, action, agent, phase: phase as RunPhase, group };
 }

@@ -5,7 +5,8 @@ import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { isCarrier } from "./carriers.js";
 import { endGroup, endMembers, type Members } from "./group.js";
-import { isWithinSight, listPids, ownStat, readStat, type ProcessStat } from "./proc.js";
+import type { Leader } from "./machine.js";
+import { isWithinSight, listPids, readStat, type ProcessStat } from "./proc.js";
 
 /**
  * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`: a daemon that has
@@ -18,8 +19,11 @@ export function kinOf(leader: ProcessIdentity, group: number, claim: string | nu
   const isNear = (stat: ProcessStat): boolean => stat.group === group || stat.group === leader.pid;
 
   const pids = (): number[] => {
-    const stats = new Map(listPids().flatMap((pid) => [readStat(pid) ?? []].flat().map((stat) => [pid, stat] as const)));
-    stats.delete(process.pid);
+    const stats = new Map<number, ProcessStat>();
+    for (const pid of listPids()) {
+      const stat = pid === process.pid ? null : readStat(pid);
+      if (stat !== null) stats.set(pid, stat);
+    }
     const descends = (stat: ProcessStat, depth = 0): boolean => {
       if (isKnown(stat)) return true;
       // A bound, because pids may be reused while this looks.
@@ -60,9 +64,8 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
  * Ends what a command has left whose agent is gone: its group, or its leader's kin where it had shared the agent's group.
  * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
  */
-export async function endLeft(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
-  const stat = isWithinSight(leader) && ownStat() !== null ? readStat(leader.pid) : null;
-  const isLeader = stat !== null && !stat.ended && (leader.startTicks === null || stat.startTicks === leader.startTicks);
-  if (isLeader && stat.group !== leader.pid) await endMembers(kinOf(leader, stat.group, null), killAfterMs);
-  else await endGroup(leader, killAfterMs);
+export async function endLeft(leader: Leader, killAfterMs: number): Promise<void> {
+  if (leader.sharesGroup !== true) return endGroup(leader, killAfterMs);
+  const stat = isWithinSight(leader) ? readStat(leader.pid) : null;
+  if (stat?.startTicks === leader.startTicks) await endMembers(kinOf(leader, stat.group, null), killAfterMs);
 }

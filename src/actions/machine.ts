@@ -47,7 +47,10 @@ export interface Processes {
   isAlive(identity: ProcessIdentity): boolean | null;
   /** The processes that match, without this process and its ancestors. */
   matching(pattern: ProcessPattern): Promise<readonly RunningProcess[]>;
-  /** Ends a whole process group, named by its leader: SIGTERM, `killAfterMs`, SIGKILL. Resolves when none of it is left. Does nothing when the leader's pid belongs to another process by now. */
+  /**
+   * Ends a whole process group, named by its leader: SIGTERM, `killAfterMs`, SIGKILL. Of a leader that shares its agent's group it
+   * ends what descends from it. Resolves when none of that is left. Does nothing when the leader's pid belongs to another process by now.
+   */
   endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void>;
   /**
    * Ends every process that was started under a claim, in whatever group it is: those with `HOLDLINE_CLAIM` in their
@@ -101,7 +104,8 @@ export interface CommandEnd {
 
 export interface Commands {
   /**
-   * Runs a command as the leader of a process group of its own, and resolves when nothing of that group is left.
+   * Runs a command as the leader of a process group of its own or, on a terminal, in this process's, and resolves when nothing
+   * of that group, or of what the command has started there, is left.
    * @param onGroup called with the group's leader after it exists and **before the command can do anything**: the
    *   command starts only once this has returned, and never when the process dies or this throws before that
    * @param signal aborted: the group is ended (SIGTERM, `killAfterMs`, SIGKILL) and the call resolves then
@@ -113,13 +117,19 @@ export interface Commands {
   run(
     spec: CommandSpec,
     control: {
-      readonly onGroup: (leader: ProcessIdentity) => void | Promise<void>;
+      readonly onGroup: (leader: Leader) => void | Promise<void>;
       readonly signal?: AbortSignal;
       readonly calledOff?: AbortSignal;
       readonly tell?: (message: string) => void;
       readonly relayed?: { subscribe(listener: (signal: NodeJS.Signals) => void): () => void };
     },
   ): Promise<CommandEnd>;
+}
+
+/** The first process of a command. */
+export interface Leader extends ProcessIdentity {
+  /** It leads no process group of its own, but shares its agent's, as on a terminal. */
+  readonly sharesGroup?: true;
 }
 
 /** How far a run under a durable claim has come. */
@@ -132,8 +142,8 @@ export interface RunEntry {
   readonly action: string;
   readonly agent: ProcessIdentity;
   readonly phase: RunPhase;
-  /** The leader of the process group that runs the command or the check. */
-  readonly group: ProcessIdentity | null;
+  /** The leader of the processes that run the command or the check. */
+  readonly group: Leader | null;
 }
 
 /** Attempts that ended without the action having been run. */

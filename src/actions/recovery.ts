@@ -5,7 +5,7 @@ import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Processes, StatelessMachine } from "./machine.js";
+import type { Journal, Leader, Processes, StatelessMachine } from "./machine.js";
 import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
@@ -119,7 +119,9 @@ export async function adoptLeftover(
   const { processes, journal } = machine;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
   // What has failed has ended: only then is it called so.
-  if (claim.failure === null && entry?.group == null) demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
+  if (claim.failure === null && !isFoundBy(entry?.group ?? null, processes)) {
+    demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
+  }
   const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
@@ -127,6 +129,11 @@ export async function adoptLeftover(
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
   await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);
   return { settled, record };
+}
+
+/** Does the journal find whatever still runs? What has shared its agent's group is found by its leader, for as long as that lives. */
+function isFoundBy(leader: Leader | null, processes: Processes): boolean {
+  return leader !== null && (leader.sharesGroup !== true || processes.isAlive(leader) === true);
 }
 
 /** A service that the action has restarted was started under its claim, and is what all this is for. */
@@ -139,7 +146,7 @@ function demandSight(id: string, lock: string, made: Claim["made"], owner: Owner
   if (unseen === null) return;
   throw new HoldlineError(
     "not-allowed",
-    `the claim ${id} on ${lock} was left by an agent that is gone, and its command may still run: this node's journal does not know it, and ${unseen}`,
+    `the claim ${id} on ${lock} was left by an agent that is gone, and its command may still run: this node's journal does not find it, and ${unseen}`,
     { hint: `run holdline as root or as the user who made the claim; or look for the command, and then: holdline clear ${lock}` },
   );
 }

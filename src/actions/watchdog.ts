@@ -4,8 +4,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import type { ProcessIdentity } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
+import type { Leader } from "./machine.js";
 import { uptimeMs } from "../uptime.js";
 
 // What the watcher is sent on descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that
@@ -78,9 +78,7 @@ const MOST_WATCHERS = 5;
 
 export interface Watched {
   /** The command's first process. */
-  readonly leader: ProcessIdentity;
-  /** Does it share this process's group, instead of leading its own? */
-  readonly isKin: boolean;
+  readonly leader: Leader;
   /** The claim that it runs under; `null` for a command without one. */
   readonly claim: string | null;
   heldUntil(): number;
@@ -96,7 +94,7 @@ export interface Watchdog {
  * @returns `null` when no process can be started for it
  */
 export function openWatchdog(watched: Watched, log: Log, end: () => void): Watchdog | null {
-  const { leader, isKin, claim } = watched;
+  const { leader, claim } = watched;
   const carried = claim === null ? "" : `HOLDLINE_CLAIM=${claim}`;
   let isOver = false;
   let fired = false;
@@ -108,7 +106,7 @@ export function openWatchdog(watched: Watched, log: Log, end: () => void): Watch
   const begin = (): boolean => {
     watchers += 1;
     sent = -1;
-    child = startWatcher([String(leader.pid), carried, isKin ? String(leader.startTicks) : ""]);
+    child = startWatcher([String(leader.pid), carried, leader.sharesGroup === true ? String(leader.startTicks) : ""]);
     if (child === null) return false;
     exited = once(child, "exit");
     child.once("exit", (_code, signal) => {

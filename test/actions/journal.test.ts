@@ -115,6 +115,7 @@ describe("runs", () => {
     const entries = [
       runOf(),
       runOf({ claim: "claim-2", phase: "succeeded", group: { bootId: null, pidNamespace: null, pid: 7, startTicks: null } }),
+      runOf({ claim: "claim-3", group: { bootId: null, pidNamespace: null, pid: 8, startTicks: 1, sharesGroup: true } }),
     ];
     for (const entry of entries) journal.saveRun(entry);
     expect(reopened().runs("restart")).toEqual(entries);

@@ -72,13 +72,11 @@ test("any words are a command, or refused in clear words", async () => {
         json: argv.includes("--json"),
         coordinator: () => Promise.reject(NOT_TO_BE_HAD),
         coordinators: () => Promise.reject(NOT_TO_BE_HAD),
-        examineStore: () => Promise.reject(NOT_TO_BE_HAD),
-        mendStore: () => Promise.reject(NOT_TO_BE_HAD),
         leases: () => Promise.reject(NOT_TO_BE_HAD),
         agent: () => Promise.reject(NOT_TO_BE_HAD),
-        examineStore: () => Promise.resolve({ facts: {}, findings: [] }),
-        mendStore: () => Promise.resolve(null),
-        tidyStore: () => Promise.resolve(null),
+        examineStore: () => Promise.reject(NOT_TO_BE_HAD),
+        mendStore: () => Promise.reject(NOT_TO_BE_HAD),
+        tidyStore: () => Promise.reject(NOT_TO_BE_HAD),
       });
       const run = runProgram({
         argv,

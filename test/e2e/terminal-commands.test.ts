@@ -163,7 +163,24 @@ describe.skipIf(noTerminal !== null).each(VERBS)("by %s", (_name, verb) => {
     expect(fleet.lines()).toEqual(["spared"]);
   });
 
-  test("a command that cannot start says so, and the terminal stays usable", async () => {
+  test("nohup keeps it, and its agent, from ending with the terminal", async () => {
+    const fleet = await openFleet("sqlite");
+    const go = fleet.signalFile();
+    const { node, line } = verb(
+      fleet,
+      `echo ready >> '${fleet.log}'; until [ -e '${go.path}' ]; do sleep 0.05; done; echo done >> '${fleet.log}'`,
+    );
+    const terminal = startShellOnTerminal("exec bash --norc -i", node.directory, { PS1: "$ " });
+    terminal.type(`nohup ${line} >/dev/null 2>&1 &\r`);
+    await fleet.untilLine("ready");
+    terminal.hangUp();
+    await terminal.ended;
+    go.give();
+    await fleet.untilLine("done");
+    await fleet.untilQueue("backup", 0);
+  });
+
+  test("after one that has failed the terminal is usable as before", async () => {
     const fleet = await openFleet("sqlite");
     const { node, line } = verb(fleet, "exit 3");
     const terminal = startShellOnTerminal(`${line}; read -r word; echo "[$word]" >> '${fleet.log}'`, node.directory);
@@ -193,16 +210,20 @@ describe.skipIf(noTerminal !== null)("an agent that is killed on a terminal", ()
     const fleet = await openFleet("sqlite");
     const pids = `${fleet.directory}/pids`;
     const go = fleet.signalFile();
-    const { node, line } = byRun(fleet, `[ ! -e '${go.path}' ] || exit 0; echo $$ >> '${pids}'; while :; do sleep 0.05; done`);
+    const { node, line } = byRun(
+      fleet,
+      `[ ! -e '${go.path}' ] || exit 0; echo $$ >> '${pids}'; env -i sh -c 'echo $$ >> "${pids}"; while :; do sleep 0.05; done'; exit`,
+    );
     const terminal = startShellOnTerminal(`${line}; sleep 1000`, node.directory);
-    const [orphan] = (await pidsIn(pids, 1)) as [number];
+    const orphans = await pidsIn(pids, 2);
     process.kill(await agentOf(fleet), "SIGKILL");
     await until(() => terminal.shown().includes("Killed"), "the agent's end");
-    expect(isRunning(orphan)).toBe(true);
+    expect(orphans.filter(isRunning)).toEqual(orphans);
+    expect(Object.values(node.journal("backup")).join()).toContain('"sharesGroup":true');
     go.give();
     const next = await node.run("run", "backup");
     expect(next.code, next.stderr).toBe(0);
-    expect(isRunning(orphan)).toBe(false);
+    expect(orphans.filter(isRunning)).toEqual([]);
     expect(await fleet.queue("backup")).toEqual([]);
   });
 });

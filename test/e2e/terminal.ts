@@ -15,6 +15,8 @@ export interface Terminal {
   shown(): string;
   /** Types; `\x03` is Ctrl-C. */
   type(keys: string): void;
+  /** Takes the terminal away, as a connection that breaks does. */
+  hangUp(): void;
   /** The program's exit code. */
   readonly ended: Promise<number | null>;
 }
@@ -62,5 +64,5 @@ export function startShellOnTerminal(
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await ended;
   });
-  return { shown: () => shown, type: (keys) => void child.stdin.write(keys), ended };
+  return { shown: () => shown, type: (keys) => void child.stdin.write(keys), hangUp: () => void child.kill("SIGKILL"), ended };
 }

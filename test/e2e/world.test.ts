@@ -19,7 +19,10 @@ tr '\\0' '\\n' </proc/$$/environ | grep -av '^HOLDLINE_' | sort >"$out.environ"
 shift; printf '%s|' "$@" >"$out.arguments"
 for fd in /proc/$$/fd/*; do fd=\${fd##*/}; target=$(readlink "/proc/$$/fd/$fd") && echo "$fd $target"; done | grep -v 'script.sh' >"$out.descriptors"
 cat /proc/$$/limits >"$out.limits"
-grep -E '^(Umask|Uid|Gid|Groups|Sig(Ign|Blk)|Cap|NoNewPrivs|Cpus_allowed|Seccomp)' /proc/$$/status >"$out.status"
+# By the shell itself: while it starts another program it blocks signals.
+while read -r line; do
+  case $line in Umask* | Uid* | Gid* | Groups* | SigIgn* | SigBlk* | Cap* | NoNewPrivs* | Cpus_allowed* | Seccomp*) echo "$line" ;; esac
+done </proc/$$/status >"$out.status"
 cat /proc/$$/oom_score_adj /proc/$$/coredump_filter /proc/$$/timerslack_ns >"$out.other" 2>/dev/null
 readlink /proc/$$/cwd >>"$out.other"
 `;
