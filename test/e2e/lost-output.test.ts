@@ -79,6 +79,8 @@ async function openPlace() {
       stdio: ["ignore", stdout, "pipe"],
       timeout: 60_000,
     });
+  // With a store: that there is none would be said as well.
+  expect(run(["-q", "exec", "made", "--", "true"], "pipe").status).toBe(0);
   return {
     run: (...args: readonly string[]) => run(args, "pipe"),
     toFullDisk(...args: readonly string[]) {

@@ -35,6 +35,7 @@ const shows = (terminal: Terminal, words: string | RegExp): Promise<unknown> =>
 describe.each(STORES)("on %s", (kind) => {
   test("elsewhere than on a terminal each change is a JSON line, and SIGINT ends it with 130 and without a word", async () => {
     const fleet = await openFleet(kind);
+    await fleet.coordinator(); // makes the store
     const admin = fleet.node("admin", {});
     const watch = admin.start("locks", "--watch", "--json");
     await until(() => printed(watch).length === 1, "the first document");
@@ -62,6 +63,7 @@ describe.each(STORES)("on %s", (kind) => {
 
   test("it ends with its reader", async () => {
     const fleet = await openFleet(kind);
+    await fleet.coordinator(); // makes the store
     const { config, directory } = fleet.node("admin", {});
     const line = `set -o pipefail; "${process.execPath}" "${PROGRAM}" -c "${config}" locks --watch --json | head -n 1`;
     const pipeline = spawn("bash", ["-c", line], { cwd: directory, stdio: ["ignore", "pipe", "inherit"] });
@@ -80,6 +82,7 @@ describe.each(STORES)("on %s", (kind) => {
     `on a terminal the window changes in place, ages grow, and Ctrl-C ends it with 130${skipped}`,
     async () => {
       const fleet = await openFleet(kind);
+      await fleet.coordinator(); // makes the store
       const admin = fleet.node("admin", {});
       const terminal = startOnTerminal(["-c", admin.config, "locks", "--watch"], admin.directory, {}, SIZE);
       await shows(terminal, "nobody holds or waits for any lock");
