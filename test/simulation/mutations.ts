@@ -206,12 +206,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "return hasRestarted(moment, []);",
   },
   {
-    name: "exec ignores the loss of its session",
-    file: "src/actions/exec.ts",
-    text: "signal: watch.lost, relayed: stop",
-    replacement: "relayed: stop",
-  },
-  {
     name: "exec keeps its claim when its command has ended",
     file: "src/actions/exec.ts",
     text: "await coordinator.withdraw(standings);",

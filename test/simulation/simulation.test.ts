@@ -14,7 +14,7 @@ const SEEDS = 20_000;
 // They take some 10 s of a processor of their own; with the other tests beside them, several times that.
 const DEADLINE_MS = 240_000;
 // Of many, two that only chance upon chance brings about: here it is shown that they are noticed, not how soon.
-const NOTICED = ["the orphaned command of an adopted claim goes on", "exec ignores the loss of its session"];
+const NOTICED = ["the orphaned command of an adopted claim goes on", "nothing outside the agent watches over its command"];
 
 describe("a simulated fleet", () => {
   test(
