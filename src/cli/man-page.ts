@@ -33,7 +33,7 @@ export function manPage(date: string): string {
     ),
     ".PP",
     ...filled(
-      "Durations are a number of seconds, or a number and a unit or the beginning of one: `250 ms`, `30 s`, `10 min`, `2 hours`, `1 day`. " +
+      "Durations are a number of seconds, or a number and a unit or the beginning of one: `250 ms`, `30 s`, `10 min`, `1h30m`, `2 hours`, `1 day`, `2 weeks`. " +
         "Options may stand before and after a command's arguments.",
     ),
     ".SH COMMANDS",

@@ -6,39 +6,51 @@ const UNIT_NAMES: readonly (readonly [string, number])[] = [
   ["minutes", 60_000],
   ["hours", 3_600_000],
   ["days", 86_400_000],
+  ["weeks", 604_800_000],
 ];
 
 // Every unit that a duration may be written with, in milliseconds.
 const UNITS = new Map<string, number>([
   ["ms", 1],
   ...UNIT_NAMES.flatMap(([name, ms]) => Array.from(name, (_, index) => [name.slice(0, index + 1), ms] as const)),
+  ["secs", 1_000],
+  ["mins", 60_000],
+  ["hrs", 3_600_000],
 ]);
 
 /** What a valid duration looks like, for messages. */
-export const DURATION_FORM = 'a number of seconds, or a number and a unit: "250 ms", "30 s", "10 min", "2 hours", "1 day"';
+export const DURATION_FORM =
+  'a number of seconds, or a number and a unit: "250 ms", "30 s", "10 min", "1h30m", "2 hours", "1 day", "2 weeks"';
 
 // A hundred years: longer is surely a mistake, and timers overflow long before.
 const LONGEST_MS = 100 * 365 * 86_400_000;
 
+// Without two runs of blanks around nothing, which would be tried in every way that they can be divided.
+const PART = /(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*/iy;
+
 /**
- * Milliseconds out of a number of seconds or a text such as "10 min"; `null` for anything else, for a negative one,
- * and for one above a hundred years.
+ * Milliseconds out of a number of seconds or a text such as "10 min" or "1h30m", larger units first; `null` for anything
+ * else, for a negative one, and for one above a hundred years.
  */
 export function parseDurationMs(value: unknown): number | null {
-  let ms: number;
-  if (typeof value === "number") {
-    ms = value * 1_000;
-  } else if (typeof value === "string") {
-    // Trimmed first: two runs of blanks around nothing would be tried in every way that they can be divided.
-    const parts = /^(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)$/i.exec(value.trim());
-    if (parts === null) return null;
-    const unit = parts[2] === "" ? 1_000 : UNITS.get((parts[2] as string).toLowerCase());
-    if (unit === undefined) return null;
-    ms = Number(parts[1]) * unit;
-  } else {
-    return null;
+  const ms = typeof value === "number" ? value * 1_000 : typeof value === "string" ? sumOfParts(value.trim()) : null;
+  return ms !== null && Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_MS ? ms : null;
+}
+
+function sumOfParts(text: string): number | null {
+  let sum = 0;
+  let before = Number.POSITIVE_INFINITY;
+  for (let at = 0; at < text.length || at === 0; at = PART.lastIndex) {
+    PART.lastIndex = at;
+    const part = PART.exec(text);
+    if (part === null) return null;
+    const [whole, amount, name = ""] = part;
+    const unit = name === "" && whole.length === text.length ? 1_000 : UNITS.get(name.toLowerCase());
+    if (unit === undefined || unit >= before) return null;
+    sum += Number(amount) * unit;
+    before = unit;
   }
-  return Number.isFinite(ms) && ms >= 0 && ms <= LONGEST_MS ? ms : null;
+  return sum;
 }
 
 /** A duration for a person, in its largest whole-ish unit: "0.25 s", "12 s", "3 min 20 s", "2 h 5 min", "4 d 3 h". */

@@ -226,7 +226,7 @@ describe("problems", () => {
     ["skip_coordination: maybe", 'skip_coordination: must be true or false, not "maybe"'],
     ["log: { level: loud }", 'log.level: must be debug, info, warn, error or silent, not "loud"'],
     ["history: { total: 0 }", "history.total: must be a whole number from 1 to 1000000, not 0"],
-    ["history: { for: soon }", '"1 day", or none, not "soon"'],
+    ["history: { for: soon }", '"2 weeks", or none, not "soon"'],
     ["history: { keep: 2.5 }", "history.keep: must be a whole number from 1 to 100000, not 2.5"],
     ["actions: [a]", "actions: must be a map of keys and values, not a list"],
   ])("a wrong value: %s", async (text, words) => {

@@ -40,6 +40,15 @@ describe("a duration", () => {
     ["1 Hour", 3_600_000],
     ["1 day", 86_400_000],
     ["2 days", 172_800_000],
+    ["2 weeks", 1_209_600_000],
+    ["1w", 604_800_000],
+    ["5 mins", 300_000],
+    ["90 secs", 90_000],
+    ["2 hrs", 7_200_000],
+    ["1h30m", 5_400_000],
+    ["1 h 30 min 15 s", 5_415_000],
+    ["1.5h 250ms", 5_400_250],
+    ["2 h 5 min", 7_500_000],
   ])("%j is %d ms", (value, ms) => {
     expect(parseDurationMs(value)).toBe(ms);
   });
@@ -50,6 +59,7 @@ describe("a duration", () => {
       ["minutes", 60_000],
       ["hours", 3_600_000],
       ["days", 86_400_000],
+      ["weeks", 604_800_000],
     ] as const) {
       for (let length = 1; length <= name.length; length += 1) {
         expect(parseDurationMs(`4 ${name.slice(0, length)}`), name.slice(0, length)).toBe(4 * ms);
@@ -60,12 +70,29 @@ describe("a duration", () => {
     }
   });
 
-  test.each([-1, "-1 s", "1 fortnight", "s", "", "1 s 2", "1e3 s", NaN, Infinity, "200 years", null, undefined, {}, [], true])(
-    "%j is none",
-    (value) => {
-      expect(parseDurationMs(value)).toBeNull();
-    },
-  );
+  test.each([
+    -1,
+    "-1 s",
+    "1 fortnight",
+    "s",
+    "",
+    "1 s 2",
+    "1e3 s",
+    "1h30",
+    "30m1h",
+    "1h 1h",
+    "1h30mx",
+    NaN,
+    Infinity,
+    "200 years",
+    null,
+    undefined,
+    {},
+    [],
+    true,
+  ])("%j is none", (value) => {
+    expect(parseDurationMs(value)).toBeNull();
+  });
 
   test.each([
     [250, "0.25 s"],
