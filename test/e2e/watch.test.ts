@@ -135,7 +135,7 @@ describe.skipIf(noTerminal !== null).each([
     await end(proxy);
     await shows(terminal, /^meanwhile +held/m);
     await until(() => printed(piped).at(-1) === "before 1+0, meanwhile 1+0", { what: "the change to be seen", deadlineMs: 40_000 });
-    expect(piped.stderr()).toContain("the store answers again");
+    await until(() => piped.stderr().includes("the store answers again"), "the end of the outage to be told");
     expect(screenOf(terminal.shown(), SIZE.rows).join("\n")).not.toContain("below is what there was");
     terminal.type("\x03");
     piped.kill("SIGINT");

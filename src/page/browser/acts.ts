@@ -83,6 +83,8 @@ export function createActs(): Acts {
     );
   });
   dialog.addEventListener("close", () => {
+    // It is told of later, and may have been opened again by then.
+    if (dialog.open) return;
     const closed = act;
     act = null;
     // The button that opened it may be gone, or another one in its place.
