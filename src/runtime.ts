@@ -16,7 +16,7 @@ import type { SettingPath } from "./config/schema.js";
 import type { Settings } from "./config/settings.js";
 import { redactUrl } from "./config/secrets.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
-import { missingDatabase, openCoordinator } from "./coordinators/registry.js";
+import { missingDatabase, missingFolder, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
 import type { HandedDown } from "./handed-down.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
@@ -48,7 +48,7 @@ export async function openContext({
   const open = (url: string): Promise<Coordinator> => {
     const opening =
       opened.get(url) ??
-      openFor(url, settings, { isAsFound: entry.makesStore !== true, log }).then((coordinator) => {
+      openNoted(url, settings, { isAsFound: entry.makesStore !== true, log }).then((coordinator) => {
         const notice = entry.makesStore === true ? localOnlyNotice(settings, url, entry.name) : null;
         if (notice !== null) log.warn({}, notice);
         closers.push(() => coordinator.close());
@@ -117,6 +117,15 @@ function refuseNobody({ node }: Settings, url: string): void {
   throw new HoldlineError("configuration", `this node is called ${node}, as any other may be, and the store is shared`, {
     hint: "give it a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
   });
+}
+
+/** Opens a store, and says of a database where somebody has named it when not even its folder was there. */
+async function openNoted(url: string, settings: Settings, own: Parameters<typeof openFor>[2]): Promise<Coordinator> {
+  const isNamed = own.isAsFound !== true && settings.origins?.get("coordinator") !== "default";
+  const folder = isNamed ? await missingFolder(url) : null;
+  const coordinator = await openFor(url, settings, own);
+  if (folder !== null) own.log.warn({}, `there was no folder ${folder} for the database: it has been made. Is its path right?`);
+  return coordinator;
 }
 
 function openFor(url: string, settings: Settings, own: Pick<CoordinatorOptions, "isAsFound" | "log">): Promise<Coordinator> {

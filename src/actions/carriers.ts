@@ -1,5 +1,5 @@
 // The processes that were started under a claim, wherever they have gone since: they carry HOLDLINE_CLAIM in their
-// environment. So a claim's orphans are found without the journal of the agent that started them.
+// environment, or HOLDLINE_WITHIN where a command of theirs is holdline again. So a claim's orphans are found without the journal of the agent that started them.
 //
 // Nothing is missed between the fork of a gate and its exec, when the child still has the agent's own environment: such a
 // gate finds its pipe closed once the agent is dead, and ends without having run anything.
@@ -10,6 +10,8 @@ import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type Process
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS } from "./group.js";
 
 const VARIABLE = "HOLDLINE_CLAIM";
+/** The claims around that one, where holdline runs under holdline: each as it stands in {@link VARIABLE}, so that one search finds both. */
+const AROUND = "HOLDLINE_WITHIN";
 
 const clock = createClock();
 
@@ -23,7 +25,20 @@ export function carriersOf(claim: string): number[] {
 export function isCarrier(pid: number, claim: string): boolean {
   // What has ended has no environment any more, even while its parent has not noticed.
   const environment = readEnvironment(pid);
-  return environment != null && `\0${environment}`.includes(`\0${VARIABLE}=${claim}\0`);
+  const carried = `${VARIABLE}=${claim}`;
+  if (environment == null || !environment.includes(carried)) return false;
+  return environment.split("\0").some((entry) => entry === carried || (entry.startsWith(`${AROUND}=`) && entry.includes(carried)));
+}
+
+/** What a command is given beside its own claim, so that it is also found by those under which this process itself runs. */
+export function claimsAround(): Readonly<Record<string, string>> {
+  const { [VARIABLE]: own, [AROUND]: around } = process.env;
+  return own === undefined ? {} : { [AROUND]: [around, `${VARIABLE}=${own}`].filter((each) => each !== undefined).join(" ") };
+}
+
+function isOwn(claim: string): boolean {
+  const { [VARIABLE]: own, [AROUND]: around = "" } = process.env;
+  return own === claim || around.includes(`${VARIABLE}=${claim}`);
 }
 
 /**
@@ -35,7 +50,7 @@ export async function endCarriers(claim: string, spared: readonly number[], kill
   const left = () => withoutSpared(carriersOf(claim), spared);
   let pids = left();
   if (pids.length === 0) return;
-  if (process.env[VARIABLE] === claim) {
+  if (isOwn(claim)) {
     throw new HoldlineError("not-allowed", `what runs under the claim ${claim} cannot be ended: it has started this process`, {
       hint: "run holdline outside of the action",
     });

@@ -6,7 +6,7 @@ import type { Writable } from "node:stream";
 import type { Log } from "../locks/coordinator.js";
 import { messageOf } from "../locks/errors.js";
 import { createClock } from "./clock.js";
-import { carriersOf, endCarriers } from "./carriers.js";
+import { carriersOf, claimsAround, endCarriers } from "./carriers.js";
 import { createGate, type Gate } from "./gate.js";
 import { NOTHING_HANDED_DOWN, type HandedDown } from "../handed-down.js";
 import { createEnding, type CommandEnding } from "./ending.js";
@@ -116,7 +116,7 @@ interface Gated {
 }
 
 async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<Gated | CommandEnd> {
-  const env = { ...process.env, ...spec.env };
+  const env = { ...process.env, ...claimsAround(), ...spec.env };
   const cwd = spec.cwd ?? process.cwd();
   // The gate always starts, so that a program which cannot has to be found out before.
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
@@ -165,7 +165,9 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   // A gate that was killed takes no line any more: `exited` tells.
   pipe.on("error", () => undefined);
   const leader: Leader = { ...identityOf(pid), ...(isKin ? { sharesGroup: true } : {}) };
-  const members = isKin ? kinOf(leader, ownGroup, spec.env["HOLDLINE_CLAIM"] ?? null) : membersOfGroup(leader);
+  const members = isKin
+    ? kinOf(leader, ownGroup, spec.env["HOLDLINE_CLAIM"] ?? null, ownGroup === process.pid)
+    : membersOfGroup(leader);
   const isGate = (): boolean => readArguments(pid)?.[2] === gate.args[1];
   // A key that is pressed while the gate opens goes to the gate, which takes no notice of it.
   const repeat = (signal: NodeJS.Signals): void => {

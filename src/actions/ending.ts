@@ -7,6 +7,9 @@ import { createClock } from "./clock.js";
 import { endMembers, type Members } from "./group.js";
 import type { CommandSpec, Commands } from "./machine.js";
 
+// A program that takes Ctrl-C for its own, as a debugger does, gets it now and then: only two that come together are for us.
+const TOGETHER_MS = 5_000;
+
 // Most programs end within milliseconds of SIGTERM, and nobody needs to hear of those.
 const TELL_AFTER_MS = 500;
 
@@ -35,7 +38,7 @@ export function createEnding(
   reached: (signal: NodeJS.Signals) => boolean,
 ): CommandEnding {
   const hasten = new AbortController();
-  let relayed = 0;
+  let relayedAt = Number.NEGATIVE_INFINITY;
   let ending: Promise<void> | null = null;
 
   const end = (): void => {
@@ -54,11 +57,13 @@ export function createEnding(
   };
   return {
     relay(signal) {
-      relayed += 1;
+      const isTyped = reached(signal);
+      const isAgain = clock.now() - relayedAt < (isTyped ? TOGETHER_MS : Number.POSITIVE_INFINITY);
+      relayedAt = clock.now();
       if (ending !== null) hasten.abort();
-      else if (relayed > 1) end();
-      if (!reached(signal)) pass(log, members, signal);
-      if (relayed === 1) tellLater();
+      else if (isAgain) end();
+      if (!isTyped) pass(log, members, signal);
+      if (!isAgain) tellLater();
     },
     end,
     endInGrace() {
@@ -86,7 +91,7 @@ export function createEnding(
 function waitingFor(members: Members, killAfterMs: number | null): string {
   const pids = members.pids();
   const what = `waiting for ${pids.length === 1 ? "1 process" : `${pids.length} processes`} of the command to end (pid ${pids.slice(0, 5).join(", ")}${pids.length > 5 ? ", …" : ""})`;
-  if (killAfterMs === null) return `${what}; Ctrl-C again to send SIGTERM`;
+  if (killAfterMs === null) return `${what}; Ctrl-C again within ${formatDuration(TOGETHER_MS)} to send SIGTERM`;
   return `${what}, SIGKILL ${formatDuration(killAfterMs)} after SIGTERM; Ctrl-C again to kill at once`;
 }
 

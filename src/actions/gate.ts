@@ -132,7 +132,7 @@ function handOver(words: readonly string[], variables: Variables, ofPid: readonl
   return { script, become: `exec ${ENV} -S "$@"`, args: [split, ...(isRaw ? [] : words)], env };
 }
 
-const KEPT = ["HOLDLINE_CLAIM"];
+const KEPT = ["HOLDLINE_CLAIM", "HOLDLINE_WITHIN"];
 
 function rawArguments(words: readonly string[]): RawText[] {
   return words.map((word) => rawTextOf("cmdline", word)).filter(({ escaped }) => escaped !== null);

@@ -10,9 +10,11 @@ import { isWithinSight, listPids, readStat, type ProcessStat } from "./proc.js";
 
 /**
  * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`: a daemon that has
- * left them is no member, as it is none of a group.
+ * left them is no member, as it is none of a group. Where the agent leads the group, as in a shell's job, so is what has been
+ * left in it by its parents since the command began: nobody else in such a group comes later.
+ * @param isAgents does, or did, the agent lead the group?
  */
-export function kinOf(leader: ProcessIdentity, group: number, claim: string | null): Members {
+export function kinOf(leader: ProcessIdentity, group: number, claim: string | null, isAgents: boolean): Members {
   // Each that was ever seen: when its parent ends it has another one, and it may have emptied its environment.
   const known = new Map<number, number | null>([[leader.pid, leader.startTicks]]);
   const isKnown = ({ pid, startTicks }: ProcessStat): boolean => known.has(pid) && (known.get(pid) ?? startTicks) === startTicks;
@@ -30,8 +32,14 @@ export function kinOf(leader: ProcessIdentity, group: number, claim: string | nu
       const parent = depth < 64 ? stats.get(stat.parent) : undefined;
       return parent !== undefined && descends(parent, depth + 1);
     };
+    const isLeft = (stat: ProcessStat): boolean =>
+      isAgents &&
+      stat.group === group &&
+      stat.startTicks >= (leader.startTicks ?? Number.POSITIVE_INFINITY) &&
+      stat.parent !== process.pid &&
+      stats.get(stat.parent)?.group !== group;
     const members = [...stats.values()].filter(
-      (stat) => !stat.ended && isNear(stat) && (descends(stat) || (claim !== null && isCarrier(stat.pid, claim))),
+      (stat) => !stat.ended && isNear(stat) && (descends(stat) || isLeft(stat) || (claim !== null && isCarrier(stat.pid, claim))),
     );
     for (const { pid, startTicks } of members) known.set(pid, startTicks);
     return members.map(({ pid }) => pid);
@@ -67,5 +75,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
 export async function endLeft(leader: Leader, killAfterMs: number): Promise<void> {
   if (leader.sharesGroup !== true) return endGroup(leader, killAfterMs);
   const stat = isWithinSight(leader) ? readStat(leader.pid) : null;
-  if (stat?.startTicks === leader.startTicks) await endMembers(kinOf(leader, stat.group, null), killAfterMs);
+  if (stat?.startTicks !== leader.startTicks) return;
+  // A group whose leader has gone with the agent was the agent's.
+  await endMembers(kinOf(leader, stat.group, null, readStat(stat.group) === null), killAfterMs);
 }

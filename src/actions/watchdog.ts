@@ -7,6 +7,7 @@ import type { Writable } from "node:stream";
 import type { Log } from "../locks/coordinator.js";
 import type { Leader } from "./machine.js";
 import { uptimeMs } from "../uptime.js";
+import { ownStat } from "./proc.js";
 
 // What the watcher is sent on descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that
 // the machine has slept; and `over`. The end of the pipe without that word is the agent's death. A shell cannot read with a
@@ -14,24 +15,38 @@ import { uptimeMs } from "../uptime.js";
 // twice a second, because `sleep` stands still while the machine sleeps.
 // $1 is the group's leader, $2 what stands in the environment of everything that was started under the claim, and $3, where
 // the leader shares its agent's group, when it was started: then it is ended with its descendants, all of which have to be
-// known before the first is killed.
+// known before the first is killed. $4 is that group where the agent leads it: what has been left in it since is the command's.
 const WATCH = `
 stat_of() {
   read -r line <"/proc/$1/stat" || line=
   line="\${line##*) }"
 }
+is_left_in() {
+  [ -n "$1" ] || return 1
+  group=$1
+  since=$2
+  set -- $line
+  [ "$3" = "$group" ] && [ "\${20:-0}" -ge "$since" ] || return 1
+  stat_of "$2"
+  set -- $line
+  [ "$3" != "$group" ]
+}
 end_kin() {
   stat_of "$1"
-  set -- "$1" "$2" $line
-  [ "\${22}" = "$2" ] || return
-  kin=" $1 "
+  set -- "$1" "$2" "$3" $line
+  kin=
+  [ "\${23}" != "$2" ] || kin=" $1 "
   more=1
   while [ -n "$more" ]; do
     more=
     for folder in /proc/[0-9]*; do
       stat_of "\${folder#/proc/}"
       parent="\${line#* }"
-      case "$kin" in *" \${folder#/proc/} "*) continue ;; *" \${parent%% *} "*) kin="$kin\${folder#/proc/} " more=1 ;; esac
+      case "$kin" in
+        *" \${folder#/proc/} "*) continue ;;
+        *" \${parent%% *} "*) kin="\${kin:- }\${folder#/proc/} " more=1 ;;
+        *) ! is_left_in "$3" "$2" || kin="\${kin:- }\${folder#/proc/} " more=1 ;;
+      esac
     done
   done
   for pid in $kin; do kill -s KILL "$pid"; done
@@ -39,7 +54,7 @@ end_kin() {
 end_all() {
   round=0
   while [ $round -lt 200 ]; do
-    [ -z "$3" ] || end_kin "$1" "$3"
+    [ -z "$3" ] || end_kin "$1" "$3" "$4"
     kill -s KILL -- "-$1"
     [ -n "$2" ] || return
     pids=$(cd /proc && grep -lsF -e "$2" [0-9]*/environ)
@@ -60,11 +75,11 @@ timer=
 while read -r word <&3; do
   [ -z "$timer" ] || kill -s KILL $timer
   [ "$word" != over ] || exit 0
-  { await_deadline "$word"; kill -s USR1 $$; end_all "$1" "$2" "$3"; } 3<&- &
+  { await_deadline "$word"; kill -s USR1 $$; end_all "$1" "$2" "$3" "$4"; } 3<&- &
   timer=$!
 done
 [ -z "$timer" ] || kill -s KILL $timer
-end_all "$1" "$2" "$3"
+end_all "$1" "$2" "$3" "$4"
 `;
 const NAME = "holdline-watch";
 /** What the reader is ended by when a deadline has passed: before the killing begins, so that it cannot end that half-way. */
@@ -106,7 +121,9 @@ export function openWatchdog(watched: Watched, log: Log, end: () => void): Watch
   const begin = (): boolean => {
     watchers += 1;
     sent = -1;
-    child = startWatcher([String(leader.pid), carried, leader.sharesGroup === true ? String(leader.startTicks) : ""]);
+    const isKin = leader.sharesGroup === true;
+    const group = isKin && ownStat()?.group === process.pid ? String(process.pid) : "";
+    child = startWatcher([String(leader.pid), carried, isKin ? String(leader.startTicks) : "", group]);
     if (child === null) return false;
     exited = once(child, "exit");
     child.once("exit", (_code, signal) => {
@@ -154,6 +171,8 @@ function startWatcher(args: readonly string[]): ChildProcess | null {
     const child = spawn("/bin/sh", ["-c", WATCH, NAME, ...args], {
       detached: true,
       cwd: "/",
+      // Nothing that a claim is found by: who ends what runs under an outer claim is not to end this before what it watches.
+      env: { PATH: process.env["PATH"] },
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
     // It has no pid then, which tells the same.

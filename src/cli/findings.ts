@@ -1,8 +1,10 @@
 // What `check` has to say beyond the settings in force: of actions as they are declared, and with --live as they stand on this node
 // and of the stores. An error decides the exit code; a warning does not.
+import { statSync } from "node:fs";
 import { startProblems, type Trial } from "../actions/trial.js";
-import { redactUrlsIn } from "../config/secrets.js";
-import type { ActionSettings } from "../config/settings.js";
+import { coordinatorsInForce } from "../config/locks.js";
+import { redactUrl, redactUrlsIn } from "../config/secrets.js";
+import type { ActionSettings, Settings } from "../config/settings.js";
 import type { Finding, StoreReport } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 
@@ -34,6 +36,17 @@ export function ofAction(action: ActionSettings): About[] {
   }
   return findings;
 }
+
+/** A configuration file with a password that others may read. */
+export function ofFile(settings: Settings): About[] {
+  const { file } = settings;
+  if (file === null || !coordinatorsInForce(settings).some((url) => redactUrl(url) !== url)) return [];
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
+  if ((mode & READABLE_BY_ALL) === 0) return [];
+  return [warning("configuration", `everybody on this machine may read ${file}, which has a password in it`, `chmod o-r ${file}`)];
+}
+
+const READABLE_BY_ALL = 0o004;
 
 /** What a trial of an action has shown. */
 export function ofTrial(action: ActionSettings, { matching, check }: Trial): About[] {

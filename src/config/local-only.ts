@@ -18,5 +18,6 @@ export function localOnlyNotice(settings: Settings, url: string, command: string
     // Where it cannot be noted, it is said again.
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return null;
   }
-  return `nothing is configured: this is a lock of this machine only (its database is in ${stateDir}). For a lock of several machines set \`coordinator\`, or HOLDLINE_COORDINATOR`;
+  const whose = origins.get("state_dir") === "default" ? "of this user on this machine" : "of this machine";
+  return `nothing is configured: this is a lock ${whose} only (its database is in ${stateDir}). For a lock of several machines set \`coordinator\`, or HOLDLINE_COORDINATOR`;
 }

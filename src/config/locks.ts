@@ -2,6 +2,8 @@
 // anything at all to settings, or to problems that say what is wrong with each key.
 import { canonicalHost, hostProblem } from "../locks/names.js";
 import type { DependencyMap } from "../leases/dependencies.js";
+import { mayBeSame } from "../leases/hosts.js";
+import { quoted } from "../locks/text.js";
 import type { KeyDoc } from "./actions.js";
 import { readDurationMs, readIfThere, readKnownMap, readLabel, readLockName, readMap, readText } from "./field.js";
 import type { Field } from "./field.js";
@@ -10,7 +12,7 @@ import type { LockSettings, SettingOrigin, Settings } from "./settings.js";
 
 /** The keys of a lock's defaults. */
 export const LOCK_KEYS: readonly KeyDoc[] = [
-  { key: "ttl", default: "30 min", doc: "how long a lease on it lasts when nothing is said" },
+  { key: "ttl", default: "30 min", doc: "how long a lease on it lasts when nothing is said (`lock`: until it is unlocked)" },
   { key: "principal", default: "the general one", doc: "in whose name it is leased" },
   { key: "coordinator", default: "the general one", doc: "the store of its queue, as a URL" },
 ];
@@ -84,7 +86,18 @@ export function parseDependencies(field: Field | undefined): DependencyMap {
     if (host === undefined || dependents === undefined) continue;
     map.set(host, [...new Set([...(map.get(host) ?? []), ...dependents])]);
   }
+  refuseTwoNames(field, map);
   return map;
+}
+
+/** One host under two names would depend on nothing under one of them. */
+function refuseTwoNames(field: Field | undefined, map: DependencyMap): void {
+  const names = new Set([...map].flatMap(([host, dependents]) => [host, ...dependents]));
+  for (const short of names) {
+    const [full, ...others] = [...names].filter((name) => name.length > short.length && mayBeSame(short, name));
+    if (full === undefined || others.length > 0) continue;
+    field?.refuse(`has ${quoted(short)} and ${quoted(full)}, which are one host; right would be the same name everywhere`);
+  }
 }
 
 function readHosts(field: Field): readonly string[] | undefined {

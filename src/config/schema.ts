@@ -221,6 +221,7 @@ export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   HOLDLINE_ACTION: "given to a guarded command: the name of its action",
   HOLDLINE_LOCK: "given to a guarded command: the lock under which it runs",
   HOLDLINE_CLAIM: "given to a guarded command: the id of its claim",
+  HOLDLINE_WITHIN: "given to a guarded command: the claims around its own, where holdline runs under holdline",
   HOLDLINE_FENCING_TOKEN: "given to a guarded command: a number that grows with every change of holder",
 };
 

@@ -1,4 +1,6 @@
 // The coordinators that there are, by the scheme of their URL. Each is loaded when it is asked for and not before.
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Coordinator, CoordinatorOptions, StoreReport } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
@@ -25,9 +27,17 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
 /** What there is to say of an embedded store that the first run will make; `null` for one that is there, and for all others. */
 export async function missingDatabase(url: string): Promise<StoreReport | null> {
   if (!url.startsWith("sqlite://")) return null;
-  const [{ parseSqliteUrl }, { existsSync }] = await Promise.all([import("./sqlite/url.js"), import("node:fs")]);
+  const { parseSqliteUrl } = await import("./sqlite/url.js");
   const path = parseSqliteUrl(url);
   if (existsSync(path)) return null;
   const message = `there is no database ${path} yet: the first run makes it`;
   return { facts: { kind: "sqlite", path }, findings: [{ severity: "warning", code: "unreachable", message, hint: null }] };
+}
+
+/** The folder that a database is to be in, where it is not there yet; `null` for a store without one. */
+export async function missingFolder(url: string): Promise<string | null> {
+  if (!url.startsWith("sqlite://")) return null;
+  const { parseSqliteUrl } = await import("./sqlite/url.js");
+  const folder = dirname(parseSqliteUrl(url));
+  return existsSync(folder) ? null : folder;
 }

@@ -86,6 +86,7 @@ describe("dependencies", () => {
     ["[x]", "dependencies: must be a map of keys and values"],
     ["/nowhere/map.yaml", "/nowhere/map.yaml: there is no such file (named by dependencies)"],
     ['""', "dependencies: names no file"],
+    ["{ hv01: [dc01], dc01.example.com: [app1] }", 'dependencies: has "dc01" and "dc01.example.com", which are one host'],
   ])("are refused: %s", async (yaml, words) => {
     expect((await problemsOf(`dependencies: ${yaml}\n`)).join()).toContain(words);
   });

@@ -1,6 +1,6 @@
 // Commands that only look at a SQLite database, or end what is there: they make none, and read one that they may not write to.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
@@ -90,4 +90,34 @@ test("without any configuration, what locks says once that it locks on this mach
   expect(said(["exec", "job", "--", "true"])).toBe(0);
   expect(said(["acquire", "lease"])).toBe(1);
   expect(said(["acquire", "another"])).toBe(0);
+});
+
+test("a folder that is made for a database is named, where somebody has named the database", async () => {
+  const home = await freshDirectory();
+  const run = (path: string) =>
+    spawnSync(process.execPath, [PROGRAM, "--coordinator", `sqlite://${path}`, "exec", "job", "--", "true"], {
+      cwd: home,
+      env: { PATH: process.env["PATH"], HOME: home, HOLDLINE_STATE_DIR: join(home, "state") },
+      encoding: "utf8",
+    });
+  expect(run(join(home, "there.db"))).toMatchObject({ status: 0, stderr: "" });
+  const mistyped = run(join(home, "nowhere/db"));
+  expect(mistyped).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining(`there was no folder ${join(home, "nowhere")}`) as string,
+  });
+  expect(run(join(home, "nowhere/db"))).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("a file with a password that everybody may read is warned of", async () => {
+  const home = await freshDirectory();
+  const file = join(home, "holdline.yaml");
+  const check = (): string => spawnSync(process.execPath, [PROGRAM, "-c", file, "check"], { cwd: home, encoding: "utf8" }).stdout;
+  writeFileSync(file, "coordinator: zookeeper://ops:s3cret@127.0.0.1:2181/x\n", { mode: 0o644 });
+  expect(check()).toContain(`everybody on this machine may read ${file}`);
+  chmodSync(file, 0o640);
+  expect(check()).not.toContain("may read");
+  writeFileSync(file, "coordinator: zookeeper://127.0.0.1:2181/x\n");
+  chmodSync(file, 0o644);
+  expect(check()).not.toContain("may read");
 });

@@ -62,6 +62,17 @@ describe.skipIf(noTerminal !== null).each(VERBS)("by %s", (_name, verb) => {
     expect(commands).toBe(callers);
   });
 
+  test("what it leaves behind without an environment is ended, as its group is", async () => {
+    const fleet = await openFleet("sqlite");
+    const pidFile = `${fleet.directory}/pid`;
+    const { node, line } = verb(fleet, `(env -i sleep 600 & echo $! > '${pidFile}'); echo done >> '${fleet.log}'`);
+    // As in a shell's job the agent leads the group.
+    const terminal = startShellOnTerminal(`exec ${line}`, node.directory);
+    expect(await terminal.ended).toBe(0);
+    expect(fleet.lines()).toEqual(["done"]);
+    expect(isRunning(Number(readFileSync(pidFile, "utf8")))).toBe(false);
+  });
+
   test("Ctrl-C reaches it once", async () => {
     const fleet = await openFleet("sqlite");
     const go = fleet.signalFile();
@@ -204,6 +215,20 @@ describe.skipIf(noTerminal !== null)("an agent that is killed on a terminal", ()
     await until(() => running.every((pid) => !isRunning(pid)), "the command's end");
     await terminal.ended;
     await fleet.untilQueue("backup", 0);
+  });
+
+  test("exec takes along what it has left in the agent's own group without an environment", async () => {
+    const fleet = await openFleet("sqlite");
+    const pids = `${fleet.directory}/pids`;
+    const { node, line } = byExec(
+      fleet,
+      `trap '' HUP; (env -i sleep 600 & echo $! >> '${pids}'); echo $$ >> '${pids}'; exec sleep 600`,
+    );
+    const terminal = startShellOnTerminal(`exec ${line}`, node.directory);
+    const running = await pidsIn(pids, 2);
+    process.kill(await agentOf(fleet), "SIGKILL");
+    await until(() => running.every((pid) => !isRunning(pid)), "the command's end");
+    await terminal.ended;
   });
 
   test("run leaves a stale claim; the next one ends what was left, and runs", async () => {

@@ -123,7 +123,7 @@ function tellLocked(context: Context, hosts: readonly string[], { path, type }: 
   const [host, ...others] = hosts;
   const what = path === null ? host : `${path} on ${host}`;
   const along = others.length === 0 ? "" : `, with ${enumerate(others)}`;
-  const until = expiresAt === null ? "" : `, until ${isoTime(expiresAt)}`;
+  const until = expiresAt === null ? ", until it is unlocked" : `, until ${isoTime(expiresAt)}`;
   context.log.info({ claim: id, locks }, `locked ${what}${along}${until}`);
   if (context.json) {
     const times = { fencingToken, expiresAt: expiresAt === null ? null : isoTime(expiresAt) };

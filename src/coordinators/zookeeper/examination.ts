@@ -1,6 +1,7 @@
 // What is to be said of an ensemble and of the tree on it: who may change it, whether these credentials may do all that runs need,
 // how far the servers' clock is from this machine's. And the one thing that can be mended: a tree that everybody may change.
 import type { Finding, StoreReport } from "../../locks/coordinator.js";
+import { formatDuration } from "../../locks/durations.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { fromWire, wordsOf } from "./failures.js";
 import type { Layout } from "./layout.js";
@@ -12,7 +13,12 @@ import type { ZooKeeperAddress } from "./url.js";
 import type { Wire } from "./wire.js";
 
 /** What is asked of one session. Safe to repeat. */
-export async function examine(wire: Wire, layout: Layout, address: ZooKeeperAddress): Promise<StoreReport> {
+export async function examine(
+  wire: Wire,
+  layout: Layout,
+  address: ZooKeeperAddress,
+  wantedTimeoutMs: number,
+): Promise<StoreReport> {
   const sentAt = performance.now();
   await wire.confirm();
   const roundTripMs = performance.now() - sentAt;
@@ -28,13 +34,25 @@ export async function examine(wire: Wire, layout: Layout, address: ZooKeeperAddr
       servers: address.servers.length,
       root: layout.root,
       credentials: address.credentials === null ? "none" : "digest",
-      "may be changed by": isAnybodys || address.credentials === null ? "everybody" : "the URL's credentials",
+      "may be changed by":
+        isAnybodys || address.credentials === null
+          ? "everybody"
+          : refused.length > 0
+            ? "not all of it by the URL's credentials"
+            : "the URL's credentials",
       "session timeout": `${wire.sessionTimeoutMs} ms`,
       "round trip": `${Math.round(roundTripMs * 10) / 10} ms`,
       ...(differenceMs === null ? {} : { "clock difference": `${Math.round(differenceMs)} ms` }),
     },
-    findings: [...refused, ...openFindings(open, address)],
+    findings: [...refused, ...openFindings(open, address), ...timeoutFindings(wire.sessionTimeoutMs, wantedTimeoutMs)],
   };
+}
+
+function timeoutFindings(grantedMs: number, wantedMs: number): Finding[] {
+  if (grantedMs === wantedMs) return [];
+  const message = `the servers grant a session timeout of ${formatDuration(grantedMs)}, not the ${formatDuration(wantedMs)} of \`session_timeout\``;
+  const hint = "their minSessionTimeout and maxSessionTimeout bound it: 2 and 20 of their ticks, where nothing else is set";
+  return [{ severity: "warning", code: "configuration", message, hint }];
 }
 
 function openFindings(open: readonly string[], { credentials }: ZooKeeperAddress): Finding[] {
@@ -97,7 +115,8 @@ async function refusals(wire: Wire, { root, locks, alive, history, clock }: Layo
       } catch (error) {
         if (!(error instanceof WireError) || error.operation === null) throw error;
         if (error.operation === steps.length || error.zk === ZK.nodeExists) return [];
-        const hint = "see the rights of that znode (getAcl in zkCli.sh), and the credentials in the coordinator URL";
+        const hint =
+          "are the user and the password in the coordinator URL right? See the rights of that znode (getAcl in zkCli.sh)";
         return [{ severity: "error", code: "not-allowed", message: `may not ${what} below ${path}: ${wordsOf(error)}`, hint }];
       }
       return [];

@@ -269,7 +269,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   examine(signal?: AbortSignal): Promise<StoreReport> {
-    return this.#sessions.retry(signal, ({ wire }) => examine(wire, this.#layout, this.#address));
+    return this.#sessions.retry(signal, ({ wire }) => examine(wire, this.#layout, this.#address, this.#options.sessionTimeoutMs));
   }
 
   mend(signal?: AbortSignal): Promise<readonly string[]> {

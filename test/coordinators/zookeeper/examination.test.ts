@@ -107,6 +107,10 @@ test("an examination says what these credentials may not do, and makes nothing",
   const client = await plain("ops:secret");
   const before = await below(client, root);
   const mallory = await examined(await open(root, "mallory:secret"));
+  expect(mallory.facts["may be changed by"]).toBe("not all of it by the URL's credentials");
+  expect(mallory.findings.map(({ hint }) => hint)).toEqual(
+    Array(4).fill(expect.stringMatching(/^are the user and the password in the coordinator URL right\?/)),
+  );
   expect(mallory.findings.map(({ code, severity, message }) => [code, severity, message.split(":")[0]])).toEqual([
     ["not-allowed", "error", `may not join a line below ${root}/locks`],
     ["not-allowed", "error", `may not show that a claim is being run below ${root}/alive`],
@@ -123,4 +127,17 @@ test("where no tree is yet, an examination says so by finding nothing wrong, and
   const root = `${freshRoot()}/below`;
   expect((await examined(await open(root, "ops:secret"))).findings).toEqual([]);
   expect(await (await plain()).exists(root)).toBe(false);
+});
+
+test("a session timeout that the servers cut down is warned of", async () => {
+  const { host, port } = inject("zookeeper");
+  const url = `zookeeper://ops:secret@${host}:${port}${freshRoot()}`;
+  const coordinator = await openZooKeeper(url, { ...TEST_OPTIONS, sessionTimeoutMs: 3_600_000 });
+  onTestFinished(() => coordinator.close());
+  expect((await examined(coordinator)).findings).toMatchObject([
+    {
+      severity: "warning",
+      message: expect.stringMatching(/^the servers grant a session timeout of .*, not the 1 h of `session_timeout`$/) as string,
+    },
+  ]);
 });
