@@ -27,7 +27,13 @@ const LAYERS = [
   { layer: "admin", may: ["locks", "leases", "config"], packages: [] },
   // What the server and browsers both make the page with; and in its browser/ what only they run, whose types alone keep
   // the rest from importing it.
-  { layer: "page", may: ["locks/durations", "locks/patterns", "locks/text"], packages: [], node: false, deepest: 1 },
+  {
+    layer: "page",
+    may: ["locks/durations", "locks/exec-actions", "locks/patterns", "locks/text"],
+    packages: [],
+    node: false,
+    deepest: 1,
+  },
   {
     layer: "server",
     may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "page", "version"],

@@ -2,6 +2,7 @@
 // closed last first.
 import { createClock } from "./actions/clock.js";
 import type { GuardContext } from "./actions/context.js";
+import type { ExecLeft } from "./actions/execs-left.js";
 import { readMachineIdentity } from "./actions/machine-identity.js";
 import type { MachineOptions } from "./actions/host.js";
 import { createProcesses } from "./actions/processes.js";
@@ -21,7 +22,8 @@ import { isReachedByOthers } from "./coordinators/urls.js";
 import type { HandedDown } from "./handed-down.js";
 import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, CoordinatorOptions } from "./locks/coordinator.js";
-import { bestEffort, HoldlineError } from "./locks/errors.js";
+import { bestEffort, HoldlineError, messageOf } from "./locks/errors.js";
+import { execProgramOf } from "./locks/exec-actions.js";
 
 /** Makes the context of one command. */
 export async function openContext({
@@ -92,7 +94,7 @@ export async function openContext({
     verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
-    agent: () => openAgent(flags.json, coordinatorToAct, handedDown),
+    agent: () => openAgent(flags.json, { openStore: open, coordinator: coordinatorToAct }, handedDown),
   };
   return {
     context,
@@ -140,8 +142,34 @@ function openFor(url: string, settings: Settings, own: Pick<CoordinatorOptions, 
   });
 }
 
+/** What durable execs have left on this node, in all stores that can be asked. A database that is not there is not made for it. */
+async function execsLeft(
+  { settings, log, stop }: Context,
+  guard: GuardContext,
+  openStore: (url: string) => Promise<Coordinator>,
+): Promise<readonly ExecLeft[]> {
+  if (stop.signal.aborted) return [];
+  const { findExecsLeft, tidyExecs } = await import("./actions/execs-left.js");
+  const left = [...(await tidyExecs(guard))];
+  for (const url of coordinatorsInForce(settings)) {
+    if (stop.signal.aborted || (await missingDatabase(url)) !== null) continue;
+    const isFor = (lock: string) => settingsOfLock(settings, lock).coordinator === url;
+    try {
+      left.push(...(await findExecsLeft({ coordinator: await openStore(url), isFor }, guard)));
+    } catch (error) {
+      if (!(error instanceof HoldlineError) || stop.signal.aborted) throw error;
+      log.warn({}, `what durable execs have left could not be looked for: ${messageOf(error)}`);
+    }
+  }
+  return left;
+}
+
 /** @param json standard output is kept for one document: what commands print goes to standard error */
-async function openAgent(json: boolean, coordinator: GuardContext["coordinator"], handedDown: HandedDown): Promise<Agent> {
+async function openAgent(
+  json: boolean,
+  { openStore, coordinator }: { readonly openStore: (url: string) => Promise<Coordinator> } & Pick<GuardContext, "coordinator">,
+  handedDown: HandedDown,
+): Promise<Agent> {
   const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine, openStatelessMachine }, exec] =
     await Promise.all([import("./actions/guard.js"), import("./actions/host.js"), import("./actions/exec.js")]);
   const withMachine = <M>(open: (options: MachineOptions) => M, { settings, log, progress, stop }: Context) => {
@@ -174,11 +202,12 @@ async function openAgent(json: boolean, coordinator: GuardContext["coordinator"]
           if (result !== null) results.set(action.name, result);
         }
       }
+      const execs = await execsLeft(context, guard, openStore);
       const declared = new Set(actions.map(({ name }) => name));
-      const undeclared = guard.machine.journal.actions().filter((name) => !declared.has(name));
+      const undeclared = guard.machine.journal.actions().filter((name) => !declared.has(name) && execProgramOf(name) === null);
       for (const name of undeclared)
         context.log.warn({ action: name }, `something was left of the action ${name}, which is no longer declared`);
-      return { results: [...results.values()], undeclared };
+      return { results: [...results.values()], undeclared, execs };
     },
     async tryAction({ settings: { node }, stop, progress, log }, action, runsCheck) {
       const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);

@@ -37,4 +37,6 @@ export interface GuardedAction {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | null;
   readonly data: unknown;
+  /** Made up by `exec`: nobody else finishes what it did not come to, and its attempts are not kept. */
+  readonly isOfExec?: true;
 }

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import type { Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
+import { execActionOf } from "../locks/exec-actions.js";
 import { watchClaim } from "../locks/watch.js";
 import type { AcquireSettings, GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
@@ -138,6 +139,7 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     env: {},
     cwd: null,
     data,
+    isOfExec: true,
   };
   const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
   if (outcome === "timed-out" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
@@ -149,5 +151,5 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
 /** Whose claim it is, for recovery: the same command line, of which only the program's name is shown. */
 function nameOf(argv: readonly string[]): string {
   const digest = createHash("sha256").update(JSON.stringify(argv)).digest("hex").slice(0, 12);
-  return `exec ${basename(argv[0] ?? "")} ${digest}`;
+  return execActionOf(basename(argv[0] ?? ""), digest);
 }

@@ -122,7 +122,8 @@ class GuardedRun {
           // The configuration names another lock since: what was left under the old one is owed under the new.
           const moved = this.#ending("recovered", `the action's lock is ${this.#action.lock} now`);
           if (!(await endLeftover(this.#action, leftover, this.#owner, moved, coordinator, this.#machine))) continue;
-          journal.addAttempt(this.#action.name, leftover.made ?? this.#machine.processes.moment());
+          if (this.#action.isOfExec !== true)
+            journal.addAttempt(this.#action.name, leftover.made ?? this.#machine.processes.moment());
           journal.removeRun(this.#action.name, leftover.id);
           continue;
         }
@@ -293,6 +294,7 @@ class GuardedRun {
   #notRun(outcome: "timed-out" | "unreachable", message: string, when: When): Result {
     const { journal, processes, clock } = this.#machine;
     this.#waitedMs = clock.now() - this.#startedAt;
+    if (this.#action.isOfExec === true) return this.#result(outcome, message, null);
     const pending = journal.attempts(this.#action.name);
     // A resume has no wish of its own: where something is pending, it has tried once more for what was wished then.
     const wish = when === "wished" ? processes.moment() : (pending?.latest ?? null);

@@ -54,7 +54,7 @@ export class HeldRun {
     }
     if (end.lacksRoom) {
       if (event === "released") await this.#giveBack();
-      machine.journal.addAttempt(this.#action.name, machine.processes.moment());
+      if (this.#action.isOfExec !== true) machine.journal.addAttempt(this.#action.name, machine.processes.moment());
       return { outcome: "not-now", message: end.message, end: null };
     }
     if (end.succeeded) {

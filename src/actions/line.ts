@@ -5,6 +5,7 @@ import { conditionOf } from "../locks/claim.js";
 import type { Coordinator, Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
+import { execProgramOf } from "../locks/exec-actions.js";
 import { endExpired, readHolders } from "../locks/holders.js";
 import { link } from "../locks/signals.js";
 import { shortened } from "../locks/text.js";
@@ -183,10 +184,15 @@ export function describeBehind(behind: Behind): string {
   const { owner, condition, failure, reason } = behind;
   const what = owner.action ?? owner.principal;
   const node = behind.isNamesakes ? `${owner.node} (another machine of this name)` : owner.node;
-  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ago: ${failure.message}`;
+  // An action's claim is taken up by its node's next run or resume; an exec's by nobody who has not typed it.
+  const ends =
+    execProgramOf(owner.action) !== null && (failure !== null || condition === "stale")
+      ? ` (ends with the same "holdline exec --durable" there, or holdline clear)`
+      : "";
+  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ago: ${failure.message}${ends}`;
   const agent = condition === "stale" ? ", its agent is gone" : "";
   const why = reason === null ? "" : ` (${shortened(reason, LONGEST_REASON)})`;
-  return `${node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}`;
+  return `${node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}${ends}`;
 }
 
 /** "1st", "2nd", "3rd", "11th". */

@@ -5,7 +5,7 @@ import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../locks/holders.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Leader, Processes, StatelessMachine } from "./machine.js";
+import type { Journal, Leader, Processes, RunEntry, StatelessMachine } from "./machine.js";
 import { isOfMachine, type MachineSelf } from "./machine-identity.js";
 import { hasRestarted } from "./processes.js";
 
@@ -87,12 +87,21 @@ export async function findLeftovers(
   for (const lock of locks) holders.push(...(await readHolders(coordinator, lock, signal)));
   for (const entry of journal.runs(action.name)) {
     if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
-    if (entry.group !== null) await processes.endGroup(entry.group, action.killAfterMs);
-    await processes.endCarriers(entry.claim, serviceOf(action), action.killAfterMs);
-    journal.removeRun(action.name, entry.claim);
+    await endOrphan(entry, action, machine);
   }
   for (const claim of holders) refuseTwin(claim, self);
   return holders.filter((claim) => isLeftover(claim, self, action.name, processes));
+}
+
+/** Ends what still runs of a run whose claim is gone, since nothing guards it any more, and forgets it. */
+export async function endOrphan(
+  { action: name, claim, group }: RunEntry,
+  action: Pick<GuardedAction, "mode" | "process" | "killAfterMs">,
+  { processes, journal }: { readonly processes: Processes; readonly journal: Journal },
+): Promise<void> {
+  if (group !== null) await processes.endGroup(group, action.killAfterMs);
+  await processes.endCarriers(claim, serviceOf(action), action.killAfterMs);
+  journal.removeRun(name, claim);
 }
 
 /** A claim that was taken over, and what is written there now. */
@@ -137,7 +146,7 @@ function isFoundBy(leader: Leader | null, processes: Processes): boolean {
 }
 
 /** A service that the action has restarted was started under its claim, and is what all this is for. */
-function serviceOf(action: GuardedAction): GuardedAction["process"] {
+function serviceOf(action: Pick<GuardedAction, "mode" | "process">): GuardedAction["process"] {
   return action.mode === "serialize_process" ? action.process : null;
 }
 

@@ -1,5 +1,6 @@
 // What a command is given to work with, and what it gives back. Types only; runtime.ts makes the real thing.
 import type { ExecEnd, ExecSpec } from "../actions/exec.js";
+import type { ExecLeft } from "../actions/execs-left.js";
 import type { Progress } from "../actions/progress.js";
 import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
@@ -44,6 +45,8 @@ export interface Resumed {
   readonly results: readonly Result[];
   /** The actions of which something is left, and that cannot be finished because they are no longer declared. */
   readonly undeclared: readonly string[];
+  /** What durable execs have left, which only the same command or an admin ends. */
+  readonly execs: readonly ExecLeft[];
 }
 
 /** Guarded runs, as the commands `run`, `resume` and `exec` need them. */

@@ -2,6 +2,7 @@
 import { isoTime } from "../locks/durations.js";
 import { ordinal } from "../actions/line.js";
 import type { Claim, Condition } from "../locks/claim.js";
+import { execProgramOf } from "../locks/exec-actions.js";
 import { disagreementsOf } from "../admin/claims.js";
 import type { Disagreement, StandingClaim } from "../admin/claims.js";
 import type { SeenLock } from "../admin/queues.js";
@@ -45,16 +46,28 @@ export function renderLocks(locks: readonly SeenLock[], view: View): string[] {
       notes: [...claimNotes(standing, view), ...(index === claims.length - 1 ? disagreements : [])],
     }));
   });
-  const isStuck = locks.some(({ claims }) => claims.some(({ condition }) => condition === "failed" || condition === "stale"));
-  return [...renderTable(COLUMNS, rows, view), ...(isStuck ? waysOut(view) : [])];
+  const stuck = locks.flatMap(({ claims }) => claims.filter(({ condition }) => condition === "failed" || condition === "stale"));
+  return [...renderTable(COLUMNS, rows, view), ...(stuck.length > 0 ? waysOut(stuck, view) : [])];
 }
 
-function waysOut(view: View): string[] {
+function waysOut(stuck: readonly StandingClaim[], view: View): string[] {
+  const [execs, others] = [stuck.filter(isOfExec), stuck.filter((standing) => !isOfExec(standing))];
   const words = [
-    "A failed or stale claim ends when its node runs the action again (there: holdline run, or holdline resume),",
+    ...(others.length > 0
+      ? ["A failed or stale claim ends when its node runs the action again (there: holdline run, or holdline resume),"]
+      : []),
+    ...(execs.length > 0
+      ? [
+          "A failed or stale claim of an exec ends when its node runs the same command again (there: the same holdline exec --durable),",
+        ]
+      : []),
     "or when an admin ends it: holdline clear LOCK --reason TEXT",
   ];
   return ["", ...words.flatMap((text) => renderText(dim(text, view), view))];
+}
+
+function isOfExec({ claim }: StandingClaim): boolean {
+  return execProgramOf(claim.owner.action) !== null;
 }
 
 /** One claim in one line, for lists of candidates: "web-07: restart-nginx, since 12 min ago, FAILED …, claim 3f…". */

@@ -1,5 +1,6 @@
 // A lock and its claims as HTML: on the list of all of them in short, on its own page in full. The server and the browser
 // both make it with this, so that what was served is what a change is compared with. Pure.
+import { execProgramOf } from "../locks/exec-actions.js";
 import { sanitize, shortened } from "../locks/text.js";
 import { age, moment } from "./ages.js";
 import { html, joined, said, saidInLines } from "./html.js";
@@ -80,18 +81,24 @@ function waiterItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
   </li>`;
 }
 
-function stateWords({ condition, expiresAt, durable }: ShownClaim, now: number): Html | null {
-  if (condition === "stale") return html`; its agent is gone`;
+function stateWords({ condition, expiresAt, durable, owner }: ShownClaim, now: number): Html | null {
+  if (condition === "stale") {
+    const ends = execProgramOf(owner.action) === null ? null : html`, and it ends with ${SAME_EXEC} on that node`;
+    return html`; its agent is gone${ends}`;
+  }
   if (condition === "leased")
     return expiresAt === null ? html`, until it is released` : html`, ends ${age("until", expiresAt, now)}`;
   return durable ? null : html`; it ends with its process`;
 }
 
+// What takes up the claim of a durable exec: no run of its node, and no resume.
+const SAME_EXEC = html`the same <code>holdline exec --durable</code>`;
+
 function failureWords({ failure, owner }: ShownClaim, now: number): Html | null {
   if (failure === null) return null;
   return html`<p class="failure">
     Failed on ${said(owner.node)} ${age("ago", failure.at, now)}: ${said(failure.message)}. The lock is kept until it is cleared, or
-    the node's next run succeeds.
+    ${execProgramOf(owner.action) === null ? html`the node's next run` : html`${SAME_EXEC} on that node`} succeeds.
   </p>`;
 }
 

@@ -96,7 +96,7 @@ describe("run", () => {
 
 test("resume with nothing left says so", async () => {
   const io = recordedIo();
-  const resumeActions = () => Promise.resolve({ results: [], undeclared: [] });
+  const resumeActions = () => Promise.resolve({ results: [], undeclared: [], execs: [] });
   expect(await resume.run(context(null, io, agent({ resumeActions })), invocation([]))).toBe(0);
   expect(io.out()).toBe("nothing was left to be finished on this node\n");
 });

@@ -52,6 +52,20 @@ describe("for people", () => {
     expect(lines.at(-1)).toContain("holdline clear LOCK --reason TEXT");
   });
 
+  test("of a durable exec the way out is the same command, and of both kinds both are said", () => {
+    const exec = claim({ alive: false, owner: { ...claim().owner, action: "exec backup 0123456789ab" } });
+    const waysOut = (...queue: Claim[]) => {
+      const lines = render("l", queue);
+      return lines.slice(lines.indexOf("") + 1).join(" ");
+    };
+    expect(waysOut(exec)).toContain("(there: the same holdline exec --durable), or when an admin ends it");
+    expect(waysOut(exec)).not.toContain("holdline resume");
+    expect(waysOut(claim({ alive: false }))).not.toContain("exec");
+    const both = waysOut(claim({ failure: FAILURE, slots: 2 }), { ...exec, id: "other", slots: 2 });
+    expect(both).toContain("holdline resume");
+    expect(both).toContain("exec --durable");
+  });
+
   test("a stale holder stands out", () => {
     expect(render("l", [claim({ alive: false })])[1]).toMatch(/STALE: its agent is gone$/);
   });

@@ -31,6 +31,13 @@ test("words for waiting", () => {
   expect(waitingWords("l", 1, { ...BEHIND, condition: "failed", failure: { ...FAILURE, agoMs: 720_000 } })).toBe(
     "1st in line for l: FAILED on web-07 12 min ago: exit code 1",
   );
+  const exec = { ...BEHIND, owner: { ...BEHIND.owner, action: "exec backup 0123456789ab" } };
+  const ends = ' (ends with the same "holdline exec --durable" there, or holdline clear)';
+  expect(waitingWords("l", 1, exec)).not.toContain(ends);
+  expect(waitingWords("l", 1, { ...exec, condition: "stale" })).toContain(`its agent is gone${ends}`);
+  expect(waitingWords("l", 1, { ...exec, condition: "failed", failure: { ...FAILURE, agoMs: 720_000 } })).toBe(
+    `1st in line for l: FAILED on web-07 12 min ago: exit code 1${ends}`,
+  );
   expect(waitingWords("l", 2, null)).toBe("2nd in line for l");
   expect(waitingWords("l", 1, { ...BEHIND, reason: "schema 42" })).toBe(
     "1st in line for l, behind web-07: restart-nginx for 12 s (schema 42)",

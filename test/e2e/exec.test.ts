@@ -1,13 +1,13 @@
 // `holdline exec` as its users meet it: the command's own exit code, what it is given, when it waits, and that it never
 // outlives its claim.
 import { randomUUID } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Claim } from "../../src/locks/claim.js";
 import { takeTurn } from "../../src/locks/turn.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until, within } from "../support/wait.js";
-import type { Fleet } from "./fleet.js";
+import type { Fleet, Node } from "./fleet.js";
 import { isRunning, openFleet, openProxy, STORES } from "./fleet.js";
 
 failOnLeaks();
@@ -299,6 +299,65 @@ describe.each(STORES)("on %s", (kind) => {
       ]);
     });
 
+    test("resume names what a failed one has left, and what to do; once that is cleared, nothing is left", async () => {
+      const fleet = await openFleet(kind);
+      const node = fleet.node("web-01", {});
+      expect((await node.run("exec", "backup", "--durable", "--", "false")).code).toBe(1);
+      const [claim] = (await fleet.queue("backup")) as [Claim];
+      const named = await node.run("resume");
+      expect([named.code, named.stdout]).toEqual([0, "nothing was finished: what was left belongs to durable execs (on backup)\n"]);
+      expect(named.stderr).toContain("backup is kept for a durable exec of false (FAILED: exit code 1)");
+      expect(named.stderr).toContain("run the same command again (holdline exec backup --durable -- false …)");
+      expect(named.stderr).toContain(`holdline clear backup --claim ${claim.id} --reason TEXT`);
+      const elsewhere = await fleet.node("web-02", {}).run("resume");
+      expect(elsewhere.stdout, "another node").toBe("nothing was left to be finished on this node\n");
+      expect((await node.run("clear", "backup", "--reason", "x")).code).toBe(0);
+      expect(await node.run("resume")).toMatchObject({
+        stdout: "nothing was left to be finished on this node\n",
+        stderr: "",
+      });
+    });
+
+    test("resume says nothing of one that runs; of a killed one it says so, and ends its command once the claim is gone", async () => {
+      const fleet = await openFleet(kind);
+      const go = fleet.signalFile();
+      const pidFile = `${fleet.directory}/pid`;
+      const node = fleet.node("web-01", {});
+      const shell = `echo $$ > '${pidFile}'; ${fleet.waitingShell(go.path)}`;
+      const agent = node.start("exec", "backup", "--durable", "--", "sh", "-c", shell);
+      await fleet.untilLine("start web-01");
+      const nothing = { code: 0, stdout: "nothing was left to be finished on this node\n", stderr: "" };
+      expect(await node.run("resume"), "while it runs").toMatchObject(nothing);
+      const orphan = Number(readFileSync(pidFile, "utf8"));
+      onTestFinished(() => void killGroup(orphan));
+      agent.kill("SIGKILL");
+      await agent.ended;
+      const named = await node.run("resume");
+      expect(named.stdout).toContain("durable execs (on backup)");
+      expect(named.stderr).toContain("backup is kept for a durable exec of sh (its agent is gone)");
+      expect(isRunning(orphan), "while its claim stands").toBe(true);
+      expect((await node.run("clear", "backup", "--reason", "x", "--force")).code).toBe(0);
+      expect(await node.run("resume"), "when it has been cleared").toMatchObject(nothing);
+      expect(isRunning(orphan), "nothing guards it any more").toBe(false);
+      expect(execsIn(node)).toEqual([]);
+    });
+
+    test("an attempt that came to nothing is nobody's to finish", async () => {
+      const fleet = await openFleet(kind);
+      expect((await fleet.node("web-02", {}).run("acquire", "backup")).code).toBe(0);
+      const node = fleet.node("web-01", {});
+      for (let attempt = 1; attempt <= 2; attempt += 1) {
+        const { code, stderr } = await node.run("exec", "backup", "--durable", "--wait", "0", "--", "true");
+        expect(code).toBe(75);
+        expect(stderr).not.toContain("attempt");
+      }
+      expect(execsIn(node)).toEqual([]);
+      expect(await node.run("resume")).toMatchObject({
+        stdout: "nothing was left to be finished on this node\n",
+        stderr: "",
+      });
+    });
+
     test("a killed one stays: the same command ends the orphan, adopts and runs", async () => {
       const fleet = await openFleet(kind);
       const go = fleet.signalFile();
@@ -446,4 +505,12 @@ function killGroup(leader: number): void {
   } catch {
     // It has ended by itself.
   }
+}
+
+/** The files that a node's journal has of execs. */
+function execsIn({ directory, name }: Node): string[] {
+  const home = `${directory}/state/journal/${name}`;
+  return readdirSync(home, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
 }

@@ -1,16 +1,31 @@
-// `holdline resume`: finishes what earlier runs left on this node, and nothing else.
-import type { Command } from "../context.js";
+// `holdline resume`: finishes what earlier runs left on this node, and nothing else. What it cannot finish it names.
+import type { ExecLeft } from "../../actions/execs-left.js";
+import type { Command, Resumed } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 
 export const resume: Command = {
   async run(context) {
-    const { results, undeclared } = await (await context.agent()).resumeActions(context);
-    const none =
-      undeclared.length === 0
-        ? "nothing was left to be finished on this node"
-        : `nothing was finished: what was left belongs to actions that are no longer declared (${undeclared.join(", ")})`;
-    printResults(context, results, none);
-    return exitCodeOfResults(results);
+    const resumed = await (await context.agent()).resumeActions(context);
+    for (const left of resumed.execs) context.log.warn({ lock: left.lock, claim: left.claim }, execWords(left));
+    printResults(context, resumed.results, noneWords(resumed));
+    return exitCodeOfResults(resumed.results);
   },
 };
+
+function noneWords({ undeclared, execs }: Resumed): string {
+  const owners: string[] = [];
+  if (undeclared.length > 0) owners.push(`actions that are no longer declared (${undeclared.join(", ")})`);
+  if (execs.length > 0) owners.push(`durable execs (on ${[...new Set(execs.map(({ lock }) => lock))].join(", ")})`);
+  return owners.length === 0
+    ? "nothing was left to be finished on this node"
+    : `nothing was finished: what was left belongs to ${owners.join(" and to ")}`;
+}
+
+function execWords({ lock, claim, program, failure }: ExecLeft): string {
+  const what = failure === null ? "its agent is gone" : `FAILED: ${failure}`;
+  return (
+    `${lock} is kept for a durable exec of ${program} (${what}), which resume does not finish: on this node run the same command again ` +
+    `(holdline exec ${lock} --durable -- ${program} …), or holdline clear ${lock} --claim ${claim} --reason TEXT`
+  );
+}
