@@ -82,4 +82,27 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the dialog${WITHOUT_BROWSER === null 
       expect(complaints).toEqual([]);
     });
   });
+
+  test("does what it is asked for when it was closed and opened again at once", async () => {
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    expect((await fleet.node("web-01", {}).run("acquire", "db/migrate", "--ttl", "1 h")).code).toBe(0);
+    const { page, complaints } = await openPage();
+    await page.goto(`${server.url}/`);
+    await untilLive(page);
+    // In one task: the browser tells of the closing only after it, when the dialog is open again.
+    const told = await page.evaluate(`new Promise((resolve) => {
+      const [dialog, button] = [document.querySelector("dialog"), document.querySelector("button[data-act]")];
+      dialog.addEventListener("close", () => resolve(dialog.open), { once: true });
+      button.click();
+      dialog.close();
+      button.click();
+    })`);
+    expect(told).toBe(true);
+    await page.getByLabel("Reason").fill("done early");
+    await page.getByRole("button", { name: "Release", exact: true }).click();
+    await page.locator("#said").getByText("Released the claim of").waitFor();
+    await item(page, "db/migrate").waitFor({ state: "detached" });
+    expect(complaints).toEqual([]);
+  });
 });
