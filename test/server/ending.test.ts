@@ -105,4 +105,37 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the dialog${WITHOUT_BROWSER === null 
     await item(page, "db/migrate").waitFor({ state: "detached" });
     expect(complaints).toEqual([]);
   });
+
+  test("names whose claim it is and why it is there, and says whether it holds the lock or waits for it", async () => {
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    const lease = { lock: "vm/17", caller: "backup", reason: "nightly dump" };
+    expect((await server.ask("POST", "/v1/leases", lease)).status).toBe(201);
+    expect((await server.ask("POST", "/v1/leases", { lock: "vm/18" })).status).toBe(201);
+    const { page } = await openPage();
+    const opened = async (address: string, button: string) => {
+      await page.goto(`${server.url}${address}`);
+      await untilLive(page);
+      await page.getByRole("button", { name: button }).click();
+      return { title: await page.locator("#act-title").textContent(), words: await page.locator("#act-words").textContent() };
+    };
+    expect(await opened("/", "on vm/17")).toEqual({
+      title: "Release the claim of backup?",
+      words: "It holds vm/17. Its reason: nightly dump. Once it is ended, the next in line goes on.",
+    });
+    // Nobody but the principal is known: the node is the server's own.
+    expect(await opened("/", "on vm/18")).toEqual({
+      title: "Release the claim of ops@server?",
+      words: "It holds vm/18. Once it is ended, the next in line goes on.",
+    });
+    fleet.node("web-08", {}).start("exec", "vm/18", "--timeout", "10 min", "--", "sleep", "600");
+    const [holder] = await fleet.untilQueue("vm/18", 2);
+    expect(await opened("/view/vm/18", "Clear the claim of web-08")).toEqual({
+      title: "Clear the claim of web-08?",
+      words: "It waits for vm/18. Once it is ended, those behind it move up.",
+    });
+    // It is held meanwhile.
+    expect((await server.ask("DELETE", `/v1/leases/${holder?.id}`)).status).toBe(200);
+    await page.locator("#act-words").getByText("It holds vm/18.").waitFor();
+  });
 });

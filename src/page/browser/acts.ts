@@ -15,6 +15,9 @@ interface Act {
   readonly claim: string;
   readonly lock: string;
   readonly whose: string;
+  /** The claim's own reason; "" where it has none. */
+  readonly why: string;
+  readonly isHeld: boolean;
   readonly isAlive: boolean;
 }
 
@@ -85,7 +88,7 @@ export function createActs(): Acts {
     const verb = asked.kind === "clear" ? "Clear" : "Release";
     submit.textContent = verb;
     write("act-title", `${verb} the claim of ${sanitize(asked.whose)}?`);
-    write("act-words", `It holds ${sanitize(asked.lock)}, or waits for it. Once it is ended, the next in line goes on.`);
+    write("act-words", wordsOf(asked, asked.isHeld));
     dialog.showModal();
     reason.focus();
   };
@@ -115,11 +118,23 @@ export function createActs(): Acts {
     noteChange({ lock, holders, waiting }) {
       if (act === null || act.lock !== lock || submit.disabled) return;
       const { claim } = act;
-      if ([...holders, ...waiting].some(({ id }) => id === claim)) return;
+      const isHeld = holders.some(({ id }) => id === claim);
+      if (isHeld || waiting.some(({ id }) => id === claim)) {
+        write("act-words", wordsOf(act, isHeld));
+        return;
+      }
       submit.disabled = true;
       complain("it has ended meanwhile");
     },
   };
+}
+
+/** What the claim is, and what its end means to others. */
+function wordsOf({ lock, why }: Act, isHeld: boolean): string {
+  const reason = why === "" ? "" : ` Its reason: ${sanitize(why)}.`;
+  return isHeld
+    ? `It holds ${sanitize(lock)}.${reason} Once it is ended, the next in line goes on.`
+    : `It waits for ${sanitize(lock)}.${reason} Once it is ended, those behind it move up.`;
 }
 
 function actOf(data: DOMStringMap): Act {
@@ -128,6 +143,8 @@ function actOf(data: DOMStringMap): Act {
     claim: data["claim"] ?? "",
     lock: data["on"] ?? "",
     whose: data["whose"] ?? "",
+    why: data["why"] ?? "",
+    isHeld: data["place"] !== "waits",
     isAlive: data["alive"] === "yes",
   };
 }
