@@ -69,7 +69,7 @@ function holderItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
       ${age("for", claim.since, now)}${stateWords(claim, now)}
     </p>
     ${failureWords(claim, now)} ${blockedWords(claim, lock, view)} ${output(claim, view)} ${details(claim, view)}
-    ${act(claim, lock.lock, view)}
+    ${act(claim, lock.lock, view, "holds")}
   </li>`;
 }
 
@@ -77,7 +77,7 @@ function waiterItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
   const badge = claim.condition === "waiting" ? null : html`${conditionBadge(claim.condition)} `;
   return html`<li class="claim waiting">
     <p>${badge}${who(claim)}: ${what(claim)}, waiting for ${age("for", claim.since, view.now)}</p>
-    ${view.isFull ? html`${details(claim, view)} ${act(claim, lock.lock, view)}` : null}
+    ${view.isFull ? html`${details(claim, view)} ${act(claim, lock.lock, view, "waits")}` : null}
   </li>`;
 }
 
@@ -163,15 +163,16 @@ function dataHtml(data: unknown, isFull: boolean): Html {
 }
 
 /** The button that ends a claim, for those who may. One whose owner lives is only ended from the lock's own page. */
-function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView): Html | null {
-  const { condition, id, owner, lease } = claim;
+function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView, place: "holds" | "waits"): Html | null {
+  const { condition, id, owner, lease, reason } = claim;
   const isLease = condition === "leased";
   const isAlive = condition === "running" || condition === "waiting";
   // One's own lease is released with the right to lock; all that is another's ends with the right to clear.
   const right = isLease && owner.principal === viewer.name ? "lock" : "clear";
   if (!may(viewer, right, lock) || (isAlive && !isFull)) return null;
   const [kind, word] = isLease ? ["release", "Release"] : ["clear", "Clear"];
-  const whose = lease?.caller ?? owner.node;
+  // The node of a lease that was taken over HTTP is the server, which says nothing of whose it is.
+  const whose = lease === null ? owner.node : (lease.caller ?? owner.principal);
   return html`<p class="act needs-script">
     <button
       type="button"
@@ -179,6 +180,8 @@ function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView): Htm
       data-claim="${id}"
       data-on="${lock}"
       data-whose="${whose}"
+      data-place="${place}"
+      data-why="${reason ?? ""}"
       data-alive="${isAlive ? "yes" : "no"}"
       data-key="act-${id}"
       aria-label="${word} the claim of ${sanitize(whose)} on ${sanitize(lock)}"

@@ -154,7 +154,7 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     const { page, complaints } = await openPage();
     await page.goto(`${server.url}/view/db/migrate`);
     await untilLive(page);
-    await page.getByRole("button", { name: "Release the claim of web-01 on db/migrate" }).click();
+    await page.getByRole("button", { name: "Release the claim of ops@web-01 on db/migrate" }).click();
     await page.getByLabel("Reason").fill("done early");
     await page.getByRole("button", { name: "Release", exact: true }).click();
     await page.getByText("Nobody holds or waits for it.").waitFor();

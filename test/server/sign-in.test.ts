@@ -62,7 +62,7 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`in a browser${WITHOUT_BROWSER === nul
     const { page, complaints, requests } = await openPage();
     await page.goto(`${server.url}/view/db/migrate`);
     await viewer(page, "anonymous may read");
-    const release = page.getByRole("button", { name: "Release the claim of web-01" });
+    const release = page.getByRole("button", { name: "Release the claim of ops@web-01" });
     expect(await release.count()).toBe(0);
     await page.getByRole("link", { name: "Sign in" }).click();
     await signIn(page);

@@ -15,8 +15,16 @@ interface Act {
   readonly claim: string;
   readonly lock: string;
   readonly whose: string;
+  /** The claim's own reason; "" where it has none. */
+  readonly why: string;
+  readonly isHeld: boolean;
   readonly isAlive: boolean;
 }
+
+// A store that answers has done so long before, and the reader hears of one that does not within five seconds.
+const SLOWEST_ANSWER_MS = 3_000;
+const NOT_YET =
+  "the server, or its store, has not answered yet. What you asked for still stands: the claim ends when they answer, unless you cancel";
 
 export function createActs(): Acts {
   const dialog = document.getElementById("act") as HTMLDialogElement;
@@ -26,6 +34,8 @@ export function createActs(): Acts {
   const submit = form.querySelector("button[type=submit]") as HTMLButtonElement;
   const problem = document.getElementById("act-problem") as HTMLElement;
   let act: Act | null = null;
+  /** Ends the request that has no answer yet. */
+  let pending: AbortController | null = null;
 
   const complain = (text: string | null): void => {
     problem.textContent = text === null ? "" : `⚠\ufe0e ${text}`;
@@ -35,7 +45,41 @@ export function createActs(): Acts {
     (document.getElementById("act-force") as HTMLElement).hidden = !isAsked;
     force.required = isAsked;
   };
+  /** Takes the wish back, as far as that still goes: the server gives up a request whose client has gone. */
+  const abandon = (): void => {
+    if (pending === null || act === null) return;
+    pending.abort();
+    pending = null;
+    write(
+      "said",
+      `It is not known whether the claim of ${sanitize(act.whose)} on ${sanitize(act.lock)} ends: you cancelled before the server answered. See the history.`,
+    );
+  };
+  const ask = async (asked: Act): Promise<void> => {
+    const asking = new AbortController();
+    pending = asking;
+    submit.disabled = true;
+    complain(null);
+    const late = setTimeout(() => complain(NOT_YET), SLOWEST_ANSWER_MS);
+    // The history has it on one line.
+    const words = reason.value.trim().replace(/\s+/g, " ");
+    const ended = await end(asked, words, force.checked, asking.signal).catch(() => UNREACHABLE);
+    clearTimeout(late);
+    // What there is to say was said then, and the dialog may be about another claim by now.
+    if (asking.signal.aborted) return;
+    pending = null;
+    submit.disabled = false;
+    if (ended.outcome === "done") {
+      dialog.close();
+      const done = asked.kind === "clear" ? "Cleared" : "Released";
+      write("said", `${done} the claim of ${sanitize(asked.whose)} on ${sanitize(asked.lock)}.`);
+      return;
+    }
+    complain(ended.words);
+    if (ended.outcome === "alive") askForce(true);
+  };
   const open = (asked: Act): void => {
+    abandon();
     act = asked;
     form.reset();
     complain(null);
@@ -44,7 +88,7 @@ export function createActs(): Acts {
     const verb = asked.kind === "clear" ? "Clear" : "Release";
     submit.textContent = verb;
     write("act-title", `${verb} the claim of ${sanitize(asked.whose)}?`);
-    write("act-words", `It holds ${sanitize(asked.lock)}, or waits for it. Once it is ended, the next in line goes on.`);
+    write("act-words", wordsOf(asked, asked.isHeld));
     dialog.showModal();
     reason.focus();
   };
@@ -56,35 +100,12 @@ export function createActs(): Acts {
   dialog.querySelector("button[value=cancel]")?.addEventListener("click", () => dialog.close());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (act === null || submit.disabled) return;
-    const asked = act;
-    submit.disabled = true;
-    complain(null);
-    // The history has it on one line.
-    end(asked, reason.value.trim().replace(/\s+/g, " "), force.checked).then(
-      (ended) => {
-        submit.disabled = false;
-        if (act !== asked) return;
-        if (ended.outcome === "done") {
-          dialog.close();
-          write(
-            "said",
-            `${asked.kind === "clear" ? "Cleared" : "Released"} the claim of ${sanitize(asked.whose)} on ${sanitize(asked.lock)}.`,
-          );
-          return;
-        }
-        complain(ended.words);
-        if (ended.outcome === "alive") askForce(true);
-      },
-      () => {
-        submit.disabled = false;
-        complain("the server cannot be reached; whether the claim has ended is not known");
-      },
-    );
+    if (act !== null && !submit.disabled) void ask(act);
   });
   dialog.addEventListener("close", () => {
     // It is told of later, and may have been opened again by then.
     if (dialog.open) return;
+    abandon();
     const closed = act;
     act = null;
     // The button that opened it may be gone, or another one in its place.
@@ -97,11 +118,23 @@ export function createActs(): Acts {
     noteChange({ lock, holders, waiting }) {
       if (act === null || act.lock !== lock || submit.disabled) return;
       const { claim } = act;
-      if ([...holders, ...waiting].some(({ id }) => id === claim)) return;
+      const isHeld = holders.some(({ id }) => id === claim);
+      if (isHeld || waiting.some(({ id }) => id === claim)) {
+        write("act-words", wordsOf(act, isHeld));
+        return;
+      }
       submit.disabled = true;
       complain("it has ended meanwhile");
     },
   };
+}
+
+/** What the claim is, and what its end means to others. */
+function wordsOf({ lock, why }: Act, isHeld: boolean): string {
+  const reason = why === "" ? "" : ` Its reason: ${sanitize(why)}.`;
+  return isHeld
+    ? `It holds ${sanitize(lock)}.${reason} Once it is ended, the next in line goes on.`
+    : `It waits for ${sanitize(lock)}.${reason} Once it is ended, those behind it move up.`;
 }
 
 function actOf(data: DOMStringMap): Act {
@@ -110,19 +143,27 @@ function actOf(data: DOMStringMap): Act {
     claim: data["claim"] ?? "",
     lock: data["on"] ?? "",
     whose: data["whose"] ?? "",
+    why: data["why"] ?? "",
+    isHeld: data["place"] !== "waits",
     isAlive: data["alive"] === "yes",
   };
 }
 
 type Ended = { readonly outcome: "done" } | { readonly outcome: "alive" | "refused"; readonly words: string };
 
-async function end({ kind, claim, lock }: Act, reason: string, force: boolean): Promise<Ended> {
+const UNREACHABLE: Ended = {
+  outcome: "refused",
+  words: "the server cannot be reached; whether the claim has ended is not known",
+};
+
+async function end({ kind, claim, lock }: Act, reason: string, force: boolean, signal: AbortSignal): Promise<Ended> {
   const id = encodeURIComponent(claim);
   const response =
     kind === "release"
-      ? await fetch(`/v1/leases/${id}?${new URLSearchParams({ reason }).toString()}`, { method: "DELETE" })
+      ? await fetch(`/v1/leases/${id}?${new URLSearchParams({ reason }).toString()}`, { method: "DELETE", signal })
       : await fetch(`/v1/claims/${id}/clear`, {
           method: "POST",
+          signal,
           headers: { "Content-Type": "application/json" },
           body: JSON.stringify({ lock, reason, force }),
         });
