@@ -8,7 +8,7 @@ import { HoldlineError } from "../locks/errors.js";
 import { matchesPattern } from "../locks/patterns.js";
 import type { Doors } from "../page/sign-in.js";
 import { nobodysHash, Secrets, TooManyAttemptsError } from "./passwords.js";
-import { sessionIdIn } from "./session/cookie.js";
+import { countingIds, sessionIdsIn, speaksHttps } from "./session/cookie.js";
 import type { Session } from "./session/sessions.js";
 import { Sessions } from "./session/sessions.js";
 
@@ -158,11 +158,13 @@ export class Access {
     return basic === null ? null : this.#byPassword(basic, address);
   }
 
-  #bySession({ headers }: FastifyRequest): Caller | null {
-    const id = sessionIdIn(headers);
-    const session = id === null ? null : this.sessions.find(id);
-    const entry = session === null ? undefined : this.#entries.get(session.name);
-    return session === null || entry === undefined ? null : callerOf(session.name, entry, session);
+  #bySession({ headers, raw: { socket } }: FastifyRequest): Caller | null {
+    for (const { id, isSecure } of countingIds(sessionIdsIn(headers), speaksHttps(headers, socket instanceof TLSSocket))) {
+      const session = this.sessions.find(id);
+      const entry = session?.isSecure === isSecure ? this.#entries.get(session.name) : undefined;
+      if (session !== null && entry !== undefined) return callerOf(session.name, entry, session);
+    }
+    return null;
   }
 
   #byCertificate({ raw: { socket } }: FastifyRequest): Caller | null {

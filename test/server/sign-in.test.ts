@@ -280,7 +280,7 @@ describe("sessions", () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const sessions = new Sessions();
-    const id = sessions.begin("ann");
+    const id = sessions.begin("ann", true);
     const session = sessions.find(id);
     vi.advanceTimersByTime(LONGEST_SESSION_MS - 1);
     expect([sessions.find(id), session?.ended.aborted]).toEqual([session, false]);
@@ -290,8 +290,8 @@ describe("sessions", () => {
 
   test("of one name are a hundred at most: the oldest ends, and no other name's", async () => {
     const sessions = new Sessions();
-    const other = sessions.begin("ci");
-    const ids = Array.from({ length: 101 }, () => sessions.begin("ann"));
+    const other = sessions.begin("ci", true);
+    const ids = Array.from({ length: 101 }, () => sessions.begin("ann", true));
     expect(ids.map((id) => sessions.find(id)?.name ?? null)).toEqual([null, ...Array.from({ length: 100 }, () => "ann")]);
     expect(sessions.find(other)?.name).toBe("ci");
     const { ended } = sessions.find(other) ?? {};

@@ -6,7 +6,7 @@ import { signInDocument } from "../../page/sign-in.js";
 import type { Access, Credentials } from "../access.js";
 import { networkOf } from "../limits.js";
 import { sendDocument } from "../page/send.js";
-import { sessionCookie, sessionIdIn } from "./cookie.js";
+import { sessionCookie, sessionIdsIn, speaksHttps } from "./cookie.js";
 import { LONGEST_SESSION_MS } from "./sessions.js";
 
 // A name, a secret, and the address to go on to.
@@ -27,8 +27,11 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
   });
   const config = { isForAnybody: true, errors: "page" } as const;
 
-  /** Whether the browser speaks HTTPS, to this server or to a proxy. The header is believed: it decides only about the sender's own cookie. */
-  const isSecure = ({ headers }: FastifyRequest): boolean => isTls || /^https:/.test(headers.origin ?? "");
+  const isSecure = ({ headers }: FastifyRequest): boolean => speaksHttps(headers, isTls) ?? false;
+  /** Ends all sessions that a request brings, by whatever name: none of them may live on in the browser. */
+  const endSent = ({ headers }: FastifyRequest): void => {
+    for (const { id } of sessionIdsIn(headers)) access.sessions.end(id);
+  };
 
   app.get<{ Querystring: { readonly to?: string | readonly string[] } }>("/sign-in", {
     config,
@@ -60,12 +63,10 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
       const to = pathOf(form.get("to"));
       const identified = await access.identifyBy(credentials, networkOf(request.raw.socket.remoteAddress));
       if (identified.outcome === "known") {
-        const { headers } = request;
         // Each sign-in gets a new id, so that an id planted in the browser beforehand is worth nothing.
-        const former = sessionIdIn(headers);
-        if (former !== null) access.sessions.end(former);
-        const id = access.sessions.begin(identified.caller.name);
-        const cookie = sessionCookie(headers, id, { isSecure: isSecure(request), maxAgeMs: LONGEST_SESSION_MS });
+        endSent(request);
+        const id = access.sessions.begin(identified.caller.name, isSecure(request));
+        const cookie = sessionCookie(request.headers, id, { isSecure: isSecure(request), maxAgeMs: LONGEST_SESSION_MS });
         return goOn(reply.header("Set-Cookie", cookie), to);
       }
       const name = "user" in credentials ? credentials.user : "";
@@ -84,8 +85,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
     config,
     schema: { operationId: "signOut", summary: "End a session of the page", tags: ["page"], consumes: [FORM], response: RESPONSES },
     async handler(request, reply) {
-      const id = sessionIdIn(request.headers);
-      if (id !== null) access.sessions.end(id);
+      endSent(request);
       return goOn(
         reply.header("Set-Cookie", sessionCookie(request.headers, "", { isSecure: isSecure(request), maxAgeMs: 0 })),
         "/",

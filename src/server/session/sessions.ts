@@ -10,6 +10,8 @@ const ID_BYTES = 32;
 export interface Session {
   /** The name under `access:` that has signed in. */
   readonly name: string;
+  /** Whether it was begun over HTTPS. A cookie that does not say the same by its name does not carry it. */
+  readonly isSecure: boolean;
   /** Aborted when it ends: by signing out, by its age, or because there are too many. */
   readonly ended: AbortSignal;
 }
@@ -24,7 +26,7 @@ export class Sessions {
   readonly #entries = new Map<string, Entry>();
 
   /** Begins a session. @returns its id, which only the browser keeps */
-  begin(name: string): string {
+  begin(name: string, isSecure: boolean): string {
     const id = randomBytes(ID_BYTES).toString("base64url");
     const key = keyOf(id);
     const controller = new AbortController();
@@ -35,7 +37,7 @@ export class Sessions {
       this.#entries.delete(key);
       controller.abort();
     };
-    this.#entries.set(key, { name, ended: controller.signal, end });
+    this.#entries.set(key, { name, isSecure, ended: controller.signal, end });
     const own = [...this.#entries.values()].filter((entry) => entry.name === name);
     if (own.length > MOST_OF_ONE_NAME) own[0]?.end();
     return id;
