@@ -93,7 +93,8 @@ export async function tellHeld(
   const described = standing.map((holder) => {
     const { reason, lease } = holder.claim;
     const caller = lease?.caller == null ? "" : sanitize(`, for ${lease.caller}`);
-    return `${describeClaim(holder, now)}${caller}${reason === null || reason === "" ? "" : `: ${sanitize(reason)}`}`;
+    const file = lease?.path == null ? "" : sanitize(`, ${lease.path}`);
+    return `${describeClaim(holder, now)}${file}${caller}${reason === null || reason === "" ? "" : `: ${sanitize(reason)}`}`;
   });
   const title = `Lock held${name === null ? "" : `: ${sanitize(name)}`}${waitMs === null || waitMs === 0 ? "" : ` (waited ${formatDuration(waitMs)} for it)`}`;
   if (json) {

@@ -177,6 +177,16 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await idsOn(fleet, ALL)).toEqual([[], [], []]);
   });
 
+  test("a file may be locked twice, and who is refused is told which file it is", async () => {
+    const fleet = await openFleet(kind);
+    const node = nodeOf(fleet, "web-07");
+    await locked(node, "--file", "smb://fs01/a.xlsx");
+    await locked(node, "--file", "smb://fs01/a.xlsx");
+    const refused = await node.run("lock", "--file", "smb://fs01/b.xlsx", "--ensure-unlock");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr.split("\n").filter((line) => line.includes(", smb://fs01/a.xlsx"))).toHaveLength(2);
+  });
+
   test("--ensure-unlock is for one alone: of many who ask at once, one has it and the others are told who", async () => {
     const fleet = await openFleet(kind);
     const nodes = ["web-07", "web-08", "web-09"].map((name) => nodeOf(fleet, name));
