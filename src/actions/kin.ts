@@ -4,7 +4,7 @@
 import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { isCarrier } from "./carriers.js";
-import { endGroup, endMembers, type Members } from "./group.js";
+import { endGroup, endMembers, membersOfGroup, type Members } from "./group.js";
 import type { Leader } from "./machine.js";
 import { isWithinSight, listPids, readStat, type ProcessStat } from "./proc.js";
 
@@ -58,6 +58,16 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
     hint: "they run as another user: run holdline as root, or end them by hand",
     cause: refusals[0],
   });
+}
+
+/** The pids of what a command has left whose agent is gone, as `endLeft` ends them. */
+export function pidsLeft(leader: Leader): number[] {
+  if (leader.sharesGroup !== true) {
+    const group = membersOfGroup(leader);
+    return group.lives() ? group.pids() : [];
+  }
+  const stat = isWithinSight(leader) ? readStat(leader.pid) : null;
+  return stat?.startTicks === leader.startTicks ? kinOf(leader, stat.group, null).pids() : [];
 }
 
 /**

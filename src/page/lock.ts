@@ -180,6 +180,7 @@ function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView): Htm
       data-on="${lock}"
       data-whose="${whose}"
       data-alive="${isAlive ? "yes" : "no"}"
+      data-stale-on="${condition === "stale" ? owner.node : ""}"
       data-key="act-${id}"
       aria-label="${word} the claim of ${sanitize(whose)} on ${sanitize(lock)}"
     >

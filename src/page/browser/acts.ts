@@ -16,6 +16,8 @@ interface Act {
   readonly lock: string;
   readonly whose: string;
   readonly isAlive: boolean;
+  /** The node whose agent is gone, where its command may run on; else empty. */
+  readonly staleOn: string;
 }
 
 export function createActs(): Acts {
@@ -44,7 +46,11 @@ export function createActs(): Acts {
     const verb = asked.kind === "clear" ? "Clear" : "Release";
     submit.textContent = verb;
     write("act-title", `${verb} the claim of ${sanitize(asked.whose)}?`);
-    write("act-words", `It holds ${sanitize(asked.lock)}, or waits for it. Once it is ended, the next in line goes on.`);
+    const look =
+      asked.staleOn === ""
+        ? ""
+        : ` Its agent is gone, but its command may still run: see on ${sanitize(asked.staleOn)} that it has ended before you clear the claim.`;
+    write("act-words", `It holds ${sanitize(asked.lock)}, or waits for it. Once it is ended, the next in line goes on.${look}`);
     dialog.showModal();
     reason.focus();
   };
@@ -111,6 +117,7 @@ function actOf(data: DOMStringMap): Act {
     lock: data["on"] ?? "",
     whose: data["whose"] ?? "",
     isAlive: data["alive"] === "yes",
+    staleOn: data["staleOn"] ?? "",
   };
 }
 
