@@ -94,6 +94,12 @@ export async function openContext({
     verbose: flags.verbose,
     stop,
     ownerGone: (claim) => isOwnerGone(claim, processes),
+    commandPids: async (claim) => {
+      const { pidsOfCommand } = await import("./actions/orphans.js");
+      const action = settings.actions.find(({ name }) => name === claim.owner.action);
+      const service = action?.mode === "serialize_process" ? action.process : null;
+      return pidsOfCommand(claim, { stateDir: settings.stateDir, service, log });
+    },
     agent: () => openAgent(flags.json, { openStore: open, coordinator: coordinatorToAct }, handedDown),
   };
   return {

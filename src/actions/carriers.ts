@@ -64,7 +64,8 @@ export async function endCarriers(claim: string, spared: readonly number[], kill
   }
 }
 
-function withoutSpared(pids: readonly number[], spared: readonly number[]): number[] {
+/** Those of `pids` that are none of `spared`, were not started by one of them and are not in its process group. */
+export function withoutSpared(pids: readonly number[], spared: readonly number[]): number[] {
   if (spared.length === 0) return [...pids];
   const groups = new Set(spared.map((pid) => readStat(pid)?.group));
   const isSpared = ({ pid, group, parent }: ProcessStat, depth = 0): boolean => {

@@ -80,6 +80,18 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
   };
 }
 
+/**
+ * The leader of the processes that a run under a claim has started, as the journal below a state directory has it; `null`
+ * where it has none. Changes nothing, and needs no journal to be there.
+ * @throws HoldlineError when it cannot be read
+ */
+export function readLeader(stateDir: string, node: string, action: string, claim: string): Leader | null {
+  const place = join(stateDir, "journal", encodeSegment(node), encodeSegment(action));
+  const content = readContent(place, runFile(claim));
+  const entry = typeof content === "object" ? decodeRun(content.text) : null;
+  return entry?.claim === claim ? entry.group : null;
+}
+
 function makePlace(home: string, action: string): string {
   const segment = encodeSegment(action);
   const place = makeDirectory(home, segment);

@@ -4,7 +4,7 @@
 import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { isCarrier } from "./carriers.js";
-import { endGroup, endMembers, type Members } from "./group.js";
+import { endGroup, endMembers, membersOfGroup, type Members } from "./group.js";
 import type { Leader } from "./machine.js";
 import { isWithinSight, listPids, readStat, type ProcessStat } from "./proc.js";
 
@@ -68,14 +68,26 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   });
 }
 
+/** The pids of what a command has left whose agent is gone, as `endLeft` ends them. */
+export function pidsLeft(leader: Leader): number[] {
+  const members = leader.sharesGroup === true ? kinLeft(leader) : membersOfGroup(leader);
+  return members?.lives() === true ? members.pids() : [];
+}
+
 /**
  * Ends what a command has left whose agent is gone: its group, or its leader's kin where it had shared the agent's group.
  * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
  */
 export async function endLeft(leader: Leader, killAfterMs: number): Promise<void> {
   if (leader.sharesGroup !== true) return endGroup(leader, killAfterMs);
+  const kin = kinLeft(leader);
+  if (kin !== null) await endMembers(kin, killAfterMs);
+}
+
+/** `null` when the leader is not there any more. */
+function kinLeft(leader: Leader): Members | null {
   const stat = isWithinSight(leader) ? readStat(leader.pid) : null;
-  if (stat?.startTicks !== leader.startTicks) return;
+  if (stat?.startTicks !== leader.startTicks) return null;
   // A group whose leader has gone with the agent was the agent's.
-  await endMembers(kinOf(leader, stat.group, null, readStat(stat.group) === null), killAfterMs);
+  return kinOf(leader, stat.group, null, readStat(stat.group) === null);
 }

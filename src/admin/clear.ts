@@ -14,7 +14,7 @@ export interface ClearRequest {
   /** The claim's id; `null` where there is only one that is durable. */
   readonly claim: string | null;
   readonly reason: string;
-  /** Also one whose owner is running, or that waits. */
+  /** Also one whose owner or command is running, or that waits. */
   readonly force: boolean;
   /** The principal, for the history. */
   readonly by: string;
@@ -37,6 +37,8 @@ export type Cleared =
   | ({ readonly outcome: "several"; readonly candidates: readonly StandingClaim[] } & Looked)
   /** Its owner is running, or it is ephemeral: it is only ended by force. */
   | ({ readonly outcome: "alive"; readonly chosen: StandingClaim } & Looked)
+  /** Its owner is gone, but its command is seen to live on this machine: it is only ended by force. */
+  | ({ readonly outcome: "command-lives"; readonly chosen: StandingClaim; readonly pids: readonly number[] } & Looked)
   /** It was written to while it was being ended, and is as it says now. */
   | { readonly outcome: "changed"; readonly chosen: StandingClaim; readonly now: number };
 
@@ -54,6 +56,8 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
     if (choice.outcome === "nothing-there" && look > 1) return { outcome: "ended-by-itself" };
     if (choice.outcome !== "chosen") return { ...choice, ...looked };
     const { chosen } = choice;
+    const pids = chosen.condition === "stale" && !request.force ? await stores.commandPids(chosen.claim) : [];
+    if (pids.length > 0) return { outcome: "command-lives", chosen, pids, ...looked };
     const entries = await entriesOf(coordinator, chosen.claim, signal);
     if (!chosen.claim.durable) {
       await coordinator.withdraw(entries);

@@ -13,6 +13,8 @@ export interface Stores {
   coordinators(): Promise<readonly Coordinator[]>;
   /** Is the claim's process known to be gone, by the store or by what this node can see for itself? */
   ownerGone(claim: Claim): boolean;
+  /** The pids of the claim's command that are seen to live on this machine; none where they run elsewhere or cannot be seen. */
+  commandPids(claim: Claim): Promise<readonly number[]>;
 }
 
 /** A store that the configuration names, and whether it is the one for a lock. */

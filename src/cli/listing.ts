@@ -52,6 +52,7 @@ export function renderLocks(locks: readonly SeenLock[], view: View): string[] {
 
 function waysOut(stuck: readonly StandingClaim[], view: View): string[] {
   const [execs, others] = [stuck.filter(isOfExec), stuck.filter((standing) => !isOfExec(standing))];
+  const nodes = [...new Set(stuck.flatMap(({ claim, condition }) => (condition === "stale" ? [claim.owner.node] : [])))];
   const words = [
     ...(others.length > 0
       ? ["A failed or stale claim ends when its node runs the action again (there: holdline run, or holdline resume),"]
@@ -62,6 +63,9 @@ function waysOut(stuck: readonly StandingClaim[], view: View): string[] {
         ]
       : []),
     "or when an admin ends it: holdline clear LOCK --reason TEXT",
+    ...(nodes.length > 0
+      ? [`Before you clear a stale one, see on ${namesOf(nodes)} that its command has ended: it may have outlived its agent.`]
+      : []),
   ];
   return ["", ...words.flatMap((text) => renderText(dim(text, view), view))];
 }
@@ -147,11 +151,15 @@ function stateOfClaim({ claim, condition, isOwnerGone }: StandingClaim, now: num
 /** "deploy: 1 slot for web-01 and 3 slots for web-02, web-03 …": by which the rule goes is said as well. */
 function disagreementWords(lock: string, { key, slots }: Disagreement): string {
   const said = [...slots].map(([count, nodes]) => {
-    const shown = nodes.length > MOST_NODES ? [...nodes.slice(0, MOST_NODES), `${nodes.length - MOST_NODES} more`] : nodes;
-    return `${Number.isFinite(count) ? count : "unlimited"} (${shown.join(", ")})`;
+    return `${Number.isFinite(count) ? count : "unlimited"} (${namesOf(nodes)})`;
   });
   const whose = key === null ? "contenders" : `contenders with the key ${key}`;
   return `${whose} disagree on the slots of ${lock}: ${said.join(", ")}; the smallest among a claim and those before it counts`;
+}
+
+function namesOf(nodes: readonly string[]): string {
+  const shown = nodes.length > MOST_NODES ? [...nodes.slice(0, MOST_NODES), `${nodes.length - MOST_NODES} more`] : nodes;
+  return shown.join(", ");
 }
 
 // Of a whole fleet a few names say enough.

@@ -190,8 +190,8 @@ const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-descri
     <p id="act-words"></p>
     <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
     <label id="act-force"
-      ><input type="checkbox" name="force" /> Its owner is running, and goes on: another may begin beside it. End the claim all the
-      same.</label
+      ><input type="checkbox" name="force" /> Its owner or command is running, and goes on: another may begin beside it. End the
+      claim all the same.</label
     >
     <p id="act-problem" class="warning" role="alert" hidden></p>
     <p class="buttons"><button type="button" value="cancel">Cancel</button> <button type="submit" class="danger"></button></p>

@@ -183,6 +183,7 @@ function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView, plac
       data-place="${place}"
       data-why="${reason ?? ""}"
       data-alive="${isAlive ? "yes" : "no"}"
+      data-stale-on="${condition === "stale" ? owner.node : ""}"
       data-key="act-${id}"
       aria-label="${word} the claim of ${sanitize(whose)} on ${sanitize(lock)}"
     >

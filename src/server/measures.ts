@@ -153,6 +153,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
     stores: {
       settings: stores.settings,
       ownerGone: (claim) => stores.ownerGone(claim),
+      commandPids: (claim) => stores.commandPids(claim),
       coordinator: async (lock) => timed(await stores.coordinator(lock)),
       coordinators: async () => (await stores.coordinators()).map(timed),
     },

@@ -45,6 +45,7 @@ function clears(admin: Coordinator, { id }: Draft): Promise<Cleared> {
     coordinator: () => Promise.resolve(admin),
     coordinators: () => Promise.resolve([admin]),
     ownerGone: () => false,
+    commandPids: () => Promise.resolve([]),
   };
   const request = { lock: "a", claim: id, reason: "OPS-1", force: true, by: "ann@admin-01" };
   const clearing = within(clearClaim(stores, request, new AbortController().signal), "the clear");

@@ -75,6 +75,23 @@ describe("clear", () => {
     expect(store.ended).toHaveLength(1);
   });
 
+  test("refuses a stale one whose command lives on this machine, and names its pids, unless it is forced", async () => {
+    const lives = { commandPids: () => Promise.resolve([4711, 4712]) };
+    const clearIn = (store: FakeStore, options: Record<string, unknown>) =>
+      clear.run(context(store, recordedIo(), lives), invocation(["restart/nginx"], { reason: "x", ...options }));
+    const store = storeOf(claim(STALE));
+    const error: unknown = await clearIn(store, {}).catch((reason: unknown) => reason);
+    expect(store.ended).toEqual([]);
+    expect(error).toMatchObject({
+      code: "not-allowed",
+      message: expect.stringMatching(/^the claim's command still runs here: pid 4711, 4712 \(web-07: /) as string,
+      hint: expect.stringContaining("--force") as string,
+    });
+    expect(await clearIn(store, { force: true })).toBe(0);
+    // What has failed has ended: what it has started since is a service's.
+    expect(await clearIn(storeOf(claim({ failure: FAILURE, alive: false })), {})).toBe(0);
+  });
+
   test("explains that an ephemeral claim ends by itself, and withdraws it only when that is forced", async () => {
     const waiting = waitingClaim("web-08");
     expect(await refusal(storeOf(waiting))).toMatchObject({ code: "nothing-there" });

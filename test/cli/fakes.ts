@@ -149,6 +149,7 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     stop: openStopRequests({ on: silent, off: silent }),
     ownerGone: (other) => !other.alive,
     isNamesakes: () => false,
+    commandPids: () => Promise.resolve([]),
     ...changes,
   };
 }

@@ -66,8 +66,13 @@ describe("for people", () => {
     expect(both).toContain("exec --durable");
   });
 
-  test("a stale holder stands out", () => {
-    expect(render("l", [claim({ alive: false })])[1]).toMatch(/STALE: its agent is gone$/);
+  test("a stale holder stands out, and where to look before it is cleared", () => {
+    const lines = render("l", [claim({ alive: false })]);
+    expect(lines[1]).toMatch(/STALE: its agent is gone$/);
+    expect(lines.at(-1)).toBe(
+      "Before you clear a stale one, see on web-07 that its command has ended: it may have outlived its agent.",
+    );
+    expect(render("l", [claim({ failure: FAILURE })]).join()).not.toContain("Before you clear");
   });
 
   test("a lease says until when, why, and by which id it is released", () => {

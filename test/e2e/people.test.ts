@@ -1,4 +1,5 @@
 // What people look at and what they do by hand: `locks`, `clear`, `history`, `check`, and the help.
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { COMMANDS } from "../../src/cli/registry.js";
@@ -6,7 +7,7 @@ import type { Claim } from "../../src/locks/claim.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import type { Cli, Fleet, StoreKind } from "./fleet.js";
-import { openFleet, STORES } from "./fleet.js";
+import { isRunning, openFleet, STORES } from "./fleet.js";
 import { noTerminal, startOnTerminal } from "./terminal.js";
 
 failOnLeaks();
@@ -225,16 +226,47 @@ describe.each(STORES)("on %s", (kind) => {
       expect((await admin.run("history", "--event", "failed", "-v")).stdout).toMatch(/\n +first\n +no such table\n/);
     });
 
-    test("says of a stale claim where its command may still run", async () => {
+    test.each([
+      ["by its environment, whoever asks", "admin", "exec sleep 1000"],
+      ["by its node's journal, where it has no environment", "web-05", "exec env -i sleep 1000"],
+    ])("refuses a stale claim while its command is seen to run here, %s; --force clears it", async (_how, asking, command) => {
       const fleet = await openFleet(kind);
-      await leaveStale(fleet, "web-05", "deploy");
-      const { stdout } = await fleet.node("admin", {}).run("clear", "deploy", "--reason", "gone");
+      const orphan = await leaveStale(fleet, "web-05", "deploy", command);
+      const clear = (...options: string[]) => fleet.node(asking, {}).run("clear", "deploy", "--reason", "gone", ...options);
+      const refused = await clear("--json");
+      expect(refused.code).toBe(77);
+      expect(JSON.parse(refused.stdout)).toMatchObject({
+        error: {
+          code: "not-allowed",
+          message: expect.stringContaining(`the claim's command still runs here: pid ${orphan} (web-05: deploy`) as string,
+          hint: expect.stringContaining("--force") as string,
+        },
+      });
+      expect(await fleet.queue("deploy")).toHaveLength(1);
+      const { code, stdout } = await clear("--force");
+      expect(code).toBe(0);
       expect(stdout).toContain("its command may have outlived its agent: see on web-05 that it has ended");
+      expect(isRunning(orphan), "clear ends no process").toBe(true);
     });
 
-    test("ends a stale claim without --force", async () => {
+    test("does not take the service that an action has restarted for its command", async () => {
       const fleet = await openFleet(kind);
-      await leaveStale(fleet, "web-05", "deploy");
+      const mark = `service-${randomUUID()}`;
+      const restart = { mode: "serialize_process", process: { command_string: mark, full_cmd: true } };
+      const service = `sh -c 'sleep 1000; :' ${mark}`;
+      const orphan = await leaveStale(fleet, "web-05", "deploy", `exec ${service}`, restart);
+      const { code, stderr } = await fleet
+        .node("web-05", { deploy: { command: ["true"], ...restart } })
+        .run(...["clear", "deploy", "--reason", "gone"]);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(isRunning(orphan)).toBe(true);
+    });
+
+    test("ends a stale claim without --force when its command has ended", async () => {
+      const fleet = await openFleet(kind);
+      const orphan = await leaveStale(fleet, "web-05", "deploy");
+      process.kill(-orphan, "SIGKILL");
+      await until(() => !isRunning(orphan), "the command to end");
       const { code, stdout } = await fleet.node("admin", {}).run("clear", "deploy", "--reason", "gone", "--json");
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ cleared: [{ lock: "deploy", condition: "stale", owner: { node: "web-05" } }] });
@@ -458,14 +490,25 @@ describe("help", () => {
 });
 
 /** A claim on the lock of an action's name whose agent was killed while the action ran. */
-async function leaveStale(fleet: Fleet, name: string, action: string): Promise<void> {
+async function leaveStale(
+  fleet: Fleet,
+  name: string,
+  action: string,
+  command = "exec sleep 1000",
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<number> {
   const pidFile = `${fleet.directory}/${name}.orphan`;
-  const shell = `echo $$ > '${pidFile}'; echo "stale $HOLDLINE_NODE" >> '${fleet.log}'; exec sleep 1000`;
-  const agent = fleet.node(name, { [action]: { shell } }).start("run", action);
+  const shell = `echo $$ > '${pidFile}'; echo "stale $HOLDLINE_NODE" >> '${fleet.log}'; ${command}`;
+  const agent = fleet.node(name, { [action]: { shell, ...settings } }).start("run", action);
   await fleet.untilLine(`stale ${name}`);
   agent.kill("SIGKILL");
   await agent.ended;
-  onTestFinished(() => void process.kill(-Number(readFileSync(pidFile, "utf8")), "SIGKILL"));
+  const orphan = Number(readFileSync(pidFile, "utf8"));
+  onTestFinished(() => {
+    // A test may have ended it already.
+    if (isRunning(orphan)) process.kill(-orphan, "SIGKILL");
+  });
+  return orphan;
 }
 
 /** A failed holder with two waiters, a stale holder, and a running one with a key. */

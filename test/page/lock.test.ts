@@ -28,3 +28,8 @@ test("a claim that is stuck says what ends it: its node's next run, or of a dura
   expect(wordsOf({ owner: EXEC })).toContain(`its agent is gone, and it ends with ${same}`);
   expect(wordsOf({})).not.toContain("exec");
 });
+
+test("who is about to clear a stale claim is told on which node to look; of a failed one nothing runs any more", () => {
+  expect(wordsOf({})).toContain('data-stale-on="web-07"');
+  expect(wordsOf({ condition: "failed", failure: FAILURE })).toContain('data-stale-on=""');
+});

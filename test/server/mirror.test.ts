@@ -47,6 +47,7 @@ async function openMirror(fleet: Fleet, gate?: () => Promise<void>): Promise<Mir
     coordinator: () => Promise.resolve(coordinator),
     coordinators: () => Promise.resolve([coordinator]),
     ownerGone: (claim) => isOwnerGone(claim, processes),
+    commandPids: () => Promise.resolve([]),
   };
   const mirror = await Mirror.open(stores, QUIET, new AbortController().signal);
   onTestFinished(async () => {

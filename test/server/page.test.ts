@@ -180,11 +180,35 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     await page.getByRole("button", { name: "Clear", exact: true }).click();
     // The browser itself asks for the box to be ticked.
     expect(await fleet.queue("jobs")).toHaveLength(1);
-    await page.getByLabel("Its owner is running").check();
+    await page.getByLabel("Its owner or command is running").check();
     await page.getByRole("button", { name: "Clear", exact: true }).click();
     await page.getByText("Nobody holds or waits for it.").waitFor();
     expect(await historyOf(server, "jobs")).toMatchObject([{ event: "cleared", reason: "it hangs" }]);
     running.kill("SIGKILL");
+  });
+
+  test("says before a stale claim is cleared where its command may still run, and asks once more where it is seen to", async () => {
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    const go = fleet.signalFile();
+    const agent = fleet.node("web-01", {}).start("exec", "jobs", "--durable", "--", "sh", "-c", fleet.waitingShell(go.path));
+    await fleet.untilLine("start web-01");
+    agent.kill("SIGKILL");
+    await agent.ended;
+    const { page } = await openPage();
+    await page.goto(`${server.url}/`);
+    await untilLive(page);
+    await page.getByRole("button", { name: "Clear the claim" }).click();
+    await page.getByText("its command may still run: see on web-01 that it has ended").waitFor();
+    await page.getByLabel("Reason").fill("killed");
+    await page.getByRole("button", { name: "Clear", exact: true }).click();
+    await page.getByText("its command still runs on the server's machine: pid").waitFor();
+    expect(await fleet.queue("jobs")).toHaveLength(1);
+    await page.getByLabel("Its owner or command is running").check();
+    await page.getByRole("button", { name: "Clear", exact: true }).click();
+    await item(page, "jobs").waitFor({ state: "detached" });
+    go.give();
+    expect(await historyOf(server, "jobs")).toMatchObject([{ event: "cleared", reason: "killed" }]);
   });
 
   test("shows claims as text, whatever they contain", async () => {

@@ -52,6 +52,8 @@ function errorOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, request: Omi
     }
     case "alive":
       return stillAlive(cleared.chosen, cleared.now);
+    case "command-lives":
+      return commandLives(cleared);
     case "changed":
       return new HoldlineError("conflict", `the claim on ${lock} changed while it was being cleared; nothing was cleared`, {
         hint: `it is now: ${describeClaim(cleared.chosen, cleared.now)}`,
@@ -87,6 +89,18 @@ function stillAlive(chosen: StandingClaim, now: number): HoldlineError {
     hint: "--force clears it all the same: the command goes on, and another node may begin beside it",
   });
 }
+
+function commandLives({ chosen, pids, now }: Extract<Cleared, { outcome: "command-lives" }>): HoldlineError {
+  const runs = `pid ${pids.slice(0, MOST_PIDS).join(", ")}${pids.length > MOST_PIDS ? ", …" : ""}`;
+  return new HoldlineError("not-allowed", `the claim's command still runs here: ${runs} (${describeClaim(chosen, now)})`, {
+    hint:
+      "wait for its end, or end it (kill), and clear the claim then; --force clears it at once: the command goes on, and another " +
+      "node may begin beside it",
+  });
+}
+
+// Of many processes the first say which command it is.
+const MOST_PIDS = 10;
 
 function tell(context: Context, { chosen, entries, now }: Extract<Cleared, { outcome: "cleared" }>, request: ClearRequest): void {
   const { claim } = chosen;

@@ -22,7 +22,7 @@ export const RECORDS: readonly CommandEntry[] = [
     options: [
       { form: "--claim <ID>", doc: "which claim, where there are several" },
       { form: "--reason <TEXT>", doc: "why, for the history", required: true },
-      { form: "--force", doc: "also a claim whose owner is running, or that waits" },
+      { form: "--force", doc: "also a claim whose owner or command is running, or that waits" },
     ],
     examples: [
       "holdline clear restart/nginx --reason 'web-07 is out of service'",

@@ -19,6 +19,8 @@ interface Act {
   readonly why: string;
   readonly isHeld: boolean;
   readonly isAlive: boolean;
+  /** The node whose agent is gone, where its command may run on; else empty. */
+  readonly staleOn: string;
 }
 
 // A store that answers has done so long before, and the reader hears of one that does not within five seconds.
@@ -88,7 +90,11 @@ export function createActs(): Acts {
     const verb = asked.kind === "clear" ? "Clear" : "Release";
     submit.textContent = verb;
     write("act-title", `${verb} the claim of ${sanitize(asked.whose)}?`);
-    write("act-words", wordsOf(asked, asked.isHeld));
+    const look =
+      asked.staleOn === ""
+        ? ""
+        : ` Its agent is gone, but its command may still run: see on ${sanitize(asked.staleOn)} that it has ended before you clear the claim.`;
+    write("act-words", `${wordsOf(asked, asked.isHeld)}${look}`);
     dialog.showModal();
     reason.focus();
   };
@@ -146,6 +152,7 @@ function actOf(data: DOMStringMap): Act {
     why: data["why"] ?? "",
     isHeld: data["place"] !== "waits",
     isAlive: data["alive"] === "yes",
+    staleOn: data["staleOn"] ?? "",
   };
 }
 

@@ -61,7 +61,7 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
           {
             lock: LOCK,
             reason: { type: "string", description: "why: it is what the history will show" },
-            force: { type: "boolean", description: "also one whose owner is running, or that waits" },
+            force: { type: "boolean", description: "also one whose owner or command is running, or that waits" },
           },
           ["lock", "reason"],
         ),
@@ -121,6 +121,12 @@ function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: stri
         ? `the owner of the claim ${id} is running${isSeen ? `: ${claim.owner.principal} on ${claim.owner.node}` : ""}`
         : `the claim ${id} ${held ? "is ephemeral" : "waits, and is ephemeral"}: it ends with its process`;
       const hint = '"force": true ends it all the same; a command that runs under it goes on';
+      return { status: 409, kind: "alive", message, hint, ...shown(cleared.chosen, isSeen) };
+    }
+    case "command-lives": {
+      const pids = isSeen ? `: pid ${cleared.pids.join(", ")}` : "";
+      const message = `the agent of the claim ${id} is gone, but its command still runs on the server's machine${pids}`;
+      const hint = '"force": true ends the claim all the same; the command goes on';
       return { status: 409, kind: "alive", message, hint, ...shown(cleared.chosen, isSeen) };
     }
     case "changed": {

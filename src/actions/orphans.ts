@@ -1,0 +1,28 @@
+// What still runs of the command of a claim whose agent is gone, as far as this machine shows it. Only looks.
+import type { Claim } from "../locks/claim.js";
+import { bestEffort } from "../locks/errors.js";
+import type { Log } from "../locks/coordinator.js";
+import { carriersOf, withoutSpared } from "./carriers.js";
+import { readLeader } from "./journal.js";
+import { pidsLeft } from "./kin.js";
+import type { Leader, ProcessPattern } from "./machine.js";
+import { createProcesses } from "./processes.js";
+
+/**
+ * The pids of a claim's command that live here: what carries the claim in its environment, and the process group that the
+ * journal knows. None where nothing is seen; it may then run where this process cannot see it.
+ * @param service what the action restarts: it is meant to outlive the command, with all that it has started
+ */
+export async function pidsOfCommand(
+  { id, owner }: Pick<Claim, "id" | "owner">,
+  { stateDir, service, log }: { readonly stateDir: string; readonly service: ProcessPattern | null; readonly log: Log },
+): Promise<readonly number[]> {
+  const found: { leader: Leader | null } = { leader: null };
+  await bestEffort(log, "the journal could not be read: the claim's command is sought by its environment alone", () => {
+    found.leader = readLeader(stateDir, owner.node, owner.action ?? "", id);
+  });
+  const pids = new Set([...carriersOf(id), ...(found.leader === null ? [] : pidsLeft(found.leader))]);
+  if (pids.size === 0) return [];
+  const spared = service === null ? [] : (await createProcesses().matching(service)).map(({ pid }) => pid);
+  return withoutSpared([...pids], spared).sort((one, other) => one - other);
+}
