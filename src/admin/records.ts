@@ -1,7 +1,8 @@
 // Reading the history out of all the stores that the configuration names, and choosing from it. A store gives its newest
-// records; where they are filtered, more of them are asked for until there are enough.
+// records; where they are filtered, more of them are asked for until there are enough. Leases whose time is over are ended before.
 import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
+import { endAllExpired } from "../locks/holders.js";
 import { failureAsJson, leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
@@ -48,6 +49,7 @@ const FIRST_PIECE = 100;
 const GROWTH = 8;
 
 async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, signal: AbortSignal): Promise<SeenRecord[]> {
+  await endAllExpired(coordinator, filter.lock === null ? null : [filter.lock], signal);
   const now = await coordinator.now(signal);
   const oldest = filter.sinceMs === null ? Number.NEGATIVE_INFINITY : now - filter.sinceMs;
   const isWanted = (record: HistoryRecord): boolean => record.endedAt >= oldest && isFor(record.lock) && fits(record, filter);

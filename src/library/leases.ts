@@ -10,7 +10,7 @@ import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/
 import type { Claim, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { readPresentQueue } from "../locks/holders.js";
+import { endAllExpired, readPresentQueue } from "../locks/holders.js";
 import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";
 import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { viewOf } from "./views.js";
@@ -248,7 +248,9 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
       if (!Number.isSafeInteger(limit) || limit < 1) {
         throw new HoldlineError("usage", `limit must be a whole number from 1, not ${String(limit)}`);
       }
-      return coordinator.history(lock === undefined ? null : parseLockName(lock), limit, signal);
+      const name = lock === undefined ? null : parseLockName(lock);
+      await endAllExpired(coordinator, name === null ? null : [name], signal);
+      return coordinator.history(name, limit, signal);
     },
   };
 }

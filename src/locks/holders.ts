@@ -42,7 +42,7 @@ async function presentAmong(
     return (await endExpired(coordinator, claims, signal)) === 0 ? claims : "again";
   } catch (error) {
     // Whoever may only read can look all the same, and what is over counts no more.
-    if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;
+    if (!isForbidden(error)) throw error;
     const seenAt = await coordinator.now(signal);
     return claims.filter((claim) => !isOver(claim, seenAt));
   }
@@ -97,6 +97,44 @@ export async function endExpired(coordinator: Coordinator, claims: readonly Clai
     await coordinator.leave(claim.id, entries, expiredAt(claim.expiresAt as number), signal);
   }
   return seen.size;
+}
+
+// As many questions as a store's connection carries well without being flooded.
+const AT_ONCE = 32;
+
+/**
+ * Ends the leases on `locks` whose time is over, on all locks with `null`, so that the history tells of them. It asks who holds
+ * the locks, and not who waits. A lease that may not be ended stays, and one that may not be seen: the history can be read all the same.
+ */
+export async function endAllExpired(
+  coordinator: Coordinator,
+  locks: readonly string[] | null,
+  signal?: AbortSignal,
+): Promise<void> {
+  const leases = new Map<string, Claim>();
+  const note = async (lock: string): Promise<void> => {
+    const holders = (await unlessForbidden(readHolders(coordinator, lock, signal))) ?? [];
+    for (const claim of holders) if (claim.durable && claim.expiresAt !== null) leases.set(claim.id, claim);
+  };
+  const names = locks ?? (await unlessForbidden(coordinator.list(signal))) ?? [];
+  for (let start = 0; start < names.length; start += AT_ONCE) await Promise.all(names.slice(start, start + AT_ONCE).map(note));
+  const now = leases.size === 0 ? null : await unlessForbidden(coordinator.now(signal));
+  if (now === null) return;
+  // One by one, so that one that may not be ended is in no other's way.
+  for (const claim of leases.values()) if (isOver(claim, now)) await unlessForbidden(endExpired(coordinator, [claim], signal));
+}
+
+async function unlessForbidden<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isForbidden(error)) return null;
+    throw error;
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof HoldlineError && error.code === "not-allowed";
 }
 
 function expiredAt(endedAt: number): Ending {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
-import { readPresentHolders, readPresentQueue } from "../../../src/locks/holders.js";
+import { endAllExpired, readPresentHolders, readPresentQueue } from "../../../src/locks/holders.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
 import { reasonNotToMount, SmallDisk } from "../../support/small-disk.js";
@@ -98,6 +98,8 @@ describe.skipIf(cannotMount !== null)(
       expect(await coordinator.queue("a")).toHaveLength(1);
       expect(await readPresentQueue(coordinator, "a")).toEqual([]);
       expect(await readPresentHolders(coordinator, "a")).toEqual([]);
+      for (const locks of [["a"], null]) await endAllExpired(coordinator, locks);
+      expect(await coordinator.history("a", 10)).toEqual([]);
     });
   },
 );
