@@ -184,6 +184,23 @@ describe.each(STORES)("on %s", (kind) => {
     expect(stderr).toContain("without any lock");
   });
 
+  test.each([
+    [["exec", "db", "--", "true"], "db"],
+    [["exec", "db", "--durable", "--", "true"], "db"],
+    [["acquire", "db"], "db"],
+    [["lock", "db"], "db"],
+  ])("skip_coordination is run's alone: %j says that it locks all the same, and does", async (args, lock) => {
+    const fleet = await openFleet(kind);
+    const words = `skip_coordination is set, but only holdline run goes by it: ${lock} is locked all the same`;
+    const node = fleet.node("web-01", {}, { settings: { skip_coordination: true } });
+    expect((await logOf(node, ...args)).filter(({ msg }) => msg === words)).toMatchObject([{ level: "warn" }]);
+    // A lease stands; what an exec had taken is over, and is in the way of nobody.
+    const isLease = args[0] !== "exec";
+    const claims = await fleet.queue(args[0] === "lock" ? "host/db" : "db");
+    expect(claims).toHaveLength(isLease ? 1 : 0);
+    expect(await logOf(fleet.node("web-02", {}), "acquire", "other"), "without the setting").toEqual([]);
+  });
+
   test("acquire.timeout 0 does not wait", async () => {
     const fleet = await openFleet(kind);
     const go = fleet.signalFile();
