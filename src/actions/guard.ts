@@ -95,10 +95,12 @@ class GuardedRun {
   }
 
   async runAlone(): Promise<Result> {
-    const { machine, progress, stop, node } = this.#context;
+    const { machine, progress, log, stop, node } = this.#context;
     const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
     if (end.lacksRoom) return { ...this.#result("not-now", end.message, null), coordinated: false };
+    const { exitCode, signal } = end;
+    if (!end.succeeded) log.error({ action: this.#action.name, exitCode, signal }, `${this.#action.name} failed: ${end.message}`);
     return { ...this.#result(end.succeeded ? "ran" : "failed", end.message, end), coordinated: false };
   }
 
@@ -300,6 +302,10 @@ class GuardedRun {
     const wish = when === "wished" ? processes.moment() : (pending?.latest ?? null);
     const count = wish === null ? 1 : journal.addAttempt(this.#action.name, wish).count;
     const often = count === 1 ? "" : `; this was attempt ${count}`;
+    if (outcome === "timed-out") {
+      const { name, lock } = this.#action;
+      this.#context.log.warn({ action: name, lock }, `${name} was not run, timed out waiting: ${message}${often}`);
+    }
     return this.#result(outcome, `${message}${often}`, null);
   }
 

@@ -38,7 +38,7 @@ export class HeldRun {
    * @throws InterruptedError when asked to stop before the command began
    */
   async run(event: "released" | "recovered"): Promise<Conclusion> {
-    const { machine, principal, progress, stop } = this.#context;
+    const { machine, principal, log, stop } = this.#context;
     let end: ActionEnd;
     try {
       stop.signal.throwIfAborted();
@@ -63,7 +63,7 @@ export class HeldRun {
       return this.letGo(event, "ran", "", end);
     }
     const { exitCode, signal, message } = end;
-    progress.step(`${this.#action.name} failed: ${message}`, { action: this.#action.name, exitCode, signal });
+    log.error({ action: this.#action.name, exitCode, signal }, `${this.#action.name} failed: ${message}`);
     if (this.#action.onFailure === "release") return this.letGo("failed", "failed", message, end);
     const kept = await this.#hold.fail(failureIn(end), machine.processes.moment(), principal);
     await this.#forget();

@@ -122,7 +122,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     read: (field) => readDurationMs(field, { zero: true }),
   },
   skip_coordination: {
-    doc: "true: run without any lock, and say so",
+    doc: "true: `run` runs without any lock, and says so; `exec`, `acquire` and `lock` take theirs all the same",
     default: "false",
     defaultDoc: null,
     example: "true",

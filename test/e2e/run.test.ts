@@ -54,6 +54,32 @@ describe.each(STORES)("on %s", (kind) => {
     expect(stdout.startsWith("a\tb\u001b[31m")).toBe(true);
   });
 
+  test("what has failed is logged as an error, which --quiet leaves; what timed out waiting as a warning", async () => {
+    const fleet = await openFleet(kind);
+    const actions = { plain: { command: ["sh", "-c", "exit 3"] }, checked: { command: ["true"], verify: NEVER_WELL } };
+    const node = fleet.node("web-07", actions);
+    expect((await logOf(node, "-q", "run", "plain")).map(({ level, msg }) => [level, msg])).toEqual([
+      ["error", "plain failed: exit code 3"],
+    ]);
+    expect(await logOf(node, "run", "checked")).toContainEqual(
+      expect.objectContaining({
+        ...{ level: "error", action: "checked", exitCode: 1 },
+        msg: expect.stringMatching(/^checked failed: the check failed: exit code 1/) as string,
+      }),
+    );
+    const alone = fleet.node("web-06", actions, { settings: { skip_coordination: true } });
+    expect((await logOf(alone, "-q", "run", "plain")).map(({ msg }) => msg)).toEqual(["plain failed: exit code 3"]);
+
+    const other = fleet.node("web-08", { plain: { command: ["true"], acquire: { timeout: 0 } } });
+    expect(await logOf(other, "run", "plain")).toContainEqual(
+      expect.objectContaining({
+        ...{ level: "warn", action: "plain", lock: "plain" },
+        msg: expect.stringMatching(/^plain was not run, timed out waiting: not waiting, 1st in line for plain; FAILED/) as string,
+      }),
+    );
+    expect(await logOf(other, "-q", "run", "plain"), "no error").toEqual([]);
+  });
+
   test("a failure keeps the lock: others wait, and are told whose it is", async () => {
     const fleet = await openFleet(kind);
     const broken = fleet.node("web-07", { restart: { shell: "echo so; echo broken >&2; exit 3" } });
@@ -158,6 +184,23 @@ describe.each(STORES)("on %s", (kind) => {
     expect(stderr).toContain("without any lock");
   });
 
+  test.each([
+    [["exec", "db", "--", "true"], "db"],
+    [["exec", "db", "--durable", "--", "true"], "db"],
+    [["acquire", "db"], "db"],
+    [["lock", "db"], "db"],
+  ])("skip_coordination is run's alone: %j says that it locks all the same, and does", async (args, lock) => {
+    const fleet = await openFleet(kind);
+    const words = `skip_coordination is set, but only holdline run goes by it: ${lock} is locked all the same`;
+    const node = fleet.node("web-01", {}, { settings: { skip_coordination: true } });
+    expect((await logOf(node, ...args)).filter(({ msg }) => msg === words)).toMatchObject([{ level: "warn" }]);
+    // A lease stands; what an exec had taken is over, and is in the way of nobody.
+    const isLease = args[0] !== "exec";
+    const claims = await fleet.queue(args[0] === "lock" ? "host/db" : "db");
+    expect(claims).toHaveLength(isLease ? 1 : 0);
+    expect(await logOf(fleet.node("web-02", {}), "acquire", "other"), "without the setting").toEqual([]);
+  });
+
   test("acquire.timeout 0 does not wait", async () => {
     const fleet = await openFleet(kind);
     const go = fleet.signalFile();
@@ -225,4 +268,15 @@ function twenty(fleet: Fleet, actions: (name: string) => Readonly<Record<string,
 function mostAtOnce(lines: readonly string[]): number {
   let running = 0;
   return Math.max(...lines.map((line) => (running += line.startsWith("start") ? 1 : -1)));
+}
+
+const NEVER_WELL = { command: ["false"], interval: "5 s", timeout: "5 s" };
+
+/** What a command logs, line by line. */
+async function logOf(node: Node, ...args: readonly string[]): Promise<{ readonly level: string; readonly msg: string }[]> {
+  const { stderr } = await node.run(...args);
+  return stderr
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as { level: string; msg: string });
 }

@@ -8,6 +8,7 @@ import { ClaimLostError, messageOf, UnreachableError } from "../../locks/errors.
 import { readHolders } from "../../locks/holders.js";
 import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../context.js";
+import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
 import { handOver, leaseAsJson, readLock, readTtl, tellHeld } from "../leases.js";
@@ -19,6 +20,7 @@ export const acquire: Command = {
   async run(context, invocation) {
     const named = readLock(context, invocation);
     const request = await parseAcquire(invocation, named);
+    warnOfSkipCoordination(context, named.lock);
     const leases = await context.leases(named.lock);
     const { coordinator } = leases;
     const acquired = await acquireLease(request, leases);

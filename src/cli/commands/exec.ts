@@ -6,6 +6,7 @@ import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../context.js";
+import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfExec } from "../exit-codes.js";
 import { paintFor } from "../io.js";
@@ -16,6 +17,7 @@ import { sanitize } from "../render.js";
 export const exec: Command = {
   async run(context, invocation) {
     const spec = await parseExec(invocation, context.settings);
+    warnOfSkipCoordination(context, spec.lock);
     const end = await (await context.agent()).execCommand(context, spec);
     // Standard output is the command's alone; only where it did not run to its end is there something to say.
     const { outcome, message } = end;

@@ -14,6 +14,7 @@ import type { HeldLease, LeaseRequest } from "../../leases/lease.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { hostLock } from "../../locks/names.js";
 import type { Command, Context, Invocation } from "../context.js";
+import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
 import { dependenciesInForce, enumerate, warnOfOtherName } from "../hosts.js";
@@ -36,6 +37,7 @@ export const lock: Command = {
   async run(context, invocation) {
     const { hosts, request } = await parseLock(invocation, context.settings);
     refuseSeveralStores(context.settings, request.locks);
+    warnOfSkipCoordination(context, hosts[0] as string);
     const leases = await context.leases(request.locks[0] as string);
     await warnOfOtherName(context, hosts[0] as string);
     const acquired = await acquireLease(request, leases);
