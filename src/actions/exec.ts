@@ -122,7 +122,7 @@ function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
 async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<ExecEnd> {
   const { acquire, slots, key, data, lock, argv } = spec;
   const action: GuardedAction = {
-    name: nameOf(argv),
+    name: nameOf(spec),
     mode: "serialize",
     lock,
     argv,
@@ -148,8 +148,11 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
   return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };
 }
 
-/** Whose claim it is, for recovery: the same command line, of which only the program's name is shown. */
-function nameOf(argv: readonly string[]): string {
-  const digest = createHash("sha256").update(JSON.stringify(argv)).digest("hex").slice(0, 12);
+/** Whose claim it is, for recovery: the same command line under the same lock, of which only the program's name is shown. */
+function nameOf({ lock, argv }: Pick<ExecSpec, "lock" | "argv">): string {
+  const digest = createHash("sha256")
+    .update(JSON.stringify([lock, ...argv]))
+    .digest("hex")
+    .slice(0, 12);
   return execActionOf(basename(argv[0] ?? ""), digest);
 }

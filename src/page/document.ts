@@ -26,6 +26,11 @@ export interface Looking extends Standing {
   readonly silentSince: number | null;
 }
 
+/** The moment that what is shown was so: ages are as of then, and stand still while it lasts. */
+function shownAt({ now, silentSince }: Looking): number {
+  return silentSince ?? now;
+}
+
 /** A lock with its JSON, as `/v1` gives it. */
 export interface ServedLock {
   readonly shown: ShownLock;
@@ -33,7 +38,7 @@ export interface ServedLock {
 }
 
 export function locksDocument(locks: readonly ServedLock[], filter: Filter, looking: Looking): string {
-  const view = { ...looking, isFull: false };
+  const view = { ...looking, now: shownAt(looking), isFull: false };
   const sorted = [...locks].sort((one, other) => compareLocks(one.shown, other.shown));
   const wanted = sorted.filter(({ shown }) => matchesFilter(filter, shown));
   const shows = Object.entries(SHOWS).map(([value, word]) =>
@@ -76,7 +81,7 @@ export function lockDocument(
   records: readonly ShownRecord[] | null,
   looking: Looking,
 ): string {
-  const view = { ...looking, isFull: true };
+  const view = { ...looking, now: shownAt(looking), isFull: true };
   const main = html`<h1>${said(name)}</h1>
     <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
     <ul id="locks" class="locks full" role="list" data-only="${name}">
@@ -90,7 +95,7 @@ export function lockDocument(
       data-query="${new URLSearchParams({ lock: name, limit: DEFAULT_LIMIT }).toString()}"
       data-only="${name}"
     >
-      ${recordItems(records, looking.now, false)}
+      ${recordItems(records, shownAt(looking), false)}
     </ol>`;
   return pageDocument({ title: name, current: null, main, warning: null }, looking, looking);
 }
@@ -106,7 +111,7 @@ export function historyDocument(
   const main = html`<h1>History</h1>
     ${historyForm(query)}
     <ol id="history" class="history" role="list" data-query="${new URLSearchParams(asked).toString()}">
-      ${recordItems(records, looking.now, true)}
+      ${recordItems(records, shownAt(looking), true)}
     </ol>`;
   return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking, looking);
 }

@@ -4,10 +4,12 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { ANONYMOUS } from "../config/serve.js";
 import type { AccessEntry, Right, Settings } from "../config/settings.js";
 import type { Claim } from "../locks/claim.js";
+import type { Log } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { matchesPattern } from "../locks/patterns.js";
 import type { Doors } from "../page/sign-in.js";
 import { nobodysHash, Secrets, TooManyAttemptsError } from "./passwords.js";
+import { Refusals } from "./refusals.js";
 import { countingIds, sessionIdsIn, speaksHttps } from "./session/cookie.js";
 import type { Session } from "./session/sessions.js";
 import { Sessions } from "./session/sessions.js";
@@ -101,9 +103,11 @@ export class Access {
   readonly #anonymous: Caller | null;
   readonly #secrets = new Secrets();
   readonly #nobodysHash: string | null;
+  readonly #refusals: Refusals;
 
-  /** @param own credentials with all rights, beside those that are configured */
-  constructor(settings: Settings, own: { readonly user: string; readonly hash: string } | null) {
+  /** @param own credentials with all rights, beside those that are configured @param log learns of what is refused */
+  constructor(settings: Settings, own: { readonly user: string; readonly hash: string } | null, log: Log) {
+    this.#refusals = new Refusals(log);
     const entries = new Map(settings.access);
     if (own !== null) entries.set(own.user, { ...EVERYTHING, password: own.hash, token: null, certificate: null });
     const anonymous = entries.get(ANONYMOUS);
@@ -118,15 +122,23 @@ export class Access {
   }
 
   /** Who it is that makes the request, at an address. */
-  identify(request: FastifyRequest, address: string): Promise<Identified> {
-    return this.#identified(() => this.#callerOf(request, address));
+  async identify(request: FastifyRequest, address: string): Promise<Identified> {
+    const { authorization } = request.headers;
+    if (authorization !== undefined && this.#entries.size > 0) return this.identifyBy(credentialsIn(authorization), address);
+    // Where nobody needs credentials, clients that are set up with some are let in all the same, as Locker does.
+    const caller = this.#bySession(request) ?? this.#byCertificate(request) ?? this.#anonymous;
+    return caller === null ? { outcome: "unknown" } : { outcome: "known", caller };
   }
 
-  /** Who it is that signs in, from an address. */
-  identifyBy(credentials: Credentials, address: string): Promise<Identified> {
-    return this.#identified(() =>
-      "token" in credentials ? this.#byToken(credentials.token, address) : this.#byPassword(credentials, address),
-    );
+  /** Who it is that has these credentials, at an address. @param credentials `null` where they are none that are known here */
+  async identifyBy(credentials: Credentials | null, address: string): Promise<Identified> {
+    const identified = await this.#identified(credentials, address);
+    if (identified.outcome !== "known") {
+      const user = credentials !== null && "user" in credentials ? credentials.user : null;
+      const name = user !== null && this.#entries.has(user) ? user : null;
+      this.#refusals.note({ outcome: identified.outcome, address, name });
+    }
+    return identified;
   }
 
   /** @param caller `null` for one who is not known */
@@ -137,25 +149,17 @@ export class Access {
     return !isKnown && (takes.password || takes.token) ? { act: "sign-in", takes } : null;
   }
 
-  async #identified(find: () => Promise<Caller | null>): Promise<Identified> {
+  async #identified(credentials: Credentials | null, address: string): Promise<Identified> {
+    if (credentials === null) return { outcome: "unknown" };
     try {
-      const caller = await find();
+      const caller = await ("token" in credentials
+        ? this.#byToken(credentials.token, address)
+        : this.#byPassword(credentials, address));
       return caller === null ? { outcome: "unknown" } : { outcome: "known", caller };
     } catch (error) {
       if (error instanceof TooManyAttemptsError) return { outcome: "too-many", retryAfterS: error.retryAfterS };
       throw error;
     }
-  }
-
-  async #callerOf(request: FastifyRequest, address: string): Promise<Caller | null> {
-    const { authorization } = request.headers;
-    // Where nobody needs credentials, clients that are set up with some are let in all the same, as Locker does.
-    if (authorization === undefined || this.#entries.size === 0)
-      return this.#bySession(request) ?? this.#byCertificate(request) ?? this.#anonymous;
-    const [, scheme = "", value = ""] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
-    if (scheme.toLowerCase() === "bearer") return this.#byToken(value, address);
-    const basic = scheme.toLowerCase() === "basic" ? decodeBasic(value) : null;
-    return basic === null ? null : this.#byPassword(basic, address);
   }
 
   #bySession({ headers, raw: { socket } }: FastifyRequest): Caller | null {
@@ -193,6 +197,13 @@ export class Access {
     for (const [name, entry] of this.#entries) if (isTheirs(entry)) return callerOf(name, entry);
     return null;
   }
+}
+
+/** What a request says of who makes it; `null` for what is garbage, and for a scheme that is not spoken here. */
+function credentialsIn(authorization: string): Credentials | null {
+  const [, scheme = "", value = ""] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
+  if (scheme.toLowerCase() === "bearer") return { token: value };
+  return scheme.toLowerCase() === "basic" ? decodeBasic(value) : null;
 }
 
 function decodeBasic(value: string): Basic | null {

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HoldlineError } from "../locks/errors.js";
 import type { Access } from "./access.js";
 import { challenge, NOBODY } from "./access.js";
-import { refuse } from "./errors.js";
+import { errorFormOf, refuse } from "./errors.js";
 import { Buckets, networkOf, Tally } from "./limits.js";
 import type { Measures } from "./measures.js";
 import type { ServeOptions } from "./options.js";
@@ -76,7 +76,7 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     const crowd = crowded(address);
     if (crowd !== null) return refuseForNow(request, reply, ...crowd);
     const problem = originProblem(request.method, request.headers, isForThisMachine);
-    if (problem !== null) return refuse(reply, formOf(request), { status: 403, kind: "not-allowed", message: problem });
+    if (problem !== null) return refuse(reply, errorFormOf(request), { status: 403, kind: "not-allowed", message: problem });
     if (request.routeOptions.config.isForAnybody === true) {
       request.caller = NOBODY;
       return;
@@ -94,15 +94,15 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
       return refuseForNow(request, reply, "too many attempts at credentials", identified.retryAfterS);
     challenge(request, reply);
     const message = "credentials are needed, and right ones";
-    return refuse(reply, formOf(request), { status: 401, kind: "not-allowed", message });
+    return refuse(reply, errorFormOf(request), { status: 401, kind: "not-allowed", message });
   });
 }
 
 function refuseForNow(request: FastifyRequest, reply: FastifyReply, why: string, waitS: number): FastifyReply {
   void reply.header("Retry-After", String(Math.ceil(waitS)));
-  return refuse(reply, formOf(request), { status: 429, kind: "too-many", message: `${why} come from this address; try later` });
-}
-
-function formOf(request: FastifyRequest) {
-  return request.routeOptions.config.errors ?? "problem";
+  return refuse(reply, errorFormOf(request), {
+    status: 429,
+    kind: "too-many",
+    message: `${why} come from this address; try later`,
+  });
 }

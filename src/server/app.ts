@@ -7,7 +7,7 @@ import { messageOf } from "../locks/errors.js";
 import { VERSION } from "../version.js";
 import type { Access } from "./access.js";
 import { admitRequests } from "./admission.js";
-import { refusalOf, refuse } from "./errors.js";
+import { errorFormOf, refusalOf, refuse } from "./errors.js";
 import { routeFleetLock } from "./fleetlock.js";
 import { routeHealth } from "./health.js";
 import { routeLocker } from "./locker.js";
@@ -66,11 +66,11 @@ export async function buildApp(
   app.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);
     if (refusal.status === 500) service.log.error({ error: messageOf(error), url: request.url }, "a request failed");
-    return refuse(reply, request.routeOptions.config.errors ?? "problem", refusal);
+    return refuse(reply, errorFormOf(request), refusal);
   });
   app.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.split("?")[0] ?? ""}`;
-    return refuse(reply, "problem", { status: 404, kind: "nothing-there", message });
+    return refuse(reply, errorFormOf(request), { status: 404, kind: "nothing-there", message });
   });
   await app.register(swagger, { openapi: { openapi: "3.0.3", info: { title: "Holdline", version: VERSION } } });
   await app.register((routes) => routeHealth(routes, service));

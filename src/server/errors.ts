@@ -1,6 +1,6 @@
 // What goes wrong, as HTTP says it: the status of each error, and the form in which each of the protocols spoken here wants
 // its words.
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorCode } from "../locks/errors.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { problemDocument } from "../page/document.js";
@@ -53,6 +53,12 @@ export function refusalOf(error: unknown): Refusal {
   // What Fastify refuses by itself says what was wrong with the request; what nobody expected says nothing to strangers.
   if (status >= 400 && status < 500) return { status, kind: "usage", message: messageOf(error) };
   return { status: 500, kind: "bug", message: "something went wrong that should not; the server's log says what" };
+}
+
+/** The form in which a request's errors are wanted. Where there is no route, people who type an address get a document. */
+export function errorFormOf({ routeOptions, is404, method, headers }: FastifyRequest): ErrorForm {
+  const isPerson = is404 && (method === "GET" || method === "HEAD") && /\btext\/html\b/i.test(headers.accept ?? "");
+  return routeOptions.config.errors ?? (isPerson ? "page" : "problem");
 }
 
 /** Answers with a refusal, in the form that the route's clients know. */

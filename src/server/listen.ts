@@ -41,7 +41,7 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const { log } = parts;
   const sockets = openSockets(options);
   const { settings } = parts.stores;
-  const access = new Access(settings, own && { user: own.user, hash: await hashSecret(own.password) });
+  const access = new Access(settings, own && { user: own.user, hash: await hashSecret(own.password) }, log);
   const shutdown = new AbortController();
   const { signal } = shutdown;
   const measures = openMeasures(parts);

@@ -8,6 +8,7 @@ import { type Fleet, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import { openPage, shareBrowser, WITHOUT_BROWSER } from "./browser.js";
+import { hashOf } from "./credentials.js";
 import { type Serving, startServer } from "./serving.js";
 
 failOnLeaks();
@@ -362,6 +363,33 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     expect(refused?.status()).toBe(403);
     expect(await page.locator("main").innerText()).toContain("reader may not see secret/plan");
     expect(complaints).toEqual([]);
+  });
+
+  test("an address that does not exist is a page, and a problem document to programs", async () => {
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    const { page, complaints } = await openPage();
+    const answer = await page.goto(`${server.url}/nosuch?x=1`);
+    expect([answer?.status(), answer?.headers()["content-type"]]).toEqual([404, "text/html; charset=utf-8"]);
+    expect(await page.locator("main").innerText()).toContain("there is nothing at GET /nosuch");
+    await page.getByRole("link", { name: "Locks" }).click();
+    await untilLive(page);
+    expect(complaints).toEqual([]);
+    for (const headers of [{ Accept: "*/*" }, { Accept: "application/json" }])
+      expect((await server.ask("GET", "/nosuch", undefined, headers)).json).toMatchObject({ status: 404, title: "nothing-there" });
+    expect((await server.ask("POST", "/nosuch", {}, { Accept: "text/html" })).json).toMatchObject({ status: 404 });
+  });
+
+  test("an address that does not exist asks unknown readers to sign in first", async () => {
+    const access = { ann: { password: hashOf("open sesame"), may: ["read"] } };
+    const server = await startServer(await openFleet("sqlite"), "server", { settings: { access } });
+    const { page } = await openPage();
+    expect((await page.goto(`${server.url}/nosuch`))?.status()).toBe(401);
+    await page.getByLabel("Name").fill("ann");
+    await page.getByLabel("Password").fill("open sesame");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByText("there is nothing at GET /nosuch").waitFor();
+    expect((await server.ask("GET", "/nosuch")).json).toMatchObject({ status: 401, title: "not-allowed" });
   });
 
   test("another site's page cannot clear with the viewer's credentials", async () => {

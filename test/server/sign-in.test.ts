@@ -94,6 +94,9 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`in a browser${WITHOUT_BROWSER === nul
     const { server } = await serve(OPEN);
     const { page } = await openPage();
     await page.goto(`${server.url}/sign-in`);
+    await page.getByLabel("Token").fill("wrong");
+    await page.getByRole("button", { name: "Sign in with the token" }).click();
+    expect(await page.getByRole("alert").innerText()).toContain("The token is wrong.");
     await page.getByLabel("Token").fill(TOKEN);
     await page.getByRole("button", { name: "Sign in with the token" }).click();
     await viewer(page, "ci may read, lock");
@@ -109,7 +112,7 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`in a browser${WITHOUT_BROWSER === nul
     await page.getByLabel("Name").fill("ann");
     await page.getByLabel("Password").fill("wrong");
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
-    expect(await page.getByRole("alert").innerText()).toContain("not known");
+    expect(await page.getByRole("alert").innerText()).toContain("The name or the password is wrong.");
     expect(await page.getByLabel("Name").inputValue()).toBe("ann");
     expect(await page.getByLabel("Password").inputValue()).toBe("");
     await signIn(page);

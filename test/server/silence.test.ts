@@ -1,8 +1,10 @@
 // What the page says when it cannot know: with a ZooKeeper that is really stopped, and with a server that is.
 import type { Page } from "playwright-core";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { ageText } from "../../src/page/ages.js";
 import { openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
+import { until } from "../support/wait.js";
 import { canStartServers, startZooKeeper } from "../support/zookeeper-server.js";
 import { openPage, shareBrowser, WITHOUT_BROWSER } from "./browser.js";
 import { type Serving, startServer } from "./serving.js";
@@ -51,6 +53,21 @@ async function silence(page: Page, state: "stale" | "lost", act: () => unknown):
   return words;
 }
 
+/** How long the lock has been held, as the page says it, and the texts that are right for the moment `at`, which has lost its milliseconds. */
+async function heldFor(page: Page, at: number) {
+  const time = item(page, "db/migrate").locator("time[data-age=for]");
+  const since = Date.parse((await time.getAttribute("datetime")) ?? "");
+  return { shown: await time.textContent(), right: [at, at + 999].map((moment) => ageText("for", since, moment)) };
+}
+
+/** Waits until the age stands where it stood at that moment: one that counts on is past it already. */
+async function untilAgeOf(page: Page, at: number): Promise<void> {
+  await until(async () => {
+    const { shown, right } = await heldFor(page, at);
+    return right.includes(shown ?? "");
+  }, "the age to stand still");
+}
+
 /** What all pages say that are loaded now, each within the time. */
 async function loadDuring(page: Page, server: Serving): Promise<void> {
   for (const path of ["/", "/view/db/migrate", "/history"]) {
@@ -71,23 +88,33 @@ describe.skipIf(WITHOUT_BROWSER !== null || !isHere)(`the page${WITHOUT_BROWSER 
     const words = await silence(page, "stale", () => (how === "is stopped" ? zookeeper.freeze() : zookeeper.kill()));
     expect(words).toMatch(/not live since .*: the store does not answer, and what has changed since then is not known/);
     expect((await server.ask("GET", "/readyz")).status).toBe(503);
+    await untilAgeOf(page, momentIn(words));
     await loadDuring(page, server);
+    // Seconds later, on a page that was loaded meanwhile.
+    await untilAgeOf(page, momentIn(words));
     if (how === "is stopped") zookeeper.thaw();
     else await zookeeper.restart();
     await untilSign(page, "live");
     await page.locator("#outage").waitFor({ state: "hidden" });
+    await until(async () => {
+      const { shown, right } = await heldFor(page, momentIn(words));
+      return !right.includes(shown ?? "");
+    }, "the age to go on");
     expect((await node.run("acquire", "new/lock", "--ttl", "1 h")).code).toBe(0);
     await item(page, "new/lock").waitFor();
     expect(complaints).toEqual([]);
   });
 
   test("says within five seconds that the server is silent, also when its connections stay open", async () => {
-    const server = await startServer(await openFleet("sqlite"));
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    expect((await fleet.node("web-01", {}).run("acquire", "db/migrate", "--ttl", "1 h")).code).toBe(0);
     const { page } = await openPage();
     await page.goto(`${server.url}/`);
     await untilSign(page, "live");
     const words = await silence(page, "lost", () => server.cli.kill("SIGSTOP"));
     expect(words).toMatch(/not live since .*: the server cannot be reached, and is tried again/);
+    await untilAgeOf(page, momentIn(words));
     server.cli.kill("SIGCONT");
     await untilSign(page, "live");
   });

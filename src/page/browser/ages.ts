@@ -12,7 +12,7 @@ const EVERY_MS = 1_000;
 // Just out of sight is soon in sight.
 const MARGIN = "200px";
 
-/** @param now milliseconds since 1970, by the store's clock */
+/** @param now as of when ages are: milliseconds since 1970, by the store's clock */
 export function ageTicker(now: () => number): AgeTicker {
   const inSight = new Set<Element>();
   const observer = new IntersectionObserver(

@@ -11,19 +11,23 @@ const { body } = document;
 // Ages go by the store's clock, whatever this machine's says.
 const aheadMs = Number(body.dataset["now"]) - Date.now();
 const now = (): number => Date.now() + aheadMs;
+// While the page is not live it shows what was so at one moment, and its ages are as of then: none of them counts on.
+const outage = document.querySelector<HTMLTimeElement>("#outage time");
+let knownUntil = outage === null ? null : Date.parse(outage.dateTime);
+const shownAt = (): number => knownUntil ?? now();
 const viewer = JSON.parse(body.dataset["viewer"] ?? "null") as Viewer | null;
 
 if (viewer !== null) {
   document.documentElement.classList.add("scripted");
-  const ages = ageTicker(now);
+  const ages = ageTicker(shownAt);
   const list = document.getElementById("locks");
   const history = document.getElementById("history");
   const only = list?.dataset["only"] ?? null;
   const free = document.getElementById("free");
-  const locks = list && new LockList(list, { viewer, now, only, ages });
+  const locks = list && new LockList(list, { viewer, now: shownAt, only, ages });
   const filter = locks && document.getElementById("filter") && wireFilter(locks);
   const acts = createActs();
-  const records = history && followHistory(history, now, ages);
+  const records = history && followHistory(history, shownAt, ages);
 
   const changed = (lock: ShownLock | null): void => {
     if (lock !== null) acts.noteChange(lock);
@@ -41,6 +45,9 @@ if (viewer !== null) {
       one(lock) {
         locks?.set(lock);
         changed(lock);
+      },
+      known(until) {
+        knownUntil = until;
       },
     },
     { name: viewer.name, now },

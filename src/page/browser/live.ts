@@ -8,6 +8,8 @@ export interface Follower {
   all(locks: readonly ShownLock[]): void;
   /** One lock has changed; nobody claims it any more when its lists are empty. */
   one(lock: ShownLock): void;
+  /** The page is live with `null`; otherwise it shows what was so then, in milliseconds since 1970 by the store's clock. */
+  known(until: number | null): void;
 }
 
 export interface Reader {
@@ -36,14 +38,17 @@ export function follow(follower: Follower, { name, now }: Reader): void {
   let silence: ReturnType<typeof setTimeout> | undefined;
   let end: ReturnType<typeof setTimeout> | undefined;
 
-  const show = (state: "live" | "stale" | "lost", text: string): void => {
+  const show = (state: "live" | "stale" | "lost", text: string, until: number | null): void => {
+    follower.known(until);
     if (sign === null || sign.textContent === text) return;
     sign.dataset["state"] = state;
     sign.textContent = text;
   };
   const lost = (): void => {
-    const since = momentText(new Date(heardAt).toISOString());
-    show("lost", `○ not live since ${since}: the server cannot be reached, and is tried again`);
+    // Of a store that was silent before, no more is known than then.
+    const until = storeSilentSince === null ? heardAt : Date.parse(storeSilentSince);
+    const since = momentText(new Date(until).toISOString());
+    show("lost", `○ not live since ${since}: the server cannot be reached, and is tried again`, until);
   };
   const expectBeat = (): void => {
     clearTimeout(silence);
@@ -56,10 +61,11 @@ export function follow(follower: Follower, { name, now }: Reader): void {
     expectBeat();
     if (storeSilentSince !== null) {
       const since = momentText(storeSilentSince);
-      show("stale", `○ not live since ${since}: the store does not answer, and what has changed since then is not known`);
+      const text = `○ not live since ${since}: the store does not answer, and what has changed since then is not known`;
+      show("stale", text, Date.parse(storeSilentSince));
       return;
     }
-    show("live", "● live");
+    show("live", "● live", null);
     const outage = document.getElementById("outage");
     if (outage !== null) outage.hidden = true;
   };

@@ -71,7 +71,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
       }
       const name = "user" in credentials ? credentials.user : "";
       if (identified.outcome === "unknown") {
-        const problem = "That is not known here. Look at it once more.";
+        const problem = "user" in credentials ? "The name or the password is wrong." : "The token is wrong.";
         return sendDocument(reply.code(401), signInDocument(access.takes, { to, name, problem }));
       }
       const waitS = Math.ceil(identified.retryAfterS);
