@@ -14,10 +14,18 @@ const LAYERS = [
   { layer: "coordinators", may: ["locks"], packages: [], deepest: 0 },
   { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: ["node-zookeeper-client"] },
   { layer: "coordinators/sqlite", may: ["locks", "uptime"], packages: ["libsql"] },
-  { layer: "actions", may: ["locks", "uptime", "handed-down"], packages: ["execa", "ps-list", "re2js"] },
+  { layer: "actions", may: ["locks", "uptime", "handed-down", "working-directory"], packages: ["execa", "ps-list", "re2js"] },
   {
     layer: "config",
-    may: ["locks", "actions/action", "actions/machine", "coordinators/urls", "leases/dependencies", "leases/hosts"],
+    may: [
+      "locks",
+      "actions/action",
+      "actions/machine",
+      "coordinators/urls",
+      "leases/dependencies",
+      "leases/hosts",
+      "working-directory",
+    ],
     packages: ["convict", "re2js", "yaml"],
   },
   { layer: "leases", may: ["locks", "actions/line", "actions/machine", "actions/progress"], packages: [] },
@@ -36,14 +44,14 @@ const LAYERS = [
   },
   {
     layer: "server",
-    may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "page", "version"],
+    may: ["locks", "leases", "actions/machine", "actions/progress", "admin", "config", "page", "version", "working-directory"],
     packages: ["fastify", "@fastify/swagger", "prom-client"],
   },
   // A client of servers like this one, which has no store.
   { layer: "concourse", may: ["locks", "config"], packages: [] },
   {
     layer: "cli",
-    may: ["locks", "leases", "actions", "admin", "concourse", "config", "server", "version"],
+    may: ["locks", "leases", "actions", "admin", "concourse", "config", "server", "version", "working-directory"],
     packages: ["commander", "pino", "yaml"],
   },
 ];
@@ -76,6 +84,7 @@ const FILES = [
   { file: "version", may: [], packages: [] },
   { file: "uptime", may: [], packages: [] },
   { file: "handed-down", may: [], packages: [] },
+  { file: "working-directory", may: [], packages: [] },
 ];
 
 /** The layers' rules, one for each depth of folders, because imports are written relative to their file. */

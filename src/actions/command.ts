@@ -18,6 +18,7 @@ import { identityOf, ownStat, readArguments } from "./proc.js";
 import { findProgram } from "./program.js";
 import { hasTerminal, isTyped, watchStops } from "./terminal.js";
 import { openWatchdog, type Watchdog } from "./watchdog.js";
+import { workingDirectory } from "../working-directory.js";
 
 export interface CommandsOptions {
   /** Where `relay` sends what a command prints to its standard output; by default to this process's own. */
@@ -117,7 +118,7 @@ interface Gated {
 
 async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<Gated | CommandEnd> {
   const env = { ...process.env, ...claimsAround(), ...spec.env };
-  const cwd = spec.cwd ?? process.cwd();
+  const cwd = spec.cwd ?? workingDirectory();
   // The gate always starts, so that a program which cannot has to be found out before.
   const program = findProgram(spec.argv[0], cwd, env["PATH"]);
   if ("problem" in program) return neverStarted(program.problem);
@@ -133,7 +134,7 @@ async function openGated(options: CommandsOptions, spec: CommandSpec): Promise<G
   try {
     child = spawn(gate.file, gate.args, {
       argv0: "sh",
-      cwd,
+      ...(cwd === null ? {} : { cwd }),
       env: gate.env,
       detached: !isKin,
       stdio: [...STANDARD[spec.output], ...gate.descriptors],

@@ -5,13 +5,15 @@ import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { HandedDown } from "../handed-down.js";
 import { rawEnvironment, type RawText, rawTextOf } from "./raw-text.js";
+import { workingDirectory } from "../working-directory.js";
 
 export interface GateRequest {
   /** The command as its caller has named it. */
   readonly argv: readonly string[];
   /** Where its program is. */
   readonly program: string;
-  readonly cwd: string;
+  /** `null`: this process's own, which is gone. */
+  readonly cwd: string | null;
   /** The whole environment that the command is to see. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly handedDown: HandedDown;
@@ -76,7 +78,7 @@ export function createGate({ argv, program, cwd, env, handedDown, isOnTerminal =
   const raw = [...rawArguments(words), ...rawEnvironment(variables)];
   const isKept = raw.length === 0 && passesUnaltered(variables, cwd, file);
   const isHandedOver = !isKept && knowsSplitting() && !words[0]?.includes("=");
-  const how = isHandedOver ? handOver(words, variables, ofPid) : passOn(words, variables, ofPid);
+  const how = isHandedOver ? handOver(words, variables, ofPid, cwd) : passOn(words, variables, ofPid);
   const script = [...before, ...how.script, ...last, how.become].join("\n");
   return {
     file,
@@ -109,8 +111,9 @@ function passOn(words: readonly string[], variables: Variables, ofPid: readonly 
  * Each variable is handed over as the value of another that every shell leaves alone, and env(1) makes the environment out
  * of those and of nothing else. It reads them by itself, so that no value stands in a process list.
  */
-function handOver(words: readonly string[], variables: Variables, ofPid: readonly string[]): Passage {
-  const env: Record<string, string> = {};
+function handOver(words: readonly string[], variables: Variables, ofPid: readonly string[], cwd: string | null): Passage {
+  // Without it the shell complains of a folder that is gone.
+  const env: Record<string, string> = cwd === null ? { PWD: "/proc/self/cwd" } : {};
   const script: string[] = [];
   let count = 0;
   const refer = ({ text, escaped }: RawText): string => {
@@ -147,10 +150,15 @@ const CAREFUL_SHELL = "dash";
 /** What dash sets to values of its own. */
 const DASH_SETS = ["IFS", "OPTIND", "PPID"];
 
-function passesUnaltered(variables: Variables, cwd: string, shell: string): boolean {
+function passesUnaltered(variables: Variables, cwd: string | null, shell: string): boolean {
   if (shellBehind(shell) !== CAREFUL_SHELL) return false;
   const pwd = variables.find(([name]) => name === "PWD")?.[1];
-  return pwd !== undefined && isSameFolder(pwd, cwd) && variables.every(([name]) => isShellName(name) && !DASH_SETS.includes(name));
+  return (
+    pwd !== undefined &&
+    cwd !== null &&
+    isSameFolder(pwd, cwd) &&
+    variables.every(([name]) => isShellName(name) && !DASH_SETS.includes(name))
+  );
 }
 
 const behind = new Map<string, string>();
@@ -173,7 +181,7 @@ function realPathOf(path: string): string {
 /** Dash puts its own idea of the folder in the place of a PWD that is relative or leads elsewhere. */
 function isSameFolder(pwd: string, cwd: string): boolean {
   if (!pwd.startsWith("/")) return false;
-  if (pwd === cwd && pwd === process.cwd()) return true;
+  if (pwd === cwd && pwd === workingDirectory()) return true;
   try {
     const [one, other] = [statSync(pwd), statSync(cwd)];
     return one.dev === other.dev && one.ino === other.ino;

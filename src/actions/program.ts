@@ -1,36 +1,46 @@
 // Finds the program that a command names, as the system would when it starts it, so that a command that cannot start is
 // known before anything happens and can be spoken of in clear words.
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, isAbsolute, join, resolve } from "node:path";
 
 /** Where the program is, or why it cannot be started. */
 export type Program = { readonly path: string } | { readonly problem: string };
 
 // What execvp(3) searches when there is no PATH at all.
 const DEFAULT_PATH = "/bin:/usr/bin";
+// A folder in which nothing can be.
+const NOWHERE = "/dev/null";
 
 /**
  * @param name the first word of a command: a path when it has a slash, else a name to be found in `path`
- * @param cwd where the command is to run: relative paths are taken from there
+ * @param cwd where the command is to run: relative paths are taken from there; `null` where this process's own is gone
  * @param path the command's own PATH
  */
-export function findProgram(name: string | undefined, cwd: string, path: string | undefined): Program {
+export function findProgram(name: string | undefined, cwd: string | null, path: string | undefined): Program {
   if (name === undefined || name === "") return { problem: "the command is empty" };
-  const place = JSON.stringify(cwd);
-  switch (kindOf(cwd)) {
-    case "nothing":
-      return { problem: `the working directory ${place} does not exist` };
-    case "directory":
-      break;
-    default:
-      return { problem: `the working directory ${place} is no directory` };
-  }
-  if (!mayExecute(cwd)) return { problem: `the working directory ${place} may not be entered` };
-  const program = name.includes("/") ? programAt(name, resolve(cwd, name)) : programInPath(name, cwd, path ?? DEFAULT_PATH);
+  const problem = cwd === null ? null : problemOfDirectory(cwd);
+  if (problem !== null) return { problem };
+  if (cwd === null && name.includes("/") && !isAbsolute(name))
+    return { problem: `${JSON.stringify(name)} is a relative path, and the working directory is gone` };
+  // Below a directory that is gone nothing is found, wherever it was.
+  const base = cwd ?? NOWHERE;
+  const program = name.includes("/") ? programAt(name, resolve(base, name)) : programInPath(name, base, path ?? DEFAULT_PATH);
   if ("problem" in program || !beginsForWindows(program.path)) return program;
   return {
     problem: `${JSON.stringify(program.path)} is a script with the line ends of Windows (CRLF), so that the interpreter of its first line is not found: save it with LF`,
   };
+}
+
+function problemOfDirectory(cwd: string): string | null {
+  const place = JSON.stringify(cwd);
+  switch (kindOf(cwd)) {
+    case "nothing":
+      return `the working directory ${place} does not exist`;
+    case "directory":
+      return mayExecute(cwd) ? null : `the working directory ${place} may not be entered`;
+    default:
+      return `the working directory ${place} is no directory`;
+  }
 }
 
 function programAt(name: string, path: string): Program {

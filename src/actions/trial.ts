@@ -4,12 +4,13 @@ import type { GuardedAction } from "./action.js";
 import type { ActionEnd, ExecutionContext } from "./execution.js";
 import { verify } from "./execution.js";
 import { findProgram } from "./program.js";
+import { workingDirectory } from "../working-directory.js";
 
 /** Why a command of an action, or its check, could not be started from here, in words: as it would be when the action runs. */
 export function startProblems({ argv, verify: check, cwd, env }: GuardedAction): string[] {
   const path = env["PATH"] ?? process.env["PATH"];
   const of = (what: string, [name]: readonly string[]): string[] => {
-    const program = findProgram(name, cwd ?? process.cwd(), path);
+    const program = findProgram(name, cwd ?? workingDirectory(), path);
     return "problem" in program ? [`${what} cannot be started: ${program.problem}`] : [];
   };
   return [...of("its command", argv), ...(check === null ? [] : of("its check", check.argv))];

@@ -8,6 +8,7 @@ import { createProblems } from "../config/problems.js";
 import { problemInData } from "../leases/data.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { Invocation } from "./context.js";
+import { workingDirectory } from "../working-directory.js";
 
 /**
  * The data that an option gives; `null` when it was not given.
@@ -50,7 +51,7 @@ export async function parseDataText(text: string, name: string): Promise<unknown
 function readFile(name: string, by: string): { readonly name: string; readonly text: string } {
   if (name === "") throw new HoldlineError("usage", `${by}: names no file`, { hint: `right would be such as ${by} @data.yaml` });
   try {
-    const { path, text } = readNamed(absolutePath(name, process.cwd(), homedir()), by);
+    const { path, text } = readNamed(absolutePath(name, workingDirectory(), homedir()), by);
     return { name: path, text };
   } catch (error) {
     // It is the command line that names it, and no configuration.

@@ -9,6 +9,7 @@ import { HoldlineError } from "../locks/errors.js";
 import { mayBeSame } from "../leases/hosts.js";
 import { hostLock, hostOfLock } from "../locks/names.js";
 import type { Context, Invocation } from "./context.js";
+import { workingDirectory } from "../working-directory.js";
 
 /**
  * The map of dependencies in force: the file that the option names, or else the configuration's.
@@ -19,7 +20,7 @@ export async function dependenciesInForce(options: Invocation["options"], settin
   if (typeof file !== "string") return settings.dependencies;
   if (file === "") throw new HoldlineError("usage", "--dependencies names no file");
   const problems = createProblems();
-  const map = await readDependencies(absolutePath(file, process.cwd(), homedir()), "--dependencies", problems);
+  const map = await readDependencies(absolutePath(file, workingDirectory(), homedir()), "--dependencies", problems);
   problems.throwIfAny();
   return map;
 }

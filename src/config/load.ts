@@ -160,7 +160,12 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
 }
 
 /** The map itself, or the name of a YAML or JSON file that holds it. */
-async function dependenciesIn(field: Field | undefined, base: string, homedir: string, problems: Problems): Promise<DependencyMap> {
+async function dependenciesIn(
+  field: Field | undefined,
+  base: string | null,
+  homedir: string,
+  problems: Problems,
+): Promise<DependencyMap> {
   if (typeof field?.value !== "string") return parseDependencies(field);
   if (field.value === "") return (field.refuse("names no file; leave it out where no host depends on another"), new Map());
   return readDependencies(absolutePath(field.value, base, homedir), "dependencies", problems);

@@ -3,12 +3,14 @@
 import { readFileSync } from "node:fs";
 import * as os from "node:os";
 import { isAbsolute, join } from "node:path";
+import { workingDirectory } from "../working-directory.js";
 import type { Trust } from "./trust.js";
 
 /** What is around a process, as plain data so that tests can make their own. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
+  /** `null` where it is gone. */
+  readonly cwd: string | null;
   readonly homedir: string;
   /** `/etc`, where the system's own configuration is. */
   readonly etc: string;
@@ -23,7 +25,7 @@ export interface Surroundings {
 export function surroundingsHere(): Surroundings {
   return {
     env: process.env,
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     homedir: os.homedir(),
     etc: "/etc",
     isRoot: process.geteuid?.() === 0,
@@ -69,7 +71,7 @@ export interface Place {
 export function searchPath({ env, homedir, cwd, etc }: Pick<Surroundings, "env" | "homedir" | "cwd" | "etc">): readonly Place[] {
   const configHome = baseDirectory(env["XDG_CONFIG_HOME"]) ?? join(homedir, ".config");
   return [
-    { path: join(cwd, "holdline.yaml"), trust: "strict" },
+    ...(cwd === null ? [] : [{ path: join(cwd, "holdline.yaml"), trust: "strict" } as const]),
     { path: join(configHome, "holdline", "holdline.yaml"), trust: "owned" },
     { path: join(etc, "holdline", "holdline.yaml"), trust: "system" },
   ];

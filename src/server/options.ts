@@ -1,12 +1,13 @@
 // What the server runs with: the configuration's settings, Locker's environment variables and the command line's flags, put
 // together. A flag wins over the environment, which wins over the file.
-import { resolve } from "node:path";
 import { createField, readLabel } from "../config/field.js";
+import { resolveFrom } from "../config/paths.js";
 import { createProblems, plainOrigin } from "../config/problems.js";
 import { ANONYMOUS } from "../config/serve.js";
 import type { ServeSettings, Settings } from "../config/settings.js";
 import { HoldlineError } from "../locks/errors.js";
 import { quoted } from "../locks/text.js";
+import { workingDirectory } from "../working-directory.js";
 
 export interface ServeOptions extends ServeSettings {
   /** Credentials with all rights, beside those that are configured. */
@@ -58,7 +59,7 @@ export function serveOptionsOf(settings: Settings, flags: ServeFlags, env: Envir
 }
 
 function absolute(path: string | null): string | null {
-  return path === null ? null : resolve(path);
+  return path === null ? null : resolveFrom(workingDirectory(), path);
 }
 
 /** What is set for those without credentials; where nothing at all is set, they may do everything. */

@@ -22,7 +22,10 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-export function surroundings(changes: Partial<Surroundings> = {}): Surroundings {
+/** Those of a process whose working directory is there. */
+type Settled = Surroundings & { readonly cwd: string };
+
+export function surroundings(changes: Partial<Settled> = {}): Settled {
   const folder = temporaryFolder();
   return {
     env: {},
@@ -46,7 +49,7 @@ export function configFile(text: string | Uint8Array): string {
 
 export interface LoadChanges extends Partial<Omit<LoadRequest, "surroundings">> {
   readonly env?: Surroundings["env"];
-  readonly around?: Partial<Surroundings>;
+  readonly around?: Partial<Settled>;
 }
 
 /** The settings of a file with this text. */

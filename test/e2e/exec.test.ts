@@ -274,6 +274,16 @@ describe.each(STORES)("on %s", (kind) => {
       expect(history).toMatchObject([{ event: "released", by: "ops@web-01", data: "OPS-2" }]);
     });
 
+    test("the same command under another lock is another: what the one has left stays", async () => {
+      const fleet = await openFleet(kind);
+      const node = fleet.node("web-01", {});
+      expect((await node.run("exec", "backup", "--durable", "--", "false")).code).toBe(1);
+      const [failed] = (await fleet.queue("backup")) as [Claim];
+      expect((await node.run("exec", "restore", "--durable", "--", "false")).code).toBe(1);
+      expect(await fleet.queue("backup")).toMatchObject([{ id: failed.id, failure: { exitCode: 1 } }]);
+      expect(await fleet.queue("restore")).toHaveLength(1);
+    });
+
     test("a failure keeps the lock; the same command adopts it, and another waits", async () => {
       const fleet = await openFleet(kind);
       const fixed = fleet.signalFile();

@@ -21,6 +21,7 @@ import { dependenciesInForce, enumerate, warnOfOtherName } from "../hosts.js";
 import { handOver, tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
+import { workingDirectory } from "../../working-directory.js";
 
 // What ResourceLocker does: three attempts, ten seconds apart.
 const DEFAULT_ATTEMPTS = 3;
@@ -90,7 +91,7 @@ function parseTarget(
     if (type !== "file")
       throw new HoldlineError("usage", `--file and --type ${type} exclude each other: a lock on a file has the type file`);
     // A path that begins here means nothing elsewhere.
-    const path = /^(?:~|\.{1,2})(?:\/|$)/.test(file) ? absolutePath(file, process.cwd(), homedir()) : file;
+    const path = /^(?:~|\.{1,2})(?:\/|$)/.test(file) ? absolutePath(file, workingDirectory(), homedir()) : file;
     return { ...parseFilePath(path, node), type };
   }
   if (name === undefined) {

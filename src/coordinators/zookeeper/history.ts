@@ -1,14 +1,17 @@
 // The history: one znode for each ended claim, all in one folder, so that reading it costs what there is. Its bounds hold for
 // readers at once, and are brought about now and then behind a release. Up to 0.1 each lock had a folder of its own: what
 // stands there is still read.
-import type { HistoryRecord } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, HistoryRecord } from "../../locks/coordinator.js";
 import { type HistoryBounds, withinBounds } from "../../locks/history-bounds.js";
 import type { Layout } from "./layout.js";
 import { decodeName, orderFormerRecords, orderRecords, parseRecordName, type RecordName } from "./layout.js";
+import { WireError, ZK } from "./protocol.js";
 import { decodeEnded } from "./records.js";
 import { inRounds, unlessForbidden, walk } from "./tree.js";
 import { readClock, removeIfThere } from "./upkeep.js";
 import type { Wire } from "./wire.js";
+
+type Log = CoordinatorOptions["log"];
 
 /** A record that has not been read yet. */
 interface Place {
@@ -28,10 +31,13 @@ export async function readHistory(
   limit: number,
   bounds: HistoryBounds,
 ): Promise<HistoryRecord[]> {
-  const [children, oldest] = await Promise.all([wire.getChildren(layout.history), oldestAllowed(wire, layout, bounds)]);
-  const records = withinBounds(orderRecords(children ?? []), bounds).filter((record) => lock === null || record.lock === lock);
-  const places = records.map(({ name, lock: its }): Place => ({ path: `${layout.history}/${name}`, lock: its }));
-  const isFormer = (children ?? []).some((name) => !name.startsWith("_"));
+  const [{ children, records }, oldest] = await Promise.all([
+    listRecords(wire, layout, bounds),
+    oldestAllowed(wire, layout, bounds),
+  ]);
+  const wanted = withinBounds(records, bounds).filter((record) => lock === null || record.lock === lock);
+  const places = wanted.map(({ name, lock: its }): Place => ({ path: `${layout.history}/${name}`, lock: its }));
+  const isFormer = children.some((name) => !name.startsWith("_"));
   const former = isFormer ? await formerPlaces(wire, layout, lock, Math.min(limit, bounds.keep)) : [];
   const read = async (place: Place): Promise<HistoryRecord | null> => {
     const node = await wire.getData(place.path);
@@ -48,6 +54,35 @@ export async function readHistory(
     found.sort((one, other) => other.endedAt - one.endedAt),
     bounds,
   ).slice(0, limit);
+}
+
+interface Listed {
+  readonly children: readonly string[];
+  /** The newest first, and behind all others those that cannot be read. */
+  readonly records: readonly RecordName[];
+  readonly unreadable: ReadonlySet<RecordName>;
+}
+
+/**
+ * What is in the history's folder. What others have planted with numbers far ahead would push the records out of the bounds. A
+ * number that the server has not given out in this folder is looked at, where something is beyond the bounds at all; it may also be
+ * that of a tree that was copied.
+ */
+async function listRecords(wire: Wire, layout: Layout, bounds: HistoryBounds): Promise<Listed> {
+  const [children, folder] = await Promise.all([wire.getChildren(layout.history), wire.exists(layout.history)]);
+  const names = children ?? [];
+  const records = orderRecords(names);
+  // Changes are those that came and those that went; numbers are given to those that came.
+  const given = ((folder?.changes ?? 0) + names.length) / 2;
+  const isTight = withinBounds(records, bounds).length < records.length;
+  const ahead = isTight ? records.filter(({ sequence }) => ((sequence - given) | 0) >= 0) : [];
+  const looked = await inRounds(ahead, async (record) => {
+    const node = await unlessForbidden(wire.getData(`${layout.history}/${record.name}`));
+    return node === null || decodeEnded(node.data, record.lock, node.stat.ctime) === null ? [record] : [];
+  });
+  const unreadable = new Set(looked.flat());
+  const readable = records.filter((record) => !unreadable.has(record));
+  return { children: names, records: [...readable, ...unreadable], unreadable };
 }
 
 /** When the oldest record that still counts was made at the earliest, by the store's clock. */
@@ -85,37 +120,52 @@ export function isTrimDue(written: readonly string[]): boolean {
 }
 
 /** Removes what is beyond the bounds; gives the paths. */
-export async function trimHistory(wire: Wire, layout: Layout, bounds: HistoryBounds): Promise<string[]> {
-  const [children, oldest] = await Promise.all([wire.getChildren(layout.history), oldestAllowed(wire, layout, bounds)]);
-  const records = orderRecords(children ?? []);
+export async function trimHistory(wire: Wire, layout: Layout, bounds: HistoryBounds, log: Log): Promise<string[]> {
+  const [{ records, unreadable }, oldest] = await Promise.all([
+    listRecords(wire, layout, bounds),
+    oldestAllowed(wire, layout, bounds),
+  ]);
   const kept = withinBounds(records, bounds);
   const isKept = new Set(kept);
   const pathOf = ({ name }: RecordName): string => `${layout.history}/${name}`;
   const beyond = records.filter((record) => !isKept.has(record)).map(pathOf);
-  await removeAll(wire, beyond);
-  while (oldest > Number.NEGATIVE_INFINITY && kept.length > 0) {
-    const aged = kept.splice(-AGED).map(pathOf);
+  const gone = await removeAll(wire, beyond, log);
+  const dated = kept.filter((record) => !unreadable.has(record));
+  while (oldest > Number.NEGATIVE_INFINITY && dated.length > 0) {
+    const aged = dated.splice(-AGED).map(pathOf);
     const stats = await Promise.all(aged.map((path) => wire.exists(path)));
     const old = aged.filter((_, index) => (stats[index]?.ctime ?? oldest) <= oldest);
-    await removeAll(wire, old);
-    beyond.push(...old);
+    gone.push(...(await removeAll(wire, old, log)));
     if (old.length < aged.length) break;
   }
-  return beyond;
+  return gone;
 }
 
 /** The same for records of before, which nobody writes any more. */
-export async function trimFormerHistory(wire: Wire, layout: Layout, bounds: HistoryBounds): Promise<string[]> {
-  const [children, oldest] = await Promise.all([wire.getChildren(layout.history), oldestAllowed(wire, layout, bounds)]);
+export async function trimFormerHistory(wire: Wire, layout: Layout, bounds: HistoryBounds, log: Log): Promise<string[]> {
+  const [{ records }, oldest] = await Promise.all([listRecords(wire, layout, bounds), oldestAllowed(wire, layout, bounds)]);
   const places = await formerPlaces(wire, layout, null, Number.POSITIVE_INFINITY);
   const dated = await inRounds(places, async (place) => ({ ...place, ctime: (await wire.exists(place.path))?.ctime ?? oldest }));
   dated.sort((one, other) => other.ctime - one.ctime);
-  const isKept = new Set<object>(withinBounds([...orderRecords(children ?? []), ...dated], bounds));
+  const isKept = new Set<object>(withinBounds([...records, ...dated], bounds));
   const beyond = dated.filter((record) => record.ctime <= oldest || !isKept.has(record)).map(({ path }) => path);
-  await removeAll(wire, beyond);
-  return beyond;
+  return removeAll(wire, beyond, log);
 }
 
-async function removeAll(wire: Wire, paths: readonly string[]): Promise<void> {
-  await inRounds(paths, (path) => removeIfThere(wire, path));
+/** Removes the records, and passes over those below which something is, with a warning. Gives those that are gone. */
+async function removeAll(wire: Wire, paths: readonly string[], log: Log): Promise<string[]> {
+  const gone = await inRounds(paths, async (path) => {
+    try {
+      await removeIfThere(wire, path);
+      return [path];
+    } catch (error) {
+      if (!(error instanceof WireError) || error.zk !== ZK.notEmpty) throw error;
+      log.warn(
+        { path },
+        `the record ${path} is beyond the history's bounds and stays, because another client has made znodes below it`,
+      );
+      return [];
+    }
+  });
+  return gone.flat();
 }

@@ -277,7 +277,7 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   tidy(signal?: AbortSignal): Promise<readonly string[]> {
-    return this.#sessions.retry(signal, ({ wire }) => tidy(wire, this.#layout, this.#bounds));
+    return this.#sessions.retry(signal, ({ wire }) => tidy(wire, this.#layout, this.#bounds, this.#options.log));
   }
 
   close(): Promise<void> {

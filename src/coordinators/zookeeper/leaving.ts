@@ -173,7 +173,7 @@ export class Leaving {
   trimBehind(wire: Wire, written: readonly string[]): void {
     if (!isTrimDue(written)) return;
     this.#background.run("the history was not trimmed; a later release tries again", () =>
-      trimHistory(wire, this.#layout, this.#bounds),
+      trimHistory(wire, this.#layout, this.#bounds, this.#log),
     );
   }
 

@@ -1,5 +1,6 @@
 // Removes what nobody needs any more and nobody else removes: folders of locks and of their former histories that are empty,
 // which Holdline up to 0.1 left for good, and records beyond the history's bounds. Whatever has anything in it stays.
+import type { CoordinatorOptions } from "../../locks/coordinator.js";
 import type { HistoryBounds } from "../../locks/history-bounds.js";
 import { isLeftover } from "./folders.js";
 import { trimFormerHistory, trimHistory } from "./history.js";
@@ -9,8 +10,13 @@ import { inRounds, walk } from "./tree.js";
 import type { Wire } from "./wire.js";
 
 /** Safe to repeat. Gives the paths of all that it has removed, sorted. */
-export async function tidy(wire: Wire, layout: Layout, bounds: HistoryBounds): Promise<readonly string[]> {
-  const gone = [...(await trimHistory(wire, layout, bounds)), ...(await trimFormerHistory(wire, layout, bounds))];
+export async function tidy(
+  wire: Wire,
+  layout: Layout,
+  bounds: HistoryBounds,
+  log: CoordinatorOptions["log"],
+): Promise<readonly string[]> {
+  const gone = [...(await trimHistory(wire, layout, bounds, log)), ...(await trimFormerHistory(wire, layout, bounds, log))];
   for (const base of [layout.locks, layout.history]) {
     const byDepth: string[][] = [];
     await walk(wire, base, (folder, children) => {

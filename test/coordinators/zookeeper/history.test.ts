@@ -102,6 +102,34 @@ describe("the history", () => {
     expect(left.filter((name) => !name.startsWith("_h_last="))).toEqual([]);
   });
 
+  test("keeps its records, and shows them, whatever was planted with numbers far ahead", async () => {
+    const [root, client] = [freshRoot(), await plain()];
+    const bounds = { historyKeep: 2, historyTotal: 5 };
+    const coordinator = await open(root, bounds);
+    const [b, a1, a2] = [await end(coordinator, "b"), await end(coordinator, "a"), await end(coordinator, "a")];
+    const junk = Array.from({ length: 9 }, (_, index) => `${root}/history/_h_a=0000${900_000 + index}`);
+    for (const path of junk) await client.create(path, "no record");
+    const claimsOf = async (lock: string | null, limit = 99): Promise<readonly string[]> =>
+      (await coordinator.history(lock, limit)).map(({ claim }) => claim);
+    expect([await claimsOf(null), await claimsOf("a"), await claimsOf("a", 1)]).toEqual([[a2, a1, b], [a2, a1], [a2]]);
+    expect(await coordinator.tidy?.()).toEqual(junk);
+    expect([await claimsOf(null), await claimsOf("b")]).toEqual([[a2, a1, b], [b]]);
+    const a3 = await end(coordinator, "a");
+    expect(await claimsOf(null)).toEqual([a3, a2, b]);
+  });
+
+  test("counts a record that was copied from another tree, whose numbers are ahead, as any other", async () => {
+    const [from, root, client] = [freshRoot(), freshRoot(), await plain()];
+    const [source, coordinator] = [await open(from), await open(root, { historyKeep: 1 })];
+    const copied = await end(source, "a");
+    const own = await end(coordinator, "a");
+    const [name = ""] = await client.children(`${from}/history`);
+    await client.create(`${root}/history/_h_a=0000900000`, await client.read(`${from}/history/${name}`));
+    expect(await coordinator.tidy?.()).toHaveLength(1);
+    expect((await coordinator.history(null, 9)).map(({ claim }) => claim)).toEqual([copied]);
+    expect(own).not.toBe(copied);
+  });
+
   test("costs what is asked for, however many locks there were", async () => {
     const root = freshRoot();
     const writer = await open(root);

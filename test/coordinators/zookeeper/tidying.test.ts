@@ -80,6 +80,23 @@ test("of the records of before, and of now, those within the history's bounds st
   expect((await writer.history(null, 9)).map(({ lock }) => lock)).toEqual(["c", "c", "b"]);
 });
 
+test("a record below which another client has made something is named in a warning, and is in no other's way", async () => {
+  const [root, client] = [freshRoot(), await plain()];
+  const warnings: string[] = [];
+  const log = { ...TEST_OPTIONS.log, warn: (_: object, message: string) => void warnings.push(message) };
+  const [narrow, writer] = [await open(root, { historyKeep: 1, log }), await open(root)];
+  for (let index = 0; index < 4; index += 1) {
+    const { draft, settled } = await takeDurably(writer, "c");
+    expect(await writer.leave(draft.id, settled.entries, RELEASED)).toBe("done");
+  }
+  for (let index = 0; index < 2; index += 1)
+    await client.create(`${root}/history/a/_h_`, formerRecord(freshId()), "persistent-sequential");
+  const full = [`${root}/history/_h_c=0000000001`, `${root}/history/a/_h_0000000000`];
+  for (const path of full) await client.create(`${path}/theirs`);
+  expect(await tidied(narrow)).toEqual([`${root}/history/_h_c=0000000000`, `${root}/history/_h_c=0000000002`]);
+  expect(warnings).toEqual(full.map((path) => expect.stringContaining(`the record ${path} `) as string));
+});
+
 test("what these credentials may not remove is refused in clear words", async () => {
   const [root, client] = [freshRoot(), await plain()];
   const owner = await open(root, {}, "ops:secret@");
