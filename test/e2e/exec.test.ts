@@ -277,11 +277,17 @@ describe.each(STORES)("on %s", (kind) => {
     test("the same command under another lock is another: what the one has left stays", async () => {
       const fleet = await openFleet(kind);
       const node = fleet.node("web-01", {});
-      expect((await node.run("exec", "backup", "--durable", "--", "false")).code).toBe(1);
-      const [failed] = (await fleet.queue("backup")) as [Claim];
-      expect((await node.run("exec", "restore", "--durable", "--", "false")).code).toBe(1);
-      expect(await fleet.queue("backup")).toMatchObject([{ id: failed.id, failure: { exitCode: 1 } }]);
-      expect(await fleet.queue("restore")).toHaveLength(1);
+      const go = fleet.signalFile();
+      const command = ["sh", "-c", fleet.waitingShell(go.path)];
+      const agent = node.start("exec", "backup", "--durable", "--", ...command);
+      await fleet.untilLine("start web-01");
+      agent.kill("SIGKILL");
+      await agent.ended;
+      go.give();
+      const [stale] = (await fleet.queue("backup")) as [Claim];
+      expect((await node.run("exec", "restore", "--durable", "--", ...command)).code).toBe(0);
+      expect(await fleet.queue("backup")).toMatchObject([{ id: stale.id }]);
+      expect(await fleet.queue("restore")).toEqual([]);
     });
 
     test("a failure keeps the lock; the same command adopts it, and another waits", async () => {
