@@ -112,6 +112,7 @@ export class Fleet {
         ...settings,
         actions,
       }),
+      { mode: 0o600 },
     );
     const start = (...args: readonly string[]): Cli =>
       startCli(["-c", config, ...args], directory, options.env ?? {}, options.input, options.program);
