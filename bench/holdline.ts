@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { openCoordinator } from "../src/coordinators/registry.js";
 import type { ClaimRecord } from "../src/locks/claim.js";
 import type { Coordinator, Draft, Joined } from "../src/locks/coordinator.js";
-import { takeTurn } from "../src/locks/turn.js";
+import { takeTurn } from "../src/line/turn.js";
 import type { Member, Peer } from "./peer.js";
 
 /** Ended durable claims that are kept of each lock. */
@@ -15,7 +15,7 @@ const sqliteUrl = (path: string): string => `sqlite://${path}`;
 /** Join, and withdraw. */
 const ephemerally: Taking = {
   settles: false,
-  take: (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.standings)),
+  take: (coordinator, _, joined) => Promise.resolve(() => coordinator.withdraw(joined.positions)),
 };
 
 /** Join, settle, and leave with a record in the history. */
@@ -44,7 +44,7 @@ export function openStore(url: string): Promise<Coordinator> {
     connectTimeoutMs: 10_000,
     sessionTimeoutMs: 30_000,
     historyKeep: HISTORY_KEEP,
-    pollMs: 250,
+    sleepTimeMs: 250,
     log: { debug: silent, info: silent, warn: silent, error: silent },
   });
 }

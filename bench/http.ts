@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ClaimRecord } from "../src/locks/claim.js";
 import type { Coordinator, Draft, Settled } from "../src/locks/coordinator.js";
-import { takeTurn } from "../src/locks/turn.js";
+import { takeTurn } from "../src/line/turn.js";
 import { startZooKeeper } from "../test/support/zookeeper-server.js";
 import { openStore } from "./holdline.js";
 import { median } from "./processes.js";

@@ -91,7 +91,7 @@ async function waitingMemory({ folder, scale }: Ground, store: string, url: stri
 
   const coordinator = await openStore(url);
   try {
-    const { standings } = await coordinator.join(draftOf(WAITING_LOCK));
+    const { positions: standings } = await coordinator.join(draftOf(WAITING_LOCK));
     const queued = async (): Promise<void> => {
       const deadline = performance.now() + QUEUED_WITHIN_MS;
       while ((await coordinator.queue(WAITING_LOCK)).length < 2) {

@@ -1,9 +1,9 @@
 // The library: locks for other programs, over the same coordinators, claims and rule as the agent's. What is held for as
 // long as a piece of work takes is here; locks that outlive their process are library/'s.
 import { randomUUID } from "node:crypto";
-import { createClock } from "./actions/clock.js";
-import { waitInLine } from "./actions/line.js";
-import type { LineOptions } from "./actions/line.js";
+import { createClock } from "./line/clock.js";
+import { waitInLine } from "./line/waiting.js";
+import type { LineOptions } from "./line/waiting.js";
 import { createProcesses } from "./actions/processes.js";
 import { isOwnerGone } from "./actions/recovery.js";
 import { qualifiedName, surroundingsHere } from "./config/surroundings.js";
@@ -17,10 +17,10 @@ import type { LockView } from "./library/views.js";
 import type { Claim, Owner } from "./locks/claim.js";
 import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
 import { ClaimLostError, HoldlineError } from "./locks/errors.js";
-import { readPresentQueue } from "./locks/holders.js";
+import { readPresentQueue } from "./line/holders.js";
 import { parseLockName } from "./locks/names.js";
 import { quoted } from "./locks/text.js";
-import { watchClaim } from "./locks/watch.js";
+import { watchClaim } from "./line/claim-watch.js";
 
 export interface HoldlineOptions {
   /** What others see as the owner's node; by default this machine's fully qualified name, as on the command line. */
@@ -32,7 +32,7 @@ export interface HoldlineOptions {
   /** How long the store keeps a session without a word from it, in milliseconds; 15 s by default. */
   readonly sessionTimeoutMs?: number;
   /** The longest pause between looks at a store that cannot wake a waiter (SQLite), in milliseconds; 250 by default. */
-  readonly pollMs?: number;
+  readonly sleepTimeMs?: number;
   /** How many records of the history are kept for each lock; 100 by default. */
   readonly historyKeep?: number;
   /** How long they are kept at most, in milliseconds; by default there is no limit. */
@@ -100,14 +100,14 @@ const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () =>
  */
 export async function openHoldline(url: string, options: HoldlineOptions = {}): Promise<Holdline> {
   const dependencies = readDependencies(options.dependencies);
-  const { pollMs = 250 } = options;
+  const { sleepTimeMs = 250 } = options;
   const coordinator = await openCoordinator(url, {
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     sessionTimeoutMs: options.sessionTimeoutMs ?? 15_000,
     historyKeep: readWhole(options.historyKeep ?? 100, "historyKeep"),
     ...(options.historyForMs === undefined ? {} : { historyForMs: readWhole(options.historyForMs, "historyForMs") }),
     ...(options.historyTotal === undefined ? {} : { historyTotal: readWhole(options.historyTotal, "historyTotal") }),
-    pollMs,
+    sleepTimeMs,
     log: options.log ?? SILENT,
   });
   const processes = createProcesses();
@@ -118,14 +118,14 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   const ownerGone = (claim: Claim) => isOwnerGone(claim, processes);
   return {
     ...createLeases(coordinator, {
-      ...{ node, principal, pollMs, dependencies, ownerGone },
+      ...{ node, principal, sleepTimeMs, dependencies, ownerGone },
       clock: createClock(),
       process: processes.self,
     }),
     // Async, so that a wrong name rejects as everything else does.
     withLock: async (name, lockOptions, work) => {
       const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
-      const acquire = { timeoutMs, sleepTimeMs: pollMs };
+      const acquire = { timeoutMs, sleepTimeMs };
       return withLock(coordinator, draftOf(name, lockOptions, owner), { acquire, ownerGone, stop: signal }, work);
     },
     async locks() {
@@ -158,8 +158,8 @@ async function withLock<T>(
 ): Promise<T> {
   const lock = draft.locks[0] as string;
   const turn = await takeTurnInTime(coordinator, draft, waiting);
-  const { session, standings } = turn.joined;
-  const fencingToken = session.seen();
+  const { session, positions } = turn.joined;
+  const fencingToken = session.latestRevision();
   const watch = watchClaim(coordinator, turn.joined);
   try {
     const result = await work({ id: draft.id, lock, fencingToken, lost: watch.lost });
@@ -167,7 +167,7 @@ async function withLock<T>(
     return result;
   } finally {
     watch.close();
-    await coordinator.withdraw(standings);
+    await coordinator.withdraw(positions);
   }
 }
 

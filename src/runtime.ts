@@ -1,6 +1,6 @@
 // The only wiring: settings to coordinator, machine and guarded runs. Whatever it opens pushes its closer, and all are
 // closed last first.
-import { createClock } from "./actions/clock.js";
+import { createClock } from "./line/clock.js";
 import type { GuardContext } from "./actions/context.js";
 import type { ExecLeft } from "./actions/execs-left.js";
 import { readMachineIdentity } from "./actions/machine-identity.js";
@@ -143,7 +143,7 @@ function openFor(url: string, settings: Settings, own: Pick<CoordinatorOptions, 
     historyKeep: settings.history.keep,
     historyForMs: settings.history.forMs ?? Number.POSITIVE_INFINITY,
     historyTotal: settings.history.total,
-    pollMs: settings.acquire.sleepTimeMs,
+    sleepTimeMs: settings.acquire.sleepTimeMs,
     ...own,
   });
 }

@@ -1,12 +1,6 @@
 // What a guarded action is: a declared command with its lock, its checks and its policy. Plain data.
+import type { AcquireSettings } from "../line/waiting.js";
 import type { ProcessPattern } from "./machine.js";
-
-export interface AcquireSettings {
-  /** The longest pause between looks where nothing wakes the waiter sooner. */
-  readonly sleepTimeMs: number;
-  /** 0: do not wait; `null`: wait for ever. */
-  readonly timeoutMs: number | null;
-}
 
 /** A check that must succeed before the next node may go. */
 export interface VerifySettings {

@@ -5,7 +5,7 @@
 // gate finds its pipe closed once the agent is dead, and ends without having run anything.
 import type { BootMoment } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
-import { createClock } from "./clock.js";
+import { createClock } from "../line/clock.js";
 import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type ProcessStat } from "./proc.js";
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS } from "./group.js";
 

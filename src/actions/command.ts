@@ -5,7 +5,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { Log } from "../locks/coordinator.js";
 import { messageOf } from "../locks/errors.js";
-import { createClock } from "./clock.js";
+import { createClock } from "../line/clock.js";
 import { carriersOf, claimsAround, endCarriers } from "./carriers.js";
 import { createGate, type Gate } from "./gate.js";
 import { NOTHING_HANDED_DOWN, type HandedDown } from "../handed-down.js";

@@ -1,7 +1,7 @@
 // What every guarded run on this node is given: who it is, its machine, its store, and whom to tell.
 import type { Coordinator, Log } from "../locks/coordinator.js";
 import type { Machine } from "./machine.js";
-import type { Progress } from "./progress.js";
+import type { Progress } from "../line/progress.js";
 import type { StopRequests } from "./stop.js";
 
 export interface GuardContext {

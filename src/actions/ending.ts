@@ -3,7 +3,7 @@
 import type { Log } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
-import { createClock } from "./clock.js";
+import { createClock } from "../line/clock.js";
 import { endMembers, type Members } from "./group.js";
 import type { CommandSpec, Commands } from "./machine.js";
 

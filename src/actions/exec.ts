@@ -6,11 +6,12 @@ import type { Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { execActionOf } from "../locks/exec-actions.js";
-import { watchClaim } from "../locks/watch.js";
-import type { AcquireSettings, GuardedAction } from "./action.js";
+import { watchClaim } from "../line/claim-watch.js";
+import type { AcquireSettings } from "../line/waiting.js";
+import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import { runGuarded } from "./guard.js";
-import { describeBehind, ordinal, waitInLine } from "./line.js";
+import { describeBehind, ordinal, waitInLine } from "../line/waiting.js";
 import type { CommandEnd, StatelessMachine } from "./machine.js";
 import { isNamesakes, isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
@@ -80,8 +81,8 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
     const wait = spec.acquire.timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(clock.now() - startedAt)}`;
     return { outcome: "timed-out", message: `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
   }
-  const { session, standings } = line.joined;
-  const fencingToken = session.seen();
+  const { session, positions } = line.joined;
+  const fencingToken = session.latestRevision();
   const watch = watchClaim(coordinator, line.joined);
   try {
     const env = {
@@ -100,7 +101,7 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
     return endOf(end, watch.lost, lock);
   } finally {
     watch.close();
-    await coordinator.withdraw(standings);
+    await coordinator.withdraw(positions);
   }
 }
 

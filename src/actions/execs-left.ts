@@ -4,7 +4,7 @@ import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { execProgramOf } from "../locks/exec-actions.js";
-import { readHolders } from "../locks/holders.js";
+import { readHolders } from "../line/holders.js";
 import type { GuardContext } from "./context.js";
 import { endOrphan, isLeftover, selfOf } from "./recovery.js";
 

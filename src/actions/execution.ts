@@ -6,7 +6,7 @@ import { HoldlineError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import type { CommandEnd, CommandSpec, Leader, Machine } from "./machine.js";
 import { eldestOf, hasRestartedBy } from "./processes.js";
-import type { Progress } from "./progress.js";
+import type { Progress } from "../line/progress.js";
 import type { StopRequests } from "./stop.js";
 
 /** How an action ended: a value, whatever happened. */

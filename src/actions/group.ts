@@ -2,7 +2,7 @@
 // process group of their own, named by its leader; those on a terminal are in kin.ts.
 import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
-import { createClock } from "./clock.js";
+import { createClock } from "../line/clock.js";
 import { isWithinSight, listPids, ownStat, readStat } from "./proc.js";
 
 // Others' children give no notice when they end, so one has to look. The pause begins short, because most programs end

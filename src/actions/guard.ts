@@ -15,8 +15,8 @@ import { execute, type ActionEnd } from "./execution.js";
 import type { Conclusion } from "./held-run.js";
 import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
-import type { LineOutcome } from "./line.js";
-import { describeBehind, ordinal, waitInLine } from "./line.js";
+import type { LineOutcome } from "../line/waiting.js";
+import { describeBehind, ordinal, waitInLine } from "../line/waiting.js";
 import type { Machine } from "./machine.js";
 import {
   adoptLeftover,
@@ -147,7 +147,7 @@ class GuardedRun {
       // Another resume of this node may have done meanwhile what was left.
       const isDone = when === "if-left" && journal.attempts(this.#action.name) === null;
       if (isDone || (isFulfillable && (await this.#restartedSince(attempts.latest)))) {
-        await coordinator.withdraw(line.joined.standings);
+        await coordinator.withdraw(line.joined.positions);
         return isDone ? null : this.#neededNoMore();
       }
       const result = await this.#settleAndRun(coordinator, draft, line);
@@ -217,7 +217,7 @@ class GuardedRun {
     } catch (error) {
       if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) {
         // The session may live on: nobody is to wait behind a run that is over.
-        await coordinator.withdraw(line.joined.standings);
+        await coordinator.withdraw(line.joined.positions);
         throw error;
       }
       this.#context.progress.step(`the claim was lost before the action began, joining again: ${error.message}`, {

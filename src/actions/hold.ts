@@ -5,7 +5,7 @@ import type { ClaimRecord, Failure } from "../locks/claim.js";
 import type { Coordinator, Ending, HistoryRecord, Settled } from "../locks/coordinator.js";
 import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { BootMoment } from "../locks/claim.js";
-import type { Clock } from "./machine.js";
+import type { Clock } from "../line/clock.js";
 
 /** What came of it. `lost`: the claim was no longer ours; `unreachable`: it still is, and the store was not told, or refuses to be. */
 export type LetGo =
@@ -44,7 +44,7 @@ export class Hold {
   release(ending: Ending, failed: Omit<Failure, "at"> | null = null): Promise<LetGo> {
     const { coordinator } = this.#options;
     return this.#untilTimeout(async (signal) => {
-      const failure = failed === null ? null : { ...failed, at: await coordinator.now(signal) };
+      const failure = failed === null ? null : { ...failed, at: (await coordinator.sync(signal)).ms };
       const told = failure === null ? ending : { ...ending, failure };
       return coordinator.leave(this.id, this.#settled.entries, told, signal);
     });
@@ -58,7 +58,11 @@ export class Hold {
   fail(failure: Omit<Failure, "at">, moment: BootMoment, by: string): Promise<LetGo> {
     const { coordinator } = this.#options;
     return this.#untilTimeout(async (signal) => {
-      const record: ClaimRecord = { ...this.#record, made: moment, failure: { ...failure, at: await coordinator.now(signal) } };
+      const record: ClaimRecord = {
+        ...this.#record,
+        made: moment,
+        failure: { ...failure, at: (await coordinator.sync(signal)).ms },
+      };
       const keeping = { event: "failed", by, reason: failure.message } as const;
       const written = await coordinator.update(this.id, this.#settled, record, signal, keeping);
       return typeof written === "string" ? written : "done";

@@ -2,7 +2,7 @@
 import type { Writable } from "node:stream";
 import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/coordinator.js";
-import { createClock } from "./clock.js";
+import { createClock } from "../line/clock.js";
 import { createCommands } from "./command.js";
 import { openJournal } from "./journal.js";
 import type { Machine, StatelessMachine } from "./machine.js";

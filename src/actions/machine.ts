@@ -1,6 +1,7 @@
 // What guarded actions need of the machine that they run on, as interfaces: its clock, its processes, its commands and
 // its journal. The real ones are in clock.ts, processes.ts, command.ts and journal.ts; a simulation brings its own.
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+import type { Clock } from "../line/clock.js";
 import type { Changes } from "../locks/coordinator.js";
 
 export interface Machine {
@@ -15,13 +16,6 @@ export interface Machine {
 
 /** What a run needs that leaves nothing behind: it keeps nothing on this node's disk. */
 export type StatelessMachine = Omit<Machine, "journal" | "sightings">;
-
-export interface Clock {
-  /** Milliseconds on a monotonic clock: only differences mean anything. */
-  now(): number;
-  /** Resolves after `ms`; rejects with the signal's reason when that is aborted first. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-}
 
 /** Which processes an action restarts: at least one of `commandString` and `user` is given, and all that is given must match. */
 export interface ProcessPattern {

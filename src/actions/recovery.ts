@@ -3,7 +3,7 @@
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { readHolders } from "../locks/holders.js";
+import { readHolders } from "../line/holders.js";
 import type { GuardedAction } from "./action.js";
 import type { Journal, Leader, Processes, RunEntry, StatelessMachine } from "./machine.js";
 import { isOfMachine, type MachineSelf } from "./machine-identity.js";

@@ -3,7 +3,7 @@
 import { conditionOf } from "../locks/claim.js";
 import type { Claim, Condition, Failure, Lease, Owner } from "../locks/claim.js";
 import { typesOf } from "../leases/hosts.js";
-import { isInHand } from "../locks/holders.js";
+import { isInHand } from "../line/holders.js";
 import { isoTime } from "../locks/durations.js";
 
 /** A claim with what its queue says of it. */

@@ -51,7 +51,10 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
   const coordinator = await stores.coordinator(lock);
   for (let look = 1; look <= MOST_LOOKS; look += 1) {
     const [queue = []] = await readPresentQueues(coordinator, [lock], signal);
-    const looked: Looked = { now: await coordinator.now(signal), state: stateOf(lock, queue, (claim) => stores.ownerGone(claim)) };
+    const looked: Looked = {
+      now: (await coordinator.sync(signal)).ms,
+      state: stateOf(lock, queue, (claim) => stores.ownerGone(claim)),
+    };
     const choice = choose(looked.state, request);
     if (choice.outcome === "nothing-there" && look > 1) return { outcome: "ended-by-itself" };
     if (choice.outcome !== "chosen") return { ...choice, ...looked };
@@ -107,5 +110,5 @@ async function readAgain(
   const { claims } = stateOf(lock, await coordinator.queue(lock, signal), (claim) => stores.ownerGone(claim));
   const chosen = claims.find(({ claim }) => claim.id === id);
   if (chosen === undefined) return { outcome: "ended-by-itself" };
-  return { outcome: "changed", chosen, now: await coordinator.now(signal) };
+  return { outcome: "changed", chosen, now: (await coordinator.sync(signal)).ms };
 }

@@ -3,7 +3,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, isOver } from "../locks/holders.js";
+import { endExpired, isOver } from "../line/holders.js";
 import { stateOf } from "./claims.js";
 import type { LockState } from "./claims.js";
 import { storesFor } from "./stores.js";
@@ -36,13 +36,13 @@ export async function readLocksOf(
 ): Promise<readonly SeenLock[]> {
   const locks = names ?? (await coordinator.list(signal)).filter(isFor);
   const queues = await readPresentQueues(coordinator, locks, signal);
-  const now = await coordinator.now(signal);
+  const time = await coordinator.sync(signal);
   return (
     locks
       .map((lock, index) => {
         const { claims } = stateOf(lock, queues[index] ?? [], (claim) => from.ownerGone(claim));
         // One may have run out since, or may not be ours to end: it counts no more all the same.
-        return { lock, now, claims: claims.filter(({ claim }) => !isOver(claim, now)) };
+        return { lock, now: time.ms, claims: claims.filter(({ claim }) => !isOver(claim, time)) };
       })
       // A queue may have emptied since the names were read.
       .filter(({ claims }) => claims.length > 0)

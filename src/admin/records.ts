@@ -2,7 +2,7 @@
 // records; where they are filtered, more of them are asked for until there are enough. Leases whose time is over are ended before.
 import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
-import { endAllExpired } from "../locks/holders.js";
+import { endAllExpired } from "../line/holders.js";
 import { failureAsJson, leaseAsJson, ownerAsJson } from "./claims.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
@@ -50,7 +50,7 @@ const GROWTH = 8;
 
 async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, signal: AbortSignal): Promise<SeenRecord[]> {
   await endAllExpired(coordinator, filter.lock === null ? null : [filter.lock], signal);
-  const now = await coordinator.now(signal);
+  const now = (await coordinator.sync(signal)).ms;
   const oldest = filter.sinceMs === null ? Number.NEGATIVE_INFINITY : now - filter.sinceMs;
   const isWanted = (record: HistoryRecord): boolean => record.endedAt >= oldest && isFor(record.lock) && fits(record, filter);
   const isPlain = filter.by === null && filter.event === null && filter.claim === null && filter.sees === undefined;

@@ -1,7 +1,7 @@
 // What a command is given to work with, and what it gives back. Types only; runtime.ts makes the real thing.
 import type { ExecEnd, ExecSpec } from "../actions/exec.js";
 import type { ExecLeft } from "../actions/execs-left.js";
-import type { Progress } from "../actions/progress.js";
+import type { Progress } from "../line/progress.js";
 import type { Result } from "../actions/result.js";
 import type { StopRequests } from "../actions/stop.js";
 import type { Trial } from "../actions/trial.js";

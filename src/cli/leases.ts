@@ -88,7 +88,7 @@ export async function tellHeld(
   name: string | null = null,
 ): Promise<void> {
   const { io, json } = context;
-  const now = await coordinator.now(context.stop.signal);
+  const now = (await coordinator.sync(context.stop.signal)).ms;
   const standing = holders.map((claim) => holderOf(claim, context));
   const described = standing.map((holder) => {
     const { reason, lease } = holder.claim;

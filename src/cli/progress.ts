@@ -1,7 +1,7 @@
 // What is said on standard error while a command works: on a terminal words, with one live line for the waiting that is
 // rewritten in place; elsewhere one JSON line for each change. Also the log, which goes the same way.
-import { describeBehind, ordinal } from "../actions/line.js";
-import type { Behind, Progress } from "../actions/progress.js";
+import { describeBehind, ordinal } from "../line/waiting.js";
+import type { Behind, Progress } from "../line/progress.js";
 import type { Settings } from "../config/settings.js";
 import type { Log } from "../locks/coordinator.js";
 import { createJsonLog, type JsonLog } from "./json-log.js";

@@ -1,8 +1,10 @@
 // The settings in force, after the file, the environment and the flags have been put together. Plain data.
-import type { AcquireSettings, GuardedAction } from "../actions/action.js";
+import type { GuardedAction } from "../actions/action.js";
+import type { AcquireSettings } from "../line/waiting.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 
-export type { AcquireSettings, GuardedAction as ActionSettings, VerifySettings } from "../actions/action.js";
+export type { GuardedAction as ActionSettings, VerifySettings } from "../actions/action.js";
+export type { AcquireSettings } from "../line/waiting.js";
 
 /** Defaults for leases and host locks of one name; `null` where nothing is said. */
 export interface LockSettings {

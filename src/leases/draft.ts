@@ -3,14 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { encodeRecord } from "../locks/claim.js";
 import type { ClaimRecord } from "../locks/claim.js";
-import type { Draft } from "../locks/coordinator.js";
+import type { Draft, Traits } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { LeaseContext, LeaseRequest } from "./lease.js";
-
-// A transaction is one request, and ZooKeeper takes none of more than a mebibyte (jute.maxbuffer, 0xfffff by default). What
-// each lock adds beside the record are three paths and the framing of the steps.
-const LARGEST_TRANSACTION_BYTES = 900_000;
-const BYTES_BESIDE_RECORD = 400;
 
 /** A claim on its way to be a lease: while it waits it belongs to this process, with whose session it ends. */
 export function draftOf(request: LeaseRequest, { node, process }: LeaseContext): Draft {
@@ -35,14 +30,19 @@ export function leasedRecordOf({ key, slots, owner, reason, data, lease }: Draft
 }
 
 /** @throws HoldlineError `usage` when its locks with its data do not fit into one transaction */
-export function refuseIfTooLarge(draft: Draft): void {
+export function refuseIfTooLarge(draft: Draft, { maxLocks, maxBytes, bytesPerLock }: Traits): void {
   const { locks } = draft;
+  if (locks.length > maxLocks) {
+    throw new HoldlineError("usage", `${locks.length} locks do not fit into one transaction, which takes ${maxLocks}`, {
+      hint: "lock fewer hosts at once",
+    });
+  }
   const recordBytes = Buffer.byteLength(encodeRecord(leasedRecordOf(draft, null)));
-  const bytes = locks.reduce((sum, lock) => sum + recordBytes + BYTES_BESIDE_RECORD + 3 * Buffer.byteLength(encodeURI(lock)), 0);
-  if (bytes <= LARGEST_TRANSACTION_BYTES) return;
+  const bytes = locks.reduce((sum, lock) => sum + recordBytes + bytesPerLock + 3 * Buffer.byteLength(encodeURI(lock)), 0);
+  if (bytes <= maxBytes) return;
   throw new HoldlineError(
     "usage",
-    `${locks.length} locks with ${recordBytes} bytes of record each do not fit into one transaction, which takes ${LARGEST_TRANSACTION_BYTES} bytes`,
+    `${locks.length} locks with ${recordBytes} bytes of record each do not fit into one transaction, which takes ${maxBytes} bytes`,
     { hint: "give the claim less data, or lock fewer hosts at once" },
   );
 }

@@ -2,7 +2,7 @@
 import type { Claim, ClaimRecord } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, entriesOf, isOver, readHolders } from "../locks/holders.js";
+import { endExpired, entriesOf, isOver, readHolders } from "../line/holders.js";
 
 /**
  * The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. The
@@ -10,7 +10,7 @@ import { endExpired, entriesOf, isOver, readHolders } from "../locks/holders.js"
  */
 export async function findHeld(coordinator: Coordinator, lock: string, id: string, signal?: AbortSignal): Promise<Claim | null> {
   // The store's clock is read with a write, and what is read after that has all that was there before.
-  const now = await coordinator.now(signal);
+  const now = await coordinator.sync(signal);
   const claim = (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
   if (claim === undefined) return null;
   if (!isOver(claim, now)) return claim;
@@ -30,7 +30,7 @@ export async function findHeld(coordinator: Coordinator, lock: string, id: strin
  * The store's clock is read with a write, and what is read after that has all that was there before.
  */
 export async function afterCatchingUp<T>(coordinator: Coordinator, read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  await coordinator.now(signal);
+  await coordinator.sync(signal);
   return read();
 }
 

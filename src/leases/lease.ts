@@ -1,13 +1,13 @@
 // Locks taken by hand: acquire, renew, release, and who holds what. A lease is a durable claim like any other, made by the
 // same line and the same rule; it only depends on no process, and its time may be over. Prints nothing and knows no
 // configuration.
-import { waitInLine } from "../actions/line.js";
-import type { Clock } from "../actions/machine.js";
-import type { Progress } from "../actions/progress.js";
+import { waitInLine } from "../line/waiting.js";
+import type { Clock } from "../line/clock.js";
+import type { Progress } from "../line/progress.js";
 import type { Claim, LeaseType, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, Settled } from "../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
-import { entriesOf, isOver, readHolders, readObstacles } from "../locks/holders.js";
+import { entriesOf, isOver, readHolders, readObstacles } from "../line/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import { refuseOthers, refuseUnlessLease } from "./ownership.js";
 import type { Ending, Over } from "./ownership.js";
@@ -103,7 +103,7 @@ export function takenOut({ message }: Extract<Attempt, { outcome: "taken-out" }>
 export async function attemptLease(request: LeaseRequest, context: LeaseContext): Promise<Attempt> {
   const { coordinator, clock } = context;
   const draft = draftOf(request, context);
-  refuseIfTooLarge(draft);
+  refuseIfTooLarge(draft, coordinator.traits);
   const line = await waitInLine(coordinator, draft, {
     clock,
     progress: context.progress,
@@ -116,27 +116,27 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
   if (line.outcome === "taken-out" || line.outcome === "leftover") return line.outcome === "leftover" ? UNDECIDED : line;
   const isGranted = line.outcome === "granted";
   // Whoever stands ahead of a claim that is granted shares the lock with it.
-  const isAlone = !isGranted || line.joined.standings.every(({ ahead }) => ahead.length === 0);
+  const isAlone = !isGranted || line.joined.positions.every(({ ahead }) => ahead.length === 0);
   if (!isGranted || (request.alone && !isAlone)) {
-    if (isGranted) await coordinator.withdraw(line.joined.standings);
+    if (isGranted) await coordinator.withdraw(line.joined.positions);
     // Where nobody is in the way any more, they have left since, and others may have come in between.
     return (await findHolders(request, draft.id, context)) ?? UNDECIDED;
   }
-  const { standings } = line.joined;
+  const { positions } = line.joined;
   if (!isAlone && request.id !== undefined && (await isTakenAlready(request, draft.id, context))) {
-    await coordinator.withdraw(standings);
+    await coordinator.withdraw(positions);
     return UNDECIDED;
   }
   let settled: Settled;
   let expiresAt: number | null = null;
   try {
-    if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, await coordinator.now(context.signal));
+    if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, (await coordinator.sync(context.signal)).ms);
     settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
   } catch (error) {
     if (error instanceof SessionLostError) return UNDECIDED;
     // The session may live on, and what was taken out of one of its queues still stands in the others: nobody is to wait
     // behind a lease that nobody has.
-    await coordinator.withdraw(standings);
+    await coordinator.withdraw(positions);
     if (error instanceof ClaimLostError) return UNDECIDED;
     throw error;
   }
@@ -197,9 +197,9 @@ export async function renewLease(
   const claim = await rewrite(coordinator, lock, id, asking.signal, async (present) => {
     refuseUnlessLease(present);
     refuseOthers(present, asking);
-    const now = await coordinator.now(asking.signal);
+    const time = await coordinator.sync(asking.signal);
     // Its time may have run out since it was found, by the very clock from which the new one is counted.
-    return isOver(present, now) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, now) };
+    return isOver(present, time) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms) };
   });
   if (claim === "gone") return { outcome: "expired" };
   const { expiresAt, lease, fencingToken } = claim;

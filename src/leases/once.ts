@@ -7,7 +7,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { readPresentQueue } from "../locks/holders.js";
+import { readPresentQueue } from "../line/holders.js";
 import { attemptLease, findHolders, takenOut } from "./lease.js";
 import type { Acquired, Attempt, LeaseContext, LeaseRequest } from "./lease.js";
 
@@ -30,7 +30,7 @@ export async function acquireOnce(request: OnceRequest, context: LeaseContext): 
   const ids = inLine.get(coordinator) ?? new Set();
   inLine.set(coordinator, ids);
   // What was answered before, by whichever server of an ensemble, is seen from here on.
-  await coordinator.now(signal);
+  await coordinator.sync(signal);
   for (;;) {
     const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
     const own = await findOwn(request, context);

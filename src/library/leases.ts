@@ -1,6 +1,6 @@
 // Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. That others hold a lock, or
 // that a lease is over, is an answer here and no error.
-import type { Clock } from "../actions/machine.js";
+import type { Clock } from "../line/clock.js";
 import { dependenciesOf } from "../leases/dependencies.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
@@ -10,7 +10,7 @@ import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/
 import type { Claim, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endAllExpired, readPresentQueue } from "../locks/holders.js";
+import { endAllExpired, readPresentQueue } from "../line/holders.js";
 import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";
 import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { viewOf } from "./views.js";
@@ -140,7 +140,7 @@ export interface LeaseMaker {
   readonly principal: string;
   readonly clock: Clock;
   readonly process: ProcessIdentity;
-  readonly pollMs: number;
+  readonly sleepTimeMs: number;
   readonly dependencies: DependencyMap;
   ownerGone(claim: Claim): boolean;
 }
@@ -155,7 +155,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
 
   async function take(request: LeaseRequest, signal: AbortSignal | undefined): Promise<AcquireOutcome> {
     const context: LeaseContext = {
-      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.pollMs, ownerGone },
+      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.sleepTimeMs, ownerGone },
       progress: { waiting: () => undefined, step: () => undefined },
       signal: signal ?? new AbortController().signal,
     };

@@ -1,7 +1,7 @@
 // Claims and locks as the library shows them: what a store knows, with what the rule says of it.
 import type { Claim, Condition } from "../locks/claim.js";
 import { conditionOf } from "../locks/claim.js";
-import { isInHand } from "../locks/holders.js";
+import { isInHand } from "../line/holders.js";
 
 /** A claim with what its queue says of it. */
 export interface ClaimView extends Claim {

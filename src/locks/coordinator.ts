@@ -23,7 +23,7 @@ export interface Session {
    * A number that has grown with every change that this session has seen: read at a grant, it is the fencing token of an
    * ephemeral claim, above those of all holders before it. Without a round trip.
    */
-  seen(): number;
+  latestRevision(): number;
 }
 
 /** The part of the session timeout without an answer after which a session counts as lost: the rest is for stopping what depends on it. */
@@ -46,20 +46,20 @@ export interface Draft {
 }
 
 /** An entry of a queue as far as the rule needs it. */
-export interface Place extends Contender {
+export interface Ahead extends Contender {
   readonly ref: string;
 }
 
 /** An entry to write to: the revision makes the write conditional. */
-export interface Entry {
+export interface EntryRef {
   readonly lock: string;
   readonly ref: string;
   readonly revision: number;
 }
 
 /** One's own entry in a queue, and those ahead of it, first come first. */
-export interface Standing extends Entry {
-  readonly ahead: readonly Place[];
+export interface QueuePosition extends EntryRef {
+  readonly ahead: readonly Ahead[];
 }
 
 /** A claim that stands in line. */
@@ -67,12 +67,12 @@ export interface Joined {
   /** The session that the ephemeral entries belong to. */
   readonly session: Session;
   /** One for each of the draft's locks, in their order. */
-  readonly standings: readonly Standing[];
+  readonly positions: readonly QueuePosition[];
 }
 
 /** A durable claim in hand. */
 export interface Settled {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EntryRef[];
   /** Grows with every change of holder of each lock. */
   readonly fencingToken: number;
 }
@@ -136,10 +136,18 @@ export interface StoreReport {
   readonly findings: readonly Finding[];
 }
 
+/** A store's time, and how well it is known. A lease has expired when its end is past even by the earliest time that this may be. */
+export interface StoreTime {
+  /** Milliseconds since 1970 by the store's clock. */
+  readonly ms: number;
+  /** How far `ms` may be off, in milliseconds; 0 where the store itself stamps it. */
+  readonly errorMs: number;
+}
+
 /** A watch over a store, until it is closed. */
 export interface StoreWatch {
-  /** Resolves, with the time by the store's clock, once every change that was committed before the call has been told of. */
-  caughtUp(signal?: AbortSignal): Promise<number>;
+  /** Resolves, with the store's time, once every change that was committed before the call has been told of. */
+  caughtUp(signal?: AbortSignal): Promise<StoreTime>;
   close(): void;
 }
 
@@ -152,6 +160,23 @@ export type Change = { readonly locks: ReadonlySet<string>; readonly claims: Rea
  */
 export type WriteOutcome = "done" | "gone" | "changed";
 
+/** What a store can and cannot do, for those who have to go by it. */
+export interface Traits {
+  /** Does the store tell waiters of changes, or do they look for themselves every `sleepTimeMs`? */
+  readonly wakes: "push" | "poll";
+  /** How far the time that `sync` gives may be off at most, in milliseconds. */
+  readonly clockErrorMs: number;
+  /** The shortest session timeout that the store takes, in milliseconds. */
+  readonly minSessionMs: number;
+  /** How many locks one claim can stand on; Infinity without a limit. */
+  readonly maxLocks: number;
+  /** How large one transaction may be, in bytes, and how much each lock adds to it beside the claim's record; Infinity without a limit. */
+  readonly maxBytes: number;
+  readonly bytesPerLock: number;
+  /** What an acknowledged write survives: the loss of a minority of servers, of the power, or perhaps nothing. */
+  readonly durability: "quorum" | "disk" | "may-lose";
+}
+
 /**
  * A store of queues. Every method that waits takes a signal and rejects with its reason when it is aborted. Unless
  * said otherwise they reject with `UnreachableError` when the store does not answer in time and with
@@ -160,6 +185,8 @@ export type WriteOutcome = "done" | "gone" | "changed";
 export interface Coordinator {
   /** May other machines use it too? Then two machines of one name must be told apart. */
   readonly isShared: boolean;
+
+  readonly traits: Traits;
 
   /**
    * The name of the store that fencing tokens come from, without secrets: the same for all who use it, and after its return from a
@@ -192,7 +219,7 @@ export interface Coordinator {
    * @throws SessionLostError when the entry was ephemeral and its session has ended
    * @throws ClaimLostError when the entry is not there although its session lives
    */
-  standing(entry: Entry, signal?: AbortSignal): Promise<Standing>;
+  position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition>;
 
   /**
    * Waits until at least one of the entries `refs` in the queue of `lock` has left, confirmed by the store, and gives
@@ -212,7 +239,7 @@ export interface Coordinator {
   settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled>;
 
   /** Takes over durable entries in place, with a new owner, liveness entry and fencing token; only if all are as they were read. */
-  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
+  adopt(id: string, entries: readonly EntryRef[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
 
   /**
    * Writes a new record to durable entries, with the same holder and the same fencing token; only if all are as they were read.
@@ -231,10 +258,10 @@ export interface Coordinator {
    * Takes ephemeral entries out of their queues, waiting or held; nothing is recorded. When the store does not answer
    * it gives the session up instead, so that they end with it, and resolves all the same: nothing is left behind.
    */
-  withdraw(entries: readonly Entry[]): Promise<void>;
+  withdraw(entries: readonly EntryRef[]): Promise<void>;
 
   /** Ends durable claims and writes one history record for each entry, in one transaction; only if all are as they were read. */
-  leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome>;
+  leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome>;
 
   /**
    * A lock's queue in order, with everything that is known of each claim. Empty for a lock that nobody claims.
@@ -258,8 +285,11 @@ export interface Coordinator {
    */
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch>;
 
-  /** The store's clock, in milliseconds since 1970. Whatever is read after it has all that was committed before it was called. */
-  now(signal?: AbortSignal): Promise<number>;
+  /**
+   * Brings this session up to date: whatever is read after it has all that was committed before the call.
+   * @returns the store's time
+   */
+  sync(signal?: AbortSignal): Promise<StoreTime>;
 
   /** What the store is, and whether all that runs need of it is allowed. It makes and changes nothing. */
   examine?(signal?: AbortSignal): Promise<StoreReport>;
@@ -293,7 +323,7 @@ export interface CoordinatorOptions {
   /** History records to keep of all locks together, 10,000 by default. */
   readonly historyTotal?: number;
   /** The longest pause between two looks at a store that cannot wake a waiter. */
-  readonly pollMs: number;
+  readonly sleepTimeMs: number;
   /**
    * The store is taken as it is found: an embedded one that is not there is not made and seems empty, and one that this process may only
    * read is read. What would write rejects.

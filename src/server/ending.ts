@@ -2,7 +2,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { entriesOf, readPresentQueue } from "../locks/holders.js";
+import { entriesOf, readPresentQueue } from "../line/holders.js";
 
 export interface EndingLeases {
   /** The principal, for the history. */
@@ -28,7 +28,7 @@ export async function endLeases(
   for (let look = 0; look < MOST_LOOKS; look += 1) {
     // A server of an ensemble may lag behind. Its clock is read with a write, and what is read after that has all that
     // was there before: what another of our servers has just taken or ended, too.
-    await coordinator.now(signal);
+    await coordinator.sync(signal);
     const queue = await readPresentQueue(coordinator, lock, signal);
     const ends = choose(queue).map(async (claim) => {
       const entries = await entriesOf(coordinator, claim, signal);

@@ -6,7 +6,7 @@ import { acquireLease } from "../leases/lease.js";
 import type { Acquired, LeaseContext } from "../leases/lease.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
-import { isInHand } from "../locks/holders.js";
+import { isInHand } from "../line/holders.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
 import { requireOver, requireRight } from "./access.js";

@@ -84,7 +84,7 @@ function routeOf({ routeOptions, is404 }: FastifyRequest): string {
 
 const EVERY_OPERATION = {
   join: true,
-  standing: true,
+  position: true,
   settle: true,
   adopt: true,
   update: true,
@@ -95,7 +95,7 @@ const EVERY_OPERATION = {
   find: true,
   list: true,
   history: true,
-  now: true,
+  sync: true,
   // These last for as long as there is something to wait for.
   departed: false,
   watch: false,
@@ -106,7 +106,7 @@ const EVERY_OPERATION = {
   examine: false,
   mend: false,
   tidy: false,
-} as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared">, boolean>>;
+} as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared" | "traits">, boolean>>;
 
 function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {
   const seconds = new Histogram({

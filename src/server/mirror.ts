@@ -7,7 +7,7 @@ import { readLocksOf } from "../admin/queues.js";
 import { storesFor } from "../admin/stores.js";
 import type { Store, Stores } from "../admin/stores.js";
 import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
-import { isOver } from "../locks/holders.js";
+import { isOver } from "../line/holders.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 
 /** A lock that somebody claims. */
@@ -118,6 +118,7 @@ class Part {
   knownAt = 0;
   /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
   #clockAhead = 0;
+  #clockErrorMs = 0;
 
   constructor(store: Store, stores: Stores, log: Log, signal: AbortSignal) {
     this.#store = store;
@@ -143,10 +144,11 @@ class Part {
   /** Resolves when what is here is no older than the call. */
   async caughtUp(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const now = await (this.#watch as StoreWatch).caughtUp(signal);
-    this.#clockAhead = now - performance.now();
+    const time = await (this.#watch as StoreWatch).caughtUp(signal);
+    this.#clockAhead = time.ms - performance.now();
+    this.#clockErrorMs = time.errorMs;
     for (const { lock, claims } of this.locks.values())
-      if (claims.some(({ claim }) => isOver(claim, now))) this.#stale.locks.add(lock);
+      if (claims.some(({ claim }) => isOver(claim, time))) this.#stale.locks.add(lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
     await unlessAborted(
       this.#reading?.catch(() => undefined),
@@ -155,7 +157,7 @@ class Part {
     // Somebody else who waited for it may have begun the reading that takes in what was noted since.
     if (this.#reading !== null || this.#isStale()) await unlessAborted(this.#refresh(), signal);
     signal?.throwIfAborted();
-    this.knownAt = Math.max(this.knownAt, now);
+    this.knownAt = Math.max(this.knownAt, time.ms);
   }
 
   close(): void {
@@ -246,7 +248,7 @@ class Part {
     for (const { claims } of this.locks.values())
       for (const { claim } of claims) soonest = Math.min(soonest, claim.expiresAt ?? Number.POSITIVE_INFINITY);
     if (!Number.isFinite(soonest)) return;
-    const leftMs = soonest - performance.now() - this.#clockAhead;
+    const leftMs = soonest - performance.now() - this.#clockAhead + this.#clockErrorMs;
     this.#expiry = setTimeout(
       () => {
         this.caughtUp(this.#closed.signal).then(

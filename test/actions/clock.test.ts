@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { createClock } from "../../src/actions/clock.js";
+import { createClock } from "../../src/line/clock.js";
 import { isPending, until } from "../support/wait.js";
 
 const clock = createClock();

@@ -1,7 +1,7 @@
 // A release that gives up at its own timeout, and not when the store's patience is over.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { Hold } from "../../src/actions/hold.js";
-import { createClock } from "../../src/actions/clock.js";
+import { createClock } from "../../src/line/clock.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import { mentions, openFaultProxy } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";

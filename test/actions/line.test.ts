@@ -1,9 +1,9 @@
 // Waiting in line by a clock that a test moves, on a real ZooKeeper behind a proxy that counts what the store is asked.
 import { expect, inject, onTestFinished, test } from "vitest";
-import { waitInLine } from "../../src/actions/line.js";
-import { createClock } from "../../src/actions/clock.js";
-import type { Clock } from "../../src/actions/machine.js";
-import type { Behind } from "../../src/actions/progress.js";
+import { waitInLine } from "../../src/line/waiting.js";
+import { createClock } from "../../src/line/clock.js";
+import type { Clock } from "../../src/line/clock.js";
+import type { Behind } from "../../src/line/progress.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import { draftFor, takeDurably, TEST_OPTIONS } from "../coordinators/conformance/store.js";
 import { openFaultProxy } from "../support/fault-proxy.js";
@@ -52,7 +52,7 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
   });
   await takeDurably(holding, "a");
   // Asked once by hand: what has to be made for that is there from now on, and the count is that of the questions.
-  await waiting.now();
+  await waiting.sync();
   const before = proxy.count(Opcode.setData);
   const asked = () => proxy.count(Opcode.setData) - before;
 
@@ -145,7 +145,7 @@ test("a waiter waits on through an outage that its session does not survive, and
   await proxy.welcome("serve");
   await until(async () => (await holding.queue("a")).length === 2, "it to join anew");
   await said(/^the store answers again$/);
-  await holding.withdraw(holder.standings);
+  await holding.withdraw(holder.positions);
   expect(await within(line, "its turn")).toMatchObject({ outcome: "granted" });
 });
 

@@ -70,7 +70,7 @@ async function expectLost(owner: Coordinator, admin: Coordinator, draft: Draft, 
   for (const lock of draft.locks) expect(await idsIn(admin, lock)).toEqual([]);
   expect(await owner.history(null, 10), "it was never held").toEqual([]);
   const next = await admin.join(draftFor(draft.locks));
-  expect(next.standings.map(({ ahead }) => ahead)).toEqual(draft.locks.map(() => []));
+  expect(next.positions.map(({ ahead }) => ahead)).toEqual(draft.locks.map(() => []));
 }
 
 describe.each([

@@ -91,7 +91,7 @@ export async function campaign(options: { readonly minutes: number; readonly nod
 
 /** What the store says at the end: nothing is claimed any more, and every claim's end is told of once. */
 async function judgeStore(address: string, fleet: ChaosFleet, finished: boolean): Promise<string[]> {
-  const options = { connectTimeoutMs: 30_000, sessionTimeoutMs: 10_000, historyKeep: 100_000, pollMs: 250, log: SILENT };
+  const options = { connectTimeoutMs: 30_000, sessionTimeoutMs: 10_000, historyKeep: 100_000, sleepTimeMs: 250, log: SILENT };
   const coordinator = await openZooKeeper(`zookeeper://${address}${ROOT}`, options);
   try {
     const violations: string[] = [];

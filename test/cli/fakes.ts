@@ -6,7 +6,7 @@ import type { Io, Sink } from "../../src/cli/io.js";
 import { openStopRequests } from "../../src/cli/stop.js";
 import type { Settings } from "../../src/config/settings.js";
 import type { Claim } from "../../src/locks/claim.js";
-import type { Coordinator, Ending, Entry, HistoryRecord, WriteOutcome } from "../../src/locks/coordinator.js";
+import type { Coordinator, Ending, EntryRef, HistoryRecord, WriteOutcome } from "../../src/locks/coordinator.js";
 
 export const NOW = Date.UTC(2025, 10, 21, 9, 0, 0);
 
@@ -69,8 +69,8 @@ export const FAILURE = {
 };
 
 export interface FakeStore extends Coordinator {
-  readonly ended: { readonly id: string; readonly entries: readonly Entry[]; readonly ending: Ending }[];
-  readonly withdrawn: Entry[];
+  readonly ended: { readonly id: string; readonly entries: readonly EntryRef[]; readonly ending: Ending }[];
+  readonly withdrawn: EntryRef[];
 }
 
 /** @param leave what becomes of the claims that are ended, one call after another; by default they are ended */
@@ -79,7 +79,7 @@ export function fakeStore(
   { leave = [] as (() => WriteOutcome)[], history = [] as HistoryRecord[] } = {},
 ): FakeStore {
   const ended: FakeStore["ended"][number][] = [];
-  const withdrawn: Entry[] = [];
+  const withdrawn: EntryRef[] = [];
   const store = {
     ended,
     withdrawn,
@@ -94,8 +94,8 @@ export function fakeStore(
     now: () => Promise.resolve(NOW),
     history: (lock: string | null, limit: number) =>
       Promise.resolve(history.filter((record) => lock === null || record.lock === lock).slice(0, limit)),
-    withdraw: (entries: readonly Entry[]) => Promise.resolve(void withdrawn.push(...entries)),
-    leave(id: string, entries: readonly Entry[], ending: Ending) {
+    withdraw: (entries: readonly EntryRef[]) => Promise.resolve(void withdrawn.push(...entries)),
+    leave(id: string, entries: readonly EntryRef[], ending: Ending) {
       const outcome = leave.shift()?.() ?? "done";
       if (outcome === "done") ended.push({ id, entries, ending });
       return Promise.resolve(outcome);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Behind } from "../../src/actions/progress.js";
+import type { Behind } from "../../src/line/progress.js";
 import { openReporter, waitingWords } from "../../src/cli/progress.js";
 import type { Reporter, ReporterOptions } from "../../src/cli/progress.js";
 import { claim, FAILURE, recordedIo } from "./fakes.js";

@@ -12,7 +12,7 @@ import { createProcesses } from "../../src/actions/processes.js";
 import { isOwnerGone } from "../../src/actions/recovery.js";
 import { type Claim, conditionOf } from "../../src/locks/claim.js";
 import type { Draft } from "../../src/locks/coordinator.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn } from "../../src/line/turn.js";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
@@ -287,7 +287,7 @@ async function holdAsAnother(fleet: Fleet): Promise<() => Promise<void>> {
   const coordinator = await fleet.coordinator();
   const turn = await takeTurn(coordinator, draftOf("web-02"), { signal: AbortSignal.timeout(20_000) });
   if (turn.outcome !== "granted") throw new Error("the lock was not free");
-  return () => coordinator.withdraw(turn.joined.standings);
+  return () => coordinator.withdraw(turn.joined.positions);
 }
 
 /** Another node's turn comes, once what was ephemeral has gone with its session. */

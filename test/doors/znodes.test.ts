@@ -195,7 +195,7 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
       refs.push(path.slice(path.lastIndexOf("/") + 1));
     }
     const draft = draftFor("a");
-    const { standings } = await coordinator.join(draft);
+    const { positions: standings } = await coordinator.join(draft);
     expect(standings[0]?.ahead.map(({ ref }) => ref)).toEqual(refs);
     const queue = await coordinator.queue("a");
     expect(queue.map(({ ref }) => ref)).toEqual([...refs, standings[0]?.ref]);
@@ -203,7 +203,7 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
       expect(claim).toMatchObject({ key: null, slots: 1, owner: { principal: "foreign client", process: null }, data: null });
     expect(queue.map((_, position) => isHeld(queue, position)).indexOf(false)).toBe(1);
     expect(await coordinator.list()).toEqual(["a"]);
-    for (const line of renderLocks([{ ...stateOf("a", queue, () => true), now: await coordinator.now() }], VIEW))
+    for (const line of renderLocks([{ ...stateOf("a", queue, () => true), now: (await coordinator.sync()).ms }], VIEW))
       if (line !== "") expectClear(line);
     // An admin can end what is durable, whatever it says, and the history tells of it.
     for (const claim of queue.filter(({ durable }) => durable))

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Claim } from "../../src/locks/claim.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn } from "../../src/line/turn.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until, within } from "../support/wait.js";
 import type { Fleet, Node } from "./fleet.js";
@@ -487,7 +487,7 @@ describe("on zookeeper, when the session is lost while the command runs", () => 
     const next = takeTurn(coordinator, draft, { signal: AbortSignal.timeout(50_000) }).then((turn) => {
       const late = running.filter(isRunning);
       if (turn.outcome !== "granted") throw new Error("the claim was not granted");
-      return { late, standings: turn.joined.standings };
+      return { late, standings: turn.joined.positions };
     });
     await fleet.untilQueue("backup", 2);
     await fault(proxy);

@@ -21,7 +21,7 @@ const READ = 1;
 /** Makes a lease whose time is over already. @returns its id, and when it has ended */
 async function lendOver(coordinator: Coordinator, locks: readonly string[]): Promise<readonly [id: string, endedAt: number]> {
   const draft = draftFor(locks, { lease: leaseOn(locks) });
-  const endedAt = (await coordinator.now()) - 1_000;
+  const endedAt = (await coordinator.sync()).ms - 1_000;
   await coordinator.settle(draft, await coordinator.join(draft), recordFor(draft, { expiresAt: endedAt }));
   return [draft.id, endedAt];
 }
@@ -39,7 +39,7 @@ const WAYS: Readonly<Record<string, Ask>> = {
     return (JSON.parse(stdout) as Shown).history;
   },
   async "the library"(fleet, lock) {
-    const holdline = await openHoldline(fleet.url, { pollMs: 20, node: "web-07", principal: "ann@web-07" });
+    const holdline = await openHoldline(fleet.url, { sleepTimeMs: 20, node: "web-07", principal: "ann@web-07" });
     onTestFinished(() => holdline.close());
     const records = await holdline.history(lock === null ? {} : { lock });
     return records.map((record) => ({ ...record, endedAt: new Date(record.endedAt).toISOString() }));

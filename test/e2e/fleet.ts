@@ -146,7 +146,7 @@ export class Fleet {
       connectTimeoutMs: 10_000,
       sessionTimeoutMs: 8_000,
       historyKeep: 100,
-      pollMs: 20,
+      sleepTimeMs: 20,
       log: QUIET,
     }).then((coordinator) => {
       onTestFinished(() => coordinator.close());

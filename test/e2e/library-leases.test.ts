@@ -20,7 +20,7 @@ const { HoldlineError, hostLock, openHoldline, UnreachableError } = (await impor
 const EXAMPLE = resolve(import.meta.dirname, "../../examples/leases.mjs");
 
 async function open(url: string, options: Library.HoldlineOptions = {}): Promise<Library.Holdline> {
-  const holdline = await openHoldline(url, { pollMs: 20, node: "web-07", principal: "ann@web-07", ...options });
+  const holdline = await openHoldline(url, { sleepTimeMs: 20, node: "web-07", principal: "ann@web-07", ...options });
   onTestFinished(() => holdline.close());
   return holdline;
 }
@@ -97,7 +97,7 @@ describe.each(STORES)("on %s", (kind) => {
 
   test("a lease outlives the program that took it", async () => {
     const { url } = await openFleet(kind);
-    const first = await openHoldline(url, { pollMs: 20 });
+    const first = await openHoldline(url, { sleepTimeMs: 20 });
     const lease = leaseIn(await first.acquire("db", { ttlMs: null }));
     await first.close();
     const later = await open(url);

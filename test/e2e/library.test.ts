@@ -224,7 +224,7 @@ test.each([
 });
 
 async function open(url: string, options: HoldlineOptions = {}): Promise<Holdline> {
-  const holdline = await openHoldline(url, { pollMs: 20, ...options });
+  const holdline = await openHoldline(url, { sleepTimeMs: 20, ...options });
   onTestFinished(() => holdline.close());
   return holdline;
 }

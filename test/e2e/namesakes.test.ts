@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim, Owner } from "../../src/locks/claim.js";
 import type { Coordinator, CoordinatorOptions, Draft } from "../../src/locks/coordinator.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn } from "../../src/line/turn.js";
 import { failOnLeaks } from "../support/leaks.js";
 import type { Fleet } from "./fleet.js";
 import { openFleet } from "./fleet.js";
@@ -25,7 +25,7 @@ const OPTIONS: CoordinatorOptions = {
   connectTimeoutMs: 10_000,
   sessionTimeoutMs: 8_000,
   historyKeep: 100,
-  pollMs: 20,
+  sleepTimeMs: 20,
   log: { debug: silent, info: silent, warn: silent, error: silent },
 };
 
@@ -95,7 +95,7 @@ describe.each(MACHINES)("a machine of the same name %s", (_, machine) => {
     await coordinator.join({ ...draftOf(machine), id });
     const waiting = fleet.node("web-07", { restart: { command: ["true"] } }).start("run", "restart");
     await fleet.untilQueue("restart", 35);
-    for (const joined of [...others, first]) await coordinator.withdraw(joined.standings);
+    for (const joined of [...others, first]) await coordinator.withdraw(joined.positions);
     expect((await waiting.ended).code).toBe(78);
     expect(await coordinator.queue("restart")).toMatchObject([{ id }]);
   });

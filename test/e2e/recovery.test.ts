@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import Database from "libsql";
 import { describe, expect, test } from "vitest";
 import type { Claim, Owner } from "../../src/locks/claim.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn } from "../../src/line/turn.js";
 import type { FaultProxy } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";

@@ -72,7 +72,7 @@ const STORES: Readonly<Record<string, () => Promise<Restorable>>> = {
 /** What the store has, asked by a session that ends with the question: those of before the backup would be in the way. */
 async function idsIn(fleet: Fleet, lock: string): Promise<readonly string[]> {
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-  const options = { connectTimeoutMs: 20_000, sessionTimeoutMs: 8_000, historyKeep: 100, pollMs: 20, log };
+  const options = { connectTimeoutMs: 20_000, sessionTimeoutMs: 8_000, historyKeep: 100, sleepTimeMs: 20, log };
   const coordinator = await openCoordinator(fleet.url, options);
   try {
     return (await coordinator.queue(lock)).map(({ id }) => id);

@@ -9,7 +9,7 @@ import { openHoldline } from "../../src/index.js";
 import type { Claim, Owner } from "../../src/locks/claim.js";
 import type { Coordinator, Draft } from "../../src/locks/coordinator.js";
 import { isHeld } from "../../src/locks/rule.js";
-import { takeTurn } from "../../src/locks/turn.js";
+import { takeTurn } from "../../src/line/turn.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { openPlainClient } from "../support/plain-client.js";
 import { until } from "../support/wait.js";
@@ -19,7 +19,7 @@ import { findForeignClient, ForeignProgram } from "./foreign.js";
 failOnLeaks();
 
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-const OPTIONS = { connectTimeoutMs: 20_000, sessionTimeoutMs: 10_000, historyKeep: 10, pollMs: 20, log: SILENT };
+const OPTIONS = { connectTimeoutMs: 20_000, sessionTimeoutMs: 10_000, historyKeep: 10, sleepTimeMs: 20, log: SILENT };
 
 // The node's session has 4 s, and the server looks at every tick.
 const EXPIRY_MS = 15_000;
@@ -273,7 +273,7 @@ async function openGate(fleet: Fleet): Promise<{ open(): Promise<void> }> {
   const coordinator = await fleet.coordinator();
   const turn = await takeTurn(coordinator, draftOf("gate", false), { signal: new AbortController().signal });
   if (turn.outcome !== "granted") throw new Error("the claim left the line");
-  return { open: () => coordinator.withdraw(turn.joined.standings) };
+  return { open: () => coordinator.withdraw(turn.joined.positions) };
 }
 
 function draftOf(node: string, settles: boolean): Draft {
@@ -318,7 +318,7 @@ async function takeDurableTurn(coordinator: Coordinator, log: string, name: stri
   const record = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
   const { entries } = await coordinator.settle(draft, turn.joined, record);
   appendFileSync(log, `start ${name}\n`);
-  await coordinator.now();
+  await coordinator.sync();
   appendFileSync(log, `end ${name}\n`);
   await coordinator.leave(draft.id, entries, { event: "released", by: "test", reason: null });
 }

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { createClock } from "../../src/actions/clock.js";
+import { createClock } from "../../src/line/clock.js";
 import { Hold } from "../../src/actions/hold.js";
-import { waitInLine } from "../../src/actions/line.js";
+import { waitInLine } from "../../src/line/waiting.js";
 import { applyChanges } from "../../src/leases/data.js";
 import type { HeldLease, LeaseRequest } from "../../src/leases/lease.js";
 import { acquireLease, changeData, isLeaseHeld, readData, releaseById, releaseLease, renewLease } from "../../src/leases/lease.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
-import { readHolders, readPresentHolders } from "../../src/locks/holders.js";
+import { readHolders, readPresentHolders } from "../../src/line/holders.js";
 import { draftFor, recordFor, RELEASED, takeDurably } from "../coordinators/conformance/store.js";
 import { until } from "../support/wait.js";
 import { leasesOn, openStage, requestFor, START, type Stage } from "./stage.js";

@@ -14,7 +14,7 @@ const DEPENDENCIES = { dc01: ["dc02"], dc02: ["dc01"], hv01: ["dc01"] };
 test.each(STORES)("200 times over, on %s, nobody waits for ever and nobody shares", { timeout: 120_000 }, async (kind) => {
   const { url } = await openFleet(kind);
   const open = async (node: string): Promise<Holdline> => {
-    const holdline = await openHoldline(url, { node, dependencies: DEPENDENCIES, pollMs: 10 });
+    const holdline = await openHoldline(url, { node, dependencies: DEPENDENCIES, sleepTimeMs: 10 });
     onTestFinished(() => holdline.close());
     return holdline;
   };

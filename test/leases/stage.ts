@@ -1,7 +1,7 @@
 // A store in memory whose clock stands still until a test moves it, for leases and whoever meets them. Real stores are the
 // end-to-end tests' matter.
 import { onTestFinished } from "vitest";
-import { createClock } from "../../src/actions/clock.js";
+import { createClock } from "../../src/line/clock.js";
 import type { LeaseContext, LeaseRequest } from "../../src/leases/lease.js";
 import type { Claim } from "../../src/locks/claim.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";

@@ -37,7 +37,7 @@ async function openMirror(fleet: Fleet, gate?: () => Promise<void>): Promise<Mir
     connectTimeoutMs: 10_000,
     sessionTimeoutMs: 8_000,
     historyKeep: 100,
-    pollMs: 20,
+    sleepTimeMs: 20,
     log: QUIET,
   });
   const coordinator = gate === undefined ? opened : holding(opened, gate);
@@ -142,7 +142,7 @@ describe.each(STORES)("on %s", (kind) => {
     const other = await fleet.coordinator();
     const draft = draftFor("a", { lease: { type: "lease", caller: null, path: null, locks: ["a"] } });
     const joined = await other.join(draft);
-    await other.settle(draft, joined, recordFor(draft, { expiresAt: (await other.now()) + 300 }));
+    await other.settle(draft, joined, recordFor(draft, { expiresAt: (await other.sync()).ms + 300 }));
     expect((await mirror.read()).map(({ lock }) => lock)).toEqual(["a"]);
     await until(() => mirror.latest().length === 0, "the lease to be over");
     expect((await other.history("a", 10)).map(({ event, by }) => [event, by])).toEqual([["expired", null]]);

@@ -172,7 +172,7 @@ export class Agent {
     const { checks } = this.#world;
     try {
       // What was lost with a connection and is sent anew may come after what was sent since.
-      do await this.coordinator?.now();
+      do await this.coordinator?.sync();
       while (this.isAlive && this.link.isBusy);
     } catch {
       return; // The store does not answer: what is left ends with the session.

@@ -3,30 +3,30 @@ import type { Mutation } from "./mutations.js";
 
 const LEASE = "src/leases/lease.ts";
 const HELD = "src/leases/held.ts";
-const HOLDERS = "src/locks/holders.ts";
+const HOLDERS = "src/line/holders.ts";
 
 export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease's time is counted by the node's own clock",
     file: LEASE,
-    text: "endOf(request.ttlMs, await coordinator.now(context.signal))",
+    text: "endOf(request.ttlMs, (await coordinator.sync(context.signal)).ms)",
     replacement: "endOf(request.ttlMs, Date.now())",
   },
   {
     name: "whether a lease's time is over is judged by the node's own clock",
     file: HOLDERS,
-    text: "const now = await coordinator.now(signal);",
-    replacement: "const now = Date.now();",
+    text: "const now = await coordinator.sync(signal);",
+    replacement: "const now = { ms: Date.now(), errorMs: 0 };",
   },
   {
     name: "a lease is ended a little before its time is over",
     file: HOLDERS,
-    text: "return expiresAt !== null && expiresAt <= now;",
-    replacement: "return expiresAt !== null && expiresAt <= now + 1_000;",
+    text: "return expiresAt !== null && expiresAt <= ms - errorMs;",
+    replacement: "return expiresAt !== null && expiresAt <= ms - errorMs + 1_000;",
   },
   {
     name: "a lease whose time is over is not ended by those who wait behind it",
-    file: "src/actions/line.ts",
+    file: "src/line/waiting.ts",
     text: "(await endExpired(coordinator, others, ended.signal)) > 0;",
     replacement: "false;",
   },
@@ -51,20 +51,20 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a renewal brings a lease back whose time is over",
     file: LEASE,
-    text: 'return isOver(present, now) ? "again" :',
-    replacement: 'return isOver(present, now - 3_600_000) ? "again" :',
+    text: 'return isOver(present, time) ? "again" :',
+    replacement: 'return isOver(present, { ...time, ms: time.ms - 3_600_000 }) ? "again" :',
   },
   {
     name: "a renewal is counted from when the lease was made",
     file: LEASE,
-    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, now)",
+    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms)",
     replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.since)",
   },
   {
     name: "a renewal adds to what is left",
     file: LEASE,
-    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, now)",
-    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.expiresAt ?? now)",
+    text: "expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms)",
+    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.expiresAt ?? time.ms)",
   },
   {
     name: "a renewal puts back the data that it has read first",
@@ -114,7 +114,7 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that could not be settled stays in line",
     file: LEASE,
-    text: "await coordinator.withdraw(standings);\n    if (error instanceof ClaimLostError)",
+    text: "await coordinator.withdraw(positions);\n    if (error instanceof ClaimLostError)",
     replacement: "if (error instanceof ClaimLostError)",
   },
   {
@@ -132,7 +132,7 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that is refused because it is not alone stays in line",
     file: LEASE,
-    text: "if (isGranted) await coordinator.withdraw(line.joined.standings);",
+    text: "if (isGranted) await coordinator.withdraw(line.joined.positions);",
     replacement: "",
   },
   {

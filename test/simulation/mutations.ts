@@ -14,7 +14,7 @@ export interface Mutation {
 const GUARD = "src/actions/guard.ts";
 const HELD_RUN = "src/actions/held-run.ts";
 const RECOVERY = "src/actions/recovery.ts";
-const TURN = "src/locks/turn.ts";
+const TURN = "src/line/turn.ts";
 const RULE = "src/locks/rule.ts";
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -22,19 +22,19 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "the claim is not settled at all",
     file: GUARD,
     text: "settled = await coordinator.settle(draft, line.joined, record);",
-    replacement: "settled = { entries: line.joined.standings, fencingToken: line.fencingToken };",
+    replacement: "settled = { entries: line.joined.positions, fencingToken: line.fencingToken };",
   },
   {
     name: "the command starts before the settle is confirmed",
     file: GUARD,
     text: "settled = await coordinator.settle(draft, line.joined, record);",
     replacement: `coordinator.settle(draft, line.joined, record).catch(() => undefined);
-      settled = { entries: line.joined.standings, fencingToken: line.fencingToken };`,
+      settled = { entries: line.joined.positions, fencingToken: line.fencingToken };`,
   },
   {
     name: "a run that ends because the store is away leaves its claim in line",
     file: GUARD,
-    text: "await coordinator.withdraw(line.joined.standings);\n        throw error;",
+    text: "await coordinator.withdraw(line.joined.positions);\n        throw error;",
     replacement: "throw error;",
   },
   {
@@ -208,7 +208,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "exec keeps its claim when its command has ended",
     file: "src/actions/exec.ts",
-    text: "await coordinator.withdraw(standings);",
+    text: "await coordinator.withdraw(positions);",
     replacement: "",
   },
   {
@@ -232,7 +232,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a wait that times out leaves its claim in line",
     file: TURN,
-    text: "if (!joined.session.lost.aborted) await coordinator.withdraw(joined.standings);",
+    text: "if (!joined.session.lost.aborted) await coordinator.withdraw(joined.positions);",
     replacement: "",
   },
   {
@@ -256,7 +256,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a fencing token is given without a look at the line",
     file: TURN,
-    text: "options.isTokenWanted !== true || ",
+    text: "options.needsFencingToken !== true || ",
     replacement: "true || ",
   },
   {

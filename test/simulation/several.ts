@@ -2,13 +2,13 @@
 // a host and all that it depends on: src/actions has no action with more than one lock.
 import { randomUUID } from "node:crypto";
 import type { GuardContext } from "../../src/actions/context.js";
-import { waitInLine } from "../../src/actions/line.js";
+import { waitInLine } from "../../src/line/waiting.js";
 import type { CommandSpec } from "../../src/actions/machine.js";
 import { isOwnerGone } from "../../src/actions/recovery.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
-import type { Coordinator, Draft, Entry, Settled } from "../../src/locks/coordinator.js";
+import type { Coordinator, Draft, EntryRef, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
-import { watchClaim } from "../../src/locks/watch.js";
+import { watchClaim } from "../../src/line/claim-watch.js";
 import type { JobEnd } from "./agent.js";
 import type { Job } from "./scenario.js";
 
@@ -43,10 +43,10 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
     if (turn.outcome === "taken-out") return { outcome: "taken-out", message: turn.message };
     if (turn.outcome !== "granted") throw new Error("it left the line without being asked to");
     if (!job.durable) {
-      const { standings, session } = turn.joined;
+      const { positions: standings, session } = turn.joined;
       const watch = watchClaim(coordinator, turn.joined);
       try {
-        const spec = { ...specOf(draft, session.seen(), session.graceMs), endsWith: session };
+        const spec = { ...specOf(draft, session.latestRevision(), session.graceMs), endsWith: session };
         await machine.commands.run(spec, { onGroup: () => undefined, signal: watch.lost, relayed: stop });
       } finally {
         watch.close();
@@ -72,7 +72,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
     } catch (error) {
       if (error instanceof SessionLostError) continue;
       // It may be in line still: in another of its locks, or because the store does not answer.
-      await coordinator.withdraw(turn.joined.standings);
+      await coordinator.withdraw(turn.joined.positions);
       if (error instanceof ClaimLostError) continue;
       throw error;
     }
@@ -82,7 +82,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
 }
 
 async function release(coordinator: Coordinator, draft: Draft, settled: Settled, context: GuardContext): Promise<string> {
-  let entries: readonly Entry[] = settled.entries;
+  let entries: readonly EntryRef[] = settled.entries;
   for (;;) {
     try {
       const ending = { event: "released", by: context.principal, reason: null } as const;

@@ -4,7 +4,7 @@ import type { Mutation } from "./mutations.js";
 
 const CLIENT = "test/simulation/memory/coordinator.ts";
 const STORE = "test/simulation/memory/store.ts";
-const SETTLE = "const settle = (): Settled => this.#store.settle(session.id, draft, joined.standings, record);";
+const SETTLE = "const settle = (): Settled => this.#store.settle(session.id, draft, joined.positions, record);";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
@@ -31,7 +31,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     name: "in the store: settling takes the claim out and puts it back in two transactions",
     file: CLIENT,
     text: SETTLE,
-    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.standings), signal);
+    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.positions), signal);
     const settle = (): Settled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
   },
   {
@@ -39,7 +39,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     file: CLIENT,
     text: SETTLE,
     replacement: `const settleOne = (place: Entry) => (): Settled => this.#store.settle(session.id, draft, [place], record);
-    for (const place of joined.standings.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
+    for (const place of joined.positions.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
     ${SETTLE}`,
   },
   {

@@ -5,7 +5,7 @@ import { acquireLease } from "../../leases/lease.js";
 import type { Claim } from "../../locks/claim.js";
 import type { Coordinator } from "../../locks/coordinator.js";
 import { ClaimLostError, messageOf, UnreachableError } from "../../locks/errors.js";
-import { readHolders } from "../../locks/holders.js";
+import { readHolders } from "../../line/holders.js";
 import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../context.js";
 import { warnOfSkipCoordination } from "../coordinated.js";

@@ -3,7 +3,7 @@ import { isoTime } from "../../locks/durations.js";
 import { readChoice } from "../../config/field.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
-import { readPresentHolders } from "../../locks/holders.js";
+import { readPresentHolders } from "../../line/holders.js";
 import { claimAsJson, holderOf } from "../../admin/claims.js";
 import type { Command, Invocation } from "../context.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";

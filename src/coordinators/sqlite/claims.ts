@@ -1,7 +1,7 @@
 // The rows of the queues, as the seam's claims and places: reading them, and what a conditional write finds.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import { decodeRecord } from "../../locks/claim.js";
-import type { Entry, Place, Standing } from "../../locks/coordinator.js";
+import type { EntryRef, Ahead, QueuePosition } from "../../locks/coordinator.js";
 import type { Row, Sql } from "./database.js";
 import { asHex, textOf } from "./database.js";
 
@@ -41,7 +41,7 @@ const FIND_WHOLE = `SELECT ${COLUMNS}, ${HAS_FOLLOWERS}, ${asHex("record")} FROM
 const WITHDRAW = `DELETE FROM claims WHERE lock = ? AND position = ? AND durable = 0 RETURNING session, ${HAS_FOLLOWERS}`;
 
 /** The row of an entry; `null` when it is not there. */
-export function findRow(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): ClaimRow | null {
+export function findRow(sql: Sql, { lock, ref }: Pick<EntryRef, "lock" | "ref">): ClaimRow | null {
   const row = sql.one(FIND_ROW, lock, positionOf(ref));
   return row === null ? null : rowOf(row);
 }
@@ -70,20 +70,20 @@ export function isClaimed(sql: Sql, lock: string): boolean {
 }
 
 /** Takes an ephemeral entry out of its queue; `null` when there is none such. */
-export function removeEphemeral(sql: Sql, { lock, ref }: Pick<Entry, "lock" | "ref">): Leaving | null {
+export function removeEphemeral(sql: Sql, { lock, ref }: Pick<EntryRef, "lock" | "ref">): Leaving | null {
   const row = sql.one(WITHDRAW, lock, positionOf(ref));
   return row === null ? null : leavingIn(row);
 }
 
 /** The rows of a claim's durable entries, if they are all as they were read; `gone` when none of them is there any more. */
-export function findUnchanged(sql: Sql, id: string, entries: readonly Entry[]): readonly WholeRow[] | "gone" | "changed" {
+export function findUnchanged(sql: Sql, id: string, entries: readonly EntryRef[]): readonly WholeRow[] | "gone" | "changed" {
   const rows = entries.map((entry) => findWhole(sql, entry)).map((row) => (row?.claim === id ? row : null));
   if (rows.every((row) => row === null)) return "gone";
   const isUnchanged = rows.every((row, index) => row !== null && row.durable && row.revision === entries[index]?.revision);
   return isUnchanged ? (rows as readonly WholeRow[]) : "changed";
 }
 
-function findWhole(sql: Sql, { lock, ref }: Entry): WholeRow | null {
+function findWhole(sql: Sql, { lock, ref }: EntryRef): WholeRow | null {
   const row = sql.one(FIND_WHOLE, lock, positionOf(ref));
   return row === null ? null : { ...rowOf(row), ...leavingIn(row), record: textOf(row["record"]) };
 }
@@ -93,7 +93,7 @@ function leavingIn(row: Row): Leaving {
 }
 
 /** An entry's standing: itself, and those ahead of it. */
-export function standingOf(sql: Sql, lock: string, { position, revision }: Pick<ClaimRow, "position" | "revision">): Standing {
+export function standingOf(sql: Sql, lock: string, { position, revision }: Pick<ClaimRow, "position" | "revision">): QueuePosition {
   const ahead = sql.all(
     "SELECT position, key, slots FROM claims WHERE lock = ? AND position < ? ORDER BY position",
     lock,
@@ -102,7 +102,7 @@ export function standingOf(sql: Sql, lock: string, { position, revision }: Pick<
   return { lock, ref: refOf(position), revision, ahead: ahead.map(placeOf) };
 }
 
-function placeOf(row: Row): Place {
+function placeOf(row: Row): Ahead {
   return { ref: refOf(row["position"] as number), key: row["key"] as string | null, slots: slotsIn(row) };
 }
 

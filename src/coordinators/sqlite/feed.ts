@@ -46,7 +46,7 @@ export class Feed {
           now: readClock(sql, this.#membership.time),
         }));
         this.#tellOf(step);
-        return now;
+        return { ms: now, errorMs: 0 };
       },
       close: () => {
         remove();
@@ -75,7 +75,7 @@ export class Feed {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { pollMs, log } = this.#options;
+    const { sleepTimeMs, log } = this.#options;
     const writes = watchChanges(`${this.#database.path}-wal`, log);
     // What was committed before the log was watched is found by the first look.
     let pauseMs = SOON_MS;
@@ -85,8 +85,8 @@ export class Feed {
         const isWritten = await writes.next(pauseMs, signal);
         if (signal.aborted) return;
         if (isWritten) pauseMs = SOON_MS;
-        else pauseMs = pauseMs < LATE_MS ? Math.min(2 * pauseMs, pollMs) : pollMs;
-        const isTime = performance.now() - attendedAt >= pollMs;
+        else pauseMs = pauseMs < LATE_MS ? Math.min(2 * pauseMs, sleepTimeMs) : sleepTimeMs;
+        const isTime = performance.now() - attendedAt >= sleepTimeMs;
         if (isTime) attendedAt = performance.now();
         const step = await this.#look(isTime, signal);
         if (signal.aborted) return;

@@ -1,7 +1,7 @@
 // The history: one record for each end of a durable claim, and for each failure that keeps one. Its bounds hold for readers at
 // once, and are brought about now and then behind a release.
 import { decodeFailure, decodeRecord, encodeRecord, isObject, type ClaimRecord } from "../../locks/claim.js";
-import type { EndEvent, Ending, Entry, HistoryRecord } from "../../locks/coordinator.js";
+import type { EndEvent, Ending, EntryRef, HistoryRecord } from "../../locks/coordinator.js";
 import type { HistoryBounds } from "../../locks/history-bounds.js";
 import type { WholeRow } from "./claims.js";
 import { readClock, tickClock, type TimeSource } from "./clock.js";
@@ -37,14 +37,14 @@ export class HistoryTable {
   record(
     sql: Sql,
     rows: readonly WholeRow[],
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     ending: Ending,
     kept: ClaimRecord | null,
   ): readonly TrimDue[] {
     const at = tickClock(sql, this.#time);
     const { event, by, reason, failure, endedAt = at } = ending;
     return rows.flatMap((row, index): readonly TrimDue[] => {
-      const { lock } = entries[index] as Entry;
+      const { lock } = entries[index] as EntryRef;
       const record = kept === null ? row.record : encodeRecord(kept);
       const said = { claim: row.claim, event, by, reason, failure, isKept: kept !== null, claimedAt: row.sinceMs, endedAt, record };
       const sequence = sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, JSON.stringify(said));

@@ -8,13 +8,14 @@ import type {
   CoordinatorOptions,
   Draft,
   Ending,
-  Entry,
+  EntryRef,
   HistoryRecord,
   Joined,
   Keeping,
   Settled,
-  Standing,
+  QueuePosition,
   StoreReport,
+  StoreTime,
   StoreWatch,
   WriteOutcome,
 } from "../../locks/coordinator.js";
@@ -43,6 +44,7 @@ import { HistoryTable, type TrimDue } from "./history.js";
 import { Membership } from "./membership.js";
 import { prepareSchema } from "./schema.js";
 import { hasSession, type SqliteSession } from "./sessions.js";
+import { TRAITS } from "./traits.js";
 import { parseSqliteUrl } from "./url.js";
 import { openView } from "./view.js";
 
@@ -70,6 +72,7 @@ export async function openSqlite(url: string, options: CoordinatorOptions): Prom
 class SqliteCoordinator implements Coordinator {
   /** Its file is on a disk of this machine alone. */
   readonly isShared = false;
+  readonly traits = TRAITS;
   readonly store: string;
   readonly #database: Database;
   readonly #membership: Membership;
@@ -115,12 +118,12 @@ class SqliteCoordinator implements Coordinator {
           return isFree ? { lock, ref: refOf(position), revision, ahead: [] } : standingOf(sql, lock, { position, revision });
         });
       });
-      if (standings !== null) return { session, standings };
+      if (standings !== null) return { session, positions: standings };
       session.lose("the session was removed from the database");
     }
   }
 
-  async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+  async position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {
     const session = this.#membership.latest;
     const [standing, isSessionThere] = await this.#membership.look({ locks: [entry.lock] }, signal, (sql) => {
       const row = findRow(sql, entry);
@@ -132,7 +135,7 @@ class SqliteCoordinator implements Coordinator {
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as SqliteSession;
-    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
+    const own = joined.positions.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
     const { signal: ended, unlink } = link(session.lost, signal);
     // Before the first look: what is announced after it is not missed.
     const changes = this.#membership.watch();
@@ -149,7 +152,7 @@ class SqliteCoordinator implements Coordinator {
           });
         }
         if (gone.length > 0) return gone;
-        await changes.next(this.#options.pollMs, ended);
+        await changes.next(this.#options.sleepTimeMs, ended);
         ended.throwIfAborted();
       }
     } finally {
@@ -160,17 +163,17 @@ class SqliteCoordinator implements Coordinator {
 
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
     const session = joined.session as SqliteSession;
-    const { standings } = joined;
+    const { positions: standings } = joined;
     const settled = await this.#membership.write(
       signal,
-      (sql, number): Settled | { readonly missing: Entry; readonly isSessionThere: boolean } => {
+      (sql, number): Settled | { readonly missing: EntryRef; readonly isSessionThere: boolean } => {
         const rows = standings.map((standing) => findRow(sql, standing));
         const isOurs = (row: ClaimRow | null): boolean => {
           if (row?.claim !== draft.id) return false;
           return row.session === session.id || (row.durable && row.session === this.#membership.latest?.id);
         };
         const lost = rows.findIndex((row) => !isOurs(row));
-        if (lost >= 0) return { missing: standings[lost] as Entry, isSessionThere: hasSession(sql, session.id) };
+        if (lost >= 0) return { missing: standings[lost] as EntryRef, isSessionThere: hasSession(sql, session.id) };
         const [first] = rows;
         if (first?.durable === true) {
           // As it was settled, which is all that is known of it: others may have written to it since.
@@ -193,7 +196,7 @@ class SqliteCoordinator implements Coordinator {
 
   async adopt(
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
@@ -238,7 +241,7 @@ class SqliteCoordinator implements Coordinator {
     return joined.session.lost.aborted ? Promise.reject(joined.session.lost.reason as Error) : Promise.resolve();
   }
 
-  async withdraw(entries: readonly Entry[]): Promise<void> {
+  async withdraw(entries: readonly EntryRef[]): Promise<void> {
     try {
       const removed = await this.#membership.write(undefined, (sql) => entries.map((entry) => removeEphemeral(sql, entry)));
       if (removed.some((one) => one !== null && this.#membership.isAwaited(one))) this.#membership.announce();
@@ -248,7 +251,7 @@ class SqliteCoordinator implements Coordinator {
     }
   }
 
-  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
     const left = await this.#membership.write(signal, (sql) => {
       const rows = findUnchanged(sql, id, entries);
       if (typeof rows === "string") return rows;
@@ -295,8 +298,8 @@ class SqliteCoordinator implements Coordinator {
     return this.#feed.watch(onChange, signal);
   }
 
-  now(signal?: AbortSignal): Promise<number> {
-    return this.#database.read(signal, (sql) => readClock(sql, this.#membership.time));
+  async sync(signal?: AbortSignal): Promise<StoreTime> {
+    return { ms: await this.#database.read(signal, (sql) => readClock(sql, this.#membership.time)), errorMs: 0 };
   }
 
   readonly examine = (): Promise<StoreReport> => Promise.resolve(examineFile(this.#database.path));
@@ -306,7 +309,7 @@ class SqliteCoordinator implements Coordinator {
     return this.#membership.close();
   }
 
-  #lossOf(session: SqliteSession | null, isSessionThere: boolean, { lock, revision }: Entry): HoldlineError {
+  #lossOf(session: SqliteSession | null, isSessionThere: boolean, { lock, revision }: EntryRef): HoldlineError {
     if (session === null || !isSessionThere) session?.lose("the session was removed from the database");
     else if (revision > session.began && !session.lost.aborted)
       return new ClaimLostError(`the claim was taken out of the queue of ${lock}`);

@@ -100,7 +100,7 @@ export class Membership {
 
   async #renew(): Promise<void> {
     while (!this.isClosed && this.#session?.lost.aborted === true) {
-      await this.session().catch(() => pause(this.#options.pollMs, undefined, { ref: false }));
+      await this.session().catch(() => pause(this.#options.sleepTimeMs, undefined, { ref: false }));
     }
   }
 

@@ -33,7 +33,7 @@ export class SqliteSession implements Session {
     return Number.POSITIVE_INFINITY;
   }
 
-  seen(): number {
+  latestRevision(): number {
     return this.#seen;
   }
 

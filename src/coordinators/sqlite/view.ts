@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Claim } from "../../locks/claim.js";
-import type { Coordinator, CoordinatorOptions, HistoryRecord, StoreReport } from "../../locks/coordinator.js";
+import type { Coordinator, CoordinatorOptions, HistoryRecord, StoreReport, StoreTime } from "../../locks/coordinator.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { historyBoundsOf } from "../../locks/history-bounds.js";
 import { findEntries, findOfSessions, readQueue } from "./claims.js";
@@ -14,6 +14,7 @@ import { HistoryTable } from "./history.js";
 import { readOwnIdentity } from "./process-identity.js";
 import { checkSchema, makeTables } from "./schema.js";
 import { findGone } from "./sessions.js";
+import { TRAITS } from "./traits.js";
 
 /**
  * A view of the database at `path`; `null` where this process may write to it, and can use it as everybody does.
@@ -38,6 +39,7 @@ export async function openView(path: string, options: CoordinatorOptions): Promi
 
 class View implements Coordinator {
   readonly isShared = false;
+  readonly traits = TRAITS;
   readonly #database: Database;
   readonly #isMissing: boolean;
   readonly #self = readOwnIdentity();
@@ -71,8 +73,8 @@ class View implements Coordinator {
     return this.#database.read(signal, (sql) => this.#history.read(sql, lock, limit));
   }
 
-  now(signal?: AbortSignal): Promise<number> {
-    return this.#database.read(signal, (sql) => readClock(sql, this.#time));
+  async sync(signal?: AbortSignal): Promise<StoreTime> {
+    return { ms: await this.#database.read(signal, (sql) => readClock(sql, this.#time)), errorMs: 0 };
   }
 
   readonly examine = (): Promise<StoreReport> =>
@@ -80,7 +82,7 @@ class View implements Coordinator {
 
   readonly join = (): Promise<never> => this.#refuse();
   readonly confirm = (): Promise<never> => this.#refuse();
-  readonly standing = (): Promise<never> => this.#refuse();
+  readonly position = (): Promise<never> => this.#refuse();
   readonly departed = (): Promise<never> => this.#refuse();
   readonly settle = (): Promise<never> => this.#refuse();
   readonly adopt = (): Promise<never> => this.#refuse();

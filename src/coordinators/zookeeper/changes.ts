@@ -3,7 +3,7 @@
 //
 //   unset → (the first watch) setting → set → (another connection) setting …
 //     ↑________________ the last watch is closed _________________|
-import type { Change, Log, StoreWatch } from "../../locks/coordinator.js";
+import type { Change, Log, StoreTime, StoreWatch } from "../../locks/coordinator.js";
 import { bestEffort, HoldlineError } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
 import { readClock } from "./upkeep.js";
@@ -50,10 +50,10 @@ export class Changes {
       throw error;
     }
     // A write goes through the leader, and a server sends a client the events of what came before it ahead of its answer.
-    const caughtUp = (patience?: AbortSignal): Promise<number> =>
+    const caughtUp = (patience?: AbortSignal): Promise<StoreTime> =>
       this.#sessions.retry(patience, async (session) => {
         await this.#set(session);
-        return readClock(session.wire, this.#layout);
+        return { ms: await readClock(session.wire, this.#layout), errorMs: 0 };
       });
     return { caughtUp, close };
   }

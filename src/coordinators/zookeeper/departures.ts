@@ -1,6 +1,6 @@
 // Waiting until somebody ahead leaves a queue. What has been watched stays watched, so that whoever looks again asks the
 // server only about what it has not been asked to tell of.
-import type { Entry } from "../../locks/coordinator.js";
+import type { EntryRef } from "../../locks/coordinator.js";
 import { parseClaimName } from "./layout.js";
 import type { ZkSession } from "./session.js";
 import { takenOut } from "./standings.js";
@@ -24,7 +24,7 @@ export async function departed(
   session: ZkSession,
   folder: string,
   refs: readonly string[],
-  own: Entry | null,
+  own: EntryRef | null,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const gone = new Set<string>();

@@ -1,6 +1,6 @@
 // Entering the queues: creating a claim's entries, and finding them again, or removing them, when nobody knows what has
 // become of the request. When it is tried again is index.ts's.
-import type { Draft, Standing } from "../../locks/coordinator.js";
+import type { Draft, QueuePosition } from "../../locks/coordinator.js";
 import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { claimPrefix } from "./layout.js";
@@ -26,13 +26,13 @@ export class Entrance {
   }
 
   /** @param isAgain an earlier attempt may have created the entries: they are looked for first */
-  async enter(session: ZkSession, draft: Draft, isAgain: boolean): Promise<Standing[]> {
+  async enter(session: ZkSession, draft: Draft, isAgain: boolean): Promise<QueuePosition[]> {
     const found = isAgain ? await this.#find(session, draft) : null;
     return found ?? this.#create(session, draft);
   }
 
   /** Creates the entries, and with them the folders that are missing, which may vanish again whenever they are empty. */
-  async #create(session: ZkSession, draft: Draft): Promise<Standing[]> {
+  async #create(session: ZkSession, draft: Draft): Promise<QueuePosition[]> {
     let missing: readonly Step[] = [];
     for (let tries = 1; ; tries += 1) {
       try {
@@ -50,7 +50,7 @@ export class Entrance {
    * Requests and their reads go out back to back, which a session's order makes one round trip.
    * @param missing the steps that make the folders, in the same transaction: none of them can be empty in between
    */
-  async #createIn(session: ZkSession, draft: Draft, missing: readonly Step[]): Promise<Standing[]> {
+  async #createIn(session: ZkSession, draft: Draft, missing: readonly Step[]): Promise<QueuePosition[]> {
     const { wire } = session;
     const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
     const prefix = claimPrefix(draft);
@@ -86,12 +86,12 @@ export class Entrance {
   }
 
   /** Looks for entries that were made already, and removes doubles, and what an earlier session left, which is dead. */
-  async #find(session: ZkSession, draft: Draft): Promise<Standing[] | null> {
-    const standings: Standing[] = [];
+  async #find(session: ZkSession, draft: Draft): Promise<QueuePosition[] | null> {
+    const standings: QueuePosition[] = [];
     for (const lock of draft.locks) {
       const folder = this.#layout.lock(lock);
       const list = await this.#standings.list(session.wire, folder, () => null);
-      let own: Standing | null = null;
+      let own: QueuePosition | null = null;
       for (const { ref, id } of list.claims) {
         if (id !== draft.id) continue;
         const stat = await session.wire.exists(`${folder}/${ref}`);

@@ -1,7 +1,7 @@
 // Durable claims: settle, adopt and update, each one transaction whose lost reply is looked up and never guessed. Ending them
 // is leaving.ts's; which of them this process has in hand is liveness.ts's.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, Draft, Entry, Keeping, Settled } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Draft, EntryRef, Keeping, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
 import type { Background } from "./background.js";
 import type { Folders } from "./folders.js";
@@ -54,7 +54,7 @@ export class Holdings {
 
   async settle(
     draft: Draft,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     home: ZkSession,
     record: ClaimRecord,
     signal?: AbortSignal,
@@ -120,14 +120,19 @@ export class Holdings {
   }
 
   /** Removes what a settle that failed may have left: nothing has been done under it, and nobody else has taken it up. */
-  async undoSettle(wire: Wire, entries: readonly Entry[]): Promise<void> {
+  async undoSettle(wire: Wire, entries: readonly EntryRef[]): Promise<void> {
     for (const path of entries.map((entry) => this.#pathOf(entry))) {
       await removeUnsettled(wire, path);
       if (isDurable(await wire.exists(path))) await removeIfThere(wire, path, SETTLED);
     }
   }
 
-  adopt(id: string, entries: readonly Entry[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed"> {
+  adopt(
+    id: string,
+    entries: readonly EntryRef[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
     return this.#write(id, entries, record, null, signal);
   }
 
@@ -147,7 +152,7 @@ export class Holdings {
    */
   async #write(
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     record: ClaimRecord,
     keptToken: number | null,
     signal?: AbortSignal,
@@ -205,17 +210,17 @@ export class Holdings {
   async #recordsOf(
     wire: Wire,
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     record: ClaimRecord,
     keeping: Keeping,
   ): Promise<readonly Step[]> {
     const claimedAt =
-      this.#liveness.of(id, entries)?.claimedAt ?? (await wire.exists(this.#pathOf(entries[0] as Entry)))?.ctime ?? 0;
+      this.#liveness.of(id, entries)?.claimedAt ?? (await wire.exists(this.#pathOf(entries[0] as EntryRef)))?.ctime ?? 0;
     return this.leaving.recordSteps(entries, { claim: id, ...keeping, record, claimedAt, isKept: true });
   }
 
   /** After a write: do the entries hold just what it wrote? */
-  async #findWritten(wire: Wire, entries: readonly Entry[], data: Buffer): Promise<Stat[] | "gone" | "changed" | "unwritten"> {
+  async #findWritten(wire: Wire, entries: readonly EntryRef[], data: Buffer): Promise<Stat[] | "gone" | "changed" | "unwritten"> {
     const nodes = await Promise.all(entries.map((entry) => wire.getData(this.#pathOf(entry))));
     if (nodes.includes(null)) return "gone";
     const stats = nodes.map((node) => (node as { readonly stat: Stat }).stat);
@@ -226,7 +231,7 @@ export class Holdings {
     return ours ? stats : "changed";
   }
 
-  #pathOf({ lock, ref }: Entry): string {
+  #pathOf({ lock, ref }: EntryRef): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
 }

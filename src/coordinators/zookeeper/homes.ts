@@ -1,13 +1,13 @@
 // The session of each ephemeral entry of this process, and which of the entries are held. An entry is known by its ref, which
 // has a UUID in it.
-import type { Entry, Joined } from "../../locks/coordinator.js";
+import type { EntryRef, Joined } from "../../locks/coordinator.js";
 import type { ZkSession } from "./session.js";
 
 export class Homes {
   readonly #sessions = new Map<string, ZkSession>();
 
   /** Entries were made in this session. */
-  take(session: ZkSession, { standings }: Joined): void {
+  take(session: ZkSession, { positions: standings }: Joined): void {
     for (const { ref } of standings) this.#sessions.set(ref, session);
   }
 
@@ -16,11 +16,11 @@ export class Homes {
     return this.#sessions.get(ref);
   }
 
-  hold({ standings }: Joined): void {
+  hold({ positions: standings }: Joined): void {
     for (const { ref } of standings) this.#sessions.get(ref)?.hold(ref);
   }
 
-  forget(entries: readonly Pick<Entry, "ref">[]): void {
+  forget(entries: readonly Pick<EntryRef, "ref">[]): void {
     for (const { ref } of entries) {
       this.#sessions.get(ref)?.letGo(ref);
       this.#sessions.delete(ref);

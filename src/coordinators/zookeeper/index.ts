@@ -9,14 +9,16 @@ import type {
   CoordinatorOptions,
   Draft,
   Ending,
-  Entry,
+  EntryRef,
   HistoryRecord,
   Joined,
   Keeping,
   Settled,
-  Standing,
+  QueuePosition,
   StoreReport,
+  StoreTime,
   StoreWatch,
+  Traits,
   WriteOutcome,
 } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
@@ -52,6 +54,20 @@ import type { Wire } from "./wire.js";
  * @param clock what deadlines of sessions are reckoned by, in milliseconds: it counts the machine's sleep
  * @throws UnreachableError when no server answers within the connect timeout
  */
+/**
+ * A transaction is one request, and a server takes none of more than a mebibyte (`jute.maxbuffer`, 0xfffff by default). What each
+ * lock adds beside the record are three paths and the framing of the steps.
+ */
+const TRAITS: Traits = {
+  wakes: "push",
+  clockErrorMs: 0,
+  minSessionMs: 0,
+  maxLocks: Number.POSITIVE_INFINITY,
+  maxBytes: 900_000,
+  bytesPerLock: 400,
+  durability: "quorum",
+};
+
 export async function openZooKeeper(url: string, options: CoordinatorOptions, clock = uptimeMs): Promise<Coordinator> {
   const coordinator = new ZooKeeperCoordinator(url, options, clock);
   try {
@@ -65,6 +81,7 @@ export async function openZooKeeper(url: string, options: CoordinatorOptions, cl
 
 class ZooKeeperCoordinator implements Coordinator {
   readonly isShared = true;
+  readonly traits = TRAITS;
   readonly store: string;
   readonly #options: CoordinatorOptions;
   readonly #bounds: HistoryBounds;
@@ -123,15 +140,15 @@ class ZooKeeperCoordinator implements Coordinator {
       if (entered.status === "rejected") throw entered.reason;
       // Another client may have made what this one was about to make.
       if (!trusted.value) await this.#trust.check(session, draft.locks);
-      return { session, standings: entered.value };
+      return { session, positions: entered.value };
     };
     try {
       const joined = await this.#sessions.retry(signal, (session) => (entering = enter(session)));
       const home = joined.session as ZkSession;
       this.#homes.take(home, joined);
-      if (home.isFresh && joined.standings.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#homes.hold(joined);
+      if (home.isFresh && joined.positions.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#homes.hold(joined);
       if (signal?.aborted !== true) return joined;
-      await this.withdraw(joined.standings);
+      await this.withdraw(joined.positions);
       throw signal.reason;
     } catch (error) {
       if (sentIn !== null) this.#removeTraces(sentIn, draft, entering);
@@ -153,7 +170,7 @@ class ZooKeeperCoordinator implements Coordinator {
     });
   }
 
-  async standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+  async position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {
     const read = (wire: Wire) => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
     const home = this.#homes.of(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
@@ -161,13 +178,13 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as ZkSession;
-    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
+    const own = joined.positions.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
     const gone = await departed(session, this.#layout.lock(lock), refs, own, signal);
     this.#standings.left(session.wire, this.#layout.lock(lock), gone);
     return gone;
   }
 
-  async withdraw(entries: readonly Entry[]): Promise<void> {
+  async withdraw(entries: readonly EntryRef[]): Promise<void> {
     const homes = entries.map(({ ref }) => this.#homes.of(ref));
     this.#homes.forget(entries);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
@@ -196,19 +213,19 @@ class ZooKeeperCoordinator implements Coordinator {
     // Before anything is sent the claim only waits, and keeps its place.
     signal?.throwIfAborted();
     try {
-      return await this.#holdings.settle(draft, joined.standings, home, record, signal);
+      return await this.#holdings.settle(draft, joined.positions, home, record, signal);
     } catch (error) {
       // Whatever has become of it: the caller will not act under it, and nobody must wait behind it.
-      this.#sessions.cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.standings));
+      this.#sessions.cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.positions));
       throw error;
     } finally {
-      this.#homes.forget(joined.standings);
+      this.#homes.forget(joined.positions);
     }
   }
 
   async adopt(
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
@@ -231,7 +248,7 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#holdings.update(id, settled, record, signal, keeping);
   }
 
-  leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
     return this.#holdings.leaving.leave(id, entries, ending, signal);
   }
 
@@ -264,8 +281,10 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#sessions.retry(signal, ({ wire }) => countChanges(wire, this.#layout, id));
   }
 
-  now(signal?: AbortSignal): Promise<number> {
-    return this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
+  async sync(signal?: AbortSignal): Promise<StoreTime> {
+    const ms = await this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
+    // The server that does the write stamps it.
+    return { ms, errorMs: 0 };
   }
 
   examine(signal?: AbortSignal): Promise<StoreReport> {
@@ -293,7 +312,7 @@ class ZooKeeperCoordinator implements Coordinator {
     await this.#sessions.close();
   }
 
-  #pathOf({ lock, ref }: Entry): string {
+  #pathOf({ lock, ref }: EntryRef): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
 }

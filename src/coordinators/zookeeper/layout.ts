@@ -1,7 +1,7 @@
 // Where things are in ZooKeeper, and what a claim's node name says: Holdline's own, and those of the foreign recipes
 // that take turns with it on the same path. Pure functions.
 import { createHash } from "node:crypto";
-import type { Draft, Place } from "../../locks/coordinator.js";
+import type { Draft, Ahead } from "../../locks/coordinator.js";
 import { lockNameProblem } from "../../locks/names.js";
 
 /** The znodes that a root holds. */
@@ -57,7 +57,7 @@ const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
 const RECORD_PREFIX = "_h_";
 
 /** What a claim's node name tells. */
-export interface ClaimName extends Place {
+export interface ClaimName extends Ahead {
   /** The claim's id where the name is Holdline's own. */
   readonly id: string | null;
   readonly sequence: number;

@@ -1,6 +1,6 @@
 // Ending durable claims. Letting go comes first: the claim is deleted with its history record and its liveness entry in one
 // transaction, and without either where the server refuses it, for then nobody behind would ever get the lock.
-import type { CoordinatorOptions, Ending, Entry, HistoryRecord, WriteOutcome } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Ending, EntryRef, HistoryRecord, WriteOutcome } from "../../locks/coordinator.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import type { Background } from "./background.js";
 import { isLoss, wordsOf } from "./failures.js";
@@ -48,7 +48,7 @@ export class Leaving {
     this.#log = options.log;
   }
 
-  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
     const attempted: Attempted = { sent: false, unrecorded: false };
     const outcome = await this.#sessions.retry(signal, async ({ wire }): Promise<WriteOutcome> => {
       const isAgain = attempted.sent;
@@ -68,7 +68,7 @@ export class Leaving {
   async #commit(
     wire: Wire,
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     ending: Ending,
     attempted: Attempted,
     signal: AbortSignal | undefined,
@@ -117,7 +117,7 @@ export class Leaving {
   }
 
   /** The steps that write a history record for each entry. */
-  recordSteps(entries: readonly Entry[], ended: EndedClaim): readonly Step[] {
+  recordSteps(entries: readonly EntryRef[], ended: EndedClaim): readonly Step[] {
     const record = encodeEnded(ended);
     return entries.map(({ lock }) => op.create(this.#layout.recordsOf(lock), record, MODE.PERSISTENT_SEQUENTIAL));
   }
@@ -139,7 +139,7 @@ export class Leaving {
   }
 
   /** Nothing of ours is below a claim. What others have made there would keep it for ever; it goes while the claim is as it was read. */
-  async #clearBelow(wire: Wire, id: string, entries: readonly Entry[]): Promise<void> {
+  async #clearBelow(wire: Wire, id: string, entries: readonly EntryRef[]): Promise<void> {
     for (const entry of entries) {
       const path = this.#pathOf(entry);
       if ((await wire.exists(path))?.version !== entry.revision) continue;
@@ -150,17 +150,17 @@ export class Leaving {
   }
 
   /** @param what has become of the claim */
-  warnUnrecorded(id: string, entries: readonly Entry[], what: string, refusal: Refusal): void {
+  warnUnrecorded(id: string, entries: readonly EntryRef[], what: string, refusal: Refusal): void {
     this.#warn(id, entries, `${what}, but its history has no record of that`, refusal);
   }
 
-  #warn(id: string, entries: readonly Entry[], what: string, { error }: Refusal): void {
+  #warn(id: string, entries: readonly EntryRef[], what: string, { error }: Refusal): void {
     const locks = entries.map(({ lock }) => lock);
     this.#log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} ${what}: ${wordsOf(error)}`);
   }
 
   /** Behind a release, which does not wait for it. @param written the paths of its records */
-  #tidyUp(wire: Wire, entries: readonly Entry[], written: readonly string[]): void {
+  #tidyUp(wire: Wire, entries: readonly EntryRef[], written: readonly string[]): void {
     this.#folders.removeBehind(
       this.#background,
       wire,
@@ -177,8 +177,8 @@ export class Leaving {
     );
   }
 
-  async #readHolding(wire: Wire, entries: readonly Entry[]): Promise<Holding | null> {
-    const node = await wire.getData(this.#pathOf(entries[0] as Entry));
+  async #readHolding(wire: Wire, entries: readonly EntryRef[]): Promise<Holding | null> {
+    const node = await wire.getData(this.#pathOf(entries[0] as EntryRef));
     if (node === null) return null;
     const claim = decodeClaim(node.data);
     const record = claim?.record ?? foreignRecord(node.data);
@@ -192,7 +192,7 @@ export class Leaving {
   async #findLeft(
     wire: Wire,
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     ending: Ending,
     { unrecorded }: Attempted,
   ): Promise<WriteOutcome | "unwritten"> {
@@ -208,7 +208,7 @@ export class Leaving {
     if (!stats.includes(null)) return "changed";
     let records: readonly HistoryRecord[] = [];
     try {
-      records = await readHistory(wire, this.#layout, (entries[0] as Entry).lock, this.#bounds.keep, this.#bounds);
+      records = await readHistory(wire, this.#layout, (entries[0] as EntryRef).lock, this.#bounds.keep, this.#bounds);
     } catch (error) {
       if (!(error instanceof WireError) || isLoss(error)) throw error;
       this.#log.warn({ claim: id }, `the history cannot be read: ${wordsOf(error)}`);
@@ -218,7 +218,7 @@ export class Leaving {
     return unrecorded && ends.length === 0 ? "done" : "gone";
   }
 
-  #pathOf({ lock, ref }: Entry): string {
+  #pathOf({ lock, ref }: EntryRef): string {
     return `${this.#layout.lock(lock)}/${ref}`;
   }
 }

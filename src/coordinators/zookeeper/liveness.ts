@@ -1,7 +1,7 @@
 // The claims that this process has in hand, and their liveness entries: ephemeral, so that they go with the session, and
 // put back in the next one. Leases are in nobody's hand: a person's claim depends on no process, and has no such entry.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { Entry, Log } from "../../locks/coordinator.js";
+import type { EntryRef, Log } from "../../locks/coordinator.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { decodeClaim, fencingTokenOf } from "./records.js";
@@ -19,7 +19,7 @@ const MOST_TRIES = 5;
 
 /** What is known of a durable claim. */
 export interface Holding {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EntryRef[];
   readonly record: ClaimRecord;
   readonly claimedAt: number;
   /** Whoever takes the claim over gets another: while it is this one, the holder is the same. */
@@ -39,7 +39,7 @@ export class Liveness {
   }
 
   /** What this process knows of a claim that it has in hand, if that is of these revisions: others may have written to it since. */
-  of(id: string, entries: readonly Entry[]): Holding | undefined {
+  of(id: string, entries: readonly EntryRef[]): Holding | undefined {
     const holding = this.#held.get(id);
     return entries.every(({ ref, revision }) => holding?.entries.some((held) => held.ref === ref && held.revision === revision))
       ? holding
@@ -113,7 +113,7 @@ export class Liveness {
 
   /** What others have made of a claim that is still this process's, its data say; `null` when it is not, or nothing was written. */
   async #readAgain({ wire }: ZkSession, holding: Holding): Promise<Holding | null> {
-    const entries: Entry[] = [];
+    const entries: EntryRef[] = [];
     let record: ClaimRecord | null = null;
     for (const { lock, ref } of holding.entries) {
       const node = await wire.getData(`${this.#layout.lock(lock)}/${ref}`);

@@ -107,7 +107,7 @@ export class ZkSession implements Session {
     return this.wire.confirmations.confirmedAt + this.wire.sessionTimeoutMs;
   }
 
-  seen(): number {
+  latestRevision(): number {
     return this.wire.lastZxid;
   }
 

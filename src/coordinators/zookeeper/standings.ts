@@ -1,5 +1,5 @@
 // Where a claim of ours stands among a lock's children, in the words of the seam: names carry only hashes of keys.
-import type { Entry, Place, Standing } from "../../locks/coordinator.js";
+import type { EntryRef, Ahead, QueuePosition } from "../../locks/coordinator.js";
 import { ClaimLostError } from "../../locks/errors.js";
 import { type ClaimName, furthest, hashKey, notBehind, orderClaims } from "./layout.js";
 import type { IsWanted } from "./messages.js";
@@ -81,7 +81,7 @@ export class Standings {
    * is asked in any case whether the entry itself is there, and what it answers is no older than this question.
    * @throws ClaimLostError when it is not
    */
-  async standing(wire: Wire, folder: string, entry: Entry): Promise<Standing> {
+  async standing(wire: Wire, folder: string, entry: EntryRef): Promise<QueuePosition> {
     const kept = this.#keptFor(wire, folder, entry.ref);
     if (kept === null) return (await this.list(wire, folder, () => entry.ref)).among(entry);
     kept.asking += 1;
@@ -127,7 +127,7 @@ export class Standings {
 /** A queue as it was listed, parsed once for all who stand in it. */
 export class QueueList {
   readonly claims: readonly ClaimName[];
-  readonly #places: readonly Place[];
+  readonly #places: readonly Ahead[];
   /** Where each entry stands, and where the first of each claim does. */
   readonly #positions = new Map<string, number>();
   readonly #firsts = new Map<string, number>();
@@ -153,7 +153,7 @@ export class QueueList {
    * One's own place in it.
    * @throws ClaimLostError when it is not there
    */
-  among({ lock, ref, revision }: Entry): Standing {
+  among({ lock, ref, revision }: EntryRef): QueuePosition {
     const position = this.#positions.get(ref);
     if (position === undefined) throw takenOut({ lock, ref });
     return new SharedStanding(lock, ref, revision, () => this.#ahead(position));
@@ -170,32 +170,32 @@ export class QueueList {
       this.#front += 1;
   }
 
-  #ahead(position: number): readonly Place[] {
+  #ahead(position: number): readonly Ahead[] {
     const ahead = this.#places.slice(this.#front, Math.max(position, this.#front));
     return this.#gone.size === 0 ? ahead : ahead.filter(({ ref }) => !this.#gone.has(ref));
   }
 }
 
 /** A thousand who stand in one list would have half a million places ahead of them: each cuts out its own when it is asked. */
-class SharedStanding implements Standing {
+class SharedStanding implements QueuePosition {
   readonly lock: string;
   readonly ref: string;
   readonly revision: number;
-  readonly #ahead: () => readonly Place[];
+  readonly #ahead: () => readonly Ahead[];
 
-  constructor(lock: string, ref: string, revision: number, ahead: () => readonly Place[]) {
+  constructor(lock: string, ref: string, revision: number, ahead: () => readonly Ahead[]) {
     this.lock = lock;
     this.ref = ref;
     this.revision = revision;
     this.#ahead = ahead;
   }
 
-  get ahead(): readonly Place[] {
+  get ahead(): readonly Ahead[] {
     return this.#ahead();
   }
 }
 
 /** The error of a claim that is not in its queue although its session lives. */
-export function takenOut({ lock, ref }: Pick<Entry, "lock" | "ref">): ClaimLostError {
+export function takenOut({ lock, ref }: Pick<EntryRef, "lock" | "ref">): ClaimLostError {
   return new ClaimLostError(`the claim was taken out of the queue of ${lock}`, { hint: `someone removed the entry ${ref}` });
 }

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
 import { isHeld } from "../../../src/locks/rule.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { within } from "../../support/wait.js";
 import { draftFor, recordFor, RELEASED, type Stage } from "./store.js";
 
@@ -23,7 +23,7 @@ function numbers(seed: number): (below: number) => number {
 
 interface Member {
   readonly draft: Draft;
-  readonly isTokenWanted: boolean;
+  readonly needsFencingToken: boolean;
   /** So often it looks, and then gives up; `null`: it stays. */
   readonly patience: number | null;
   /** So many round trips long it holds the lock. */
@@ -35,7 +35,7 @@ function drawMember(below: (limit: number) => number): Member {
   const settles = below(3) === 0;
   return {
     draft: draftFor("a", { settles, ...sharing }),
-    isTokenWanted: !settles && below(2) === 0,
+    needsFencingToken: !settles && below(2) === 0,
     patience: below(5) === 0 ? below(8) : null,
     rounds: below(3),
   };
@@ -71,19 +71,19 @@ class Watchman {
 }
 
 async function attend(coordinator: Coordinator, member: Member, watchman: Watchman): Promise<void> {
-  const { draft, isTokenWanted, patience, rounds } = member;
+  const { draft, needsFencingToken, patience, rounds } = member;
   let looks = 0;
   const turn = await takeTurn(coordinator, draft, {
     signal: new AbortController().signal,
-    isTokenWanted,
+    needsFencingToken,
     look: () => Promise.resolve(patience !== null && (looks += 1) > patience ? "leave" : "stay"),
     // A round trip is pause enough.
-    pause: async () => void (await coordinator.now()),
+    pause: async () => void (await coordinator.sync()).ms,
   });
   if (turn.outcome === "left") return;
-  const { standings, session } = turn.joined;
+  const { positions: standings, session } = turn.joined;
   const settled = draft.settles ? await coordinator.settle(draft, turn.joined, recordFor(draft)) : null;
-  watchman.enter(draft, settled?.fencingToken ?? (isTokenWanted ? session.seen() : null));
+  watchman.enter(draft, settled?.fencingToken ?? (needsFencingToken ? session.latestRevision() : null));
   for (let round = 0; round < rounds; round += 1) await coordinator.queue("a");
   watchman.leave(draft);
   if (settled === null) await coordinator.withdraw(standings);

@@ -37,8 +37,8 @@ export function describeFinding(stage: Stage): void {
       const joined = await one.join(draft);
       const found = await other.find(draft.id);
       expect(found.map(({ lock, ref, durable }) => ({ lock, ref, durable }))).toEqual([
-        { lock: "a", ref: joined.standings[1]?.ref, durable: false },
-        { lock: "c", ref: joined.standings[0]?.ref, durable: false },
+        { lock: "a", ref: joined.positions[1]?.ref, durable: false },
+        { lock: "c", ref: joined.positions[0]?.ref, durable: false },
       ]);
       await one.close();
       expect(await other.find(draft.id)).toEqual([]);

@@ -31,7 +31,7 @@ export function describeHolding(stage: Stage): void {
       expect(queue.map(({ id }) => id)).toEqual(drafts.map(({ id }) => id));
       expect(queue.map(({ ref }) => ref)).toEqual(joins.map((joined) => only(joined).ref));
       expect(queue.map(({ durable }) => durable)).toEqual([true, false, true, false]);
-      const last = await other.standing(only(joins[3]!));
+      const last = await other.position(only(joins[3]!));
       expect(last.ahead.map(({ ref }) => ref)).toEqual(joins.slice(0, 3).map((joined) => only(joined).ref));
     });
 
@@ -59,7 +59,7 @@ export function describeHolding(stage: Stage): void {
       const [one, other] = [await stage.open(), await stage.open()];
       const draft = draftFor(["a", "b"]);
       const joined = await one.join(draft);
-      await other.withdraw([joined.standings[1]!]);
+      await other.withdraw([joined.positions[1]!]);
       await expect(one.settle(draft, joined, recordFor(draft))).rejects.toBeInstanceOf(ClaimLostError);
       expect((await one.queue("a")).filter(({ durable }) => durable)).toEqual([]);
       expect(await idsIn(one, "b")).toEqual([]);
@@ -267,11 +267,11 @@ export function describeHolding(stage: Stage): void {
       await Promise.all([one.close(), one.close()]);
       await one.close();
       expect(joined.session.lost.aborted).toBe(true);
-      for (const asked of [one.join(draftFor("b")), one.queue("a"), one.list(), one.now(), one.history(null, 1)]) {
+      for (const asked of [one.join(draftFor("b")), one.queue("a"), one.list(), one.sync(), one.history(null, 1)]) {
         await expect(asked).rejects.toThrow();
       }
       await expect(one.settle(draft, joined, recordFor(draft))).rejects.toThrow();
-      await one.withdraw(joined.standings);
+      await one.withdraw(joined.positions);
       expect(await idsIn(other, "a")).toEqual([draft.id]);
       expect(await idsIn(other, "b")).toEqual([]);
     });

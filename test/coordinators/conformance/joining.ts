@@ -46,8 +46,8 @@ export function describeJoining(stage: Stage): void {
       const coordinator = await stage.open();
       const first = await coordinator.join(draftFor("b"));
       const joined = await coordinator.join(draftFor(["c", "a/x", "b"]));
-      expect(joined.standings.map(({ lock }) => lock)).toEqual(["c", "a/x", "b"]);
-      expect(joined.standings.map(({ ahead }) => ahead.map(({ ref }) => ref))).toEqual([[], [], [only(first).ref]]);
+      expect(joined.positions.map(({ lock }) => lock)).toEqual(["c", "a/x", "b"]);
+      expect(joined.positions.map(({ ahead }) => ahead.map(({ ref }) => ref))).toEqual([[], [], [only(first).ref]]);
     });
 
     test("no two claims on several locks can each be ahead of the other", async () => {
@@ -69,7 +69,7 @@ export function describeJoining(stage: Stage): void {
     test("joining again with the same id finds the claim and does not double it", async () => {
       const coordinator = await stage.open();
       const draft = draftFor(["a", "b"]);
-      const again = async () => (await coordinator.join(draft)).standings.map(({ lock, ref }) => [lock, ref]);
+      const again = async () => (await coordinator.join(draft)).positions.map(({ lock, ref }) => [lock, ref]);
       const first = await again();
       await coordinator.join(draftFor("a"));
       expect(await again()).toEqual(first);
@@ -99,18 +99,18 @@ export function describeJoining(stage: Stage): void {
       const second = only(await one.join(draftFor("a")));
       const third = only(await other.join(draftFor("a")));
       await one.withdraw([first]);
-      const standing = await other.standing(third);
+      const standing = await other.position(third);
       expect(entryOf(standing)).toEqual(entryOf(third));
       expect(standing.ahead.map(({ ref }) => ref)).toEqual([second.ref]);
       await one.withdraw([second]);
-      expect((await other.standing(third)).ahead).toEqual([]);
+      expect((await other.position(third)).ahead).toEqual([]);
     });
 
     test("a claim that was taken away is lost, though the session lives", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const joined = only(await one.join(draftFor("a")));
       await other.withdraw([joined]);
-      await expect(one.standing(joined)).rejects.toBeInstanceOf(ClaimLostError);
+      await expect(one.position(joined)).rejects.toBeInstanceOf(ClaimLostError);
     });
   });
 
@@ -135,7 +135,7 @@ export function describeJoining(stage: Stage): void {
       const dead = await dying.join(draftFor("a"));
       const mine = await other.join(draftFor("a"));
       const endings: [string, () => Promise<unknown>][] = [
-        [only(withdrawn).ref, () => one.withdraw(withdrawn.standings)],
+        [only(withdrawn).ref, () => one.withdraw(withdrawn.positions)],
         [
           only(held.joined).ref,
           () => one.leave(held.draft.id, held.settled.entries, { event: "released", by: "me", reason: null }),
@@ -144,7 +144,7 @@ export function describeJoining(stage: Stage): void {
       ];
       for (const [ref, end] of endings) {
         const departure = other.departed(mine, "a", [ref]);
-        await other.standing(only(mine));
+        await other.position(only(mine));
         await end();
         expect(await within(departure, "the departure to be noticed")).toEqual([ref]);
       }
@@ -158,7 +158,7 @@ export function describeJoining(stage: Stage): void {
       const mine = await other.join(draftFor("a"));
       const departure = other.departed(mine, "a", [only(settling).ref, only(leaving).ref]);
       await one.settle(draft, settling, recordFor(draft));
-      await one.withdraw(leaving.standings);
+      await one.withdraw(leaving.positions);
       expect(await within(departure, "the departure")).toEqual([only(leaving).ref]);
     });
 
@@ -171,7 +171,7 @@ export function describeJoining(stage: Stage): void {
       const updated = await one.update(draft.id, settled, recordFor(draft, { reason: "still at it" }));
       if (typeof updated === "string") throw new Error(updated);
       await one.adopt(draft.id, updated.entries, recordFor(draft));
-      await one.withdraw(leaving.standings);
+      await one.withdraw(leaving.positions);
       expect(await within(departure, "the departure")).toEqual([only(leaving).ref]);
     });
 
@@ -183,7 +183,7 @@ export function describeJoining(stage: Stage): void {
       await expect(coordinator.departed(mine, "a", [first.ref], AbortSignal.abort(reason))).rejects.toBe(reason);
       const stop = new AbortController();
       const departure = coordinator.departed(mine, "a", [first.ref], stop.signal);
-      await coordinator.standing(only(mine));
+      await coordinator.position(only(mine));
       stop.abort(reason);
       await expect(within(departure, "the abort to be heeded")).rejects.toBe(reason);
       expect(await idsIn(coordinator, "a")).toHaveLength(2);
@@ -195,7 +195,7 @@ export function describeJoining(stage: Stage): void {
       const mine = await other.join(draftFor("a"));
       const departure = other.departed(mine, "a", [first.ref]);
       departure.catch(() => undefined);
-      await other.standing(only(mine));
+      await other.position(only(mine));
       await other.close();
       await expect(within(departure, "the wait to end")).rejects.toBeInstanceOf(SessionLostError);
       expect(mine.session.lost.aborted).toBe(true);
@@ -206,7 +206,7 @@ export function describeJoining(stage: Stage): void {
     test("takes the claim out of all its queues, and records nothing", async () => {
       const coordinator = await stage.open();
       const joined = await coordinator.join(draftFor(["a", "b"]));
-      await coordinator.withdraw(joined.standings);
+      await coordinator.withdraw(joined.positions);
       expect(await coordinator.list()).toEqual([]);
       expect(await coordinator.history(null, 10)).toEqual([]);
     });
@@ -214,16 +214,16 @@ export function describeJoining(stage: Stage): void {
     test("does nothing to a claim that is not there any more", async () => {
       const coordinator = await stage.open();
       const joined = await coordinator.join(draftFor("a"));
-      await coordinator.withdraw(joined.standings);
+      await coordinator.withdraw(joined.positions);
       const next = await coordinator.join(draftFor("a"));
-      await coordinator.withdraw(joined.standings);
+      await coordinator.withdraw(joined.positions);
       expect((await coordinator.queue("a")).map(({ ref }) => ref)).toEqual([only(next).ref]);
     });
 
     test("never ends a durable claim", async () => {
       const coordinator = await stage.open();
       const { draft, joined } = await takeDurably(coordinator, "a");
-      await coordinator.withdraw(joined.standings);
+      await coordinator.withdraw(joined.positions);
       expect(await idsIn(coordinator, "a")).toEqual([draft.id]);
     });
   });

@@ -2,8 +2,8 @@
 // the store's clock; what holders.ts makes of that is shown here over each store.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Coordinator, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
-import { endExpired, readHolders, readPresentHolders } from "../../../src/locks/holders.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { endExpired, readHolders, readPresentHolders } from "../../../src/line/holders.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { until, within } from "../../support/wait.js";
 import {
   claimIn,
@@ -171,7 +171,7 @@ export function describeLeases(stage: Stage, subject: StoreUnderTest): void {
 
     test("is ended by whoever meets it, in all its locks, and recorded once", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
-      const expiresAt = (await one.now()) - HOUR_MS;
+      const expiresAt = (await one.sync()).ms - HOUR_MS;
       const { draft } = await lend(one, ["a", "b"], expiresAt);
       const waiting = await other.join(draftFor("b"));
       const met = await Promise.all([readPresentHolders(one, "a"), readPresentHolders(other, "a")]);
@@ -189,7 +189,7 @@ export function describeLeases(stage: Stage, subject: StoreUnderTest): void {
     test("does not end with others whose time is not", async () => {
       const coordinator = await stage.open();
       const sharing = { key: "readers", slots: Number.POSITIVE_INFINITY, owner: PERSON, lease: leaseOn(["a"]) };
-      const now = await coordinator.now();
+      const now = (await coordinator.sync()).ms;
       const drafts = [now - 1, now + HOUR_MS, null, now - HOUR_MS].map((expiresAt) => ({
         expiresAt,
         draft: draftFor("a", sharing),
@@ -205,10 +205,10 @@ export function describeLeases(stage: Stage, subject: StoreUnderTest): void {
 
     test("stays when it is renewed before it is ended, at whatever moment", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
-      for (const method of ["queue", "now", "leave"] as const) {
-        const { draft, settled } = await lend(one, ["a", "b"], (await one.now()) - 1);
+      for (const method of ["queue", "sync", "leave"] as const) {
+        const { draft, settled } = await lend(one, ["a", "b"], (await one.sync()).ms - 1);
         const renew = async () => {
-          const expiresAt = (await one.now()) + HOUR_MS;
+          const expiresAt = (await one.sync()).ms + HOUR_MS;
           settledOf(await one.update(draft.id, settled, recordFor(draft, { expiresAt })));
         };
         const met = await readPresentHolders(interposed(other, method, renew), "a");
@@ -229,8 +229,8 @@ export function describeLeases(stage: Stage, subject: StoreUnderTest): void {
 
     test("is judged by the store's clock, whatever the node's says", async () => {
       const coordinator = await stage.open();
-      const present = await lend(coordinator, ["present"], (await coordinator.now()) + HOUR_MS);
-      const over = await lend(coordinator, ["over"], (await coordinator.now()) - 1);
+      const present = await lend(coordinator, ["present"], (await coordinator.sync()).ms + HOUR_MS);
+      const over = await lend(coordinator, ["over"], (await coordinator.sync()).ms - 1);
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * HOUR_MS });
       expect(await readPresentHolders(coordinator, "present")).toMatchObject([{ id: present.draft.id }]);
       // Whoever comes with a wrong clock is judged by the store's as well.

@@ -35,16 +35,16 @@ export function describeLosses(stage: Stage): void {
           const first = await observer.join(draftFor("a"));
           // The first claim on a lock may need more than its own creation; this one is as any later one.
           const warm = await coordinator.join(draftFor(locks));
-          await coordinator.withdraw(warm.standings);
+          await coordinator.withdraw(warm.positions);
           const draft = draftFor(locks);
           const lost = lose(faults, "join", draft.id);
           const joined = await within(coordinator.join(draft), "the join");
           await lost;
-          expect(joined.standings.map(({ lock }) => lock)).toEqual(locks);
-          expect(joined.standings[0]?.ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
+          expect(joined.positions.map(({ lock }) => lock)).toEqual(locks);
+          expect(joined.positions[0]?.ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
           for (const [index, lock] of locks.entries()) {
             const own = (await observer.queue(lock)).filter(({ id }) => id === draft.id);
-            expect(own.map(({ ref }) => ref)).toEqual([joined.standings[index]?.ref]);
+            expect(own.map(({ ref }) => ref)).toEqual([joined.positions[index]?.ref]);
           }
           expect(await idsIn(observer, "a")).toHaveLength(2);
           await coordinator.settle(draft, joined, recordFor(draft));
@@ -56,7 +56,7 @@ export function describeLosses(stage: Stage): void {
           const lost = lose(faults, "join", draft.id);
           const joined = await within(coordinator.join(draft), "the join");
           await lost;
-          expect(joined.standings.map(({ ahead }) => ahead)).toEqual(locks.map(() => []));
+          expect(joined.positions.map(({ ahead }) => ahead)).toEqual(locks.map(() => []));
           for (const lock of locks) expect(await idsIn(coordinator, lock)).toEqual([draft.id]);
         });
 
@@ -71,7 +71,7 @@ export function describeLosses(stage: Stage): void {
           for (const [index, lock] of locks.entries()) {
             const claim = await claimIn(observer, lock);
             expect(claim).toMatchObject({ id: draft.id, durable: true, alive: true, fencingToken: settled.fencingToken });
-            expect(claim).toMatchObject({ ref: joined.standings[index]?.ref, revision: settled.entries[index]?.revision });
+            expect(claim).toMatchObject({ ref: joined.positions[index]?.ref, revision: settled.entries[index]?.revision });
           }
           expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
         });
@@ -172,8 +172,8 @@ export function describeLosses(stage: Stage): void {
       const mine = await coordinator.join(draftFor("a"));
       const departure = coordinator.departed(mine, "a", [only(first).ref]);
       await faults.cut();
-      expect((await coordinator.standing(only(mine))).ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
-      await other.withdraw(first.standings);
+      expect((await coordinator.position(only(mine))).ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
+      await other.withdraw(first.positions);
       expect(await within(departure, "the departure")).toEqual([only(first).ref]);
       expect(mine.session.lost.aborted).toBe(false);
     });
@@ -184,9 +184,9 @@ export function describeLosses(stage: Stage): void {
       const first = await other.join(draftFor("a"));
       const mine = await coordinator.join(draftFor("a"));
       const departure = coordinator.departed(mine, "a", [only(first).ref]);
-      await coordinator.standing(only(mine));
+      await coordinator.position(only(mine));
       await faults.refuse();
-      await other.withdraw(first.standings);
+      await other.withdraw(first.positions);
       await faults.serve();
       expect(await within(departure, "the departure")).toEqual([only(first).ref]);
       expect((await other.queue("a")).map(({ ref }) => ref)).toEqual([only(mine).ref]);
@@ -202,7 +202,7 @@ export function describeLosses(stage: Stage): void {
       await faults.cut();
       expect(await coordinator.history("a", 1)).toHaveLength(1);
       await faults.cut();
-      expect(await coordinator.now()).toBeGreaterThan(0);
+      expect((await coordinator.sync()).ms).toBeGreaterThan(0);
     });
   });
 }

@@ -3,7 +3,7 @@
 import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { SessionLostError, UnreachableError } from "../../../src/locks/errors.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { until, within } from "../../support/wait.js";
 import { claimIn, draftFor, idsIn, only, recordFor, RELEASED, settledOf, type Stage, takeDurably, untilEmpty } from "./store.js";
 
@@ -23,7 +23,7 @@ export function describeOutages(stage: Stage): void {
       await expect(within(departure, "the wait to end")).rejects.toBeInstanceOf(SessionLostError);
       expect(mine.session.lost.aborted).toBe(true);
       expect(mine.session.lost.reason).toBeInstanceOf(SessionLostError);
-      await expect(coordinator.standing(mine.standings[1]!)).rejects.toBeInstanceOf(SessionLostError);
+      await expect(coordinator.position(mine.positions[1]!)).rejects.toBeInstanceOf(SessionLostError);
       await expect(coordinator.departed(mine, "a", [only(first).ref])).rejects.toBeInstanceOf(SessionLostError);
       expect(await idsIn(other, "b")).toEqual([]);
     });
@@ -40,8 +40,8 @@ export function describeOutages(stage: Stage): void {
       await faults.expireSession();
       await until(() => rejoined === 1, "the claimant to learn that its session has ended");
       await until(async () => (await idsIn(other, "a")).indexOf(draft.id) === 2, "the claimant to stand at the end");
-      await other.withdraw(first.standings);
-      await other.withdraw(third.standings);
+      await other.withdraw(first.positions);
+      await other.withdraw(third.positions);
       const granted = await within(turn, "the claimant's turn");
       if (granted.outcome !== "granted") throw new Error("not granted");
       await coordinator.settle(draft, granted.joined, recordFor(draft));
@@ -152,7 +152,7 @@ export function describeOutages(stage: Stage): void {
       const other = await stage.open();
       const mine = await coordinator.join(draftFor("a"));
       faults.freeze();
-      const asked = coordinator.standing(only(mine));
+      const asked = coordinator.position(only(mine));
       await other.queue("a");
       faults.thaw();
       expect((await asked).ref).toBe(only(mine).ref);
@@ -163,7 +163,7 @@ export function describeOutages(stage: Stage): void {
       const { coordinator, faults } = await stage.faulty({ connectTimeoutMs: 2_000, sessionTimeoutMs: 2_000 });
       await coordinator.queue("a");
       faults.freeze();
-      const asked = Promise.allSettled([coordinator.queue("a"), coordinator.now(), coordinator.join(draftFor("a"))]);
+      const asked = Promise.allSettled([coordinator.queue("a"), coordinator.sync(), coordinator.join(draftFor("a"))]);
       for (const answer of await within(asked, "the answers", 8_000)) {
         expect(answer).toMatchObject({ status: "rejected", reason: expect.any(UnreachableError) as unknown });
       }
@@ -182,7 +182,7 @@ export function describeOutages(stage: Stage): void {
       faults.freeze();
       const asked = [
         coordinator.join(draftFor("c"), signal),
-        coordinator.standing(only(waiting), signal),
+        coordinator.position(only(waiting), signal),
         coordinator.settle(fresh, waiting, recordFor(fresh), signal),
         coordinator.adopt(draft.id, settled.entries, recordFor(draft), signal),
         coordinator.update(draft.id, settled, recordFor(draft), signal),
@@ -193,7 +193,7 @@ export function describeOutages(stage: Stage): void {
         coordinator.find(draft.id, signal),
         coordinator.watch(() => undefined, signal),
         coordinator.history(null, 10, signal),
-        coordinator.now(signal),
+        coordinator.sync(signal),
       ];
       const answers = Promise.allSettled(asked);
       stop.abort(reason);
@@ -207,7 +207,7 @@ export function describeOutages(stage: Stage): void {
       const other = await stage.open();
       const joined = await coordinator.join(draftFor(["a", "b"]));
       faults.freeze();
-      await within(coordinator.withdraw(joined.standings), "the withdrawal to be over");
+      await within(coordinator.withdraw(joined.positions), "the withdrawal to be over");
       faults.thaw();
       await untilEmpty(other, "a");
       await untilEmpty(other, "b");
@@ -218,7 +218,7 @@ export function describeOutages(stage: Stage): void {
       const other = await stage.open();
       const joined = await coordinator.join(draftFor(["a", "b"]));
       faults.freeze();
-      await within(coordinator.withdraw(joined.standings), "the withdrawal to be over");
+      await within(coordinator.withdraw(joined.positions), "the withdrawal to be over");
       await untilEmpty(other, "a");
       await untilEmpty(other, "b");
     });
@@ -228,7 +228,7 @@ export function describeOutages(stage: Stage): void {
         const { coordinator, faults } = await stage.faulty();
         const other = await stage.open();
         const warm = await coordinator.join(draftFor(locks));
-        await coordinator.withdraw(warm.standings);
+        await coordinator.withdraw(warm.positions);
         const draft = draftFor(locks);
         const held = faults.holdRequest("join", draft.id);
         const stop = new AbortController();

@@ -16,7 +16,7 @@ export function describeProcesses(stage: Stage, subject: StoreUnderTest): void {
       const { claim } = await dying.event("joined");
       expect(await idsIn(coordinator, "a")).toEqual([claim]);
       const mine = await coordinator.join(draftFor("a"));
-      const ahead = mine.standings[0]!.ahead.map(({ ref }) => ref);
+      const ahead = mine.positions[0]!.ahead.map(({ ref }) => ref);
       const departure = coordinator.departed(mine, "a", ahead);
       await dying.kill();
       expect(await within(departure, "the killed waiter's place to vanish", subject.goneWithinMs)).toEqual(ahead);

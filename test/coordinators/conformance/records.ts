@@ -75,10 +75,10 @@ export function describeRecords(stage: Stage): void {
 
     test("shows everything of a claim that waits", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
-      const before = await other.now();
+      const before = (await other.sync()).ms;
       const draft = draftFor("a", { key: "räck 1/%", slots: 7, reason: "why ☃", data: DATA, owner: ownerAt("web-09") });
       const joined = only(await one.join(draft));
-      const after = await other.now();
+      const after = (await other.sync()).ms;
       const claim = await claimIn(other, "a");
       const { key, slots, owner, reason, data } = draft;
       const record: ClaimRecord = { key, slots, owner, reason, data, lease: null, made: null, expiresAt: null, failure: null };
@@ -100,10 +100,10 @@ export function describeRecords(stage: Stage): void {
       const [one, other] = [await stage.open(), await stage.open()];
       const draft = draftFor("a", { key: "rack-1", slots: Number.POSITIVE_INFINITY, data: DATA });
       const joined = await one.join(draft);
-      const before = await other.now();
+      const before = (await other.sync()).ms;
       const record = recordFor(draft, { expiresAt: 1_700_000_123_456, reason: "lease", failure: null });
       const settled = await one.settle(draft, joined, record);
-      const after = await other.now();
+      const after = (await other.sync()).ms;
       const claim = await claimIn(other, "a");
       const known = {
         id: draft.id,
@@ -174,7 +174,7 @@ export function describeRecords(stage: Stage): void {
       for (const name of ["b", "a/c", "a", "b/a"]) await one.join(draftFor(name));
       const gone = await other.join(draftFor(["a/b", "z"]));
       expect(await one.list()).toEqual(["a", "a/b", "a/c", "b", "b/a", "z"]);
-      await other.withdraw(gone.standings);
+      await other.withdraw(gone.positions);
       expect(await other.list()).toEqual(["a", "a/c", "b", "b/a"]);
       await one.close();
       expect(await other.list()).toEqual([]);
@@ -200,9 +200,9 @@ export function describeRecords(stage: Stage): void {
           lease: index === 2 ? leaseOn(["a"], { type: "file", path: "/srv/x" }) : null,
         });
         const { since } = await claimIn(other, "a");
-        const before = await other.now();
+        const before = (await other.sync()).ms;
         expect(await other.leave(draft.id, settled.entries, ending)).toBe("done");
-        const after = await other.now();
+        const after = (await other.sync()).ms;
         const { id: claim, owner, data, reason: description, lease } = draft;
         expected.unshift({
           record: { lock: "a", claim, owner, data, description, lease, claimedAt: since, isKept: false, failure: null, ...ending },
@@ -224,10 +224,10 @@ export function describeRecords(stage: Stage): void {
       const [one, other] = [await stage.open(), await stage.open()];
       const { draft, settled } = await takeDurably(one, ["a", "b"], { reason: "why" });
       const { since } = await claimIn(other, "a");
-      const before = await other.now();
+      const before = (await other.sync()).ms;
       const keeping = { event: "failed", by: "ann@web-01", reason: "exit code 3" } as const;
       const kept = settledOf(await one.update(draft.id, settled, recordFor(draft, { failure: FAILURE }), undefined, keeping));
-      const after = await other.now();
+      const after = (await other.sync()).ms;
       const { id: claim, owner, data, reason: description, lease } = draft;
       const told = { claim, owner, data, description, lease, claimedAt: since, ...keeping, isKept: true, failure: FAILURE };
       const history = await other.history("a", 10);
@@ -261,8 +261,8 @@ export function describeRecords(stage: Stage): void {
         await coordinator.leave(draft.id, settled.entries, RELEASED);
         claims.unshift(draft.id);
         // Times of the store have the grain of a millisecond.
-        const ended = await coordinator.now();
-        while ((await coordinator.now()) <= ended) continue;
+        const ended = (await coordinator.sync()).ms;
+        while ((await coordinator.sync()).ms <= ended) continue;
       }
       expect((await coordinator.history(null, 10)).map(({ claim }) => claim)).toEqual(claims);
       expect((await coordinator.history(null, 3)).map(({ claim }) => claim)).toEqual(claims.slice(0, 3));
@@ -299,7 +299,7 @@ export function describeRecords(stage: Stage): void {
       const sessions = [await stage.open(), await stage.open()];
       let last = 0;
       for (let index = 0; index < 40; index += 1) {
-        const now = await sessions[index % 2]!.now();
+        const now = (await sessions[index % 2]!.sync()).ms;
         expect(now).toBeGreaterThanOrEqual(last);
         last = now;
       }
@@ -317,7 +317,7 @@ export function describeRecords(stage: Stage): void {
       const fresh = draftFor("b");
       const waiting = await coordinator.join(fresh);
       const asked = [
-        coordinator.standing(mine, signal),
+        coordinator.position(mine, signal),
         coordinator.settle(fresh, waiting, recordFor(fresh), signal),
         coordinator.adopt(draft.id, settled.entries, recordFor(draft), signal),
         coordinator.update(draft.id, settled, recordFor(draft), signal),
@@ -328,7 +328,7 @@ export function describeRecords(stage: Stage): void {
         coordinator.find(draft.id, signal),
         coordinator.watch(() => undefined, signal),
         coordinator.history(null, 10, signal),
-        coordinator.now(signal),
+        coordinator.sync(signal),
       ];
       for (const answer of await Promise.allSettled(asked)) expect(answer).toEqual({ status: "rejected", reason });
       // What was refused beforehand has not happened.

@@ -7,10 +7,10 @@ import type {
   CoordinatorOptions,
   Draft,
   Ending,
-  Entry,
+  EntryRef,
   Joined,
   Settled,
-  Standing,
+  QueuePosition,
 } from "../../../src/locks/coordinator.js";
 import type { Contender, ContenderTask } from "../../support/contenders.js";
 import { noteClosed, noteOpen } from "../../support/leaks.js";
@@ -143,7 +143,7 @@ export const TEST_OPTIONS: CoordinatorOptions = {
   // Long enough that a busy machine loses no session by itself, short enough that a test can wait for an expiry.
   sessionTimeoutMs: 4_000,
   historyKeep: 100,
-  pollMs: 50,
+  sleepTimeMs: 50,
   log: testLog(),
 };
 
@@ -219,17 +219,17 @@ export function settledOf(outcome: Settled | "gone" | "changed"): Settled {
 }
 
 /** The only standing of a claim on one lock. */
-export function only(joined: Joined): Standing {
-  if (joined.standings.length !== 1) throw new Error(`${joined.standings.length} standings, expected one`);
-  return joined.standings[0] as Standing;
+export function only(joined: Joined): QueuePosition {
+  if (joined.positions.length !== 1) throw new Error(`${joined.positions.length} standings, expected one`);
+  return joined.positions[0] as QueuePosition;
 }
 
-export function onlyEntry(settled: Settled): Entry {
+export function onlyEntry(settled: Settled): EntryRef {
   if (settled.entries.length !== 1) throw new Error(`${settled.entries.length} entries, expected one`);
-  return settled.entries[0] as Entry;
+  return settled.entries[0] as EntryRef;
 }
 
-export function entryOf({ lock, ref, revision }: Entry): Entry {
+export function entryOf({ lock, ref, revision }: EntryRef): EntryRef {
   return { lock, ref, revision };
 }
 

@@ -2,7 +2,7 @@
 // is that it holds over this store, whatever the order in which things happen.
 import { describe, expect, test } from "vitest";
 import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { until, within } from "../../support/wait.js";
 import { draftFor, idsIn, only, recordFor, RELEASED, type Stage, takeDurably } from "./store.js";
 
@@ -36,7 +36,7 @@ async function contend(
     // Others get a chance to be granted wrongly: each of these is a round trip to the store.
     for (let index = 0; index < 3; index += 1) await coordinator.queue(draft.locks[0] as string);
     const left = (clock += 1);
-    if (settled === null) await coordinator.withdraw(turn.joined.standings);
+    if (settled === null) await coordinator.withdraw(turn.joined.positions);
     else expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     over += 1;
     return { draft, granted, left };
@@ -158,7 +158,7 @@ export function describeTurns(stage: Stage): void {
       expect(granted).toBe(false);
       const middle = holders[1]!.turn;
       if (middle.outcome !== "granted") throw new Error("not granted");
-      await one.withdraw(middle.joined.standings);
+      await one.withdraw(middle.joined.positions);
       expect((await within(fourth, "the freed slot")).outcome).toBe("granted");
     });
 
@@ -181,11 +181,11 @@ export function describeTurns(stage: Stage): void {
         const coordinator = coordinators[index]!;
         const turn = await takeTurn(coordinator, draftFor("a", { settles: false }), {
           signal: new AbortController().signal,
-          isTokenWanted: true,
+          needsFencingToken: true,
         });
         if (turn.outcome !== "granted") throw new Error("not granted");
-        tokens.push(turn.joined.session.seen());
-        await coordinator.withdraw(turn.joined.standings);
+        tokens.push(turn.joined.session.latestRevision());
+        await coordinator.withdraw(turn.joined.positions);
       });
       await until(async () => (await idsIn(coordinators[0]!, "a")).length === 6, "all to stand in line");
       await coordinators[0]!.leave(first.draft.id, first.settled.entries, RELEASED);
@@ -202,11 +202,11 @@ export function describeTurns(stage: Stage): void {
       for (let index = 0; index < 4; index += 1) {
         const turn = await takeTurn(coordinator, draftFor("a", { settles: false }), {
           signal: new AbortController().signal,
-          isTokenWanted: true,
+          needsFencingToken: true,
         });
         if (turn.outcome !== "granted") throw new Error("not granted");
-        tokens.push(turn.joined.session.seen());
-        await coordinator.withdraw(turn.joined.standings);
+        tokens.push(turn.joined.session.latestRevision());
+        await coordinator.withdraw(turn.joined.positions);
       }
       expect(tokens).toEqual([...new Set(tokens)].sort((one, other) => one - other));
     });

@@ -91,7 +91,7 @@ export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
       await follower.shows("the end", (shown) => hasNot(draft.id)(shown) && shown.ended.includes(draft.id));
       const waiting = await actor.join(draftFor("c"));
       await follower.shows("another join", ({ claims }) => claims.some(({ lock }) => lock === "c"));
-      await actor.withdraw(waiting.standings);
+      await actor.withdraw(waiting.positions);
       await follower.shows("the withdrawal", ({ claims }) => claims.length === 0);
       // Sessions that end: what waits goes, what is held is without its owner.
       const held = await takeDurably(holder, "d");
@@ -139,7 +139,7 @@ export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
         const joining = other.join(draft);
         const follower = await follow(coordinator);
         await follower.shows("the join", has(draft.id, {}));
-        const { standings } = await joining;
+        const { positions: standings } = await joining;
         const withdrawal = other.withdraw(standings);
         follower.watch.close();
         const next = await follow(coordinator);

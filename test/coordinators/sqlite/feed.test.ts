@@ -14,7 +14,7 @@ const AN_HOUR_MS = 3_600_000;
 describe("watching a database", () => {
   test("does not take the poll interval, whoever commits", async () => {
     const path = await freshPath();
-    const [coordinator, near] = [await openFor(path, { pollMs: AN_HOUR_MS }), await openFor(path)];
+    const [coordinator, near] = [await openFor(path, { sleepTimeMs: AN_HOUR_MS }), await openFor(path)];
     let shown: readonly string[] = [];
     const watch = await coordinator.watch(() => void idsIn(coordinator, "a").then((ids) => (shown = ids)));
     const far = await contenderFor(path, { locks: ["a"], until: "joined" });
@@ -24,7 +24,7 @@ describe("watching a database", () => {
     await until(() => shown.length === 2, "another coordinator's claim");
     await coordinator.join(draftFor("a"));
     await until(() => shown.length === 3, "one's own claim");
-    await near.withdraw(joined.standings);
+    await near.withdraw(joined.positions);
     await until(() => shown.length === 2, "the withdrawal");
     far.tell();
     await far.ended();
@@ -34,14 +34,14 @@ describe("watching a database", () => {
 
   test("tells nothing while nothing changes, though it is looked at", async () => {
     const path = await freshPath();
-    const [coordinator, other] = [await openFor(path, { pollMs: 10 }), await openFor(path)];
+    const [coordinator, other] = [await openFor(path, { sleepTimeMs: 10 }), await openFor(path)];
     await takeDurably(other, "a");
     let calls = 0;
     const watch = await coordinator.watch(() => (calls += 1));
     for (let look = 0; look < 50; look += 1) {
       await other.queue("a");
       await coordinator.history(null, 10);
-      await other.now();
+      await other.sync();
     }
     expect(calls).toBe(0);
     const { draft, settled } = await takeDurably(other, "b");
@@ -52,7 +52,7 @@ describe("watching a database", () => {
 
   test("tells that the database is not what it was, so that whoever looks finds out", async () => {
     const path = await freshPath();
-    const coordinator = await openFor(path, { pollMs: 10 });
+    const coordinator = await openFor(path, { sleepTimeMs: 10 });
     const problems: unknown[] = [];
     const watch = await coordinator.watch(() => void coordinator.list().catch((error: unknown) => problems.push(error)));
     renameSync(path, `${path}.away`);

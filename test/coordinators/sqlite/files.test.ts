@@ -209,7 +209,7 @@ describe("a file that is taken away while it is in use", () => {
         reason: { code: "unreachable", message: expect.stringContaining(path) as unknown },
       });
     }
-    await coordinator.withdraw(joined.standings);
+    await coordinator.withdraw(joined.positions);
     expect(joined.session.lost.aborted).toBe(true);
   });
 });

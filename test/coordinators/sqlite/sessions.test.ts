@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { isGone, readOwnIdentity } from "../../../src/coordinators/sqlite/process-identity.js";
 import type { ProcessIdentity } from "../../../src/locks/claim.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../../src/locks/errors.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshId } from "../../support/roots.js";
 import { isPending, until, within } from "../../support/wait.js";
@@ -113,17 +113,17 @@ describe("a process that is only stopped", () => {
     const mine = await coordinator.join(draftFor("a"));
     expect(only(mine).ahead).toHaveLength(2);
     await coordinator.leave(holder.draft.id, holder.settled.entries, RELEASED);
-    expect((await coordinator.standing(only(mine))).ahead).toHaveLength(1);
+    expect((await coordinator.position(only(mine))).ahead).toHaveLength(1);
     waiter.thaw();
     await waiter.event("closed");
-    expect((await coordinator.standing(only(mine))).ahead).toEqual([]);
+    expect((await coordinator.position(only(mine))).ahead).toEqual([]);
   });
 });
 
 describe("waiting", () => {
   test("does not take the poll interval when somebody leaves as they should", async () => {
     const path = await freshPath();
-    const coordinator = await openFor(path, { pollMs: 3_600_000 });
+    const coordinator = await openFor(path, { sleepTimeMs: 3_600_000 });
     const holder = await contenderFor(path, { locks: ["a"], until: "settled" });
     await holder.event("settled");
     const mine = await coordinator.join(draftFor("a"));
@@ -136,7 +136,7 @@ describe("waiting", () => {
 
   test("takes the poll interval at the longest when somebody is killed", async () => {
     const path = await freshPath();
-    const coordinator = await openFor(path, { pollMs: 20 });
+    const coordinator = await openFor(path, { sleepTimeMs: 20 });
     const waiter = await contenderFor(path, { locks: ["a"], until: "joined" });
     await waiter.event("joined");
     const mine = await coordinator.join(draftFor("a"));
@@ -195,7 +195,7 @@ describe("a database that another process keeps locked", () => {
     const held = await takeDurably(coordinator, "held");
     const waiting = await coordinator.join(draftFor(["a", "b"]));
     const lock = lockDatabase(path);
-    await within(coordinator.withdraw(waiting.standings), "the withdrawal to be over");
+    await within(coordinator.withdraw(waiting.positions), "the withdrawal to be over");
     expect(waiting.session.lost.aborted).toBe(true);
     expect(waiting.session.lost.reason).toBeInstanceOf(SessionLostError);
     expect(await idsIn(other, "a")).toHaveLength(1);
@@ -203,8 +203,8 @@ describe("a database that another process keeps locked", () => {
     await until(async () => (await other.list()).join() === "held", "the withdrawn claim to go");
     expect(await claimIn(other, "held")).toMatchObject({ id: held.draft.id, alive: true });
     expect((await coordinator.join(draftFor("a"))).session.id).not.toBe(waiting.session.id);
-    await expect(coordinator.standing(only(await other.join(draftFor("b"))))).resolves.toMatchObject({ ahead: [] });
-    await expect(coordinator.standing(waiting.standings[0]!)).rejects.toBeInstanceOf(SessionLostError);
+    await expect(coordinator.position(only(await other.join(draftFor("b"))))).resolves.toMatchObject({ ahead: [] });
+    await expect(coordinator.position(waiting.positions[0]!)).rejects.toBeInstanceOf(SessionLostError);
     expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
   });
 });
@@ -229,7 +229,7 @@ describe("a session that somebody has removed from the database", () => {
     await expect(within(departure, "the wait to end")).rejects.toBeInstanceOf(SessionLostError);
     expect(mine.session.lost.aborted).toBe(true);
     await expect(coordinator.settle(draft, mine, recordFor(draft))).rejects.toBeInstanceOf(SessionLostError);
-    await expect(coordinator.standing(only(mine))).rejects.toBeInstanceOf(SessionLostError);
+    await expect(coordinator.position(only(mine))).rejects.toBeInstanceOf(SessionLostError);
     const again = await coordinator.join(draft);
     expect(only(again).ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
     expect(again.session.id).not.toBe(mine.session.id);
@@ -258,7 +258,7 @@ describe("a session that somebody has removed from the database", () => {
     const draft = draftFor("a");
     const mine = await coordinator.join(draft);
     meddle(path, (db) => db.exec("DELETE FROM claims"));
-    await expect(coordinator.standing(only(mine))).rejects.toBeInstanceOf(ClaimLostError);
+    await expect(coordinator.position(only(mine))).rejects.toBeInstanceOf(ClaimLostError);
     await expect(coordinator.settle(draft, mine, recordFor(draft))).rejects.toBeInstanceOf(ClaimLostError);
     expect(mine.session.lost.aborted).toBe(false);
   });
@@ -270,13 +270,13 @@ describe("an entry that is not what a write takes it for", () => {
     const draft = draftFor("a");
     const joined = await coordinator.join(draft);
     const record = recordFor(draft);
-    expect(await coordinator.adopt(draft.id, joined.standings, record)).toBe("changed");
-    expect(await coordinator.update(draft.id, { entries: joined.standings, fencingToken: 1 }, record)).toBe("changed");
-    expect(await coordinator.leave(draft.id, joined.standings, RELEASED)).toBe("changed");
+    expect(await coordinator.adopt(draft.id, joined.positions, record)).toBe("changed");
+    expect(await coordinator.update(draft.id, { entries: joined.positions, fencingToken: 1 }, record)).toBe("changed");
+    expect(await coordinator.leave(draft.id, joined.positions, RELEASED)).toBe("changed");
     expect(await coordinator.history("a", 10)).toEqual([]);
     await coordinator.settle(draft, joined, record);
     // What was read of it while it was ephemeral is out of date.
-    expect(await coordinator.adopt(draft.id, joined.standings, record)).toBe("changed");
+    expect(await coordinator.adopt(draft.id, joined.positions, record)).toBe("changed");
   });
 
   test("another claim's is not touched", async () => {

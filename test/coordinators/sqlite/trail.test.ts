@@ -54,7 +54,7 @@ describe("a watch", () => {
     expect(await told()).toEqual(["a"]);
     expect(await actor.leave(draft.id, adopted.entries, RELEASED)).toBe("done");
     expect(await told()).toEqual(["a"]);
-    const { standings } = await actor.join(draftFor(["c", "d"]));
+    const { positions: standings } = await actor.join(draftFor(["c", "d"]));
     expect(await told()).toEqual(["c", "d"]);
     await actor.withdraw(standings);
     expect(await told()).toEqual(["c", "d"]);
@@ -91,7 +91,7 @@ describe("the trail", () => {
     const coordinator = await openFor(path);
     const follow = await trailOf(path);
     const { mark } = await follow(null);
-    await coordinator.withdraw((await coordinator.join(draftFor("a"))).standings);
+    await coordinator.withdraw((await coordinator.join(draftFor("a"))).positions);
     const { draft, settled } = await takeDurably(coordinator, "b");
     await coordinator.leave(draft.id, settled.entries, RELEASED);
     const step = await follow(mark);

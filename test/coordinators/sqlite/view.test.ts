@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
-import { endAllExpired, readPresentHolders, readPresentQueue } from "../../../src/locks/holders.js";
+import { endAllExpired, readPresentHolders, readPresentQueue } from "../../../src/line/holders.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
 import { reasonNotToMount, SmallDisk } from "../../support/small-disk.js";
@@ -32,7 +32,7 @@ test("a database that is not there seems empty, is not made, and that is said", 
   expect(await coordinator.queue("a")).toEqual([]);
   expect(await coordinator.find(draftFor("a").id)).toEqual([]);
   expect(await coordinator.history(null, 10)).toEqual([]);
-  expect(Math.abs((await coordinator.now()) - Date.now())).toBeLessThan(60_000);
+  expect(Math.abs((await coordinator.sync()).ms - Date.now())).toBeLessThan(60_000);
   await expect(coordinator.join(draftFor("a"))).rejects.toMatchObject({
     code: "unreachable",
     message: `the database ${path} cannot be used: it is not there`,
@@ -90,7 +90,7 @@ describe.skipIf(cannotMount !== null)(
       const path = await protectedDatabase(async (made) => {
         const owner = await openSqlite(urlOf(made), TEST_OPTIONS);
         const lent = draftFor("a", { lease: leaseOn(["a"]) });
-        const record = recordFor(lent, { expiresAt: (await owner.now()) - 1 });
+        const record = recordFor(lent, { expiresAt: (await owner.sync()).ms - 1 });
         await owner.settle(lent, await owner.join(lent), record);
         await owner.close();
       });

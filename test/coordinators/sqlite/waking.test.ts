@@ -18,7 +18,7 @@ describe("a release", () => {
     const coordinator = await openFor(path);
     await takeDurably(coordinator, "b");
     utimesSync(path, 1, 1);
-    await coordinator.withdraw((await coordinator.join(draftFor("a"))).standings);
+    await coordinator.withdraw((await coordinator.join(draftFor("a"))).positions);
     const { draft, settled } = await takeDurably(coordinator, "a");
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     expect(statSync(path).mtimeMs).toBe(1_000);
@@ -26,10 +26,10 @@ describe("a release", () => {
 
   test("wakes those behind it, in whichever of its queues", async () => {
     const path = await freshPath();
-    const [coordinator, other] = [await openFor(path), await openFor(path, { pollMs: AN_HOUR_MS })];
+    const [coordinator, other] = [await openFor(path), await openFor(path, { sleepTimeMs: AN_HOUR_MS })];
     const release: ((...locks: string[]) => Promise<() => Promise<unknown>>)[] = [
       async (...locks) => {
-        const { standings } = await coordinator.join(draftFor(locks));
+        const { positions: standings } = await coordinator.join(draftFor(locks));
         return () => coordinator.withdraw(standings);
       },
       async (...locks) => {
@@ -48,7 +48,7 @@ describe("a release", () => {
       expect(await isPending(departure)).toBe(true);
       await leave();
       await within(departure, "the release to wake the waiter");
-      await other.withdraw(mine.standings);
+      await other.withdraw(mine.positions);
     }
   });
 });
@@ -56,12 +56,12 @@ describe("a release", () => {
 describe("a claim that is taken away from its owner", () => {
   test.each(["another coordinator", "its owner's own"])("wakes it, through %s", async (whose) => {
     const path = await freshPath();
-    const owner = await openFor(path, { pollMs: AN_HOUR_MS });
+    const owner = await openFor(path, { sleepTimeMs: AN_HOUR_MS });
     const actor: Coordinator = whose === "another coordinator" ? await openFor(path) : owner;
     const held = await owner.join(draftFor("a"));
     const departure = owner.departed(held, "a", [only(held).ref]);
     expect(await isPending(departure)).toBe(true);
-    await actor.withdraw(held.standings);
+    await actor.withdraw(held.positions);
     expect(await within(departure, "the owner to hear of it")).toEqual([only(held).ref]);
   });
 });

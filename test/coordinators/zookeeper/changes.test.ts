@@ -65,11 +65,11 @@ describe("watching everything", () => {
   test("tells nothing of the clock being read", async () => {
     const root = freshRoot();
     const [coordinator, other] = [await direct(root), await direct(root)];
-    await other.now();
+    await other.sync();
     let calls = 0;
     await coordinator.watch(() => (calls += 1));
-    for (let look = 0; look < 10; look += 1) await other.now();
-    await coordinator.now();
+    for (let look = 0; look < 10; look += 1) await other.sync();
+    await coordinator.sync();
     // Events come before the answers to what is asked after them.
     await coordinator.list();
     expect(calls).toBe(0);
@@ -85,7 +85,7 @@ describe("watching everything", () => {
     await coordinator.watch(() => undefined);
     const { draft, settled } = await takeDurably(other, "a");
     const mine = await coordinator.join(draftFor("a"));
-    const ahead = mine.standings[0]!.ahead.map(({ ref }) => ref);
+    const ahead = mine.positions[0]!.ahead.map(({ ref }) => ref);
     const departed = coordinator.departed(mine, "a", ahead);
     await coordinator.list();
     const asked = proxy.count(Opcode.exists);

@@ -3,7 +3,7 @@
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
-import { type Turn, takeTurn, type TurnOptions } from "../../../src/locks/turn.js";
+import { type Turn, takeTurn, type TurnOptions } from "../../../src/line/turn.js";
 import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshRoot } from "../../support/roots.js";
@@ -57,7 +57,7 @@ test("who knows who is ahead reads nothing when they leave", async () => {
   const { proxy, waiting, other } = await openStage();
   const line: Joined[] = [];
   while (line.length < 5) line.push(await other.join(draftFor("a", EPHEMERAL)));
-  const leaves = (position: number): Promise<void> => other.withdraw((line[position] as Joined).standings);
+  const leaves = (position: number): Promise<void> => other.withdraw((line[position] as Joined).positions);
   const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
   await looked(1);
   await until(() => asked(proxy).looks === 1, "it to watch the nearest three, and its own, with one request");
@@ -71,7 +71,7 @@ test("who knows who is ahead reads nothing when they leave", async () => {
   await leaves(3);
   await looked(3);
   await leaves(4);
-  expect(joinedBy(await turn).standings).toEqual([expect.objectContaining({ ahead: [] })]);
+  expect(joinedBy(await turn).positions).toEqual([expect.objectContaining({ ahead: [] })]);
   expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
 });
 
@@ -92,8 +92,8 @@ test("who leaves while the line is read is not asked about again", async () => {
   const list = proxy.holdReply(Opcode.getChildren);
   proceed();
   await list.caught;
-  await other.withdraw(first.standings);
-  await other.withdraw(second.standings);
+  await other.withdraw(first.positions);
+  await other.withdraw(second.positions);
   list.release();
   joinedBy(await turn);
   expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
@@ -118,7 +118,7 @@ test("nor when the holder's claim is durable; but a claim that is only just sett
 test("who wants a fencing token reads the line when the holder has left", async () => {
   const { proxy, waiting, other } = await openStage();
   const held = await takeDurably(other, "a");
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { isTokenWanted: true });
+  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { needsFencingToken: true });
   await looked(1);
   await until(() => asked(proxy).looks === 2, "it to watch");
   const { lists } = asked(proxy);
@@ -127,7 +127,7 @@ test("who wants a fencing token reads the line when the holder has left", async 
   const adopted = await other.adopt(held.draft.id, updated.entries, recordFor(held.draft));
   if (typeof adopted === "string") throw new Error(adopted);
   await other.leave(held.draft.id, adopted.entries, RELEASED);
-  expect(joinedBy(await turn).session.seen()).toBeGreaterThan(adopted.fencingToken);
+  expect(joinedBy(await turn).session.latestRevision()).toBeGreaterThan(adopted.fencingToken);
   expect(asked(proxy).lists).toBeGreaterThan(lists);
 });
 
@@ -143,7 +143,7 @@ test("whose own entry was taken away before the holder left has no turn, though 
   const [claim] = await other.find(mine.id);
   if (claim === undefined) throw new Error("it does not stand in line");
   await other.withdraw([{ lock: "a", ref: claim.ref, revision: claim.revision }]);
-  await other.withdraw(first.standings);
+  await other.withdraw(first.positions);
   expect(await idsIn(other, "a")).toEqual([]);
   proxy.thaw();
   await expect(turn).rejects.toMatchObject({ code: "claim-lost" });

@@ -42,7 +42,7 @@ async function below(client: PlainClient, path: string): Promise<string[]> {
 test("mending gives a tree that was first used without credentials to them, once, and it is trusted from then on", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
-  await stranger.now();
+  await stranger.sync();
   const held = await takeDurably(stranger, "restart/nginx");
   const ended = await takeDurably(stranger, "b");
   await stranger.leave(ended.draft.id, ended.settled.entries, RELEASED);
@@ -103,7 +103,7 @@ test("an examination says what these credentials may not do, and makes nothing",
   const root = freshRoot();
   const owner = await open(root, "ops:secret");
   await takeDurably(owner, "a");
-  await owner.now();
+  await owner.sync();
   const client = await plain("ops:secret");
   const before = await below(client, root);
   const mallory = await examined(await open(root, "mallory:secret"));

@@ -64,13 +64,13 @@ describe.each(Object.entries(SERVERS))("on a server %s", (_, prepare) => {
       tokens.push(settled.fencingToken, adopted.fencingToken);
       expect(await coordinator.leave(draft.id, adopted.entries, RELEASED)).toBe("done");
       const passing = await coordinator.join(draftFor("ci/deep/er", { settles: false }));
-      tokens.push(passing.session.seen());
-      await coordinator.withdraw(passing.standings);
+      tokens.push(passing.session.latestRevision());
+      await coordinator.withdraw(passing.positions);
       await until(vanished, "the empty folders to vanish");
     }
     expect(tokens).toEqual([...new Set(tokens)].sort((one, other) => one - other));
     expect(await coordinator.list()).toEqual(["restart"]);
-    await coordinator.withdraw(kept.standings);
+    await coordinator.withdraw(kept.positions);
     await until(async () => (await client.children("/x/locks")).length === 0, "the last folder to vanish");
     for (const folder of ["locks", "alive", "history"]) expect(await client.exists(`/x/${folder}`), folder).toBe(true);
   });
@@ -124,7 +124,7 @@ describe("a joiner whose folder goes", () => {
     await making.caught;
     const first = await other.join(draftFor("a/b"));
     making.release();
-    const [behind] = (await joining).standings;
+    const [behind] = (await joining).positions;
     expect(behind?.ahead.map(({ ref }) => ref)).toEqual([only(first).ref]);
   });
 
@@ -160,9 +160,9 @@ test("a process that has made no folder looks once whether the server removes th
   await maker.join(draftFor("a"));
   const coordinator = await open(proxy.address, root);
   for (let round = 0; round < 3; round += 1) {
-    await coordinator.withdraw((await coordinator.join(draftFor("a"))).standings);
+    await coordinator.withdraw((await coordinator.join(draftFor("a"))).positions);
     // What goes on behind it has been answered by then.
-    await coordinator.now();
+    await coordinator.sync();
   }
   expect(proxy.count(Opcode.getData)).toBe(1);
 });
@@ -184,7 +184,7 @@ describe("where the server knows no containers", () => {
     await deleting.caught;
     const next = await takeDurably(other, "a");
     deleting.release();
-    await coordinator.now();
+    await coordinator.sync();
     expect(await idsIn(other, "a")).toEqual([next.draft.id]);
     expect(await other.leave(next.draft.id, next.settled.entries, RELEASED)).toBe("done");
     await until(async () => !(await client.exists(`${root}/locks/a`)), "the folder to go with its last claim");

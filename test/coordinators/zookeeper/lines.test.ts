@@ -1,7 +1,7 @@
 // A thousand claims of one process in one line: what they ask a server for does not grow with the square of their number.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
-import type { Coordinator, Draft, Joined, Standing } from "../../../src/locks/coordinator.js";
+import type { Coordinator, Draft, Joined, QueuePosition } from "../../../src/locks/coordinator.js";
 import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshRoot } from "../../support/roots.js";
@@ -26,12 +26,12 @@ async function openStage(): Promise<{ proxy: FaultProxy; coordinator: Coordinato
   const [coordinator, other] = [await open(proxy.address), await open(`${server.host}:${server.port}`)];
   // The first claim of a lock makes its parents.
   const first = await other.join(draftFor("a", EPHEMERAL));
-  await other.withdraw(first.standings);
+  await other.withdraw(first.positions);
   return { proxy, coordinator, other };
 }
 
-const refsAhead = ({ standings }: Joined): string[] => (standings[0]?.ahead ?? []).map(({ ref }) => ref);
-const refOf = ({ standings }: Joined): string => standings[0]?.ref ?? "";
+const refsAhead = ({ positions: standings }: Joined): string[] => (standings[0]?.ahead ?? []).map(({ ref }) => ref);
+const refOf = ({ positions: standings }: Joined): string => standings[0]?.ref ?? "";
 
 test("a claim alone is one create and one list", async () => {
   const { proxy, coordinator } = await openStage();
@@ -55,7 +55,7 @@ test("those that join, look and read holders at once share what the server is as
   }
 
   const [afterJoins, reads] = [lists(), proxy.count(Opcode.getData)];
-  await Promise.all(joined.map(({ standings }) => coordinator.standing(standings[0]!)));
+  await Promise.all(joined.map(({ positions: standings }) => coordinator.position(standings[0]!)));
   expect(lists() - afterJoins, "for the looks").toBe(2);
   await Promise.all(joined.map(() => coordinator.queue("a", undefined, 2)));
   expect(lists() - afterJoins, "for the holders").toBe(4);
@@ -66,7 +66,7 @@ test("a list that was asked for before a claim was created is not the claim's", 
   const { proxy, coordinator, other } = await openStage();
   const first = await coordinator.join(draftFor("a", EPHEMERAL));
   const held = proxy.holdReply(Opcode.getChildren);
-  const looking = coordinator.standing(first.standings[0]!);
+  const looking = coordinator.position(first.positions[0]!);
   await within(held.caught, "the list");
   // Enters after the list was made, before anybody has read it.
   const between = await other.join(draftFor("a", EPHEMERAL));
@@ -104,37 +104,37 @@ describe("a list that several have shared", () => {
 
   test("serves each of them once more, and then it is asked anew who has left", async () => {
     const { proxy, coordinator, other, first, second } = await openLine();
-    await other.withdraw(first.standings);
+    await other.withdraw(first.positions);
     const before = proxy.count(Opcode.getChildren);
-    const [standing] = second.standings as [Standing];
-    const once = await coordinator.standing(standing);
+    const [standing] = second.positions as [QueuePosition];
+    const once = await coordinator.position(standing);
     expect(proxy.count(Opcode.getChildren) - before).toBe(0);
     expect(once.ahead.map(({ ref }) => ref)).toEqual([refOf(first)]);
-    expect((await coordinator.standing(standing)).ahead).toEqual([]);
+    expect((await coordinator.position(standing)).ahead).toEqual([]);
     expect(proxy.count(Opcode.getChildren) - before).toBe(1);
   });
 
   test("does not have those of whom the server has told that they left", async () => {
     const { proxy, coordinator, other, first, second, third } = await openLine();
     const leaving = coordinator.departed(second, "a", [refOf(first)]);
-    await other.withdraw(first.standings);
+    await other.withdraw(first.positions);
     await within(leaving, "the leaving");
     const before = proxy.count(Opcode.getChildren);
-    expect((await coordinator.standing(third.standings[0]!)).ahead.map(({ ref }) => ref)).toEqual([refOf(second)]);
+    expect((await coordinator.position(third.positions[0]!)).ahead.map(({ ref }) => ref)).toEqual([refOf(second)]);
     expect(proxy.count(Opcode.getChildren) - before).toBe(0);
   });
 
   test("does not hide that one's own entry was removed", async () => {
     const { coordinator, other, second } = await openLine();
-    await other.withdraw(second.standings);
-    await expect(coordinator.standing(second.standings[0]!)).rejects.toMatchObject({ code: "claim-lost" });
+    await other.withdraw(second.positions);
+    await expect(coordinator.position(second.positions[0]!)).rejects.toMatchObject({ code: "claim-lost" });
   });
 
   test("comes with an answer of now, so that what a session has seen is a fencing token", async () => {
     const { coordinator, other, second } = await openLine();
     const later = await other.join(draftFor("b", EPHEMERAL));
-    expect(second.session.seen()).toBeLessThan(later.session.seen());
-    await coordinator.standing(second.standings[0]!);
-    expect(second.session.seen()).toBeGreaterThanOrEqual(later.session.seen());
+    expect(second.session.latestRevision()).toBeLessThan(later.session.latestRevision());
+    await coordinator.position(second.positions[0]!);
+    expect(second.session.latestRevision()).toBeGreaterThanOrEqual(later.session.latestRevision());
   });
 });

@@ -35,7 +35,7 @@ describe("a half-open connection", () => {
     // Whichever it has chosen: it goes silent without closing anything.
     const used = proxies.findIndex((proxy) => proxy.connections > 0);
     proxies[used]?.freeze();
-    const asked = within(coordinator.standing(only(joined)), "an answer through the other server");
+    const asked = within(coordinator.position(only(joined)), "an answer through the other server");
     expect((await asked).ref).toBe(only(joined).ref);
     expect(joined.session.lost.aborted).toBe(false);
   });
@@ -50,7 +50,7 @@ describe("a half-open connection", () => {
     const departed = coordinator.departed(joined, "a", [only(first).ref]);
     await until(() => proxies.some((proxy) => proxy.count(3) > 0), "the watch to be set");
     for (const proxy of proxies) if (proxy.connections > 0) proxy.freeze();
-    await holder.withdraw(first.standings);
+    await holder.withdraw(first.positions);
     expect(await within(departed, "the departure to be noticed")).toEqual([only(first).ref]);
   });
 });
@@ -73,7 +73,7 @@ describe("an answer that the client library cannot bear", () => {
     await coordinator.list();
     breakNextReply((reply) => ({ send: reply.subarray(0, 9), cut: true }));
     expect(await coordinator.list()).toEqual([]);
-    expect(await coordinator.now()).toBeGreaterThan(0);
+    expect((await coordinator.sync()).ms).toBeGreaterThan(0);
   });
 
   test("an error code that it does not know fails the request and not the process", async () => {
@@ -120,7 +120,7 @@ describe("an ensemble of three", () => {
     await (await ensemble.leader()).kill();
     expect(await within(one.leave(held.draft.id, held.settled.entries, RELEASED), "the release", 40_000)).toBe("done");
     expect(await within(departed, "the waiter's turn", 40_000)).toHaveLength(1);
-    expect((await other.standing(only(waiting))).ahead).toEqual([]);
+    expect((await other.position(only(waiting))).ahead).toEqual([]);
     expect(waiting.session.lost.aborted).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import { uptimeMs } from "../../../src/uptime.js";
 import { mentions, openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
@@ -33,7 +33,7 @@ const CLOCK = { opcode: Opcode.setData, where: mentions("/clock") };
 
 test("after a lost settle the server is brought up to date before it is asked what became of it", async () => {
   const { proxy, coordinator } = await openStage();
-  await coordinator.now();
+  await coordinator.sync();
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
   const update = proxy.holdRequest(CLOCK);
@@ -50,7 +50,7 @@ test("after a lost settle the server is brought up to date before it is asked wh
 
 test("after a lost leave the server is brought up to date before it is asked what became of it", async () => {
   const { proxy, coordinator } = await openStage();
-  await coordinator.now();
+  await coordinator.sync();
   const { draft, settled } = await takeDurably(coordinator, "a");
   const update = proxy.holdRequest(CLOCK);
   const lost = proxy.dropReply({ opcode: Opcode.multi, where: mentions(draft.id) });
@@ -109,7 +109,7 @@ test("a turn that comes after a long wait is granted only once the ensemble has 
   sleep.ms += TEST_OPTIONS.sessionTimeoutMs * 0.25;
   await coordinator.list();
   const asked = proxy.holdRequest(Opcode.multi);
-  await other.withdraw(first.standings);
+  await other.withdraw(first.positions);
   await within(asked.caught, "the ensemble to be asked");
   expect(await isPending(turn)).toBe(true);
   asked.release();

@@ -57,7 +57,7 @@ test("folders that are empty go, with those above them; whatever has something i
   expect(await client.children(`${root}/locks`)).toEqual(["ci", "kazoo", "noted", "restart", "theirs"]);
   expect(await client.exists(foreign)).toBe(true);
   expect(await idsIn(coordinator, "ci/held")).toEqual([held.draft.id]);
-  expect(await coordinator.standing(waiting.standings[0]!)).toMatchObject({ ahead: [] });
+  expect(await coordinator.position(waiting.positions[0]!)).toMatchObject({ ahead: [] });
   for (const folder of ["locks", "history", "alive"]) expect(await client.exists(`${root}/${folder}`)).toBe(true);
   expect(await tidied(coordinator)).toEqual([]);
   expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");

@@ -31,7 +31,7 @@ async function plain(credentials: string | null = null): Promise<PlainClient> {
 test("a tree that was first used without credentials is refused with what to do, and nothing stays in line", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
-  await stranger.withdraw((await stranger.join(draftFor("a"))).standings);
+  await stranger.withdraw((await stranger.join(draftFor("a"))).positions);
   const owner = await open(root, "ops:secret");
   await expect(owner.join(draftFor("a"))).rejects.toMatchObject({
     code: "configuration",
@@ -64,7 +64,7 @@ test("a lock's folder that another client made for everybody is refused, and the
   await (await plain("ops:secret")).restrict(`${root}/locks/b`, 31);
   const other = await open(root, "ops:secret");
   await expect(other.join(draftFor("b"))).rejects.toMatchObject({ code: "configuration" });
-  await other.withdraw((await other.join(draftFor("a"))).standings);
+  await other.withdraw((await other.join(draftFor("a"))).positions);
   expect(await other.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
   expect(await idsIn(other, "b")).toHaveLength(1);
 });
@@ -75,7 +75,7 @@ test.each(["history", "clock", "locks/a", "locks/a/b"])(
     const root = freshRoot();
     const owner = await open(root, "ops:secret");
     await takeDurably(owner, "a/b/c");
-    await owner.now();
+    await owner.sync();
     await (await plain("ops:secret")).restrict(`${root}/${znode}`, 31);
     await expect((await open(root, "ops:secret")).join(draftFor("a/b/c"))).rejects.toMatchObject({
       code: "configuration",

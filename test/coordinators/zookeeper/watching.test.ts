@@ -3,8 +3,8 @@
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
-import { takeTurn } from "../../../src/locks/turn.js";
-import { watchClaim } from "../../../src/locks/watch.js";
+import { takeTurn } from "../../../src/line/turn.js";
+import { watchClaim } from "../../../src/line/claim-watch.js";
 import { type FaultProxy, openFaultProxy } from "../../support/fault-proxy.js";
 import { openFramePacer } from "../../support/frame-pacer.js";
 import { failOnLeaks } from "../../support/leaks.js";
@@ -37,7 +37,7 @@ async function openProxy(): Promise<FaultProxy> {
   return proxy;
 }
 
-const refOf = ({ standings }: Joined): string => standings[0]?.ref ?? "";
+const refOf = ({ positions: standings }: Joined): string => standings[0]?.ref ?? "";
 const forever = (): AbortSignal => new AbortController().signal;
 
 async function takeOut(coordinator: Coordinator, lock: string, id: string): Promise<void> {
@@ -80,7 +80,7 @@ test("whose session the server ends while the connection stands joins anew, and 
   await until(async () => (await idsIn(other, "a")).length === 2, "it to wait");
   pacer.keepPings();
   await Promise.race([within(anew, "it to join anew"), turn]);
-  await other.withdraw(first.standings);
+  await other.withdraw(first.positions);
   expect((await within(turn, "the turn")).outcome).toBe("granted");
 });
 
@@ -95,7 +95,7 @@ test("that another waiter of the session has asked about one's own entry does no
   const behind = await waiting.join(draftFor("a", EPHEMERAL));
   // First one's own entry is taken away, and then the holder leaves; both are told of in the order in which they are asked for.
   await takeOut(other, "a", mine.id);
-  await other.withdraw(holder.standings);
+  await other.withdraw(holder.positions);
   pacer.sendApart();
   const others = waiting.departed(behind, "a", [refOf(holder), refOf(own), refOf(between)], forever());
   const told = waiting.departed(own, "a", [refOf(holder)], forever());
@@ -121,7 +121,7 @@ test("a request to watch that the server refuses takes nobody else's watch away"
   const told = waiting.departed(two, "a", [refOf(holder)], forever());
   await expect(within(refused, "the refusal")).rejects.toMatchObject({ code: "unreachable" });
   await waiting.list();
-  await other.withdraw(holder.standings);
+  await other.withdraw(holder.positions);
   expect(await within(told, "the other to be told")).toEqual([refOf(holder)]);
 });
 
@@ -148,7 +148,7 @@ test("more in the way than one request may name are watched by several", async (
   const mine = await waiting.join(draftFor(lock, { ...EPHEMERAL, slots }));
   const connections = proxy.count(Opcode.createSession);
   const told = waiting.departed(mine, lock, ahead.map(refOf), forever());
-  await other.withdraw((ahead[0] as Joined).standings);
+  await other.withdraw((ahead[0] as Joined).positions);
   expect(await within(told, "the departure")).toEqual([refOf(ahead[0] as Joined)]);
   expect(proxy.count(Opcode.createSession)).toBe(connections);
 });
@@ -162,7 +162,7 @@ test("an entry is withdrawn whatever is written to it meanwhile", async () => {
   const path = `${root}/locks/a/${refOf(joined)}`;
   await plain.write(path, "once");
   const [first, second] = [proxy.holdRequest(Opcode.delete), proxy.holdRequest(Opcode.delete)];
-  const withdrawn = waiting.withdraw(joined.standings);
+  const withdrawn = waiting.withdraw(joined.positions);
   await first.caught;
   first.release();
   await second.caught;

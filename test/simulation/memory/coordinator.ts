@@ -6,13 +6,15 @@ import type {
   Coordinator,
   Draft,
   Ending,
-  Entry,
+  EntryRef,
   HistoryRecord,
   Joined,
   Keeping,
   Settled,
-  Standing,
+  QueuePosition,
+  StoreTime,
   StoreWatch,
+  Traits,
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
@@ -44,8 +46,19 @@ export async function openMemory(store: MemoryStore, link: Link, options: Memory
   return coordinator;
 }
 
+const TRAITS: Traits = {
+  wakes: "push",
+  clockErrorMs: 0,
+  minSessionMs: 0,
+  maxLocks: Number.POSITIVE_INFINITY,
+  maxBytes: Number.POSITIVE_INFINITY,
+  bytesPerLock: 0,
+  durability: "quorum",
+};
+
 export class MemoryCoordinator implements Coordinator {
   readonly isShared = true;
+  readonly traits = TRAITS;
   readonly store = STORE;
   readonly #store: MemoryStore;
   readonly #link: Link;
@@ -91,7 +104,7 @@ export class MemoryCoordinator implements Coordinator {
         try {
           const standings = await asked;
           for (const { ref } of standings) this.#homes.set(ref, session);
-          return { session, standings };
+          return { session, positions: standings };
         } catch (error) {
           if (!(error instanceof SessionLostError)) throw error;
         }
@@ -104,12 +117,12 @@ export class MemoryCoordinator implements Coordinator {
   }
 
   /** Makes the folders that are missing, with the entries: they may vanish again whenever they are empty. */
-  async #joinIn(session: MemorySession, draft: Draft, signal: AbortSignal | undefined): Promise<Standing[]> {
+  async #joinIn(session: MemorySession, draft: Draft, signal: AbortSignal | undefined): Promise<QueuePosition[]> {
     let missing: readonly string[] = [];
     for (let tries = 1; ; tries += 1) {
       const made = missing;
       try {
-        const join = (): Standing[] => this.#store.join(session.id, draft, made);
+        const join = (): QueuePosition[] => this.#store.join(session.id, draft, made);
         return await this.#sessions.ask(request("join", draft.id), join, signal, session);
       } catch (error) {
         if (!(error instanceof FolderChanged)) throw error;
@@ -120,13 +133,13 @@ export class MemoryCoordinator implements Coordinator {
     }
   }
 
-  standing(entry: Entry, signal?: AbortSignal): Promise<Standing> {
+  position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {
     return this.#sessions.ask(request("standing", null), () => this.#store.standing(entry), signal, this.#homes.get(entry.ref));
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as MemorySession;
-    const own = joined.standings.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
+    const own = joined.positions.find((standing) => standing.lock === lock && !refs.includes(standing.ref));
     for (;;) {
       let wake: (gone: readonly string[] | null) => void = () => undefined;
       const told = new Promise<readonly string[] | null>((resolve) => (wake = resolve));
@@ -151,7 +164,7 @@ export class MemoryCoordinator implements Coordinator {
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
     const session = joined.session as MemorySession;
     // Not bound to the session: whether it was settled before that ended is for the store to say.
-    const settle = (): Settled => this.#store.settle(session.id, draft, joined.standings, record);
+    const settle = (): Settled => this.#store.settle(session.id, draft, joined.positions, record);
     const settled = await this.#sessions.ask(request("settle", draft.id), settle, signal);
     if (record.lease === null) this.#sessions.take(draft.id, settled, session);
     return settled;
@@ -159,7 +172,7 @@ export class MemoryCoordinator implements Coordinator {
 
   async adopt(
     id: string,
-    entries: readonly Entry[],
+    entries: readonly EntryRef[],
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
@@ -203,11 +216,11 @@ export class MemoryCoordinator implements Coordinator {
   async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
     const session = joined.session as MemorySession;
     session.lost.throwIfAborted();
-    for (const { ref } of joined.standings) session.hold(ref);
+    for (const { ref } of joined.positions) session.hold(ref);
     if (!session.isFresh) await this.#sessions.ask(request("confirm", null), () => undefined, signal, session);
   }
 
-  async withdraw(entries: readonly Entry[]): Promise<void> {
+  async withdraw(entries: readonly EntryRef[]): Promise<void> {
     const home = entries.map(({ ref }) => this.#homes.get(ref)).find((session) => session !== undefined);
     for (const { ref } of entries) {
       this.#homes.get(ref)?.letGo(ref);
@@ -223,7 +236,7 @@ export class MemoryCoordinator implements Coordinator {
     }
   }
 
-  async leave(id: string, entries: readonly Entry[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
     let done = false;
     const leave = (): WriteOutcome => {
       if (done) return "done";
@@ -266,8 +279,8 @@ export class MemoryCoordinator implements Coordinator {
       close();
       throw error;
     }
-    const caughtUp = async (patience?: AbortSignal): Promise<number> => {
-      const now = await this.#sessions.ask(request("caught up", null), () => this.#store.now(), patience);
+    const caughtUp = async (patience?: AbortSignal): Promise<StoreTime> => {
+      const now = await this.#sessions.ask(request("caught up", null), () => ({ ms: this.#store.now(), errorMs: 0 }), patience);
       // What was to be told may still be on its way: whoever looks now misses nothing.
       this.#listeners.tell(null);
       return now;
@@ -280,8 +293,8 @@ export class MemoryCoordinator implements Coordinator {
     this.#unwatch = null;
   }
 
-  now(signal?: AbortSignal): Promise<number> {
-    return this.#sessions.ask(request("now", null), () => this.#store.now(), signal);
+  sync(signal?: AbortSignal): Promise<StoreTime> {
+    return this.#sessions.ask(request("now", null), () => ({ ms: this.#store.now(), errorMs: 0 }), signal);
   }
 
   close(): Promise<void> {

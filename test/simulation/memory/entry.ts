@@ -1,6 +1,6 @@
 // An entry of a queue as the in-memory store keeps it, and who is told of what becomes of entries.
 import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
-import type { Ending, Entry, HistoryRecord, Keeping, Settled } from "../../../src/locks/coordinator.js";
+import type { Ending, EntryRef, HistoryRecord, Keeping, Settled } from "../../../src/locks/coordinator.js";
 
 /** An entry of a queue. `record` is `null` for garbage. */
 export interface StoredEntry {
@@ -31,7 +31,7 @@ export interface Watch {
   readonly lock: string;
   readonly refs: readonly string[];
   /** The waiter's own entry in the same queue, where it has one. */
-  readonly own: Entry | undefined;
+  readonly own: EntryRef | undefined;
   /** @param gone `null` when the waiter itself was out of the line by then */
   wake(gone: readonly string[] | null): void;
 }

@@ -68,7 +68,7 @@ export class MemorySession implements Session {
     return this.#held.size > 0;
   }
 
-  seen(): number {
+  latestRevision(): number {
     return this.#link.seen;
   }
 

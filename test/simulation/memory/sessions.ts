@@ -1,6 +1,6 @@
 // The sessions of one client of the in-memory store: the one that lives, the next one when it has ended, and the claims in
 // hand whose liveness comes back with it. Requests that name a session go through here.
-import type { Entry, Settled } from "../../../src/locks/coordinator.js";
+import type { EntryRef, Settled } from "../../../src/locks/coordinator.js";
 import { UnreachableError } from "../../../src/locks/errors.js";
 import { Asks } from "./asks.js";
 import type { Link, Request } from "./link.js";
@@ -20,7 +20,7 @@ export interface SessionsOptions {
 
 /** A claim in this process's hand, whose liveness is put back with each new session. */
 interface Holding {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EntryRef[];
   readonly fencingToken: number;
 }
 

@@ -4,11 +4,11 @@ import type { Claim, ClaimRecord } from "../../../src/locks/claim.js";
 import type {
   Draft,
   Ending,
-  Entry,
+  EntryRef,
   HistoryRecord,
   Keeping,
   Settled,
-  Standing,
+  QueuePosition,
   WriteOutcome,
 } from "../../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
@@ -125,7 +125,7 @@ export class MemoryStore {
    * @param made folders that are made with the entries
    * @throws FolderChanged when others were there before, or those that were counted on have gone
    */
-  join(session: string, draft: Draft, made: readonly string[]): Standing[] {
+  join(session: string, draft: Draft, made: readonly string[]): QueuePosition[] {
     if (!this.hasSession(session)) throw new SessionExpired();
     const found = draft.locks.map((lock) => this.#queue(lock).find((entry) => entry.id === draft.id && entry.session === session));
     if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry));
@@ -145,7 +145,7 @@ export class MemoryStore {
     return entries.map((entry) => this.#standingOf(entry));
   }
 
-  standing(entry: Entry): Standing {
+  standing(entry: EntryRef): QueuePosition {
     const found = this.#find(entry);
     if (found === undefined) throw new ClaimLostError(`the claim was taken out of the queue of ${entry.lock}`);
     return this.#standingOf(found);
@@ -163,7 +163,7 @@ export class MemoryStore {
     this.#watches.delete(watch);
   }
 
-  settle(session: string, draft: Draft, places: readonly Entry[], record: ClaimRecord): Settled {
+  settle(session: string, draft: Draft, places: readonly EntryRef[], record: ClaimRecord): Settled {
     const entries = places.map((place) => this.#find(place));
     if (entries.every((entry) => entry !== undefined && entry.session === null && entry.id === draft.id)) {
       // As it was settled: others may have written to it since.
@@ -180,7 +180,7 @@ export class MemoryStore {
     return settledOf(own);
   }
 
-  adopt(session: string, id: string, read: readonly Entry[], record: ClaimRecord): Settled | "gone" | "changed" {
+  adopt(session: string, id: string, read: readonly EntryRef[], record: ClaimRecord): Settled | "gone" | "changed" {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     if (!this.hasSession(session)) throw new SessionExpired();
@@ -193,7 +193,7 @@ export class MemoryStore {
   }
 
   update(
-    read: readonly Entry[],
+    read: readonly EntryRef[],
     record: ClaimRecord,
     keeping: Keeping | undefined,
     historyKeep: number,
@@ -209,7 +209,7 @@ export class MemoryStore {
     return settledOf(entries);
   }
 
-  leave(id: string, read: readonly Entry[], ending: Ending, historyKeep: number): WriteOutcome {
+  leave(id: string, read: readonly EntryRef[], ending: Ending, historyKeep: number): WriteOutcome {
     const entries = this.#asRead(read);
     if (typeof entries === "string") return entries;
     this.#remove(entries, ending);
@@ -221,14 +221,14 @@ export class MemoryStore {
   }
 
   /** Puts a liveness entry back where the claim is still the one that was settled or adopted with `token`. */
-  revive(session: string, id: string, places: readonly Entry[], token: number): void {
+  revive(session: string, id: string, places: readonly EntryRef[], token: number): void {
     if (!this.hasSession(session)) throw new SessionExpired();
     if (places.some((place) => this.#find(place)?.fencingToken !== token)) return;
     this.#commit();
     this.#contents.liveness.set(id, session);
   }
 
-  withdraw(places: readonly Entry[]): void {
+  withdraw(places: readonly EntryRef[]): void {
     const entries = places.map((place) => this.#find(place)).filter((entry) => entry !== undefined && entry.session !== null);
     this.#remove(entries as StoredEntry[], null);
   }
@@ -324,14 +324,14 @@ export class MemoryStore {
     return this.#queue(lock).find((entry) => entry.ref === ref);
   }
 
-  #asRead(read: readonly Entry[]): StoredEntry[] | "gone" | "changed" {
+  #asRead(read: readonly EntryRef[]): StoredEntry[] | "gone" | "changed" {
     const entries = read.map((entry) => this.#find(entry));
     if (entries.every((entry) => entry === undefined)) return "gone";
     const isAsRead = entries.every((entry, index) => entry?.revision === read[index]?.revision && entry?.session === null);
     return isAsRead ? (entries as StoredEntry[]) : "changed";
   }
 
-  #standingOf({ lock, ref, revision }: StoredEntry): Standing {
+  #standingOf({ lock, ref, revision }: StoredEntry): QueuePosition {
     const ahead = [];
     for (const entry of this.#queue(lock)) {
       if (entry.ref === ref) break;

@@ -5,7 +5,7 @@ import type { ClaimRecord } from "../../../src/locks/claim.js";
 import type { Coordinator, CoordinatorOptions, Draft } from "../../../src/locks/coordinator.js";
 import { UnreachableError } from "../../../src/locks/errors.js";
 import { uptimeMs } from "../../../src/uptime.js";
-import { takeTurn } from "../../../src/locks/turn.js";
+import { takeTurn } from "../../../src/line/turn.js";
 import {
   draftFor,
   leaseOn,

@@ -4,11 +4,11 @@
 //   joining → waiting ⇄ looking → granted
 //                ↓ session lost → joining (at the end of the line), again and again while the store is silent
 //                ↓ signal, or `look` says leave → withdrawn
-import { ClosedError, SessionLostError, UnreachableError } from "./errors.js";
-import type { Coordinator, Draft, Joined, Place, Standing } from "./coordinator.js";
-import { blockers, isHeld } from "./rule.js";
-import type { Contender } from "./rule.js";
-import { link } from "./signals.js";
+import { ClosedError, SessionLostError, UnreachableError } from "../locks/errors.js";
+import type { Coordinator, Draft, Joined, Ahead, QueuePosition } from "../locks/coordinator.js";
+import { blockers, isHeld } from "../locks/rule.js";
+import type { Contender } from "../locks/rule.js";
+import { link } from "../locks/signals.js";
 
 /** How a wait ended. A wait that is aborted rejects with the signal's reason, after its claim has been withdrawn. */
 export type Turn = { readonly outcome: "granted"; readonly joined: Joined } | { readonly outcome: "left" };
@@ -28,7 +28,7 @@ export interface TurnOptions {
    * At the grant the store has been read after the last holder before the claim left, so that what its session has seen
    * is a fencing token for it. Otherwise the leaving itself can be the grant, which is faster.
    */
-  readonly isTokenWanted?: boolean;
+  readonly needsFencingToken?: boolean;
   /**
    * A claimant that stands in line waits through outages, and joins anew after them, until the signal ends the wait. This is
    * called whenever the store has not answered in time, and resolves when the store is to be asked again. Without it the wait
@@ -44,12 +44,12 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
   for (let isAgain = false; ; isAgain = true) {
     const enter = () => join(coordinator, draft, options);
     const { session, lines } = await (isAgain ? throughOutages(enter, options) : enter());
-    const joined = { session, standings: lines.map(({ standing }) => standing) };
+    const joined = { session, positions: lines.map(({ position }) => position) };
     try {
       const turn = await waitInLine(coordinator, draft, joined, lines, options);
       // Settling asks the store by itself.
       if (turn.outcome === "granted" && !draft.settles) await coordinator.confirm(turn.joined, options.signal);
-      if (turn.outcome === "left") await coordinator.withdraw(joined.standings);
+      if (turn.outcome === "left") await coordinator.withdraw(joined.positions);
       return turn;
     } catch (error) {
       if (error instanceof SessionLostError) {
@@ -59,7 +59,7 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
         continue;
       }
       // Also where the claim was taken out of one of its queues: in the others it still stands.
-      if (!joined.session.lost.aborted) await coordinator.withdraw(joined.standings);
+      if (!joined.session.lost.aborted) await coordinator.withdraw(joined.positions);
       throw error;
     }
   }
@@ -67,8 +67,8 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
 
 /** Gives no more than must be remembered: see {@link Line}. */
 async function join(coordinator: Coordinator, draft: Draft, options: TurnOptions) {
-  const { session, standings } = await coordinator.join(draft, options.signal);
-  return { session, lines: standings.map((standing) => lineOf(draft, standing, options)) };
+  const { session, positions } = await coordinator.join(draft, options.signal);
+  return { session, lines: positions.map((position) => lineOf(draft, position, options)) };
 }
 
 async function waitInLine(
@@ -81,9 +81,9 @@ async function waitInLine(
   let lines = joinedLines;
   for (;;) {
     const line = lines.find(({ isBlocked }) => isBlocked);
-    if (line === undefined) return { outcome: "granted", joined: { ...joined, standings: lines.map(({ standing }) => standing) } };
-    const { standing, claimsAhead } = line;
-    const { lock, ahead: near } = standing;
+    if (line === undefined) return { outcome: "granted", joined: { ...joined, positions: lines.map(({ position }) => position) } };
+    const { position, claimsAhead } = line;
+    const { lock, ahead: near } = position;
     if ((await options.look?.({ lock, claimsAhead })) === "leave") return { outcome: "left" };
 
     const gone = await throughOutages(() => departedOrPaused(coordinator, joined, line, options), options);
@@ -91,9 +91,9 @@ async function waitInLine(
     // What is ahead only shrinks: where all of it was known, so is what is left. Otherwise others may have left as well, and
     // the store is asked; so it is after a pause, for all that is hoped of it, and at the turn of whoever wants a token.
     const isKnown = gone.length > 0 && claimsAhead === near.length;
-    const isEnough = isKnown && (options.isTokenWanted !== true || !isHeld(queueOf(draft, left), left.length));
-    const ask = () => coordinator.standing(standing, options.signal);
-    const moved = isEnough ? { ...standing, ahead: left } : await throughOutages(ask, options);
+    const isEnough = isKnown && (options.needsFencingToken !== true || !isHeld(queueOf(draft, left), left.length));
+    const ask = () => coordinator.position(position, options.signal);
+    const moved = isEnough ? { ...position, ahead: left } : await throughOutages(ask, options);
     lines = lines.map((other) => (other === line ? lineOf(draft, moved, options) : other));
   }
 }
@@ -115,7 +115,7 @@ async function throughOutages<T>(ask: () => Promise<T>, { signal, onSilence }: T
 interface Line {
   readonly isBlocked: boolean;
   /** With those ahead that are watched; with all of them where the claim is not blocked. */
-  readonly standing: Standing;
+  readonly position: QueuePosition;
   readonly claimsAhead: number;
 }
 
@@ -127,20 +127,20 @@ const SCOUTS = 2;
  * before it. Who reads the line when the first of them leaves, while there is time, knows who else is ahead, and needs to
  * read nothing when the obstacle leaves. Who reads it then in any case has no use for scouts.
  */
-function lineOf(draft: Draft, standing: Standing, { isTokenWanted = false }: TurnOptions): Line {
-  const { ahead } = standing;
+function lineOf(draft: Draft, position: QueuePosition, { needsFencingToken = false }: TurnOptions): Line {
+  const { ahead } = position;
   const claimsAhead = ahead.length;
   const inTheWay = new Set(blockers(queueOf(draft, ahead), claimsAhead));
-  if (inTheWay.size === 0) return { isBlocked: false, standing: { ...standing, ahead }, claimsAhead };
-  const near: Place[] = [];
-  let scouts = isTokenWanted ? 0 : SCOUTS;
-  for (let position = claimsAhead - 1; position >= 0; position -= 1) {
-    if (inTheWay.has(position) || scouts-- > 0) near.push(ahead[position] as Place);
+  if (inTheWay.size === 0) return { isBlocked: false, position: { ...position, ahead }, claimsAhead };
+  const near: Ahead[] = [];
+  let scouts = needsFencingToken ? 0 : SCOUTS;
+  for (let index = claimsAhead - 1; index >= 0; index -= 1) {
+    if (inTheWay.has(index) || scouts-- > 0) near.push(ahead[index] as Ahead);
   }
-  return { isBlocked: true, standing: { ...standing, ahead: near.reverse() }, claimsAhead };
+  return { isBlocked: true, position: { ...position, ahead: near.reverse() }, claimsAhead };
 }
 
-function queueOf({ key, slots }: Draft, ahead: readonly Place[]): Contender[] {
+function queueOf({ key, slots }: Draft, ahead: readonly Ahead[]): Contender[] {
   return [...ahead, { key, slots }];
 }
 
@@ -148,14 +148,14 @@ function queueOf({ key, slots }: Draft, ahead: readonly Place[]): Contender[] {
 async function departedOrPaused(
   coordinator: Coordinator,
   joined: Joined,
-  { standing, claimsAhead }: Line,
+  { position, claimsAhead }: Line,
   options: TurnOptions,
 ): Promise<readonly string[]> {
-  const refs = standing.ahead.map(({ ref }) => ref);
-  if (options.pause === undefined) return coordinator.departed(joined, standing.lock, refs, options.signal);
+  const refs = position.ahead.map(({ ref }) => ref);
+  if (options.pause === undefined) return coordinator.departed(joined, position.lock, refs, options.signal);
   const wake = new AbortController();
   const { signal, unlink } = link(options.signal, wake.signal);
-  const departure = coordinator.departed(joined, standing.lock, refs, signal);
+  const departure = coordinator.departed(joined, position.lock, refs, signal);
   const pause = options.pause(claimsAhead, signal).then(() => [] as const);
   try {
     return await Promise.race([departure, pause]);

@@ -6,13 +6,12 @@ import type { Coordinator, Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
 import { execProgramOf } from "../locks/exec-actions.js";
-import { endExpired, readHolders } from "../locks/holders.js";
+import { endExpired, readHolders } from "./holders.js";
 import { link } from "../locks/signals.js";
 import { shortened } from "../locks/text.js";
-import type { Turn } from "../locks/turn.js";
-import { takeTurn } from "../locks/turn.js";
-import type { AcquireSettings } from "./action.js";
-import type { Clock } from "./machine.js";
+import type { Turn } from "./turn.js";
+import { takeTurn } from "./turn.js";
+import type { Clock } from "./clock.js";
 import type { Behind, Progress } from "./progress.js";
 
 // Far back in a long line looks are rarer, a sleep_time for each claim ahead, so that a fleet's looks add up to little;
@@ -21,6 +20,13 @@ const RAREST_LOOK_MS = 10_000;
 
 // A store may refuse at once; one that does not answer has had its connect timeout already.
 const ASKED_AGAIN_MS = 1_000;
+
+export interface AcquireSettings {
+  /** The longest pause between looks where nothing wakes the waiter sooner. */
+  readonly sleepTimeMs: number;
+  /** 0: do not wait; `null`: wait for ever. */
+  readonly timeoutMs: number | null;
+}
 
 export type LineOutcome =
   | Extract<Turn, { readonly outcome: "granted" }>
@@ -67,7 +73,7 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
     const turn = await takeTurn(coordinator, draft, {
       signal: ended.signal,
       // Whoever settles is given one by that.
-      isTokenWanted: !draft.settles,
+      needsFencingToken: !draft.settles,
       ...(isToWait
         ? {
             onSilence: (error) => {
@@ -148,7 +154,7 @@ function reckonedClock(coordinator: Coordinator, clock: Clock): { read(signal: A
   return {
     async read(signal) {
       if (asked === null || clock.now() - asked.own > CLOCK_ASKED_EVERY_MS)
-        asked = { store: await coordinator.now(signal), own: clock.now() };
+        asked = { store: (await coordinator.sync(signal)).ms, own: clock.now() };
       return asked.store + clock.now() - asked.own;
     },
   };

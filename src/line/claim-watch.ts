@@ -1,7 +1,7 @@
 // Watching over an ephemeral claim in hand: whatever depends on it has one signal to go by.
-import type { Coordinator, Joined } from "./coordinator.js";
-import { ClaimLostError } from "./errors.js";
-import { link } from "./signals.js";
+import type { Coordinator, Joined } from "../locks/coordinator.js";
+import { ClaimLostError } from "../locks/errors.js";
+import { link } from "../locks/signals.js";
 
 /** A watch over a claim. */
 export interface ClaimWatch {
@@ -16,7 +16,7 @@ export function watchClaim(coordinator: Coordinator, joined: Joined): ClaimWatch
   const taken = new AbortController();
   const closed = new AbortController();
   const { signal: lost, unlink } = link(joined.session.lost, taken.signal);
-  for (const { lock, ref } of joined.standings) {
+  for (const { lock, ref } of joined.positions) {
     coordinator.departed(joined, lock, [ref], closed.signal).then(
       () => taken.abort(new ClaimLostError(`the claim on ${lock} was taken away while it was held`)),
       // A closed watch ends with the reason that it was closed with, and a lost session has its own signal. Whatever else

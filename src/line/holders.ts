@@ -1,8 +1,8 @@
 // Who holds a lock now: the claims at the front of its queue, and the leases among them whose time is over.
-import type { Claim } from "./claim.js";
-import type { Coordinator, Ending, Entry } from "./coordinator.js";
-import { HoldlineError } from "./errors.js";
-import { type Contender, isHeld } from "./rule.js";
+import type { Claim } from "../locks/claim.js";
+import type { Coordinator, Ending, EntryRef, StoreTime } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
+import { type Contender, isHeld } from "../locks/rule.js";
 
 // Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
 const FIRST_PIECE = 2;
@@ -43,7 +43,7 @@ async function presentAmong(
   } catch (error) {
     // Whoever may only read can look all the same, and what is over counts no more.
     if (!isForbidden(error)) throw error;
-    const seenAt = await coordinator.now(signal);
+    const seenAt = await coordinator.sync(signal);
     return claims.filter((claim) => !isOver(claim, seenAt));
   }
 }
@@ -87,7 +87,7 @@ export function isInHand(queue: readonly Claim[], position: number): boolean {
 export async function endExpired(coordinator: Coordinator, claims: readonly Claim[], signal?: AbortSignal): Promise<number> {
   const leases = claims.filter(({ durable, expiresAt }) => durable && expiresAt !== null);
   if (leases.length === 0) return 0;
-  const now = await coordinator.now(signal);
+  const now = await coordinator.sync(signal);
   const over = leases.filter((claim) => isOver(claim, now));
   const seen = new Set<string>();
   for (const claim of over) {
@@ -118,7 +118,7 @@ export async function endAllExpired(
   };
   const names = locks ?? (await unlessForbidden(coordinator.list(signal))) ?? [];
   for (let start = 0; start < names.length; start += AT_ONCE) await Promise.all(names.slice(start, start + AT_ONCE).map(note));
-  const now = leases.size === 0 ? null : await unlessForbidden(coordinator.now(signal));
+  const now = leases.size === 0 ? null : await unlessForbidden(coordinator.sync(signal));
   if (now === null) return;
   // One by one, so that one that may not be ended is in no other's way.
   for (const claim of leases.values()) if (isOver(claim, now)) await unlessForbidden(endExpired(coordinator, [claim], signal));
@@ -141,13 +141,13 @@ function expiredAt(endedAt: number): Ending {
   return { event: "expired", by: null, reason: null, endedAt };
 }
 
-/** Is the time of a lease over? @param now by the coordinator's clock, in milliseconds since 1970 */
-export function isOver({ expiresAt }: Pick<Claim, "expiresAt">, now: number): boolean {
-  return expiresAt !== null && expiresAt <= now;
+/** Is the time of a lease over, by the earliest time that it may be at the store? */
+export function isOver({ expiresAt }: Pick<Claim, "expiresAt">, { ms, errorMs }: StoreTime): boolean {
+  return expiresAt !== null && expiresAt <= ms - errorMs;
 }
 
 /** All entries of a claim, of which one has been read: a claim on several locks ends, and is written to, as one. */
-export async function entriesOf(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly Entry[]> {
+export async function entriesOf(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly EntryRef[]> {
   const others = (claim.lease?.locks ?? []).filter((lock) => lock !== claim.lock);
   const queues = await Promise.all(others.map((lock) => readHolders(coordinator, lock, signal)));
   return [claim, ...queues.flat().filter(({ id }) => id === claim.id)];

@@ -1,6 +1,12 @@
 // The machine's monotonic clock, and sleeping by it. No wall time: that may jump.
 import { performance } from "node:perf_hooks";
-import type { Clock } from "./machine.js";
+
+export interface Clock {
+  /** Milliseconds on a monotonic clock: only differences mean anything. */
+  now(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when that is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
 
 // The longest delay that a timer takes (2^31 - 1 ms, 24.8 days): Node runs anything above it at once.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
