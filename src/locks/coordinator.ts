@@ -77,6 +77,12 @@ export interface Settled {
   readonly fencingToken: number;
 }
 
+/** A claim that has just become durable. */
+export interface JustSettled extends Settled {
+  /** When it settled: milliseconds since 1970 by the coordinator's clock. */
+  readonly since: number;
+}
+
 /** How a durable claim ended. */
 export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "failed";
 
@@ -236,7 +242,7 @@ export interface Coordinator {
    * @throws SessionLostError when the entries went with their session, so that nothing was settled
    * @throws ClaimLostError when the entries were taken away by someone else
    */
-  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled>;
+  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled>;
 
   /** Takes over durable entries in place, with a new owner, liveness entry and fencing token; only if all are as they were read. */
   adopt(id: string, entries: readonly EntryRef[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;

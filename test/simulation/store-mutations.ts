@@ -4,7 +4,7 @@ import type { Mutation } from "./mutations.js";
 
 const CLIENT = "test/simulation/memory/coordinator.ts";
 const STORE = "test/simulation/memory/store.ts";
-const SETTLE = "const settle = (): Settled => this.#store.settle(session.id, draft, joined.positions, record);";
+const SETTLE = "const settle = (): JustSettled => this.#store.settle(session.id, draft, joined.positions, record);";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
@@ -32,7 +32,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     file: CLIENT,
     text: SETTLE,
     replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.positions), signal);
-    const settle = (): Settled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
+    const settle = (): JustSettled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft), record);`,
   },
   {
     name: "in the store: a claim on several locks is settled lock by lock",

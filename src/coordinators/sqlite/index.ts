@@ -12,6 +12,7 @@ import type {
   HistoryRecord,
   Joined,
   Keeping,
+  JustSettled,
   Settled,
   QueuePosition,
   StoreReport,
@@ -161,12 +162,12 @@ class SqliteCoordinator implements Coordinator {
     }
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     const session = joined.session as SqliteSession;
     const { positions: standings } = joined;
     const settled = await this.#membership.write(
       signal,
-      (sql, number): Settled | { readonly missing: EntryRef; readonly isSessionThere: boolean } => {
+      (sql, number): JustSettled | { readonly missing: EntryRef; readonly isSessionThere: boolean } => {
         const rows = standings.map((standing) => findRow(sql, standing));
         const isOurs = (row: ClaimRow | null): boolean => {
           if (row?.claim !== draft.id) return false;
@@ -178,7 +179,8 @@ class SqliteCoordinator implements Coordinator {
         if (first?.durable === true) {
           // As it was settled, which is all that is known of it: others may have written to it since.
           const fencingToken = first.fencingToken as number;
-          return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken })), fencingToken };
+          const entries = standings.map(({ lock, ref }) => ({ lock, ref, revision: fencingToken }));
+          return { entries, fencingToken, since: first.sinceMs };
         }
         const since = tickClock(sql, this.#membership.time);
         for (const row of rows) {
@@ -187,7 +189,7 @@ class SqliteCoordinator implements Coordinator {
             ...[number, since, number, encodeRecord(record), (row as ClaimRow).position],
           );
         }
-        return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: number })), fencingToken: number };
+        return { entries: standings.map(({ lock, ref }) => ({ lock, ref, revision: number })), fencingToken: number, since };
       },
     );
     if ("missing" in settled) throw this.#lossOf(session, settled.isSessionThere, settled.missing);

@@ -1,7 +1,7 @@
 // Durable claims: settle, adopt and update, each one transaction whose lost reply is looked up and never guessed. Ending them
 // is leaving.ts's; which of them this process has in hand is liveness.ts's.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, Draft, EntryRef, Keeping, Settled } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Keeping, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
 import type { Background } from "./background.js";
 import type { Folders } from "./folders.js";
@@ -58,7 +58,7 @@ export class Holdings {
     home: ZkSession,
     record: ClaimRecord,
     signal?: AbortSignal,
-  ): Promise<Settled> {
+  ): Promise<JustSettled> {
     const paths = entries.map((entry) => this.#pathOf(entry));
     let again = false;
     const stats = await this.#sessions.retry(signal, async (session) => {
@@ -72,7 +72,7 @@ export class Holdings {
     const settled = { entries: held, fencingToken: first.czxid };
     this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
     if (home.lost.aborted) this.#liveness.restore(draft.id);
-    return settled;
+    return { ...settled, since: first.ctime };
   }
 
   /** @param mayRepair whether a refused liveness entry may be put right, which is done once */

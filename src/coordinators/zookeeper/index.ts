@@ -13,6 +13,7 @@ import type {
   HistoryRecord,
   Joined,
   Keeping,
+  JustSettled,
   Settled,
   QueuePosition,
   StoreReport,
@@ -207,7 +208,7 @@ class ZooKeeperCoordinator implements Coordinator {
     void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     const home = joined.session as ZkSession;
     if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: others have been told so");
     // Before anything is sent the claim only waits, and keeps its place.

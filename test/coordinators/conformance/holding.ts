@@ -41,7 +41,13 @@ export function describeHolding(stage: Stage): void {
       expect(settled.entries.map(({ lock }) => lock)).toEqual(["b", "a", "c/d"]);
       for (const lock of draft.locks) {
         const claim = await claimIn(coordinator, lock);
-        expect(claim).toMatchObject({ id: draft.id, durable: true, alive: true, fencingToken: settled.fencingToken });
+        expect(claim).toMatchObject({
+          id: draft.id,
+          durable: true,
+          alive: true,
+          since: settled.since,
+          fencingToken: settled.fencingToken,
+        });
       }
     });
 

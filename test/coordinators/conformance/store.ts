@@ -9,6 +9,7 @@ import type {
   Ending,
   EntryRef,
   Joined,
+  JustSettled,
   Settled,
   QueuePosition,
 } from "../../../src/locks/coordinator.js";
@@ -196,7 +197,7 @@ export function leaseOn(locks: readonly string[], details: Partial<Lease> = {}):
 export interface Taken {
   readonly draft: Draft;
   readonly joined: Joined;
-  readonly settled: Settled;
+  readonly settled: JustSettled;
 }
 
 export async function takeDurably(

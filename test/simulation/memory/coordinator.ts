@@ -10,6 +10,7 @@ import type {
   HistoryRecord,
   Joined,
   Keeping,
+  JustSettled,
   Settled,
   QueuePosition,
   StoreTime,
@@ -161,10 +162,10 @@ export class MemoryCoordinator implements Coordinator {
     }
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     const session = joined.session as MemorySession;
     // Not bound to the session: whether it was settled before that ended is for the store to say.
-    const settle = (): Settled => this.#store.settle(session.id, draft, joined.positions, record);
+    const settle = (): JustSettled => this.#store.settle(session.id, draft, joined.positions, record);
     const settled = await this.#sessions.ask(request("settle", draft.id), settle, signal);
     if (record.lease === null) this.#sessions.take(draft.id, settled, session);
     return settled;

@@ -7,6 +7,7 @@ import type {
   EntryRef,
   HistoryRecord,
   Keeping,
+  JustSettled,
   Settled,
   QueuePosition,
   WriteOutcome,
@@ -163,11 +164,12 @@ export class MemoryStore {
     this.#watches.delete(watch);
   }
 
-  settle(session: string, draft: Draft, places: readonly EntryRef[], record: ClaimRecord): Settled {
+  settle(session: string, draft: Draft, places: readonly EntryRef[], record: ClaimRecord): JustSettled {
     const entries = places.map((place) => this.#find(place));
     if (entries.every((entry) => entry !== undefined && entry.session === null && entry.id === draft.id)) {
       // As it was settled: others may have written to it since.
-      return settledOf((entries as StoredEntry[]).map((entry) => ({ ...entry, revision: entry.fencingToken ?? 0 })));
+      const settled = (entries as StoredEntry[]).map((entry) => ({ ...entry, revision: entry.fencingToken ?? 0 }));
+      return { ...settledOf(settled), since: settled[0]?.since ?? 0 };
     }
     if (!this.hasSession(session)) throw new SessionLostError("the claim went with its session");
     if (entries.some((entry) => entry === undefined)) throw new ClaimLostError("the claim was taken out of the queue");
@@ -177,7 +179,7 @@ export class MemoryStore {
       this.#write(entry, { session: null, record, fencingToken: this.#contents.transactions, since: this.now() });
     if (record.lease === null) this.#contents.liveness.set(draft.id, session);
     this.observer?.settled(own, this.actor);
-    return settledOf(own);
+    return { ...settledOf(own), since: own[0]?.since ?? 0 };
   }
 
   adopt(session: string, id: string, read: readonly EntryRef[], record: ClaimRecord): Settled | "gone" | "changed" {
