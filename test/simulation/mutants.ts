@@ -1,8 +1,9 @@
 // Builds the simulation over code that was changed on purpose, and sees how long it takes to notice.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { type Code, readCode } from "./anchors.js";
 import type { Mutation } from "./mutations.js";
 import { type Outcome, simulateSeed } from "./run.js";
 import type { shrink } from "./shrink.js";
@@ -34,13 +35,14 @@ export async function judge(root: string, mutation: Mutation, mostSeeds: number,
   return { mutation, seed: null, outcome: null };
 }
 
+const codeOf = new Map<string, Code>();
 let loaded = 0;
 
-async function load(root: string, { file, text, replacement }: Mutation): Promise<Simulation> {
+async function load(root: string, mutation: Mutation): Promise<Simulation> {
+  const code = codeOf.get(root) ?? readCode(root);
+  codeOf.set(root, code);
+  const { file, source } = code.mutate(mutation);
   const path = join(root, file);
-  const source = await readFile(path, "utf8");
-  const parts = source.split(text);
-  if (parts.length !== 2) throw new Error(`${file} has the text of a mutation ${parts.length - 1} times: ${text}`);
   const { outputFiles } = await build({
     stdin: {
       contents: 'export * from "./run.js"; export * from "./shrink.js";',
@@ -58,9 +60,7 @@ async function load(root: string, { file, text, replacement }: Mutation): Promis
       {
         name: "mutation",
         setup: (bundler) =>
-          bundler.onLoad({ filter: /\.ts$/ }, ({ path: read }) =>
-            read === path ? { contents: parts.join(replacement), loader: "ts" } : undefined,
-          ),
+          bundler.onLoad({ filter: /\.ts$/ }, ({ path: read }) => (read === path ? { contents: source, loader: "ts" } : undefined)),
       },
     ],
   });
