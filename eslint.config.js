@@ -121,7 +121,7 @@ function ruleOfLayer({ files, name, toSource, toLayer, may, packages, node = tru
   const forbidden = [
     {
       regex: `^(?!${allowed})${other}`,
-      message: `${name} may import of src/ only ${may.join(", ") || "nothing"} (DESIGN: Layers).`,
+      message: `${name} may import of src/ only ${may.join(", ") || "nothing"} (docs/design.md: Layers).`,
     },
     { regex: "^\\./\\.\\./|[^./]/\\.\\./", message: "Say it without detours." },
     { regex: `^(?!\\.|node:${known})`, message: `${name} may import of npm's packages only ${packages.join(", ") || "none"}.` },

@@ -1,6 +1,6 @@
 // What holds of the repository as a whole: documents, samples and tables say what the code does.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../src/cli/exit-codes.js";
 import { COMMANDS, usageOf } from "../src/cli/registry.js";
@@ -156,42 +156,113 @@ function linesOf(text: string): ReadonlyMap<string, SampleLine> {
   return found;
 }
 
-// The README is written for people, and its tables are the code's: what a failure shows as expected goes there.
-describe.skipIf(!existsSync(join(root, "README.md")))("README.md", () => {
-  it("has the table of exit codes", () => {
+// The pages are written for people, and their tables are the code's: what a failure shows as expected goes there.
+describe("the documents", () => {
+  it("have the table of exit codes", () => {
     const rows = Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]);
-    expect(tablesUnder("## Exit codes")[0]).toEqual([["code", "meaning"], ...rows]);
+    expect(tablesUnder("docs/commands.md", "## Exit codes")).toEqual([[["code", "meaning"], ...rows]]);
   });
 
-  it("has the table of commands", () => {
+  it("have the table of commands", () => {
     const rows = COMMANDS.map((entry) => [code(usageOf(entry)), entry.summary]);
-    expect(tablesUnder("## Commands")[0]).toEqual([["command", "what it does"], ...rows]);
+    expect(tablesUnder("docs/commands.md", "# Commands")).toEqual([[["command", "what it does"], ...rows]]);
   });
 
-  it("has the tables of settings: general ones, those of an action, of a lock, of somebody with access", () => {
-    const general = SETTING_PATHS.map((path) => {
+  const keys = (docs: readonly KeyDoc[]): string[][] => docs.map(({ key, default: value, doc }) => [code(key), value, doc]);
+
+  it("have the table of settings", () => {
+    const rows = SETTING_PATHS.map((path) => {
       const { default: value, defaultDoc, doc } = SETTINGS[path];
       return [code(path), value === null ? (defaultDoc ?? "") : code(value), doc];
     });
-    const keys = (docs: readonly KeyDoc[]): string[][] => docs.map(({ key, default: value, doc }) => [code(key), value, doc]);
-    expect(tablesUnder("## Settings")).toEqual([
-      [["setting", "default", "meaning"], ...general],
-      [["key of an action", "default", "meaning"], ...keys(ACTION_KEYS)],
-      [["key of a lock", "default", "meaning"], ...keys(LOCK_KEYS)],
-      [["key of an entry of access", "default", "meaning"], ...keys(ACCESS_KEYS)],
-    ]);
+    expect(tablesUnder("docs/settings.md", "## Settings")).toEqual([[["setting", "default", "meaning"], ...rows]]);
+  });
+
+  it.each([
+    ["an action", "## An action", "key of an action", ACTION_KEYS],
+    ["a lock", "## Locks and dependencies", "key of a lock", LOCK_KEYS],
+    ["somebody with access", "## Access over HTTP", "key of an entry of access", ACCESS_KEYS],
+  ] as const)("have the table of the keys of %s", (_, heading, first, docs) => {
+    expect(tablesUnder("docs/settings.md", heading)).toEqual([[[first, "default", "meaning"], ...keys(docs)]]);
+  });
+
+  it("say of every folder of src/ what it owns", () => {
+    const named = tablesUnder("docs/design.md", "## Layers")
+      .flat()
+      .flatMap(([folders = ""]) => [...folders.matchAll(/`([^`]+)`/g)].map(([, folder = ""]) => folder))
+      .filter((folder) => !folder.endsWith("/"));
+    const folders = readdirSync(join(root, "src"), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+    expect(named.toSorted()).toEqual(folders.toSorted());
   });
 });
+
+describe("the documents' links", () => {
+  const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "systemd/README.md"].concat(
+    readdirSync(join(root, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  );
+
+  it.each(documents)("%s leads nowhere that is not there", (document) => {
+    const broken = linksOf(read(document)).filter((link) => {
+      if (/^[a-z]+:/.test(link)) return false;
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? document : join(dirname(document), path);
+      if (!existsSync(join(root, target))) return true;
+      return anchor !== undefined && !anchorsOf(read(target)).has(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it("the check finds what leads nowhere", () => {
+    const text =
+      '# What\'s *new*?\n## `a` & b\n## `a` & b\n```\n# no heading [x](y)\n```\n[x](#whats-new) ![y](z.png) <img src="w.png"> `[no](link)`\n';
+    expect(linksOf(text)).toEqual(["#whats-new", "z.png", "w.png"]);
+    expect([...anchorsOf(text)]).toEqual(["whats-new", "a--b", "a--b-1"]);
+  });
+
+  it("README.md leads to every page", () => {
+    const pages = linksOf(read("README.md")).map((link) => link.split("#")[0]);
+    expect(documents.filter((document) => document !== "README.md" && !pages.includes(document))).toEqual([]);
+  });
+});
+
+/** A document without its fenced code. */
+function proseOf(text: string): string {
+  return text.replace(/^( *)(```+)[^\n]*\n[\s\S]*?^\1\2$/gm, "");
+}
+
+/** Where a document's links and images lead. */
+function linksOf(text: string): string[] {
+  const prose = proseOf(text).replace(/`[^`\n]*`/g, "");
+  const links = [...prose.matchAll(/\]\(([^()\s]+)\)/g), ...prose.matchAll(/<(?:img|source)[^>]* src(?:set)?="([^"]+)"/g)];
+  return links.map(([, link = ""]) => link);
+}
+
+/** The anchors of a document's headings, as code hosts make them. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const anchors = new Set<string>();
+  for (const [, heading = ""] of proseOf(text).matchAll(/^#{1,6} (.+)$/gm)) {
+    const words = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
+    const anchor = words.replace(/[^\p{L}\p{N}_\- ]/gu, "").replaceAll(" ", "-");
+    let unique = anchor;
+    for (let count = 1; anchors.has(unique); count += 1) unique = `${anchor}-${count}`;
+    anchors.add(unique);
+  }
+  return anchors;
+}
 
 function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** The tables of README's section under a heading, each as rows of cells, without the line of dashes. */
-function tablesUnder(heading: string): string[][][] {
+/** The tables of a document's section under a heading, each as rows of cells, without the line of dashes. */
+function tablesUnder(document: string, heading: string): string[][][] {
   const section =
-    read("README.md")
-      .split(/^(?=## )/m)
+    read(document)
+      .split(/^(?=#{1,2} )/m)
       .find((part) => part.startsWith(`${heading}\n`)) ?? "";
   const blocks = section.split(/\n(?!\|)/).filter((block) => block.includes("\n|") || block.startsWith("|"));
   return blocks.map((block) =>

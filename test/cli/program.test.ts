@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -124,8 +124,12 @@ describe("help", () => {
   );
 });
 
-describe("README.md", () => {
-  const text = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+describe("the documents", () => {
+  const root = new URL("../..", import.meta.url).pathname;
+  const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+  const text = ["README.md", "CONTRIBUTING.md", ...pages.map((name) => `docs/${name}`)]
+    .map((path) => readFileSync(join(root, path), "utf8"))
+    .join("\n");
   const typed = [...text.matchAll(/^ *\$ (.*\bholdline [a-z].*)$/gm), ...text.matchAll(/`([^`\n]*\bholdline [a-z][^`\n]*)`/g)];
 
   test.each([...new Set(typed.map(([, line = ""]) => line))])("%s is a command line that we can read", async (line) => {

@@ -1,5 +1,5 @@
-// Every point at which a run can be killed: the real program kills itself there with SIGKILL, and what DESIGN's table says
-// of it is checked: the queue, what another node sees, what the next run on this node does, and that the action ran as
+// Every point at which a run can be killed: the real program kills itself there with SIGKILL, and the test checks what the table
+// "What happens when" (docs/design.md) says of it: the queue, what another node sees, what the next run on this node does, and that the action ran as
 // often as it may and never twice at once. The points are those of a run that was left alone, and stand in points/: a new
 // step on the path changes that list. After a change that is meant: npx vitest run test/crash -u
 import { randomUUID } from "node:crypto";

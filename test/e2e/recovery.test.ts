@@ -1,5 +1,5 @@
-// Every way in which a run can be cut short, as DESIGN's table has them: what the lock does, what the next run does, and
-// what the others see. Interleavings are forced: by files that actions wait for, by a proxy that holds a request, by a
+// Every way in which a run can be cut short, as the table "What happens when" (docs/design.md) has them: what the lock
+// does, what the next run does, and what the others see. Interleavings are forced: by files that actions wait for, by a proxy that holds a request, by a
 // database that is busy.
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 // Foreign clients on Holdline's locks: kazoo's Lock and Curator's mutex take turns with claims of every kind, are kept out
 // by a durable one, and are listed; Curator's read/write lock is understood, and what it does not understand is said here.
-// kazoo and Curator never stand on one path: Curator sorts kazoo's names wrongly (DESIGN, Layout in ZooKeeper).
+// kazoo and Curator never stand on one path: Curator sorts kazoo's names wrongly (docs/design.md, Layout in ZooKeeper).
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";

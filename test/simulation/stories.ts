@@ -76,7 +76,7 @@ export class Stories {
     return session !== null && this.#forced.has(session);
   }
 
-  /** The rule, as DESIGN.md says it. */
+  /** The rule, as docs/design.md says it. */
   isHeld(entry: StoredEntry): boolean {
     const queue = this.#world.store.stored(entry.lock);
     const position = queue.findIndex(({ ref }) => ref === entry.ref);
