@@ -12,7 +12,7 @@ import tseslint from "typescript-eslint";
 const LAYERS = [
   { layer: "locks", may: [], packages: [], node: false },
   // What actions, leases, exec, the server and the library share.
-  { layer: "line", may: ["locks", "uptime"], packages: [] },
+  { layer: "line", may: ["locks", "proc"], packages: [] },
   { layer: "queue", may: ["locks", "uptime"], packages: [] },
   { layer: "stores/memory", may: ["locks", "queue"], packages: [] },
   { layer: "coordinators", may: ["locks", "queue", "stores"], packages: [], deepest: 0 },
@@ -20,7 +20,7 @@ const LAYERS = [
   { layer: "coordinators/sqlite", may: ["locks", "uptime"], packages: ["libsql"] },
   {
     layer: "actions",
-    may: ["locks", "line", "uptime", "handed-down", "working-directory"],
+    may: ["locks", "line", "proc", "uptime", "handed-down", "working-directory"],
     packages: ["execa", "ps-list", "re2js"],
   },
   {
@@ -86,13 +86,14 @@ const FILES = [
     packages: [],
   },
   // The library, and its face.
-  { file: "holdline", may: ["locks", "line", "library", "actions", "config/surroundings", "coordinators/registry"], packages: [] },
+  { file: "holdline", may: ["locks", "line", "library", "config/surroundings", "coordinators/registry"], packages: [] },
   { file: "index", may: ["locks", "leases", "library", "holdline"], packages: [] },
   { file: "boot", may: ["title", "version"], packages: [] },
   { file: "title", may: ["config/secrets"], packages: [] },
   { file: "main", may: ["locks", "cli", "runtime", "handed-down"], packages: [] },
   { file: "version", may: [], packages: [] },
   { file: "uptime", may: [], packages: [] },
+  { file: "proc", may: ["locks"], packages: [] },
   { file: "handed-down", may: [], packages: [] },
   { file: "working-directory", may: [], packages: [] },
 ];

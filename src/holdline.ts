@@ -1,11 +1,11 @@
 // The library: locks for other programs, over the same coordinators, claims and rule as the agent's. What is held for as
 // long as a piece of work takes is here; locks that outlive their process are library/'s.
-import { randomUUID } from "node:crypto";
 import { createClock } from "./line/clock.js";
-import { waitInLine } from "./line/waiting.js";
-import type { LineOptions } from "./line/waiting.js";
-import { createProcesses } from "./actions/processes.js";
-import { isOwnerGone } from "./actions/recovery.js";
+import { type EphemeralRequest, withEphemeralClaim } from "./line/ephemeral-claim.js";
+import { createPerspective } from "./line/perspective.js";
+import { createProcessSight } from "./line/process-sight.js";
+import { SILENT_PROGRESS } from "./line/progress.js";
+import type { WaitOptions } from "./line/waiting.js";
 import { qualifiedName, surroundingsHere } from "./config/surroundings.js";
 import { openCoordinator } from "./coordinators/registry.js";
 import { createLeases } from "./library/leases.js";
@@ -14,13 +14,12 @@ import type { Dependencies } from "./library/values.js";
 import { readData, readDependencies, readSharing, readText } from "./library/values.js";
 import { viewOf } from "./library/views.js";
 import type { LockView } from "./library/views.js";
-import type { Claim, Owner } from "./locks/claim.js";
-import type { Coordinator, Draft, Log } from "./locks/coordinator.js";
+import type { Owner } from "./locks/claim.js";
+import type { Coordinator, Log } from "./locks/coordinator.js";
 import { ClaimLostError, HoldlineError } from "./locks/errors.js";
 import { readPresentQueue } from "./line/holders.js";
 import { parseLockName } from "./locks/names.js";
 import { quoted } from "./locks/text.js";
-import { watchClaim } from "./line/claim-watch.js";
 
 export interface HoldlineOptions {
   /** What others see as the owner's node; by default this machine's fully qualified name, as on the command line. */
@@ -110,28 +109,29 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
     sleepTimeMs,
     log: options.log ?? SILENT,
   });
-  const processes = createProcesses();
+  const processes = createProcessSight();
+  const clock = createClock();
   const surroundings = surroundingsHere();
   const node = options.node ?? qualifiedName(surroundings);
   const principal = options.principal ?? `${surroundings.user}@${node}`;
   const owner: Owner = { node, principal, action: null, process: processes.self };
-  const ownerGone = (claim: Claim) => isOwnerGone(claim, processes);
+  // It takes no claim for its own, so that its machine does not matter.
+  const perspective = createPerspective({ node, machineOn: () => null, processes });
   return {
     ...createLeases(coordinator, {
-      ...{ node, principal, sleepTimeMs, dependencies, ownerGone },
-      clock: createClock(),
+      ...{ node, principal, sleepTimeMs, dependencies, perspective, clock },
       process: processes.self,
     }),
     // Async, so that a wrong name rejects as everything else does.
     withLock: async (name, lockOptions, work) => {
       const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
-      const acquire = { timeoutMs, sleepTimeMs };
-      return withLock(coordinator, draftOf(name, lockOptions, owner), { acquire, ownerGone, stop: signal }, work);
+      const waiting = { clock, progress: SILENT_PROGRESS, acquire: { timeoutMs, sleepTimeMs }, perspective, stop: signal };
+      return withLock(coordinator, requestOf(name, lockOptions, owner), waiting, work);
     },
     async locks() {
       const names = await coordinator.list();
       const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name)));
-      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, ownerGone)]));
+      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, perspective)]));
     },
     close: () => coordinator.close(),
   };
@@ -142,45 +142,23 @@ function readWhole(value: number, name: keyof HoldlineOptions): number {
   throw new HoldlineError("usage", `${name} must be a whole number from 1, not ${quoted(value)}`);
 }
 
-function draftOf(name: string, options: LockOptions, owner: Owner): Draft {
-  const locks = [parseLockName(name)];
+function requestOf(name: string, options: LockOptions, owner: Owner): EphemeralRequest {
   const [reason, data] = [readText(options.reason, "reason"), readData(options.data)];
-  return { id: randomUUID(), locks, ...readSharing(options), owner, reason, data, settles: false, lease: null };
+  return { lock: parseLockName(name), ...readSharing(options), owner, reason, data };
 }
-
-type Waiting = Pick<LineOptions, "acquire" | "ownerGone" | "stop">;
 
 async function withLock<T>(
   coordinator: Coordinator,
-  draft: Draft,
-  waiting: Waiting,
+  request: EphemeralRequest,
+  waiting: WaitOptions,
   work: (claim: HeldClaim) => Promise<T>,
 ): Promise<T> {
-  const lock = draft.locks[0] as string;
-  const turn = await takeTurnInTime(coordinator, draft, waiting);
-  const { session, positions } = turn.joined;
-  const fencingToken = session.latestRevision();
-  const watch = watchClaim(coordinator, turn.joined);
-  try {
-    const result = await work({ id: draft.id, lock, fencingToken, lost: watch.lost });
-    watch.lost.throwIfAborted();
+  const held = await withEphemeralClaim(coordinator, request, waiting, async ({ id, lock, fencingToken, lost }) => {
+    const result = await work({ id, lock, fencingToken, lost });
+    lost.throwIfAborted();
     return result;
-  } finally {
-    watch.close();
-    await coordinator.withdraw(positions);
-  }
-}
-
-/** As whoever waits in line does it: a lease whose time is over is met by its looks alone, and holds up nobody. */
-async function takeTurnInTime(coordinator: Coordinator, draft: Draft, waiting: Waiting) {
-  const line = await waitInLine(coordinator, draft, {
-    ...waiting,
-    clock: createClock(),
-    progress: { waiting: () => undefined, step: () => undefined },
-    isLeftover: () => false,
   });
-  if (line.outcome === "granted") return line;
-  if (line.outcome === "taken-out") throw new ClaimLostError(line.message);
-  const { timeoutMs } = waiting.acquire;
-  throw new TimedOutError("conflict", `the lock ${draft.locks.join(", ")} was not free within ${timeoutMs} ms`);
+  if (held.outcome === "done") return held.result;
+  if (held.outcome === "taken-out") throw new ClaimLostError(held.message);
+  throw new TimedOutError("conflict", `the lock ${request.lock} was not free within ${waiting.acquire.timeoutMs} ms`);
 }

@@ -1,12 +1,12 @@
 // The only wiring: settings to coordinator, machine and guarded runs. Whatever it opens pushes its closer, and all are
 // closed last first.
 import { createClock } from "./line/clock.js";
+import { createPerspective } from "./line/perspective.js";
+import { createProcessSight } from "./line/process-sight.js";
 import type { GuardContext } from "./actions/context.js";
 import type { ExecLeft } from "./actions/execs-left.js";
 import { readMachineIdentity } from "./actions/machine-identity.js";
 import type { MachineOptions } from "./actions/host.js";
-import { createProcesses } from "./actions/processes.js";
-import { isNamesakes, isOwnerGone } from "./actions/recovery.js";
 import type { Result } from "./actions/result.js";
 import type { Agent, Context, ContextRequest, OpenedContext } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
@@ -20,7 +20,6 @@ import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, missingFolder, openCoordinator } from "./coordinators/registry.js";
 import { isReachedByOthers } from "./coordinators/urls.js";
 import type { HandedDown } from "./handed-down.js";
-import type { Claim, ProcessIdentity } from "./locks/claim.js";
 import type { Coordinator, CoordinatorOptions } from "./locks/coordinator.js";
 import { bestEffort, HoldlineError, messageOf } from "./locks/errors.js";
 import { execProgramOf } from "./locks/exec-actions.js";
@@ -45,7 +44,8 @@ export async function openContext({
   const { log, progress } = reporter;
   if (flags.coordinator !== null && redactUrl(flags.coordinator) !== flags.coordinator) log.warn({}, PASSWORD_WARNING);
   for (const warning of settings.passedOver ?? []) log.warn({}, warning);
-  const processes = createProcesses();
+  const processes = createProcessSight();
+  const perspective = createPerspective({ node: settings.node, machineOn: machineOn(settings), processes });
   const opened = new Map<string, Promise<Coordinator>>();
   const open = (url: string): Promise<Coordinator> => {
     const opening =
@@ -75,10 +75,9 @@ export async function openContext({
       progress,
       process: processes.self,
       sleepTimeMs: settings.acquire.sleepTimeMs,
-      ownerGone: (claim) => isOwnerGone(claim, processes),
+      perspective,
       signal: stop.signal,
     }),
-    isNamesakes: (claim) => isNamesakesOn(settings, claim, processes.self),
     examineStore: async (url) => {
       const missing = await missingDatabase(url);
       if (missing !== null) return missing;
@@ -93,7 +92,7 @@ export async function openContext({
     json: flags.json,
     verbose: flags.verbose,
     stop,
-    ownerGone: (claim) => isOwnerGone(claim, processes),
+    perspective,
     commandPids: async (claim) => {
       const { pidsOfCommand } = await import("./actions/orphans.js");
       const action = settings.actions.find(({ name }) => name === claim.owner.action);
@@ -114,9 +113,13 @@ export async function openContext({
 const PASSWORD_WARNING =
   "other users of this machine could read the password in --coordinator until holdline had started: safe are the environment variable HOLDLINE_COORDINATOR, and `coordinator` in a configuration file that only you can read";
 
-function isNamesakesOn(settings: Settings, claim: Claim, process: ProcessIdentity): boolean {
-  if (settingsOfLock(settings, claim.lock).coordinator.startsWith("sqlite:")) return false;
-  return isNamesakes(claim, { node: settings.node, machine: readMachineIdentity(settings.stateDir), process });
+/** This machine as claims on a lock carry it, by the store that the configuration names for the lock. */
+function machineOn(settings: Settings): (lock: string) => string | null {
+  let machine: string | undefined;
+  return (lock) => {
+    if (settingsOfLock(settings, lock).coordinator.startsWith("sqlite:")) return null;
+    return (machine ??= readMachineIdentity(settings.stateDir));
+  };
 }
 
 /** @throws HoldlineError `configuration` for a node without a name of its own on a store that others use too */
@@ -216,7 +219,11 @@ async function openAgent(
       return { results: [...results.values()], undeclared, execs };
     },
     async tryAction({ settings: { node }, stop, progress, log }, action, runsCheck) {
-      const [{ tryAction }, { createCommands }] = await Promise.all([import("./actions/trial.js"), import("./actions/command.js")]);
+      const [{ tryAction }, { createCommands }, { createProcesses }] = await Promise.all([
+        import("./actions/trial.js"),
+        import("./actions/command.js"),
+        import("./actions/processes.js"),
+      ]);
       const machine = { clock: createClock(), commands: createCommands({ log, handedDown }), processes: createProcesses() };
       return tryAction(action, { machine, node, stop, progress, runsCheck });
     },

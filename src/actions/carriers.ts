@@ -6,7 +6,7 @@
 import type { BootMoment } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { createClock } from "../line/clock.js";
-import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type ProcessStat } from "./proc.js";
+import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type ProcessStat } from "../proc.js";
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS } from "./group.js";
 
 const VARIABLE = "HOLDLINE_CLAIM";

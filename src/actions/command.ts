@@ -14,7 +14,7 @@ import { membersEnd, membersOfGroup, type Members } from "./group.js";
 import { kinOf } from "./kin.js";
 import type { CommandEnd, CommandSpec, Commands, Leader } from "./machine.js";
 import { readOutput, type Output } from "./output.js";
-import { identityOf, ownStat, readArguments } from "./proc.js";
+import { identityOf, ownStat, readArguments } from "../proc.js";
 import { findProgram } from "./program.js";
 import { hasTerminal, isTyped, watchStops } from "./terminal.js";
 import { openWatchdog, type Watchdog } from "./watchdog.js";

@@ -1,7 +1,8 @@
 // What every guarded run on this node is given: who it is, its machine, its store, and whom to tell.
 import type { Coordinator, Log } from "../locks/coordinator.js";
-import type { Machine } from "./machine.js";
+import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
+import type { Machine, StatelessMachine } from "./machine.js";
 import type { StopRequests } from "./stop.js";
 
 export interface GuardContext {
@@ -17,4 +18,12 @@ export interface GuardContext {
    * @throws UnreachableError within the connect timeout
    */
   readonly coordinator: (lock: string) => Promise<Coordinator>;
+}
+
+/** Whose claims on a store's locks are this process's own. */
+export function perspectiveOn(
+  { isShared }: Pick<Coordinator, "isShared">,
+  { node, machine }: { readonly node: string; readonly machine: StatelessMachine },
+): Perspective {
+  return createPerspective({ node, machineOn: () => (isShared ? machine.id : null), processes: machine.processes });
 }

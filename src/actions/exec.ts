@@ -1,19 +1,16 @@
 // `exec`: any command under a lock, with an ephemeral claim that the command must not outlive. A durable one behaves as
 // a declared action does, and goes through guard.ts.
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import type { Draft } from "../locks/coordinator.js";
-import { formatDuration } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { execActionOf } from "../locks/exec-actions.js";
-import { watchClaim } from "../line/claim-watch.js";
-import type { AcquireSettings } from "../line/waiting.js";
+import { environmentOf } from "../line/environment.js";
+import { withEphemeralClaim } from "../line/ephemeral-claim.js";
+import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
 import type { GuardedAction } from "./action.js";
-import type { GuardContext } from "./context.js";
+import { type GuardContext, perspectiveOn } from "./context.js";
 import { runGuarded } from "./guard.js";
-import { describeBehind, ordinal, waitInLine } from "../line/waiting.js";
 import type { CommandEnd, StatelessMachine } from "./machine.js";
-import { isNamesakes, isOwnerGone, refuseTwin, selfOf } from "./recovery.js";
 
 export interface ExecSpec {
   readonly lock: string;
@@ -57,52 +54,34 @@ export function execute(
 
 async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise<ExecEnd> {
   const { machine, progress, stop, node, principal } = context;
-  const { clock, processes } = machine;
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
-  const owner = { node, principal, action: `exec ${basename(spec.argv[0] ?? "")}`, process: processes.self, machine: machine.id };
-  const draft: Draft = { id: randomUUID(), locks: [lock], key, slots, owner, reason: null, data, settles: false, lease: null };
-  const self = selfOf(context, coordinator.isShared);
-  const startedAt = clock.now();
-  const line = await waitInLine(coordinator, draft, {
-    clock,
+  const perspective = perspectiveOn(coordinator, context);
+  const action = `exec ${basename(spec.argv[0] ?? "")}`;
+  const owner = { node, principal, action, process: machine.processes.self, machine: machine.id };
+  const waiting: WaitOptions = {
+    clock: machine.clock,
     progress,
     acquire: spec.acquire,
-    ownerGone: (claim) => isOwnerGone(claim, processes),
-    isLeftover: () => false,
-    inspect: (claim) => refuseTwin(claim, self),
-    isNamesakes: (claim) => isNamesakes(claim, self),
+    perspective,
+    onHolder(claim) {
+      perspective.refuseTwin(claim);
+      return "stay";
+    },
     stop: stop.signal,
-  });
-  if (line.outcome === "taken-out") return { outcome: "timed-out", message: line.message };
-  if (line.outcome !== "granted") {
-    const { ahead, behind } = line as Extract<typeof line, { outcome: "timed-out" }>;
-    const about = behind === null ? "" : `; ${describeBehind(behind)}`;
-    const wait = spec.acquire.timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(clock.now() - startedAt)}`;
-    return { outcome: "timed-out", message: `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${about}` };
-  }
-  const { session, positions } = line.joined;
-  const fencingToken = session.latestRevision();
-  const watch = watchClaim(coordinator, line.joined);
-  try {
-    const env = {
-      HOLDLINE_ACTION: owner.action,
-      HOLDLINE_LOCK: lock,
-      HOLDLINE_CLAIM: draft.id,
-      HOLDLINE_FENCING_TOKEN: String(fencingToken),
-      HOLDLINE_NODE: node,
-    };
-    const tell = (message: string): void => progress.step(message, { lock, claim: draft.id });
+  };
+  const held = await withEphemeralClaim(coordinator, { lock, key, slots, owner, reason: null, data }, waiting, async (claim) => {
+    const env = environmentOf({ action, lock, node }, claim);
+    const tell = (message: string): void => progress.step(message, { lock, claim: claim.id });
+    const { session, lost } = claim;
     const end = await machine.commands.run(
       { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: KILL_AFTER_MS, output: "inherit", endsWith: session },
-      { onGroup: () => undefined, signal: watch.lost, relayed: stop, calledOff: stop.signal, tell },
+      { onGroup: () => undefined, signal: lost, relayed: stop, calledOff: stop.signal, tell },
     );
-    if (!watch.lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
-    return endOf(end, watch.lost, lock);
-  } finally {
-    watch.close();
-    await coordinator.withdraw(positions);
-  }
+    if (!lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
+    return endOf(end, lost, lock);
+  });
+  return held.outcome === "done" ? held.result : { outcome: "timed-out", message: held.message };
 }
 
 function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {

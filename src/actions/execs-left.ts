@@ -5,8 +5,8 @@ import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { execProgramOf } from "../locks/exec-actions.js";
 import { readHolders } from "../line/holders.js";
-import type { GuardContext } from "./context.js";
-import { endOrphan, isLeftover, selfOf } from "./recovery.js";
+import { type GuardContext, perspectiveOn } from "./context.js";
+import { endOrphan, isLeftover } from "./recovery.js";
 
 /** A claim of a durable exec whose run is over. */
 export interface ExecLeft {
@@ -31,15 +31,15 @@ const KILL_AFTER_MS = 10_000;
 
 /** The claims that durable execs of this node have left in a store. */
 export async function findExecsLeft({ coordinator, isFor }: Store, context: GuardContext): Promise<readonly ExecLeft[]> {
-  const { machine, stop } = context;
-  const self = selfOf(context, coordinator.isShared);
+  const { stop } = context;
+  const perspective = perspectiveOn(coordinator, context);
   const locks = (await coordinator.list(stop.signal)).filter(isFor);
   const left: ExecLeft[] = [];
   for (let start = 0; start < locks.length; start += AT_ONCE) {
     const asked = locks.slice(start, start + AT_ONCE).map((lock) => readHolders(coordinator, lock, stop.signal));
     for (const claim of (await Promise.all(asked)).flat()) {
       const program = execProgramOf(claim.owner.action);
-      if (program === null || !isLeftover(claim, self, claim.owner.action as string, machine.processes)) continue;
+      if (program === null || !isLeftover(claim, claim.owner.action as string, perspective)) continue;
       left.push({ lock: claim.lock, claim: claim.id, program, failure: claim.failure?.message ?? null });
     }
   }

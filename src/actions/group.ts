@@ -3,7 +3,7 @@
 import type { ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { createClock } from "../line/clock.js";
-import { isWithinSight, listPids, ownStat, readStat } from "./proc.js";
+import { isWithinSight, listPids, ownStat, readStat } from "../proc.js";
 
 // Others' children give no notice when they end, so one has to look. The pause begins short, because most programs end
 // within milliseconds of SIGTERM, and grows, because a look reads all of /proc.

@@ -7,30 +7,19 @@
 import { randomUUID } from "node:crypto";
 import type { BootMoment, Claim, ClaimRecord, Owner } from "../locks/claim.js";
 import type { Coordinator, Draft, EndEvent, Ending } from "../locks/coordinator.js";
-import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, messageOf, SessionLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
-import type { GuardContext } from "./context.js";
+import { environmentOf } from "../line/environment.js";
+import { describeTimeout } from "../line/words.js";
+import { type GuardContext, perspectiveOn } from "./context.js";
 import { execute, type ActionEnd } from "./execution.js";
 import type { Conclusion } from "./held-run.js";
 import { HeldRun } from "./held-run.js";
 import { Hold } from "./hold.js";
 import type { LineOutcome } from "../line/waiting.js";
-import { describeBehind, ordinal, waitInLine } from "../line/waiting.js";
+import { waitInLine } from "../line/waiting.js";
 import type { Machine } from "./machine.js";
-import {
-  adoptLeftover,
-  endLeftover,
-  findLeftovers,
-  isLeftover,
-  isNamesakes,
-  isOwnerGone,
-  latestWish,
-  refuseTwin,
-  restartedSince,
-  type Self,
-  selfOf,
-} from "./recovery.js";
+import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince } from "./recovery.js";
 import type { Outcome, Result } from "./result.js";
 import { StoreAge } from "./store-age.js";
 
@@ -96,7 +85,7 @@ class GuardedRun {
 
   async runAlone(): Promise<Result> {
     const { machine, progress, log, stop, node } = this.#context;
-    const env = { HOLDLINE_ACTION: this.#action.name, HOLDLINE_LOCK: this.#action.lock, HOLDLINE_NODE: node };
+    const env = environmentOf({ action: this.#action.name, lock: this.#action.lock, node }, null);
     const end = await execute(this.#action, { machine, progress, stop, env, onGroup: () => undefined });
     if (end.lacksRoom) return { ...this.#result("not-now", end.message, null), coordinated: false };
     const { exitCode, signal } = end;
@@ -111,7 +100,7 @@ class GuardedRun {
       stop.signal.throwIfAborted();
       const [leftover, ...others] = await findLeftovers(
         this.#action,
-        this.#selfOn(coordinator),
+        perspectiveOn(coordinator, this.#context),
         coordinator,
         this.#machine,
         stop.signal,
@@ -141,8 +130,11 @@ class GuardedRun {
 
       const draft = this.#draft();
       const line = await this.#wait(coordinator, draft);
-      if (line.outcome === "leftover") continue;
-      if (line.outcome === "timed-out") return this.#notRun("timed-out", this.#timeoutMessage(line), when);
+      if (line.outcome === "left") continue;
+      if (line.outcome === "timed-out") {
+        const waited = { timeoutMs: this.#action.acquire.timeoutMs, waitedMs: this.#waitedMs };
+        return this.#notRun("timed-out", describeTimeout(this.#action.lock, line, waited), when);
+      }
       if (line.outcome === "taken-out") return this.#notRun("timed-out", line.message, when);
       // Another resume of this node may have done meanwhile what was left.
       const isDone = when === "if-left" && journal.attempts(this.#action.name) === null;
@@ -166,11 +158,6 @@ class GuardedRun {
     return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], this.#machine.processes.moment());
   }
 
-  /** Whose claims this run takes for its own. */
-  #selfOn({ isShared }: Coordinator): Self {
-    return selfOf(this.#context, isShared);
-  }
-
   /** A draft has a new id each time: what a lost session left in the queue is not taken for it. */
   #draft(): Draft {
     const { lock, key, slots, data } = this.#action;
@@ -179,18 +166,19 @@ class GuardedRun {
 
   async #wait(coordinator: Coordinator, draft: Draft): Promise<LineOutcome> {
     const { progress, stop } = this.#context;
-    const { clock, processes } = this.#machine;
+    const { clock } = this.#machine;
     const { name, acquire } = this.#action;
-    const self = this.#selfOn(coordinator);
+    const perspective = perspectiveOn(coordinator, this.#context);
     const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - this.#waitedMs);
     const line = await waitInLine(coordinator, draft, {
       clock,
       progress,
       acquire: { ...acquire, timeoutMs: leftMs },
-      ownerGone: (claim) => isOwnerGone(claim, processes),
-      isLeftover: (claim) => isLeftover(claim, self, name, processes),
-      inspect: (claim) => refuseTwin(claim, self),
-      isNamesakes: (claim) => isNamesakes(claim, self),
+      perspective,
+      onHolder: (claim) => {
+        perspective.refuseTwin(claim);
+        return isLeftover(claim, name, perspective) ? "leave" : "stay";
+      },
       stop: stop.signal,
     });
     this.#waitedMs = clock.now() - this.#startedAt;
@@ -307,12 +295,6 @@ class GuardedRun {
       this.#context.log.warn({ action: name, lock }, `${name} was not run, timed out waiting: ${message}${often}`);
     }
     return this.#result(outcome, `${message}${often}`, null);
-  }
-
-  #timeoutMessage({ ahead, behind }: Extract<LineOutcome, { outcome: "timed-out" }>): string {
-    const { acquire, lock } = this.#action;
-    const wait = acquire.timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(this.#waitedMs)}`;
-    return `${wait}, ${ordinal(Math.max(1, ahead))} in line for ${lock}${behind === null ? "" : `; ${describeBehind(behind)}`}`;
   }
 
   #restartedSince(moment: BootMoment): Promise<boolean> {

@@ -3,6 +3,7 @@
 import type { Failure } from "../locks/claim.js";
 import type { EndEvent, Ending } from "../locks/coordinator.js";
 import { bestEffort } from "../locks/errors.js";
+import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import type { ActionEnd, ExecutionContext } from "./execution.js";
@@ -107,13 +108,7 @@ export class HeldRun {
   #execution(): ExecutionContext {
     const { machine, progress, stop, node } = this.#context;
     const { id, lock, fencingToken } = this.#hold;
-    const env = {
-      HOLDLINE_ACTION: this.#action.name,
-      HOLDLINE_LOCK: lock,
-      HOLDLINE_CLAIM: id,
-      HOLDLINE_FENCING_TOKEN: String(fencingToken),
-      HOLDLINE_NODE: node,
-    };
+    const env = environmentOf({ action: this.#action.name, lock, node }, { id, fencingToken });
     return { machine, progress, stop, env, onGroup: (phase, leader) => this.#onGroup(phase, leader) };
   }
 

@@ -6,7 +6,7 @@ import { HoldlineError, messageOf } from "../locks/errors.js";
 import { isCarrier } from "./carriers.js";
 import { endGroup, endMembers, membersOfGroup, type Members } from "./group.js";
 import type { Leader } from "./machine.js";
-import { isWithinSight, listPids, readStat, type ProcessStat } from "./proc.js";
+import { isWithinSight, listPids, readStat, type ProcessStat } from "../proc.js";
 
 /**
  * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`: a daemon that has

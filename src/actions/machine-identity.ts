@@ -4,25 +4,16 @@
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import type { Owner, ProcessIdentity } from "../locks/claim.js";
+import { differs, encodeSigns, type MachineSigns } from "../line/machine-signs.js";
 import { isObject } from "../locks/claim.js";
 import type { Log } from "../locks/coordinator.js";
 import { makeTopDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
-
-/** What is known of a machine; `null` where it has no such sign, or this user may not read it. Hashes, not the ids themselves. */
-interface Signs {
-  readonly machineId: string | null;
-  readonly hardware: string | null;
-  /** Of the state directory: made at random with its first use. */
-  readonly state: string | null;
-}
 
 /** Where the signs of a machine are read; tests bring others. */
 export const PLACES = { machineId: "/etc/machine-id", hardware: "/sys/class/dmi/id/product_uuid" };
 export type Places = typeof PLACES;
 
 const STATE_FILE = "machine.json";
-const UNKNOWN = "-";
 
 /**
  * The machine as claims carry it. A state directory that was copied to another machine, with an image say, is begun anew:
@@ -31,13 +22,13 @@ const UNKNOWN = "-";
  */
 export function openMachineIdentity(stateDir: string, log: Log, places: Places = PLACES): string {
   const here = { machineId: hashOf(places.machineId), hardware: hashOf(places.hardware) };
-  return encode({ ...here, state: openState(stateDir, here, log) });
+  return encodeSigns({ ...here, state: openState(stateDir, here, log) });
 }
 
 /** The same without making or mending anything, for those who only look. A state directory that they may not read says nothing. */
 export function readMachineIdentity(stateDir: string, places: Places = PLACES): string {
   const known = lookAtState(stateDir);
-  return encode({ machineId: hashOf(places.machineId), hardware: hashOf(places.hardware), state: known?.state ?? null });
+  return encodeSigns({ machineId: hashOf(places.machineId), hardware: hashOf(places.hardware), state: known?.state ?? null });
 }
 
 function lookAtState(stateDir: string): State | null {
@@ -49,7 +40,7 @@ function lookAtState(stateDir: string): State | null {
   }
 }
 
-function openState(stateDir: string, here: Omit<Signs, "state">, log: Log): string {
+function openState(stateDir: string, here: Omit<MachineSigns, "state">, log: Log): string {
   makeTopDirectory(stateDir);
   const known = readState(stateDir);
   if (known !== null && !differs(known.machineId, here.machineId) && !differs(known.hardware, here.hardware)) return known.state;
@@ -65,7 +56,7 @@ function openState(stateDir: string, here: Omit<Signs, "state">, log: Log): stri
   return readState(stateDir)?.state ?? state;
 }
 
-type State = Signs & { readonly state: string };
+type State = MachineSigns & { readonly state: string };
 
 function readState(stateDir: string): State | null {
   const content = readContent(stateDir, STATE_FILE);
@@ -93,44 +84,6 @@ function renameIfThere(path: string, target: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-}
-
-/** This machine and process, as far as another's claim is compared with it. */
-export interface MachineSelf {
-  readonly machine: string;
-  readonly process: ProcessIdentity;
-}
-
-/**
- * Was a claim made on this very machine? The same boot is proof, unless the signs say that two containers share it. After
- * a reboot the hardware's id or the state directory decides; where neither is known on both sides, as with the claims of
- * version 0.1, the claim is not taken for this machine's, and is left to an admin.
- */
-export function isOfMachine({ machine, process }: Owner, self: MachineSelf): boolean {
-  const [one, other] = [decode(machine ?? null), decode(self.machine)];
-  const contradicts = differs(one.machineId, other.machineId) || differs(one.hardware, other.hardware);
-  if (contradicts) return false;
-  const isSameBoot = process !== null && process.bootId !== null && process.bootId === self.process.bootId;
-  return isSameBoot || agrees(one.hardware, other.hardware) || agrees(one.state, other.state);
-}
-
-function differs(one: string | null, other: string | null): boolean {
-  return one !== null && other !== null && one !== other;
-}
-
-function agrees(one: string | null, other: string | null): boolean {
-  return one !== null && one === other;
-}
-
-function encode({ machineId, hardware, state }: Signs): string {
-  return [machineId, hardware, state].map((sign) => sign ?? UNKNOWN).join(".");
-}
-
-/** Of whatever stands there: a claim may have been written by anybody. */
-function decode(text: string | null): Signs {
-  const [machineId = UNKNOWN, hardware = UNKNOWN, state = UNKNOWN] = (text ?? "").split(".");
-  const known = (sign: string): string | null => (/^[0-9a-f]{16}$/.test(sign) ? sign : null);
-  return { machineId: known(machineId), hardware: known(hardware), state: known(state) };
 }
 
 function hashOf(path: string): string | null {

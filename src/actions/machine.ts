@@ -2,6 +2,7 @@
 // its journal. The real ones are in clock.ts, processes.ts, command.ts and journal.ts; a simulation brings its own.
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import type { Clock } from "../line/clock.js";
+import type { ProcessSight } from "../line/process-sight.js";
 import type { Changes } from "../locks/coordinator.js";
 
 export interface Machine {
@@ -32,13 +33,9 @@ export interface RunningProcess {
   readonly started: BootMoment;
 }
 
-export interface Processes {
-  /** This process. */
-  readonly self: ProcessIdentity;
+export interface Processes extends ProcessSight {
   /** Now, by this node's running time. */
   moment(): BootMoment;
-  /** Does that very process live? `null` when this process cannot tell: another boot, or another pid namespace. */
-  isAlive(identity: ProcessIdentity): boolean | null;
   /** The processes that match, without this process and its ancestors. */
   matching(pattern: ProcessPattern): Promise<readonly RunningProcess[]>;
   /**

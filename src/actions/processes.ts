@@ -1,7 +1,8 @@
 // The processes of this machine: which match a pattern, whether a known one lives, and whether a service has restarted
 // since a claim was made. Listing goes through ps-list; what must be exact is read from /proc where there is one.
 import { basename } from "node:path";
-import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
+import { createProcessSight } from "../line/process-sight.js";
+import type { BootMoment } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
 import { endCarriers, unseenCarriers } from "./carriers.js";
@@ -9,7 +10,6 @@ import { endLeft } from "./kin.js";
 import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
 import {
   isInInnerNamespace,
-  isWithinSight,
   listPids,
   ownIdentity,
   ownStat,
@@ -18,14 +18,13 @@ import {
   readUid,
   ticksNow,
   type ProcessStat,
-} from "./proc.js";
+} from "../proc.js";
 import { resolveUser } from "./users.js";
 
 export function createProcesses(): Processes {
   return {
-    self: ownIdentity(),
+    ...createProcessSight(),
     moment,
-    isAlive,
     matching,
     endGroup: endLeft,
     unseenCarriers,
@@ -70,24 +69,6 @@ function isAfter(started: BootMoment, since: BootMoment): boolean {
 
 function moment(): BootMoment {
   return { bootId: ownIdentity().bootId, ticks: ticksNow(), wallMs: Date.now() };
-}
-
-function isAlive(identity: ProcessIdentity): boolean | null {
-  if (!isWithinSight(identity)) return null;
-  const stat = ownStat() === null ? null : readStat(identity.pid);
-  if (stat !== null) return !stat.ended && (identity.startTicks === null || identity.startTicks === stat.startTicks);
-  if (!pidExists(identity.pid)) return false;
-  // It has this pid, and no more is known: enough where there are no start ticks, too little where /proc hides it.
-  return ownStat() === null && identity.startTicks === null ? true : null;
-}
-
-function pidExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
 }
 
 /** A process as it was listed: `name` is that of its executable where that is known. */

@@ -4,68 +4,18 @@ import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } fr
 import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
+import type { Perspective } from "../line/perspective.js";
 import type { GuardedAction } from "./action.js";
-import type { Journal, Leader, Processes, RunEntry, StatelessMachine } from "./machine.js";
-import { isOfMachine, type MachineSelf } from "./machine-identity.js";
+import type { Journal, Leader, Processes, RunEntry } from "./machine.js";
 import { hasRestarted } from "./processes.js";
-
-/**
- * Is the process that made a claim gone? It is when this node can see that it is; and where it cannot see, when the
- * claim's liveness entry is gone. A process that can be seen to live is not, even if its session has ended. The claim of a process that is
- * gone ends with its session, unless it is durable.
- */
-export function isOwnerGone(claim: Claim, processes: Processes): boolean {
-  const lives = claim.owner.process === null ? null : processes.isAlive(claim.owner.process);
-  return lives === null ? !claim.alive : !lives;
-}
-
-/** Whose claims are one's own: those of this node, if they were made on this machine. */
-export interface Self extends Omit<MachineSelf, "machine"> {
-  readonly node: string;
-  /** `null` where the store is this machine's alone, and so is every claim in it. */
-  readonly machine: string | null;
-}
-
-/** This process, on a store that other machines may use too, or not. */
-export function selfOf({ node, machine }: { readonly node: string; readonly machine: StatelessMachine }, isShared: boolean): Self {
-  return { node, machine: isShared ? machine.id : null, process: machine.processes.self };
-}
-
-/** Was a claim made on this machine? */
-export function isOwnMachine(owner: Owner, { machine, process }: Self): boolean {
-  return machine === null || isOfMachine(owner, { machine, process });
-}
-
-/** Was a claim made by another machine that has this node's name? */
-export function isNamesakes({ owner }: Claim, self: Self): boolean {
-  return owner.node === self.node && owner.machine != null && !isOwnMachine(owner, self);
-}
-
-/**
- * Does a claim show that another machine of this node's name is at work? What one has left that is gone shows nothing.
- * @throws HoldlineError `configuration` when it does
- */
-export function refuseTwin(claim: Claim, self: Self): void {
-  const { owner, alive, lock } = claim;
-  if (!alive || !isNamesakes(claim, self)) return;
-  throw new HoldlineError(
-    "configuration",
-    `another machine is called ${self.node} too, and is at work: it has a claim on ${lock} by ${owner.principal}`,
-    {
-      hint: "each node needs a name of its own: set `node` in the configuration, or HOLDLINE_NODE",
-    },
-  );
-}
 
 /**
  * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
  * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own, nor another machine's that has the same name.
  */
-export function isLeftover(claim: Claim, self: Self, action: string, processes: Processes): boolean {
-  const { owner } = claim;
-  if (!claim.durable || claim.lease !== null || owner.node !== self.node || owner.action !== action) return false;
-  if (!isOwnMachine(owner, self)) return false;
-  return claim.failure !== null || isOwnerGone(claim, processes);
+export function isLeftover(claim: Claim, action: string, perspective: Perspective): boolean {
+  if (!claim.durable || claim.lease !== null || claim.owner.action !== action || !perspective.isMine(claim)) return false;
+  return claim.failure !== null || perspective.isOwnerGone(claim);
 }
 
 /**
@@ -75,7 +25,7 @@ export function isLeftover(claim: Claim, self: Self, action: string, processes: 
  */
 export async function findLeftovers(
   action: GuardedAction,
-  self: Self,
+  perspective: Perspective,
   coordinator: Coordinator,
   machine: { readonly processes: Processes; readonly journal: Journal },
   signal: AbortSignal,
@@ -89,8 +39,8 @@ export async function findLeftovers(
     if (processes.isAlive(entry.agent) === true || holders.some((claim) => claim.id === entry.claim)) continue;
     await endOrphan(entry, action, machine);
   }
-  for (const claim of holders) refuseTwin(claim, self);
-  return holders.filter((claim) => isLeftover(claim, self, action.name, processes));
+  for (const claim of holders) perspective.refuseTwin(claim);
+  return holders.filter((claim) => isLeftover(claim, action.name, perspective));
 }
 
 /** Ends what still runs of a run whose claim is gone, since nothing guards it any more, and forgets it. */

@@ -1,7 +1,7 @@
 // What the terminal does to a command that shares this process's group: keys reach it by themselves, and it may be stopped, by
 // Ctrl-Z or because it wants to read in the background. A stopped command that holds a lock must not go unnoticed.
 import type { Members } from "./group.js";
-import { isInForeground, ownStat, readStat } from "./proc.js";
+import { isInForeground, ownStat, readStat } from "../proc.js";
 
 /** Has this process a terminal that its commands may ask? */
 export function hasTerminal(): boolean {

@@ -1,5 +1,6 @@
 // A look at an action as it stands on this node now, without its lock: can its programs be started, which processes does its
 // pattern name, does its check succeed? Nothing is restarted.
+import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import type { ActionEnd, ExecutionContext } from "./execution.js";
 import { verify } from "./execution.js";
@@ -30,7 +31,7 @@ export async function tryAction(
 ): Promise<Trial> {
   const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
   if (action.verify === null || !runsCheck) return { matching, check: null };
-  const env = { HOLDLINE_ACTION: action.name, HOLDLINE_LOCK: action.lock, HOLDLINE_NODE: context.node };
+  const env = environmentOf({ action: action.name, lock: action.lock, node: context.node }, null);
   // A pause as long as all tries may take leaves one.
   const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
   return { matching, check: await verify(once, { ...context, env, onGroup: () => undefined }) };

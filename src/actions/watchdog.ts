@@ -7,7 +7,7 @@ import type { Writable } from "node:stream";
 import type { Log } from "../locks/coordinator.js";
 import type { Leader } from "./machine.js";
 import { uptimeMs } from "../uptime.js";
-import { ownStat } from "./proc.js";
+import { ownStat } from "../proc.js";
 
 // What the watcher is sent on descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that
 // the machine has slept; and `over`. The end of the pipe without that word is the agent's death. A shell cannot read with a

@@ -4,6 +4,7 @@ import { conditionOf } from "../locks/claim.js";
 import type { Claim, Condition, Failure, Lease, Owner } from "../locks/claim.js";
 import { typesOf } from "../leases/hosts.js";
 import { isInHand } from "../line/holders.js";
+import type { Perspective } from "../line/perspective.js";
 import { isoTime } from "../locks/durations.js";
 
 /** A claim with what its queue says of it. */
@@ -42,20 +43,20 @@ export function disagreementsOf({ claims }: LockState): readonly Disagreement[] 
 }
 
 /** Applies the rule to a queue. */
-export function stateOf(lock: string, queue: readonly Claim[], ownerGone: (claim: Claim) => boolean): LockState {
+export function stateOf(lock: string, queue: readonly Claim[], perspective: Perspective): LockState {
   let waiting = 0;
   const claims = queue.map((claim, position) => {
     const held = isInHand(queue, position);
     if (!held) waiting += 1;
-    const isOwnerGone = ownerGone(claim);
+    const isOwnerGone = perspective.isOwnerGone(claim);
     return { claim, held, condition: conditionOf(claim, held, isOwnerGone), isOwnerGone, place: held ? 0 : waiting };
   });
   return { lock, claims };
 }
 
 /** A claim that is known to hold its lock. */
-export function holderOf(claim: Claim, { ownerGone }: { readonly ownerGone: (claim: Claim) => boolean }): StandingClaim {
-  const isOwnerGone = ownerGone(claim);
+export function holderOf(claim: Claim, { perspective }: { readonly perspective: Perspective }): StandingClaim {
+  const isOwnerGone = perspective.isOwnerGone(claim);
   return { claim, held: true, condition: conditionOf(claim, true, isOwnerGone), isOwnerGone, place: 0 };
 }
 

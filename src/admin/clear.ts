@@ -53,7 +53,7 @@ export async function clearClaim(stores: Stores, request: ClearRequest, signal: 
     const [queue = []] = await readPresentQueues(coordinator, [lock], signal);
     const looked: Looked = {
       now: (await coordinator.sync(signal)).ms,
-      state: stateOf(lock, queue, (claim) => stores.ownerGone(claim)),
+      state: stateOf(lock, queue, stores.perspective),
     };
     const choice = choose(looked.state, request);
     if (choice.outcome === "nothing-there" && look > 1) return { outcome: "ended-by-itself" };
@@ -107,7 +107,7 @@ async function readAgain(
   id: string,
   signal: AbortSignal,
 ): Promise<Cleared> {
-  const { claims } = stateOf(lock, await coordinator.queue(lock, signal), (claim) => stores.ownerGone(claim));
+  const { claims } = stateOf(lock, await coordinator.queue(lock, signal), stores.perspective);
   const chosen = claims.find(({ claim }) => claim.id === id);
   if (chosen === undefined) return { outcome: "ended-by-itself" };
   return { outcome: "changed", chosen, now: (await coordinator.sync(signal)).ms };

@@ -3,7 +3,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, isOver } from "../line/holders.js";
+import { endExpired, hasExpired } from "../line/holders.js";
 import { stateOf } from "./claims.js";
 import type { LockState } from "./claims.js";
 import { storesFor } from "./stores.js";
@@ -40,9 +40,9 @@ export async function readLocksOf(
   return (
     locks
       .map((lock, index) => {
-        const { claims } = stateOf(lock, queues[index] ?? [], (claim) => from.ownerGone(claim));
+        const { claims } = stateOf(lock, queues[index] ?? [], from.perspective);
         // One may have run out since, or may not be ours to end: it counts no more all the same.
-        return { lock, now: time.ms, claims: claims.filter(({ claim }) => !isOver(claim, time)) };
+        return { lock, now: time.ms, claims: claims.filter(({ claim }) => !hasExpired(claim, time)) };
       })
       // A queue may have emptied since the names were read.
       .filter(({ claims }) => claims.length > 0)

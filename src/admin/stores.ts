@@ -1,6 +1,7 @@
 // The stores that the configuration names, and which of them has a lock: what everything here is asked of. The runtime
 // makes it.
 import { coordinatorsInForce, settingsOfLock } from "../config/locks.js";
+import type { Perspective } from "../line/perspective.js";
 import type { Settings } from "../config/settings.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
@@ -11,8 +12,7 @@ export interface Stores {
   coordinator(lock: string): Promise<Coordinator>;
   /** All stores that the configuration names, for what may be in any of them; the general one first. */
   coordinators(): Promise<readonly Coordinator[]>;
-  /** Is the claim's process known to be gone, by the store or by what this node can see for itself? */
-  ownerGone(claim: Claim): boolean;
+  readonly perspective: Perspective;
   /** The pids of the claim's command that are seen to live on this machine; none where they run elsewhere or cannot be seen. */
   commandPids(claim: Claim): Promise<readonly number[]>;
 }

@@ -8,14 +8,11 @@ import type { Trial } from "../actions/trial.js";
 import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
-import type { Claim } from "../locks/claim.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
 import type { CommandEntry } from "./entry.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
-  /** Was a claim made by another machine that has this node's name? */
-  isNamesakes(claim: Claim): boolean;
   /** What hand-made locks need beside a store; loaded with the first call. */
   leases(lock: string): Promise<LeaseContext>;
   /** What runs actions; loaded with the first call. */

@@ -52,7 +52,7 @@ export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce):
 }
 
 /** A lease in hand as `--json` gives it. */
-export function leaseAsJson(claim: Claim, context: Pick<Context, "ownerGone">) {
+export function leaseAsJson(claim: Claim, context: Pick<Context, "perspective">) {
   return { claim: { ...claimAsJson(holderOf(claim, context)), lock: claim.lock } };
 }
 

@@ -1,6 +1,6 @@
 // Locks and their claims for people: who holds, who waits, since when, why, until when, and whether their agents live.
 import { isoTime } from "../locks/durations.js";
-import { ordinal } from "../line/waiting.js";
+import { ordinal } from "../line/words.js";
 import type { Claim, Condition } from "../locks/claim.js";
 import { execProgramOf } from "../locks/exec-actions.js";
 import { disagreementsOf } from "../admin/claims.js";

@@ -1,7 +1,7 @@
 // What is said on standard error while a command works: on a terminal words, with one live line for the waiting that is
 // rewritten in place; elsewhere one JSON line for each change. Also the log, which goes the same way.
-import { describeBehind, ordinal } from "../line/waiting.js";
-import type { Behind, Progress } from "../line/progress.js";
+import { describeHead, describePlace } from "../line/words.js";
+import type { HeadOfLine, Progress } from "../line/progress.js";
 import type { Settings } from "../config/settings.js";
 import type { Log } from "../locks/coordinator.js";
 import { createJsonLog, type JsonLog } from "./json-log.js";
@@ -72,13 +72,13 @@ function createProgress(log: Log, live: LiveLine | null): Progress {
 }
 
 /** "3rd in line for restart/nginx, behind web-07: restart-nginx for 12 s". */
-export function waitingWords(lock: string, ahead: number, behind: Behind | null): string {
-  const place = `${ordinal(Math.max(1, ahead))} in line for ${lock}`;
+export function waitingWords(lock: string, ahead: number, behind: HeadOfLine | null): string {
+  const place = describePlace(lock, ahead);
   if (behind === null) return place;
-  return behind.failure === null ? `${place}, behind ${describeBehind(behind)}` : `${place}: ${describeBehind(behind)}`;
+  return behind.failure === null ? `${place}, behind ${describeHead(behind)}` : `${place}: ${describeHead(behind)}`;
 }
 
-function waitingDetails(lock: string, ahead: number, behind: Behind | null): object {
+function waitingDetails(lock: string, ahead: number, behind: HeadOfLine | null): object {
   if (behind === null) return { lock, place: ahead };
   const { owner, condition, forMs, reason, failure } = behind;
   return {
@@ -97,7 +97,7 @@ function waitingDetails(lock: string, ahead: number, behind: Behind | null): obj
 }
 
 /** The same a while later. */
-function later(behind: Behind | null, elapsedMs: number): Behind | null {
+function later(behind: HeadOfLine | null, elapsedMs: number): HeadOfLine | null {
   if (behind === null) return null;
   const failure = behind.failure === null ? null : { ...behind.failure, agoMs: behind.failure.agoMs + elapsedMs };
   return { ...behind, failure, forMs: behind.forMs + elapsedMs };

@@ -19,10 +19,10 @@ export interface View {
 }
 
 /** How results are shown on standard output: lines are only broken where somebody sits before them. */
-export function viewOf({ io, verbose, isNamesakes }: Pick<Context, "io" | "verbose" | "isNamesakes">): View {
+export function viewOf({ io, verbose, perspective }: Pick<Context, "io" | "verbose" | "perspective">): View {
   const { isTerminal, columns } = io.stdout;
   const room = isTerminal ? columns : Number.POSITIVE_INFINITY;
-  return { paint: paintFor(io, "stdout"), columns: room, isExact: verbose, isNamesakes };
+  return { paint: paintFor(io, "stdout"), columns: room, isExact: verbose, isNamesakes: (claim) => perspective.isNamesakes(claim) };
 }
 
 export interface Column {

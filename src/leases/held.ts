@@ -2,7 +2,7 @@
 import type { Claim, ClaimRecord } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, entriesOf, isOver, readHolders } from "../line/holders.js";
+import { endExpired, readAllEntries, hasExpired, readHolders } from "../line/holders.js";
 
 /**
  * The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. The
@@ -13,7 +13,7 @@ export async function findHeld(coordinator: Coordinator, lock: string, id: strin
   const now = await coordinator.sync(signal);
   const claim = (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
   if (claim === undefined) return null;
-  if (!isOver(claim, now)) return claim;
+  if (!hasExpired(claim, now)) return claim;
   try {
     await endExpired(coordinator, [claim], signal);
   } catch (error) {
@@ -58,7 +58,7 @@ export async function rewrite(
         hint: "only a durable claim can be written to: a lease, or that of a guarded action",
       });
     }
-    const entries = await entriesOf(coordinator, claim, signal);
+    const entries = await readAllEntries(coordinator, claim, signal);
     const record = await write(claim);
     if (record === "again") continue;
     const { fencingToken } = claim;

@@ -3,11 +3,12 @@
 // configuration.
 import { waitInLine } from "../line/waiting.js";
 import type { Clock } from "../line/clock.js";
+import type { Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { Claim, LeaseType, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, Settled } from "../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
-import { entriesOf, isOver, readHolders, readObstacles } from "../line/holders.js";
+import { readAllEntries, hasExpired, readHolders, readObstacles } from "../line/holders.js";
 import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import { refuseOthers, refuseUnlessLease } from "./ownership.js";
 import type { Ending, Over } from "./ownership.js";
@@ -23,8 +24,7 @@ export interface LeaseContext {
   readonly process: ProcessIdentity;
   /** The longest pause between looks where nothing wakes the waiter sooner, in milliseconds. */
   readonly sleepTimeMs: number;
-  /** Is the claim's process known to be gone? */
-  ownerGone(claim: Claim): boolean;
+  readonly perspective: Perspective;
   /** Ends every wait; the claim is withdrawn and the call rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
@@ -108,12 +108,12 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     clock,
     progress: context.progress,
     acquire: { timeoutMs: request.waitMs, sleepTimeMs: context.sleepTimeMs },
-    ownerGone: (claim) => context.ownerGone(claim),
+    perspective: context.perspective,
     // Only one that was asked for before with the id that this request was given.
-    isLeftover: ({ id }) => id === draft.id,
+    onHolder: ({ id }) => (id === draft.id ? "leave" : "stay"),
     stop: context.signal,
   });
-  if (line.outcome === "taken-out" || line.outcome === "leftover") return line.outcome === "leftover" ? UNDECIDED : line;
+  if (line.outcome === "taken-out" || line.outcome === "left") return line.outcome === "left" ? UNDECIDED : line;
   const isGranted = line.outcome === "granted";
   // Whoever stands ahead of a claim that is granted shares the lock with it.
   const isAlone = !isGranted || line.joined.positions.every(({ ahead }) => ahead.length === 0);
@@ -199,7 +199,7 @@ export async function renewLease(
     refuseOthers(present, asking);
     const time = await coordinator.sync(asking.signal);
     // Its time may have run out since it was found, by the very clock from which the new one is counted.
-    return isOver(present, time) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms) };
+    return hasExpired(present, time) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms) };
   });
   if (claim === "gone") return { outcome: "expired" };
   const { expiresAt, lease, fencingToken } = claim;
@@ -258,7 +258,7 @@ export async function releaseLease(
     if (claim === null) return "gone";
     refuseUnlessLease(claim);
     const isForced = refuseOthers(claim, asking) === "forced";
-    const entries = await entriesOf(coordinator, claim, signal);
+    const entries = await readAllEntries(coordinator, claim, signal);
     const said = reason ?? (isForced ? "by force" : null);
     const left = await coordinator.leave(id, entries, { event: "released", by, reason: said }, signal);
     if (left === "done") return "released";

@@ -6,6 +6,8 @@ import type { DependencyMap } from "../leases/dependencies.js";
 import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
 import type { HeldAs, HostLockType } from "../leases/hosts.js";
 import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
+import type { Perspective } from "../line/perspective.js";
+import { SILENT_PROGRESS } from "../line/progress.js";
 import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
 import type { Claim, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
@@ -142,7 +144,7 @@ export interface LeaseMaker {
   readonly process: ProcessIdentity;
   readonly sleepTimeMs: number;
   readonly dependencies: DependencyMap;
-  ownerGone(claim: Claim): boolean;
+  readonly perspective: Perspective;
 }
 
 /** As the command line's. */
@@ -150,13 +152,12 @@ export const DEFAULT_TTL_MS = 30 * 60_000;
 const DEFAULT_LIMIT = 20;
 
 export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Leases {
-  const { node, principal: by, dependencies } = maker;
-  const ownerGone = (claim: Claim) => maker.ownerGone(claim);
+  const { node, principal: by, dependencies, perspective } = maker;
 
   async function take(request: LeaseRequest, signal: AbortSignal | undefined): Promise<AcquireOutcome> {
     const context: LeaseContext = {
-      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.sleepTimeMs, ownerGone },
-      progress: { waiting: () => undefined, step: () => undefined },
+      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.sleepTimeMs, perspective },
+      progress: SILENT_PROGRESS,
       signal: signal ?? new AbortController().signal,
     };
     context.signal.throwIfAborted();
@@ -167,7 +168,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
   }
 
   function holderView(claim: Claim): ClaimView {
-    const [view] = viewOf(claim.lock, [claim], ownerGone).holders;
+    const [view] = viewOf(claim.lock, [claim], perspective).holders;
     return view ?? { ...claim, state: "waiting", condition: "waiting" };
   }
 
@@ -175,7 +176,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
     const asked = parseLockName(name);
     const host = hostOfLock(asked);
     const lock = host === null ? asked : hostLock(knownAs(host, knownHosts(node, dependencies)));
-    return viewOf(lock, await readPresentQueue(coordinator, lock, signal), ownerGone);
+    return viewOf(lock, await readPresentQueue(coordinator, lock, signal), perspective);
   }
 
   return {

@@ -1,4 +1,5 @@
 // Claims and locks as the library shows them: what a store knows, with what the rule says of it.
+import type { Perspective } from "../line/perspective.js";
 import type { Claim, Condition } from "../locks/claim.js";
 import { conditionOf } from "../locks/claim.js";
 import { isInHand } from "../line/holders.js";
@@ -18,10 +19,10 @@ export interface LockView {
 }
 
 /** Applies the rule to a queue. */
-export function viewOf(lock: string, queue: readonly Claim[], ownerGone: (claim: Claim) => boolean): LockView {
+export function viewOf(lock: string, queue: readonly Claim[], perspective: Perspective): LockView {
   const views = queue.map((claim, position): ClaimView => {
     const held = isInHand(queue, position);
-    return { ...claim, state: held ? "held" : "waiting", condition: conditionOf(claim, held, ownerGone(claim)) };
+    return { ...claim, state: held ? "held" : "waiting", condition: conditionOf(claim, held, perspective.isOwnerGone(claim)) };
   });
   return {
     lock,

@@ -44,7 +44,7 @@ async function presentAmong(
     // Whoever may only read can look all the same, and what is over counts no more.
     if (!isForbidden(error)) throw error;
     const seenAt = await coordinator.sync(signal);
-    return claims.filter((claim) => !isOver(claim, seenAt));
+    return claims.filter((claim) => !hasExpired(claim, seenAt));
   }
 }
 
@@ -88,12 +88,12 @@ export async function endExpired(coordinator: Coordinator, claims: readonly Clai
   const leases = claims.filter(({ durable, expiresAt }) => durable && expiresAt !== null);
   if (leases.length === 0) return 0;
   const now = await coordinator.sync(signal);
-  const over = leases.filter((claim) => isOver(claim, now));
+  const over = leases.filter((claim) => hasExpired(claim, now));
   const seen = new Set<string>();
   for (const claim of over) {
     if (seen.has(claim.id)) continue;
     seen.add(claim.id);
-    const entries = await entriesOf(coordinator, claim, signal);
+    const entries = await readAllEntries(coordinator, claim, signal);
     await coordinator.leave(claim.id, entries, expiredAt(claim.expiresAt as number), signal);
   }
   return seen.size;
@@ -121,7 +121,7 @@ export async function endAllExpired(
   const now = leases.size === 0 ? null : await unlessForbidden(coordinator.sync(signal));
   if (now === null) return;
   // One by one, so that one that may not be ended is in no other's way.
-  for (const claim of leases.values()) if (isOver(claim, now)) await unlessForbidden(endExpired(coordinator, [claim], signal));
+  for (const claim of leases.values()) if (hasExpired(claim, now)) await unlessForbidden(endExpired(coordinator, [claim], signal));
 }
 
 async function unlessForbidden<T>(asked: Promise<T>): Promise<T | null> {
@@ -142,12 +142,12 @@ function expiredAt(endedAt: number): Ending {
 }
 
 /** Is the time of a lease over, by the earliest time that it may be at the store? */
-export function isOver({ expiresAt }: Pick<Claim, "expiresAt">, { ms, errorMs }: StoreTime): boolean {
+export function hasExpired({ expiresAt }: Pick<Claim, "expiresAt">, { ms, errorMs }: StoreTime): boolean {
   return expiresAt !== null && expiresAt <= ms - errorMs;
 }
 
 /** All entries of a claim, of which one has been read: a claim on several locks ends, and is written to, as one. */
-export async function entriesOf(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly EntryRef[]> {
+export async function readAllEntries(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly EntryRef[]> {
   const others = (claim.lease?.locks ?? []).filter((lock) => lock !== claim.lock);
   const queues = await Promise.all(others.map((lock) => readHolders(coordinator, lock, signal)));
   return [claim, ...queues.flat().filter(({ id }) => id === claim.id)];

@@ -1,10 +1,10 @@
-// What a guarded run tells of itself while it goes on. How it is shown is the caller's matter.
+// What a wait and a run tell of themselves while they go on. How it is shown is the caller's matter.
 import type { Condition, Failure, Owner } from "../locks/claim.js";
 
-/** The nearest thing that a waiter can be told about: the claim at the head of the line. */
-export interface Behind {
+/** The claim at the head of the line, as a waiter tells of it. */
+export interface HeadOfLine {
   readonly owner: Owner;
-  /** Is that another machine than this one, which has the same name? */
+  /** Whether another machine than this one, which has the same name, made it. */
   readonly isNamesakes: boolean;
   readonly condition: Condition;
   /** How long it has been there, in milliseconds, by the coordinator's clock. */
@@ -16,11 +16,14 @@ export interface Behind {
 
 export interface Progress {
   /**
-   * Where the claim stands; said at every look, changed or not.
+   * Where the claim stands. Called at every look, whether anything has changed or not.
    * @param ahead how many claims are before it
-   * @param behind what holds the lock; `null` when that has just left
+   * @param head the claim that holds the lock; `null` when that has just left
    */
-  waiting(lock: string, ahead: number, behind: Behind | null): void;
+  waiting(lock: string, ahead: number, head: HeadOfLine | null): void;
   /** A step of the run, in words, with details for a log. Ends the waiting. */
   step(message: string, details: Readonly<Record<string, unknown>>): void;
 }
+
+/** Tells nobody. */
+export const SILENT_PROGRESS: Progress = { waiting: () => undefined, step: () => undefined };

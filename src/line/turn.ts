@@ -46,7 +46,7 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
     const { session, lines } = await (isAgain ? throughOutages(enter, options) : enter());
     const joined = { session, positions: lines.map(({ position }) => position) };
     try {
-      const turn = await waitInLine(coordinator, draft, joined, lines, options);
+      const turn = await waitUntilGranted(coordinator, draft, joined, lines, options);
       // Settling asks the store by itself.
       if (turn.outcome === "granted" && !draft.settles) await coordinator.confirm(turn.joined, options.signal);
       if (turn.outcome === "left") await coordinator.withdraw(joined.positions);
@@ -71,7 +71,7 @@ async function join(coordinator: Coordinator, draft: Draft, options: TurnOptions
   return { session, lines: positions.map((position) => lineOf(draft, position, options)) };
 }
 
-async function waitInLine(
+async function waitUntilGranted(
   coordinator: Coordinator,
   draft: Draft,
   joined: Joined,

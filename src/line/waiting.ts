@@ -1,21 +1,20 @@
-// Waiting in a lock's line as a guarded run does it: with a deadline, a look every so often, and words for what is ahead.
-// The queueing itself is locks/turn.ts's; what to do about claims of one's own that are found there is recovery.ts's.
+// Waiting in a lock's line until a deadline: what a waiter looks at meanwhile, how long it pauses between looks, and what it
+// tells of the head of the line. The queueing itself is turn.ts's.
 import type { Claim } from "../locks/claim.js";
 import { conditionOf } from "../locks/claim.js";
 import type { Coordinator, Draft } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
-import { execProgramOf } from "../locks/exec-actions.js";
-import { endExpired, readHolders } from "./holders.js";
 import { link } from "../locks/signals.js";
-import { shortened } from "../locks/text.js";
+import type { Clock } from "./clock.js";
+import { endExpired, readHolders } from "./holders.js";
+import type { Perspective } from "./perspective.js";
+import type { HeadOfLine, Progress } from "./progress.js";
 import type { Turn } from "./turn.js";
 import { takeTurn } from "./turn.js";
-import type { Clock } from "./clock.js";
-import type { Behind, Progress } from "./progress.js";
 
-// Far back in a long line looks are rarer, a sleep_time for each claim ahead, so that a fleet's looks add up to little;
-// but never rarer than this, so that what a person is shown is not long out of date.
+// Far back in a long line looks are rarer, a sleep_time for each claim ahead, so that a fleet's looks add up to little.
+// They are never rarer than this, so that a person does not see old news for long.
 const RAREST_LOOK_MS = 10_000;
 
 // A store may refuse at once; one that does not answer has had its connect timeout already.
@@ -30,37 +29,40 @@ export interface AcquireSettings {
 
 export type LineOutcome =
   | Extract<Turn, { readonly outcome: "granted" }>
-  | { readonly outcome: "timed-out"; readonly ahead: number; readonly behind: Behind | null }
+  // The time was over, or `onHolder` ended the wait.
+  | ({ readonly outcome: "timed-out" } & Withdrawn)
+  | ({ readonly outcome: "left" } & Withdrawn)
   /** Somebody took the claim out of the queue while it waited. */
-  | { readonly outcome: "taken-out"; readonly message: string }
-  /** A claim of one's own was found in the queue that has to be dealt with first. */
-  | { readonly outcome: "leftover" };
+  | { readonly outcome: "taken-out"; readonly message: string };
 
-export interface LineOptions {
+/** How things stood when the claim was withdrawn. */
+interface Withdrawn {
+  /** How many claims were before it. */
+  readonly ahead: number;
+  readonly head: HeadOfLine | null;
+}
+
+export interface WaitOptions {
   readonly clock: Clock;
   readonly acquire: AcquireSettings;
   readonly progress: Progress;
-  readonly ownerGone: (claim: Claim) => boolean;
-  /** Is it a claim that must be dealt with before this one may wait on? */
-  readonly isLeftover: (claim: Claim) => boolean;
-  /** Is given each claim that holds the lock, and throws where the wait must not go on beside it. */
-  readonly inspect?: (claim: Claim) => void;
-  /** Was a claim made by another machine that has this node's name? */
-  readonly isNamesakes?: (claim: Claim) => boolean;
+  readonly perspective: Perspective;
+  /** Looks at each claim that holds the lock. `leave` ends the wait, and so does what it throws. By default the waiter stays. */
+  readonly onHolder?: (claim: Claim) => "stay" | "leave";
   /** The user's wish to end: rejects the wait with its reason. */
   readonly stop: AbortSignal;
 }
 
-/** Waits for a draft's turn until it is granted, the time is over, or a leftover of one's own turns up. */
-export async function waitInLine(coordinator: Coordinator, draft: Draft, options: LineOptions): Promise<LineOutcome> {
-  const { clock, acquire, progress, stop } = options;
+/** Waits for a draft's turn until it is granted, the time is over, or `onHolder` says leave. */
+export async function waitInLine(coordinator: Coordinator, draft: Draft, options: WaitOptions): Promise<LineOutcome> {
+  const { clock, acquire, progress, perspective, stop } = options;
   const late = new AbortController();
   const ended = link(stop, late.signal);
   const over = new AbortController();
   let ahead = 0;
-  let behind: Behind | null = null;
-  let leftover = false;
-  const isToWait = acquire.timeoutMs !== 0;
+  let head: HeadOfLine | null = null;
+  let mustLeave = false;
+  const waits = acquire.timeoutMs !== 0;
   const outage = outageOf(clock, progress, draft.id);
   const storeClock = reckonedClock(coordinator, clock);
   if (acquire.timeoutMs !== null && acquire.timeoutMs > 0) {
@@ -69,12 +71,38 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
       () => undefined, // The wait was over first.
     );
   }
+  const look = async ({ lock, claimsAhead }: { lock: string; claimsAhead: number }): Promise<"stay" | "leave"> => {
+    ahead = claimsAhead;
+    let mayBeFree = false;
+    try {
+      const holders = await readHolders(coordinator, lock, ended.signal);
+      outage.ended();
+      // The waiter's own claim is ephemeral. A durable one with its id belongs to another process that was given the same id.
+      const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
+      // Where nobody is in the way any more, the next look at the line says so.
+      mayBeFree = others.length === 0 || (await endExpired(coordinator, others, ended.signal)) > 0;
+      // All of them are looked at: `onHolder` may refuse a later one.
+      const answers = others.map((claim) => options.onHolder?.(claim));
+      mustLeave = answers.includes("leave");
+      head = mayBeFree ? null : await readHead(others, perspective, () => storeClock.read(ended.signal));
+    } catch (error) {
+      // The claim keeps its place as long as its session lives, and a failed read does not mean that the session is lost.
+      if (!(error instanceof UnreachableError)) throw error;
+      head = null;
+      if (waits) {
+        outage.goesOn(error);
+        return "stay";
+      }
+    }
+    if (waits) progress.waiting(lock, ahead, head);
+    return mustLeave || (!waits && !mayBeFree) ? "leave" : "stay";
+  };
   try {
     const turn = await takeTurn(coordinator, draft, {
       signal: ended.signal,
-      // Whoever settles is given one by that.
+      // Settling issues its own token.
       needsFencingToken: !draft.settles,
-      ...(isToWait
+      ...(waits
         ? {
             onSilence: (error) => {
               outage.goesOn(error);
@@ -83,39 +111,14 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
           }
         : {}),
       onRejoin: () => progress.step("the session was lost while waiting: joined again at the end of the line", { claim: draft.id }),
-      pause: (claimsAhead, signal) =>
-        clock.sleep(isToWait ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),
-      look: async ({ lock, claimsAhead }) => {
-        ahead = claimsAhead;
-        let mayBeFree = false;
-        try {
-          const holders = await readHolders(coordinator, lock, ended.signal);
-          outage.isOver();
-          // One's own claim is ephemeral: a durable one with its id was made by somebody else who was asked for the same.
-          const others = holders.filter(({ id, durable }) => id !== draft.id || durable);
-          // Where nobody is in the way any more, the next look at the line says so.
-          mayBeFree = others.length === 0 || (await endExpired(coordinator, others, ended.signal)) > 0;
-          for (const claim of others) options.inspect?.(claim);
-          leftover = others.some((claim) => options.isLeftover(claim));
-          behind = mayBeFree ? null : await describeHead(others, options, () => storeClock.read(ended.signal));
-        } catch (error) {
-          // The claim keeps its place as long as its session lives; how long that is, is not for a look to say.
-          if (!(error instanceof UnreachableError)) throw error;
-          behind = null;
-          if (isToWait) {
-            outage.goesOn(error);
-            return "stay";
-          }
-        }
-        if (isToWait) progress.waiting(lock, ahead, behind);
-        return leftover || (!isToWait && !mayBeFree) ? "leave" : "stay";
-      },
+      pause: (claimsAhead, signal) => clock.sleep(waits ? pauseOf(acquire.sleepTimeMs, claimsAhead) : acquire.sleepTimeMs, signal),
+      look,
     });
     if (turn.outcome === "granted") return turn;
-    return leftover ? { outcome: "leftover" } : { outcome: "timed-out", ahead, behind };
+    return { outcome: mustLeave ? "left" : "timed-out", ahead, head };
   } catch (error) {
     if (error instanceof ClaimLostError) return { outcome: "taken-out", message: error.message };
-    if (error === TOO_LATE) return { outcome: "timed-out", ahead, behind };
+    if (error === TOO_LATE) return { outcome: "timed-out", ahead, head };
     throw error;
   } finally {
     over.abort();
@@ -123,7 +126,10 @@ export async function waitInLine(coordinator: Coordinator, draft: Draft, options
   }
 }
 
-/** Says for how long the store has not answered, each time that it has not; and that it answers again. */
+// The wait recognizes this very object among all errors.
+const TOO_LATE = new Error("the time to wait is over");
+
+/** Tells how long the store has been silent, at each question that it has not answered; and that it answers again. */
 function outageOf(clock: Clock, progress: Progress, claim: string) {
   let heardAt = clock.now();
   let isSilent = false;
@@ -133,7 +139,7 @@ function outageOf(clock: Clock, progress: Progress, claim: string) {
       const silence = formatDuration(Math.max(0, clock.now() - heardAt));
       progress.step(`the store has not answered for ${silence}: waiting on`, { claim, problem: error.message });
     },
-    isOver(): void {
+    ended(): void {
       if (isSilent) progress.step("the store answers again", { claim });
       isSilent = false;
       heardAt = clock.now();
@@ -145,7 +151,7 @@ function pauseOf(sleepTimeMs: number, claimsAhead: number): number {
   return Math.min(sleepTimeMs * Math.max(1, claimsAhead), RAREST_LOOK_MS);
 }
 
-// Asking a store for its time may be a write. For what a person is shown it need be asked no more often than this.
+// A store may answer the question for its time with a write. What a person sees needs no question more often than this.
 const CLOCK_ASKED_EVERY_MS = 600_000;
 
 /** The store's clock as a waiter goes by it, in milliseconds since 1970: asked now and then, and reckoned in between. */
@@ -160,49 +166,23 @@ function reckonedClock(coordinator: Coordinator, clock: Clock): { read(signal: A
   };
 }
 
-// Told from every other error by being itself.
-const TOO_LATE = new Error("the time to wait is over");
-
-async function describeHead(
-  held: readonly Claim[],
-  { ownerGone, isNamesakes }: Pick<LineOptions, "ownerGone" | "isNamesakes">,
+/** Of the claims that hold a lock, the one to tell a waiter about. */
+async function readHead(
+  holders: readonly Claim[],
+  perspective: Perspective,
   readClock: () => Promise<number>,
-): Promise<Behind | null> {
-  // A failed one says most about why nothing moves; then whoever is first.
-  const head = held.find((claim) => claim.failure !== null) ?? held[0];
-  if (head === undefined) return null;
+): Promise<HeadOfLine | null> {
+  // A failed one says most about why nothing moves. Without one it is the first.
+  const claim = holders.find(({ failure }) => failure !== null) ?? holders[0];
+  if (claim === undefined) return null;
+  const { owner, reason, failure, since } = claim;
   const now = await readClock();
   return {
-    owner: head.owner,
-    isNamesakes: isNamesakes?.(head) === true,
-    condition: conditionOf(head, true, ownerGone(head)),
-    forMs: Math.max(0, now - head.since),
-    reason: head.reason,
-    failure: head.failure === null ? null : { ...head.failure, agoMs: Math.max(0, now - head.failure.at) },
+    owner,
+    isNamesakes: perspective.isNamesakes(claim),
+    condition: conditionOf(claim, true, perspective.isOwnerGone(claim)),
+    forMs: Math.max(0, now - since),
+    reason,
+    failure: failure === null ? null : { ...failure, agoMs: Math.max(0, now - failure.at) },
   };
-}
-
-// A reason may be a page long; a waiter's line has room for its beginning.
-const LONGEST_REASON = 100;
-
-/** What holds a lock, in words: "web-07: ann@desk for 12 s (schema 42)", or "FAILED on web-07 3 min ago: exit code 1". */
-export function describeBehind(behind: Behind): string {
-  const { owner, condition, failure, reason } = behind;
-  const what = owner.action ?? owner.principal;
-  const node = behind.isNamesakes ? `${owner.node} (another machine of this name)` : owner.node;
-  // An action's claim is taken up by its node's next run or resume; an exec's by nobody who has not typed it.
-  const ends =
-    execProgramOf(owner.action) !== null && (failure !== null || condition === "stale")
-      ? ` (ends with the same "holdline exec --durable" there, or holdline clear)`
-      : "";
-  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ago: ${failure.message}${ends}`;
-  const agent = condition === "stale" ? ", its agent is gone" : "";
-  const why = reason === null ? "" : ` (${shortened(reason, LONGEST_REASON)})`;
-  return `${node}: ${what} for ${formatDuration(behind.forMs)}${agent}${why}${ends}`;
-}
-
-/** "1st", "2nd", "3rd", "11th". */
-export function ordinal(place: number): string {
-  const suffix = place % 100 >= 11 && place % 100 <= 13 ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th");
-  return `${place}${suffix}`;
 }

@@ -2,7 +2,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { entriesOf, readPresentQueue } from "../line/holders.js";
+import { readAllEntries, readPresentQueue } from "../line/holders.js";
 
 export interface EndingLeases {
   /** The principal, for the history. */
@@ -31,7 +31,7 @@ export async function endLeases(
     await coordinator.sync(signal);
     const queue = await readPresentQueue(coordinator, lock, signal);
     const ends = choose(queue).map(async (claim) => {
-      const entries = await entriesOf(coordinator, claim, signal);
+      const entries = await readAllEntries(coordinator, claim, signal);
       return coordinator.leave(claim.id, entries, { event: "released", by, reason }, signal);
     });
     if ((await Promise.all(ends)).every((ended) => ended === "done")) return queue;

@@ -152,7 +152,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
   return {
     stores: {
       settings: stores.settings,
-      ownerGone: (claim) => stores.ownerGone(claim),
+      perspective: stores.perspective,
       commandPids: (claim) => stores.commandPids(claim),
       coordinator: async (lock) => timed(await stores.coordinator(lock)),
       coordinators: async () => (await stores.coordinators()).map(timed),

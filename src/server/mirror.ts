@@ -7,7 +7,7 @@ import { readLocksOf } from "../admin/queues.js";
 import { storesFor } from "../admin/stores.js";
 import type { Store, Stores } from "../admin/stores.js";
 import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
-import { isOver } from "../line/holders.js";
+import { hasExpired } from "../line/holders.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 
 /** A lock that somebody claims. */
@@ -148,7 +148,7 @@ class Part {
     this.#clockAhead = time.ms - performance.now();
     this.#clockErrorMs = time.errorMs;
     for (const { lock, claims } of this.locks.values())
-      if (claims.some(({ claim }) => isOver(claim, time))) this.#stale.locks.add(lock);
+      if (claims.some(({ claim }) => hasExpired(claim, time))) this.#stale.locks.add(lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
     await unlessAborted(
       this.#reading?.catch(() => undefined),

@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import { createCommands } from "../../src/actions/command.js";
 import { type CommandEnd, type Commands, type CommandSpec } from "../../src/actions/machine.js";
 import { createTail, readOutput, TAIL_BYTES } from "../../src/actions/output.js";
-import { listPids, ownIdentity, readArguments, readStat } from "../../src/actions/proc.js";
+import { listPids, ownIdentity, readArguments, readStat } from "../../src/proc.js";
 import { createProcesses } from "../../src/actions/processes.js";
 import { findProgram } from "../../src/actions/program.js";
 import { type ProcessIdentity } from "../../src/locks/claim.js";

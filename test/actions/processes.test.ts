@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createProcesses, hasRestarted } from "../../src/actions/processes.js";
 import { type ProcessPattern, type RunningProcess } from "../../src/actions/machine.js";
-import { identityOf, ownStat, parseStat, readStat, ticksOfUptime } from "../../src/actions/proc.js";
+import { identityOf, ownStat, parseStat, readStat, ticksOfUptime } from "../../src/proc.js";
 import { resolveUser, uidOfAnswer, uidOfEntry } from "../../src/actions/users.js";
 import { type BootMoment } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";

@@ -1,5 +1,6 @@
 // An admin clears a claim that waits, in the very moment in which it is granted and settles: whichever comes first is what
 // has happened, and the other is told. On both stores; on ZooKeeper also with the requests held back on their way.
+import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { clearClaim } from "../../src/admin/clear.js";
 import type { Cleared } from "../../src/admin/clear.js";
@@ -44,7 +45,7 @@ function clears(admin: Coordinator, { id }: Draft): Promise<Cleared> {
     settings: settings(),
     coordinator: () => Promise.resolve(admin),
     coordinators: () => Promise.resolve([admin]),
-    ownerGone: () => false,
+    perspective: NONE_GONE,
     commandPids: () => Promise.resolve([]),
   };
   const request = { lock: "a", claim: id, reason: "OPS-1", force: true, by: "ann@admin-01" };

@@ -1,5 +1,6 @@
 // What a command is given in these tests: streams that remember, and a store of queues in memory for the few methods
 // that commands ask for. Real stores are the conformance suite's and the end-to-end tests' matter.
+import { BY_STORE } from "../support/perspectives.js";
 import { randomUUID } from "node:crypto";
 import type { Context } from "../../src/cli/context.js";
 import type { Io, Sink } from "../../src/cli/io.js";
@@ -91,7 +92,7 @@ export function fakeStore(
           .flat()
           .filter((one) => one.id === id),
       ),
-    now: () => Promise.resolve(NOW),
+    sync: () => Promise.resolve({ ms: NOW, errorMs: 0 }),
     history: (lock: string | null, limit: number) =>
       Promise.resolve(history.filter((record) => lock === null || record.lock === lock).slice(0, limit)),
     withdraw: (entries: readonly EntryRef[]) => Promise.resolve(void withdrawn.push(...entries)),
@@ -147,8 +148,7 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     json: false,
     verbose: false,
     stop: openStopRequests({ on: silent, off: silent }),
-    ownerGone: (other) => !other.alive,
-    isNamesakes: () => false,
+    perspective: BY_STORE,
     commandPids: () => Promise.resolve([]),
     ...changes,
   };

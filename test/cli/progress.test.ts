@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Behind } from "../../src/line/progress.js";
+import type { HeadOfLine } from "../../src/line/progress.js";
 import { openReporter, waitingWords } from "../../src/cli/progress.js";
 import type { Reporter, ReporterOptions } from "../../src/cli/progress.js";
 import { claim, FAILURE, recordedIo } from "./fakes.js";
 
-const BEHIND: Behind = {
+const BEHIND: HeadOfLine = {
   owner: claim().owner,
   isNamesakes: false,
   condition: "running",

@@ -8,8 +8,9 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createProcesses } from "../../src/actions/processes.js";
-import { isOwnerGone } from "../../src/actions/recovery.js";
+import { createPerspective } from "../../src/line/perspective.js";
+import { createProcessSight } from "../../src/line/process-sight.js";
+import { ticksNow } from "../../src/proc.js";
 import { type Claim, conditionOf } from "../../src/locks/claim.js";
 import type { Draft } from "../../src/locks/coordinator.js";
 import { takeTurn } from "../../src/line/turn.js";
@@ -91,8 +92,15 @@ describe.each(STORES)("on %s", (kind) => {
   });
 });
 
+const PERSPECTIVE = createPerspective({ node: "web-01", machineOn: () => null, processes: createProcessSight() });
+
+const PATH_OF_A_RUN = [
+  ...["guard", "held-run", "hold", "recovery", "execution"].map((file) => `actions/${file}`),
+  ...["turn", "waiting", "holders", "perspective"].map((file) => `line/${file}`),
+];
+
 test("a run reaches the world only through the calls that have points", () => {
-  for (const file of ["actions/guard", "actions/line", "actions/hold", "actions/recovery", "actions/execution", "locks/turn"]) {
+  for (const file of PATH_OF_A_RUN) {
     const source = readFileSync(join(import.meta.dirname, `../../src/${file}.ts`), "utf8");
     // Ids are drawn, not waited for.
     const others = [...source.matchAll(/(?:from|import\() *"(node:[^"]*)"/g)]
@@ -133,7 +141,7 @@ async function checkCrash(fleet: Fleet, scenario: Scenario, record: readonly str
     if (claim === undefined) {
       await goThrough(fleet);
     } else {
-      const condition = conditionOf(claim, true, isOwnerGone(claim, createProcesses()));
+      const condition = conditionOf(claim, true, PERSPECTIVE.isOwnerGone(claim));
       expectOneOf(condition === "failed", progress.failed !== false, progress.failed === "maybe");
       expect(["failed", "stale"]).toContain(condition);
       expect(await lookAsAnother(fleet)).toEqual([claim.id]);
@@ -255,9 +263,8 @@ function daemonOf(fleet: Fleet): string {
 /** A process such as the action restarts, which started after the claim was made. */
 async function startDaemon(fleet: Fleet): Promise<() => Promise<unknown>> {
   const [claim] = (await fleet.queue(LOCK)) as [Claim];
-  const processes = createProcesses();
   // Starts are told apart by the kernel's ticks.
-  await until(() => Number(processes.moment().ticks) > Number(claim.made?.ticks), "the next tick");
+  await until(() => Number(ticksNow()) > Number(claim.made?.ticks), "the next tick");
   const daemon: ChildProcess = spawn("sh", ["-c", "read holdline; exit", daemonOf(fleet)], {
     stdio: ["pipe", "ignore", "ignore"],
   });

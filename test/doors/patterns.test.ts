@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EXIT_CODES, exitCodeOfError } from "../../src/cli/exit-codes.js";
-import { parseStat, splitArguments } from "../../src/actions/proc.js";
+import { parseStat, splitArguments } from "../../src/proc.js";
 import { compilePattern } from "../../src/actions/processes.js";
 import { load, surroundings } from "../config/loading.js";
 import { loadSettings } from "../../src/config/load.js";

@@ -1,5 +1,6 @@
 // Znodes that anyone may have made below Holdline's root, with any names and any bytes: a claim is a claim whatever is
 // written in it, an exclusive and foreign one where it cannot be read, and never taken as free.
+import { ALL_GONE } from "../support/perspectives.js";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, inject, test } from "vitest";
@@ -135,7 +136,7 @@ test("a claim is one whatever is written in it; its name says what the rule goes
         expect(claim.data).toBeNull();
       } else readable += 1;
       expect(isHeld([claim], 0)).toBe(true);
-      const state = stateOf("a", [claim], () => true);
+      const state = stateOf("a", [claim], ALL_GONE);
       // A lease that has not been settled may still wait for another of its locks, though nobody is before it here.
       const standing = claim.durable || claim.lease === null ? "holders" : "waiting";
       expect(JSON.parse(JSON.stringify(lockAsJson(state)))).toHaveProperty(`${standing}.0.id`);
@@ -203,7 +204,7 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
       expect(claim).toMatchObject({ key: null, slots: 1, owner: { principal: "foreign client", process: null }, data: null });
     expect(queue.map((_, position) => isHeld(queue, position)).indexOf(false)).toBe(1);
     expect(await coordinator.list()).toEqual(["a"]);
-    for (const line of renderLocks([{ ...stateOf("a", queue, () => true), now: (await coordinator.sync()).ms }], VIEW))
+    for (const line of renderLocks([{ ...stateOf("a", queue, ALL_GONE), now: (await coordinator.sync()).ms }], VIEW))
       if (line !== "") expectClear(line);
     // An admin can end what is durable, whatever it says, and the history tells of it.
     for (const claim of queue.filter(({ durable }) => durable))

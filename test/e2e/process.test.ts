@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ticksNow } from "../../src/actions/proc.js";
+import { ticksNow } from "../../src/proc.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";

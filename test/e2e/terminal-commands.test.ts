@@ -2,7 +2,7 @@
 // not silent, and what ends it spares whoever else is there.
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { readStat } from "../../src/actions/proc.js";
+import { readStat } from "../../src/proc.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import { type Fleet, isRunning, type Node, openFleet, PROGRAM } from "./fleet.js";

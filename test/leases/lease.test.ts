@@ -1,3 +1,4 @@
+import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, test } from "vitest";
 import { createClock } from "../../src/line/clock.js";
 import { Hold } from "../../src/actions/hold.js";
@@ -202,8 +203,7 @@ describe("a lock that is held", () => {
       clock: createClock(),
       acquire: { timeoutMs: null, sleepTimeMs: 5 },
       progress: { waiting: () => undefined, step: () => undefined },
-      ownerGone: () => false,
-      isLeftover: () => false,
+      perspective: NONE_GONE,
       stop: new AbortController().signal,
     });
     await until(async () => (await coordinator.queue("db")).length === 2, "the action to wait");

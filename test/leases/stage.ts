@@ -1,5 +1,6 @@
 // A store in memory whose clock stands still until a test moves it, for leases and whoever meets them. Real stores are the
 // end-to-end tests' matter.
+import { BY_STORE } from "../support/perspectives.js";
 import { onTestFinished } from "vitest";
 import { createClock } from "../../src/line/clock.js";
 import type { LeaseContext, LeaseRequest } from "../../src/leases/lease.js";
@@ -55,7 +56,7 @@ export function leasesOn(coordinator: Coordinator, changes: Partial<LeaseContext
     progress: { waiting: silent, step: silent },
     process: ownerAt("admin-01").process as NonNullable<Claim["owner"]["process"]>,
     sleepTimeMs: 5,
-    ownerGone: ({ alive }) => !alive,
+    perspective: BY_STORE,
     signal: new AbortController().signal,
     ...changes,
   };

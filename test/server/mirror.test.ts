@@ -1,7 +1,7 @@
 // The mirror of all locks: nothing older than the moment of asking, changes told once, nothing kept that the stores have not.
 import { describe, expect, onTestFinished, test } from "vitest";
-import { isOwnerGone } from "../../src/actions/recovery.js";
-import { createProcesses } from "../../src/actions/processes.js";
+import { createPerspective } from "../../src/line/perspective.js";
+import { createProcessSight } from "../../src/line/process-sight.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import type { Stores } from "../../src/admin/stores.js";
 import { openCoordinator } from "../../src/coordinators/registry.js";
@@ -41,12 +41,11 @@ async function openMirror(fleet: Fleet, gate?: () => Promise<void>): Promise<Mir
     log: QUIET,
   });
   const coordinator = gate === undefined ? opened : holding(opened, gate);
-  const processes = createProcesses();
   const stores: Stores = {
     settings: settings({ coordinator: fleet.url }),
     coordinator: () => Promise.resolve(coordinator),
     coordinators: () => Promise.resolve([coordinator]),
-    ownerGone: (claim) => isOwnerGone(claim, processes),
+    perspective: createPerspective({ node: "web-01", machineOn: () => null, processes: createProcessSight() }),
     commandPids: () => Promise.resolve([]),
   };
   const mirror = await Mirror.open(stores, QUIET, new AbortController().signal);

@@ -16,7 +16,7 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a lease is ended a little before its time is over",
-    in: "isOver",
+    in: "hasExpired",
     find: "return expiresAt !== null && expiresAt <= ms - errorMs;",
     replacement: "return expiresAt !== null && expiresAt <= ms - errorMs + 1_000;",
   },
@@ -35,20 +35,20 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease whose time is over counts as held",
     in: "findHeld",
-    find: "if (!isOver(claim, now)) return claim;",
+    find: "if (!hasExpired(claim, now)) return claim;",
     replacement: "if (now.ms >= 0) return claim;",
   },
   {
     name: "a lease on several locks expires on one of them",
-    in: "entriesOf",
+    in: "readAllEntries",
     find: "return [claim, ...queues.flat().filter(({ id }) => id === claim.id)];",
     replacement: "return [claim];",
   },
   {
     name: "a renewal brings a lease back whose time is over",
     in: "renewLease",
-    find: 'return isOver(present, time) ? "again" :',
-    replacement: 'return isOver(present, { ...time, ms: time.ms - 3_600_000 }) ? "again" :',
+    find: 'return hasExpired(present, time) ? "again" :',
+    replacement: 'return hasExpired(present, { ...time, ms: time.ms - 3_600_000 }) ? "again" :',
   },
   {
     name: "a renewal is counted from when the lease was made",

@@ -1,7 +1,7 @@
 // People and scripts with leases, over the real code of src/leases: what they ask of it, one thing after another, and what
 // they are told, which lease-checks.ts compares with what has happened in the store.
 import type { GuardContext } from "../../src/actions/context.js";
-import { isOwnerGone } from "../../src/actions/recovery.js";
+import { perspectiveOn } from "../../src/actions/context.js";
 import { applyChanges } from "../../src/leases/data.js";
 import {
   acquireLease,
@@ -33,7 +33,7 @@ export async function useLease({ request, deeds }: LeaseJob, world: World, agent
     progress,
     process: machine.processes.self,
     sleepTimeMs: SLEEP_TIME_MS,
-    ownerGone: (claim) => isOwnerGone(claim, machine.processes),
+    perspective: perspectiveOn(coordinator, context),
     signal: stop.signal,
   };
   const { checks } = world;

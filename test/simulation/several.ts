@@ -1,10 +1,9 @@
 // One claim on several locks, taken, settled and let go of through the seam, as a caller of the library does it that takes
 // a host and all that it depends on: src/actions has no action with more than one lock.
 import { randomUUID } from "node:crypto";
-import type { GuardContext } from "../../src/actions/context.js";
+import { type GuardContext, perspectiveOn } from "../../src/actions/context.js";
 import { waitInLine } from "../../src/line/waiting.js";
 import type { CommandSpec } from "../../src/actions/machine.js";
-import { isOwnerGone } from "../../src/actions/recovery.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import type { Coordinator, Draft, EntryRef, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../src/locks/errors.js";
@@ -36,8 +35,7 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
       clock: machine.clock,
       acquire: { timeoutMs: null, sleepTimeMs: SLEEP_TIME_MS },
       progress: context.progress,
-      ownerGone: (claim) => isOwnerGone(claim, machine.processes),
-      isLeftover: () => false,
+      perspective: perspectiveOn(coordinator, context),
       stop: stop.signal,
     });
     if (turn.outcome === "taken-out") return { outcome: "taken-out", message: turn.message };

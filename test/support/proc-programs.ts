@@ -8,7 +8,7 @@ import { build, stop } from "esbuild";
 import { afterEach } from "vitest";
 import { type ProcessIdentity } from "../../src/locks/claim.js";
 import { type Log } from "../../src/locks/coordinator.js";
-import { identityOf, listPids, readStat } from "../../src/actions/proc.js";
+import { identityOf, listPids, readStat } from "../../src/proc.js";
 
 const cleanups: (() => void)[] = [];
 

@@ -1,4 +1,5 @@
 // What taking a lease over HTTP is, whatever it is on: a long poll within bounds, once for each id, and answers in their form.
+import { SILENT_PROGRESS } from "../../line/progress.js";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { claimAsJson, holderOf } from "../../admin/claims.js";
 import { acquireLease, releaseLease } from "../../leases/lease.js";
@@ -66,7 +67,7 @@ async function acquire(service: Service, { patience }: FastifyRequest, wanted: L
   const context: LeaseContext = {
     ...(await service.leases(lock)),
     // Each of a thousand long polls would tell of its place in line several times a second.
-    progress: { waiting: () => undefined, step: (message, details) => service.log.debug(details, message) },
+    progress: { ...SILENT_PROGRESS, step: (message, details) => service.log.debug(details, message) },
     signal: patience,
   };
   const { id } = wanted;

@@ -1,7 +1,7 @@
 // What the kernel says of processes in /proc, read as it is. Where there is no /proc, or it shows another pid namespace
 // than this process lives in, everything here says so with `null`, and others make do without.
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
-import type { ProcessIdentity } from "../locks/claim.js";
+import type { ProcessIdentity } from "./locks/claim.js";
 
 /** A process as `/proc/<pid>/stat` shows it. */
 export interface ProcessStat {

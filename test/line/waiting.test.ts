@@ -1,9 +1,10 @@
 // Waiting in line by a clock that a test moves, on a real ZooKeeper behind a proxy that counts what the store is asked.
+import { NONE_GONE } from "../support/perspectives.js";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { waitInLine } from "../../src/line/waiting.js";
 import { createClock } from "../../src/line/clock.js";
 import type { Clock } from "../../src/line/clock.js";
-import type { Behind } from "../../src/line/progress.js";
+import type { HeadOfLine } from "../../src/line/progress.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import { draftFor, takeDurably, TEST_OPTIONS } from "../coordinators/conformance/store.js";
 import { openFaultProxy } from "../support/fault-proxy.js";
@@ -57,14 +58,13 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
   const asked = () => proxy.count(Opcode.setData) - before;
 
   const { clock, pass } = movableClock();
-  const seen: (Behind | null)[] = [];
+  const seen: (HeadOfLine | null)[] = [];
   const stop = new AbortController();
   const line = waitInLine(waiting, draftFor("a"), {
     clock,
     acquire: { timeoutMs: null, sleepTimeMs: RAREST_LOOK_MS },
     progress: { waiting: (_, __, behind) => void seen.push(behind), step: () => undefined },
-    ownerGone: () => false,
-    isLeftover: () => false,
+    perspective: NONE_GONE,
     stop: stop.signal,
   });
   line.catch(() => undefined);
@@ -124,8 +124,7 @@ async function openOutage(timeoutMs: number | null) {
     clock: { now: () => clock.now(), sleep },
     acquire: { timeoutMs, sleepTimeMs: 50 },
     progress: { waiting: () => undefined, step: (message) => void steps.push(message) },
-    ownerGone: () => false,
-    isLeftover: () => false,
+    perspective: NONE_GONE,
     stop: stop.signal,
   });
   line.catch(() => undefined);
