@@ -213,3 +213,11 @@ describe("the samples in config/", () => {
     expect(toxic?.expr).toBe("max by (lock, node) (holdline_failed_holder_seconds) > 15 * 60");
   });
 });
+
+test("docs/server.md has a line on each metric of Holdline's own", async () => {
+  const serving = await startServer(await openFleet("sqlite"));
+  const told = [...(await metricsOf(serving)).matchAll(/^# TYPE (holdline_\S+)/gm)].map(([, name]) => name);
+  const page = readFileSync(resolve(import.meta.dirname, "../../docs/server.md"), "utf8");
+  const written = [...page.matchAll(/^\| `(holdline_[a-z_]+)` \|/gm)].map(([, name]) => name);
+  expect(written.toSorted()).toEqual(told.toSorted());
+});
