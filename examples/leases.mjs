@@ -1,13 +1,13 @@
-// Locks that outlive the program that takes them: a lease with a time, and a host with all that it depends on.
+// Locks that outlive the program that takes them: a lease with a time limit, and a host with everything that it depends on.
 //
 //   node examples/leases.mjs zookeeper://zk1:2181,zk2:2181/holdline
 //   node examples/leases.mjs sqlite:///tmp/holdline-example.db
 //
-// That somebody else holds a lock, or that a lease is over, is an answer and no exception.
+// "Held by somebody else" and "the lease is over" are answers, not exceptions.
 import { hostLock, openHoldline } from "holdline";
 
 const holdline = await openHoldline(process.argv[2] ?? "sqlite:///tmp/holdline-example.db", {
-  // By host, those that depend on it.
+  // By host, the hosts that depend on it.
   dependencies: { hv01: ["dc01", "vmm01"], dc01: ["dc02"], dc02: ["dc01"] },
 });
 try {
@@ -15,7 +15,7 @@ try {
   if (acquired.outcome === "acquired") {
     const { id } = acquired.lease;
     console.log(`leased: ${(await holdline.isHeld("db-migrate", id)) ? "held" : "over"}`);
-    // Work that takes longer than was thought: from now on it has another minute.
+    // The work takes longer than expected: it has another minute from now on.
     if ((await holdline.renew("db-migrate", id, { ttlMs: 60_000 })).outcome === "expired") console.log("too late: it is over");
     await holdline.release("db-migrate", id, { reason: "done" });
   } else {

@@ -1,4 +1,4 @@
-// Holdline as a library: one process at a time does something, on every machine that uses the same coordinator.
+// Holdline as a library: one process at a time does something, across all machines that use the same store.
 //
 //   node examples/library.mjs zookeeper://zk1:2181,zk2:2181/holdline
 //   node examples/library.mjs sqlite:///tmp/holdline-example.db
@@ -14,12 +14,12 @@ try {
     { timeoutMs: 60_000, reason: "the nightly report", data: { ticket: "OPS-123" } },
     async (claim) => {
       console.log(`holding ${claim.lock}`);
-      // A resource that remembers the greatest token that it has seen can refuse a holder who is late.
+      // A resource that remembers the greatest token it has seen can refuse a holder that is late.
       if (!Number.isSafeInteger(claim.fencingToken)) throw new Error("a fencing token is a whole number");
       for (const { lock, holders, waiting } of await holdline.locks()) {
         console.log(`${lock}: ${holders.length} holding, ${waiting.length} waiting`);
       }
-      // `lost` is aborted before anybody else can hold the lock: whatever takes a signal stops in time.
+      // `lost` aborts before anybody else can hold the lock, so everything that takes a signal stops in time.
       await pause(100, undefined, { signal: claim.lost });
       return 42;
     },
