@@ -1,4 +1,4 @@
-// What became of a guarded action: the record that callers get, exactly as CONTRACT.md describes it. Plain data.
+// What became of a guarded action: the record that callers get, as docs/commands.md describes it under JSON. Plain data.
 
 /**
  * How a run ended.
