@@ -248,7 +248,7 @@ async function writeManPage(esbuild, out) {
     format: "esm",
     platform: "node",
     // The commands themselves are not asked.
-    external: ["../commands/*"],
+    external: ["./commands/*"],
     packages: "external",
     logLevel: "warning",
   });

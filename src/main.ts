@@ -1,5 +1,5 @@
 // The process's edge: arguments, signals, exit code. The only place that ends the process.
-import { commandLineOf } from "./cli/entries/concourse.js";
+import { commandLineOf } from "./cli/resource-programs.js";
 import { openIo } from "./cli/io.js";
 import { runProgram, tellError } from "./cli/program.js";
 import { openStopRequests } from "./cli/stop.js";

@@ -29,7 +29,8 @@ export async function openContext({
   flags,
   io,
   stop,
-  entry,
+  command,
+  makesStore,
   handedDown,
 }: ContextRequest & { readonly handedDown: HandedDown }): Promise<OpenedContext> {
   const overrides = new Map<SettingPath, string>();
@@ -50,8 +51,8 @@ export async function openContext({
   const open = (url: string): Promise<Coordinator> => {
     const opening =
       opened.get(url) ??
-      openNoted(url, settings, { isAsFound: entry.makesStore !== true, log }).then((coordinator) => {
-        const notice = entry.makesStore === true ? localOnlyNotice(settings, url, entry.name) : null;
+      openNoted(url, settings, { isAsFound: !makesStore, log }).then((coordinator) => {
+        const notice = makesStore ? localOnlyNotice(settings, url, command) : null;
         if (notice !== null) log.warn({}, notice);
         closers.push(() => coordinator.close());
         return coordinator;

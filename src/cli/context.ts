@@ -9,7 +9,6 @@ import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Stores } from "../admin/stores.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
-import type { CommandEntry } from "./entry.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
@@ -58,24 +57,6 @@ export interface Agent {
   execCommand(context: Context, spec: ExecSpec): Promise<ExecEnd>;
 }
 
-/** A command line after its options have been told from its arguments. */
-export interface Invocation {
-  /** The arguments; what stands after "--" is not among them. */
-  readonly args: readonly string[];
-  /** What stands after the first "--"; `null` without one. */
-  readonly rest: readonly string[] | null;
-  /** The command's own options, by their long names in camel case. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-/** One verb. */
-export interface Command {
-  /** Does what needs neither a configuration nor a store, which may be wrong or missing; `null` where it needs them. */
-  runAlone?(io: Io, invocation: Invocation, stop: StopRequests): number | null | Promise<number>;
-  /** Does it, and gives the exit code. */
-  run(context: Context, invocation: Invocation): Promise<number>;
-}
-
 /** What the flags that every command knows say. */
 export interface GlobalFlags {
   readonly config: string | null;
@@ -97,8 +78,10 @@ export interface ContextRequest {
   readonly flags: GlobalFlags;
   readonly io: Io;
   readonly stop: StopRequests;
-  /** The command. */
-  readonly entry: Pick<CommandEntry, "name" | "makesStore">;
+  /** The command's name. */
+  readonly command: string;
+  /** Whether the command creates an embedded store that is not there. */
+  readonly makesStore: boolean;
 }
 
 /** Makes the context of a command: the runtime's part. */

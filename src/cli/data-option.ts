@@ -7,7 +7,7 @@ import { absolutePath } from "../config/paths.js";
 import { createProblems } from "../config/problems.js";
 import { problemInData } from "../leases/data.js";
 import { HoldlineError } from "../locks/errors.js";
-import type { Invocation } from "./context.js";
+import type { Invocation } from "./command.js";
 import { workingDirectory } from "../working-directory.js";
 
 /**

@@ -8,7 +8,8 @@ import type { DependencyMap } from "../leases/dependencies.js";
 import { HoldlineError } from "../locks/errors.js";
 import { mayBeSame } from "../leases/hosts.js";
 import { hostLock, hostOfLock } from "../locks/names.js";
-import type { Context, Invocation } from "./context.js";
+import type { Invocation } from "./command.js";
+import type { Context } from "./context.js";
 import { workingDirectory } from "../working-directory.js";
 
 /**

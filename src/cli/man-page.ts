@@ -2,9 +2,10 @@
 import { OTHER_VARIABLES, SETTING_PATHS, SETTINGS, variableOf } from "../config/schema.js";
 import { searchPath } from "../config/surroundings.js";
 import { VERSION } from "../version.js";
-import type { CommandArgument, CommandEntry, CommandOption } from "./entry.js";
+import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "./command-table.js";
+import { usageOf } from "./command.js";
+import type { CommandArgument, CommandOption, CommandRow } from "./command.js";
 import { EXIT_CODES } from "./exit-codes.js";
-import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS, usageOf } from "./registry.js";
 
 // Of other families, and heeded as everywhere.
 const FOREIGN_VARIABLES = {
@@ -68,11 +69,11 @@ export function manPage(date: string): string {
   ].join("\n");
 }
 
-function command(entry: CommandEntry): string[] {
-  const { name, summary, arguments: taken, options, examples } = entry;
+function command(row: CommandRow): string[] {
+  const { name, summary, arguments: taken, options, examples } = row;
   return [
     `.SS ${escaped(name, true)}`,
-    ...filled(`\`holdline ${usageOf(entry)}\``),
+    ...filled(`\`holdline ${usageOf(row)}\``),
     ".PP",
     ...filled(`${summary[0]?.toUpperCase() ?? ""}${summary.slice(1)}.`),
     ...[...taken, ...options].flatMap(option),

@@ -1,7 +1,7 @@
 // Values of command-line options.
 import type { Field } from "../config/field.js";
 import { readGiven } from "../config/given.js";
-import type { Invocation } from "./context.js";
+import type { Invocation } from "./command.js";
 
 /**
  * An option's value; `otherwise` when it was not given.

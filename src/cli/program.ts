@@ -4,9 +4,10 @@ import { redactUrlsIn } from "../config/secrets.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { shortened } from "../locks/text.js";
 import { VERSION } from "../version.js";
-import type { CommandEntry, CommandOption } from "./entry.js";
-import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS, usageOf } from "./registry.js";
-import type { GlobalFlags, Invocation, OpenContext } from "./context.js";
+import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "./command-table.js";
+import { usageOf } from "./command.js";
+import type { CommandOption, CommandRow, Invocation } from "./command.js";
+import type { GlobalFlags, OpenContext } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { isReaderGone, paintFor } from "./io.js";
@@ -42,11 +43,11 @@ async function runCommand(options: ProgramOptions): Promise<number> {
   try {
     const parsed = parse(head, rest, io);
     if (parsed === "told") return 0;
-    const { entry, flags, invocation } = parsed;
-    const command = await entry.load();
+    const { row, flags, invocation } = parsed;
+    const command = await row.load();
     const alone = (await command.runAlone?.(io, invocation, stop)) ?? null;
     if (alone !== null) return alone;
-    const opened = await options.open({ flags, io, stop, entry });
+    const opened = await options.open({ flags, io, stop, command: row.name, makesStore: row.makesStore === true });
     try {
       return await command.run(opened.context, invocation);
     } finally {
@@ -89,7 +90,7 @@ function stackOf(error: unknown): string {
 }
 
 interface Parsed {
-  readonly entry: CommandEntry;
+  readonly row: CommandRow;
   readonly flags: GlobalFlags;
   readonly invocation: Invocation;
 }
@@ -108,18 +109,18 @@ function parse(head: readonly string[], rest: readonly string[] | null, io: Io):
   addOptions(program, GLOBAL_OPTIONS);
   // A line that begins with a command's name is about no other.
   const named = COMMANDS.find(({ name }) => name === head[0]);
-  for (const entry of named === undefined ? COMMANDS : [named]) {
-    const sub = configure(program.command(entry.name), io)
-      .summary(entry.summary)
-      .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`)
-      .usage(usageOf(entry).slice(entry.name.length + 1))
-      .addHelpText("after", `\nExamples:\n${entry.examples.map((example) => `  ${example}`).join("\n")}`);
+  for (const row of named === undefined ? COMMANDS : [named]) {
+    const sub = configure(program.command(row.name), io)
+      .summary(row.summary)
+      .description(`${row.summary[0]?.toUpperCase()}${row.summary.slice(1)}.`)
+      .usage(usageOf(row).slice(row.name.length + 1))
+      .addHelpText("after", `\nExamples:\n${row.examples.map((example) => `  ${example}`).join("\n")}`);
     // What follows "--" is often forgotten to be put there; checked() has the better words for that.
-    sub.allowExcessArguments(entry.rest !== undefined);
-    for (const { form, doc } of entry.arguments) sub.argument(form, doc);
-    addOptions(sub, entry.options);
+    sub.allowExcessArguments(row.rest !== undefined);
+    for (const { form, doc } of row.arguments) sub.argument(form, doc);
+    addOptions(sub, row.options);
     sub.action(() => {
-      parsed = { entry, flags: flagsOf(program.opts()), invocation: { args: sub.args, rest, options: sub.opts() } };
+      parsed = { row, flags: flagsOf(program.opts()), invocation: { args: sub.args, rest, options: sub.opts() } };
     });
   }
   try {
@@ -134,20 +135,20 @@ function parse(head: readonly string[], rest: readonly string[] | null, io: Io):
 }
 
 function checked(parsed: Parsed): Parsed {
-  const { entry, flags, invocation } = parsed;
+  const { row, flags, invocation } = parsed;
   if (flags.quiet && flags.verbose) throw new HoldlineError("usage", "--quiet and --verbose exclude each other");
-  if (entry.rest === undefined) {
+  if (row.rest === undefined) {
     // After "--" everything is an argument, as everywhere.
     const args = [...invocation.args, ...(invocation.rest ?? [])];
-    const isMany = entry.arguments.some(({ form }) => form.includes("..."));
-    if (!isMany && args.length > entry.arguments.length) {
-      throw new HoldlineError("usage", `too many arguments for ${entry.name}`, { hint: `usage: holdline ${usageOf(entry)}` });
+    const isMany = row.arguments.some(({ form }) => form.includes("..."));
+    if (!isMany && args.length > row.arguments.length) {
+      throw new HoldlineError("usage", `too many arguments for ${row.name}`, { hint: `usage: holdline ${usageOf(row)}` });
     }
     return { ...parsed, invocation: { ...invocation, args, rest: null } };
   }
-  if (invocation.args.length > entry.arguments.length || invocation.rest === null || invocation.rest.length === 0) {
+  if (invocation.args.length > row.arguments.length || invocation.rest === null || invocation.rest.length === 0) {
     throw new HoldlineError("usage", `the command to run is missing: it follows "--"`, {
-      hint: `usage: holdline ${usageOf(entry)}`,
+      hint: `usage: holdline ${usageOf(row)}`,
     });
   }
   return parsed;

@@ -1,6 +1,7 @@
 // The commands for leases over a store in memory whose clock a test moves, run as one node's command line runs them.
 import { expect } from "vitest";
-import type { Command, Context } from "../../src/cli/context.js";
+import type { Command } from "../../src/cli/command.js";
+import type { Context } from "../../src/cli/context.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { leasesOn, openStage, type Stage } from "../leases/stage.js";

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODES } from "../../src/cli/exit-codes.js";
 import { filled, manPage } from "../../src/cli/man-page.js";
-import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS, usageOf } from "../../src/cli/registry.js";
+import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "../../src/cli/command-table.js";
+import { usageOf } from "../../src/cli/command.js";
 import { OTHER_VARIABLES, SETTING_PATHS, SETTINGS, variableOf } from "../../src/config/schema.js";
 import { freshDirectory } from "../support/roots.js";
 

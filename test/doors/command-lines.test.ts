@@ -9,7 +9,7 @@ import { parseLock } from "../../src/cli/commands/lock.js";
 import { EXIT_CODES } from "../../src/cli/exit-codes.js";
 import { runProgram } from "../../src/cli/program.js";
 import { readLock } from "../../src/cli/leases.js";
-import { COMMANDS, GLOBAL_OPTIONS } from "../../src/cli/registry.js";
+import { COMMANDS, GLOBAL_OPTIONS } from "../../src/cli/command-table.js";
 import { applyChanges } from "../../src/leases/data.js";
 import { HOST_LOCK_TYPES } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/lease.js";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { COMMANDS } from "../../src/cli/registry.js";
+import { COMMANDS } from "../../src/cli/command-table.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import { type Fleet, type Node, openFleet, PROGRAM } from "./fleet.js";

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { COMMANDS } from "../../src/cli/registry.js";
+import { COMMANDS } from "../../src/cli/command-table.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";

@@ -7,7 +7,7 @@ import type { Coordinator } from "../../locks/coordinator.js";
 import { ClaimLostError, messageOf, UnreachableError } from "../../locks/errors.js";
 import { readHolders } from "../../line/holders.js";
 import { defaultSlots } from "../../locks/rule.js";
-import type { Command, Invocation } from "../context.js";
+import type { Command, Invocation } from "../command.js";
 import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";

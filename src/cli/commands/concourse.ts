@@ -4,9 +4,9 @@ import { check, get, put } from "../../concourse/resource.js";
 import type { Surroundings } from "../../concourse/resource.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { suggestion } from "../../locks/nearest.js";
-import type { Command } from "../context.js";
-import { ACTIONS } from "../entries/concourse.js";
+import type { Command } from "../command.js";
 import { printDocument } from "../output.js";
+import { RESOURCE_PROGRAMS } from "../resource-programs.js";
 
 export const concourse: Command = {
   // A build's container has neither a configuration nor a store.
@@ -22,9 +22,11 @@ export const concourse: Command = {
 };
 
 async function answerTo(action: string, directory: string | undefined, surroundings: Surroundings): Promise<object> {
-  const known = ACTIONS.find((name) => name === action);
+  const known = RESOURCE_PROGRAMS.find((name) => name === action);
   if (known === undefined)
-    throw new HoldlineError("usage", `a resource has no ${JSON.stringify(action)}`, { hint: suggestion(action, ACTIONS) });
+    throw new HoldlineError("usage", `a resource has no ${JSON.stringify(action)}`, {
+      hint: suggestion(action, RESOURCE_PROGRAMS),
+    });
   if (known === "in" && directory === undefined)
     throw new HoldlineError("usage", "in: the directory is missing in which to write the lock");
   const request = await readAll(process.stdin);

@@ -5,7 +5,7 @@ import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { readPresentHolders } from "../../line/holders.js";
 import { claimAsJson, holderOf } from "../../admin/claims.js";
-import type { Command, Invocation } from "../context.js";
+import type { Command, Invocation } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readLock } from "../leases.js";
 import { readOption } from "../options.js";

@@ -6,7 +6,7 @@ import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseAnyClaimId } from "../../locks/ids.js";
 import { quoted } from "../../locks/text.js";
-import type { Command, Invocation } from "../context.js";
+import type { Command, Invocation } from "../command.js";
 import { parseData, parseDataText } from "../data-option.js";
 import { readClaimId, readLock } from "../leases.js";
 import { printDocument } from "../output.js";

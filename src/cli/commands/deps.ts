@@ -1,7 +1,7 @@
 // `holdline deps`: the hosts that would be locked with a host. Asks the map, and no store.
 import { dependenciesOf } from "../../leases/dependencies.js";
 import { knownAs, knownHosts, parseHost } from "../../leases/hosts.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { dependenciesInForce } from "../hosts.js";
 import { printDocument, printLines } from "../output.js";
 import { sanitize } from "../render.js";

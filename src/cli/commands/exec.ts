@@ -5,7 +5,7 @@ import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { defaultSlots } from "../../locks/rule.js";
-import type { Command, Invocation } from "../context.js";
+import type { Command, Invocation } from "../command.js";
 import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfExec } from "../exit-codes.js";

@@ -1,7 +1,7 @@
 // `holdline is-held`: does this claim hold the lock now? The exit code says it.
 import { isLeaseHeld } from "../../leases/lease.js";
 import { parseAnyClaimId } from "../../locks/ids.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readClaimId, readLock } from "../leases.js";
 import { printDocument } from "../output.js";

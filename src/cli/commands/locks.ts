@@ -1,7 +1,7 @@
 // `holdline locks`: who holds, who waits, since when, by whom and why; once, or whenever something changes.
 import { parseLockName } from "../../locks/names.js";
 import { locksAsJson } from "../../admin/claims.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { renderListing } from "../listing.js";
 import { printDocument, printLines } from "../output.js";

@@ -1,6 +1,6 @@
 // `holdline release`: ends a lease. That it is gone already is what was wanted.
 import { releaseLease } from "../../leases/lease.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { exitCodeOfReleased } from "../exit-codes.js";
 import { readClaimId, readLock } from "../leases.js";
 import { printDocument } from "../output.js";

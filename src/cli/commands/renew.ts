@@ -1,6 +1,6 @@
 // `holdline renew`: gives a lease a new time, counted from now.
 import { renewLease } from "../../leases/lease.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { exitCodeOfRenewed } from "../exit-codes.js";
 import { paintFor } from "../io.js";
 import { leaseAsJson, readClaimId, readLock, readTtl } from "../leases.js";

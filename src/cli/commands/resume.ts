@@ -1,6 +1,7 @@
 // `holdline resume`: finishes what earlier runs left on this node, and nothing else. What it cannot finish it names.
 import type { ExecLeft } from "../../actions/execs-left.js";
-import type { Command, Resumed } from "../context.js";
+import type { Command } from "../command.js";
+import type { Resumed } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 

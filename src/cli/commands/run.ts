@@ -3,7 +3,7 @@ import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { quoted } from "../../locks/text.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 

@@ -4,7 +4,8 @@ import { openServer } from "../../server/listen.js";
 import { serveOptionsOf } from "../../server/options.js";
 import { hashSecret } from "../../server/passwords.js";
 import { HoldlineError } from "../../locks/errors.js";
-import type { Command, Context } from "../context.js";
+import type { Command } from "../command.js";
+import type { Context } from "../context.js";
 import { printDocument, printLines } from "../output.js";
 
 export const serve: Command = {

@@ -3,7 +3,7 @@ import { readChoice } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
 import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, typesOf } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
-import type { Command } from "../context.js";
+import type { Command } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { isClaimId } from "../../locks/ids.js";
 import { hostLock } from "../../locks/names.js";

@@ -1,6 +1,5 @@
 // What can be completed where, out of the table of commands: the part that the scripts for all shells have in common.
-import type { CommandEntry, CommandOption } from "../entry.js";
-import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "../registry.js";
+import type { CommandOption, CommandRow, CommandTable } from "../command.js";
 
 /** The names that scripts ask `holdline completion` for, because nobody else knows them. */
 export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims"] as const;
@@ -51,8 +50,8 @@ const OF_PLACEHOLDER: Readonly<Record<string, Value>> = {
 };
 
 /** The grammar of the command line. */
-export function grammar(): Grammar {
-  const commands = COMMANDS.map(commandOf);
+export function grammarOf(table: CommandTable): Grammar {
+  const commands = table.commands.map(commandOf);
   const help: GrammarCommand = {
     name: "help",
     doc: "help for a command",
@@ -61,10 +60,10 @@ export function grammar(): Grammar {
     isMany: false,
     hasRest: false,
   };
-  return { commands: [...commands, help], options: [...GLOBAL_OPTIONS, ...PARSER_OPTIONS].map(optionOf) };
+  return { commands: [...commands, help], options: table.options.map(optionOf) };
 }
 
-function commandOf({ name, summary, options, arguments: taken, rest }: CommandEntry): GrammarCommand {
+function commandOf({ name, summary, options, arguments: taken, rest }: CommandRow): GrammarCommand {
   return {
     name,
     doc: summary,
