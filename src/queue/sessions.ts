@@ -1,0 +1,249 @@
+// The sessions of one engine: the one that lives, its renewal, and the next one when it is lost. Also the claims in hand, by which
+// others tell that this process lives: with a new session their liveness comes back.
+import type { EntryRef, Log, Settled } from "../locks/coordinator.js";
+import { bestEffort, ClosedError, messageOf, UnreachableError } from "../locks/errors.js";
+import type { Asking, Timers } from "./asking.js";
+import { unlessAborted } from "./asking.js";
+import { EngineSession } from "./session.js";
+import type { Committed, QueueStore, SessionRef, Step } from "./store.js";
+
+// Two renewals can be lost before the session is.
+const RENEWALS_PER_TIMEOUT = 3;
+
+// Between two tries to open a session while the store is away: each has had the connect timeout already.
+const TRIED_AGAIN_MS = 250;
+
+export interface SessionsOptions {
+  readonly sessionTimeoutMs: number;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+/** A claim in this process's hand. */
+interface InHand {
+  readonly entries: readonly EntryRef[];
+  readonly fencingToken: number;
+}
+
+//   none → (asked for) opening → alive ⇄ fencing → lost → opening, at once while claims are in hand → … → closed
+export class Sessions {
+  readonly #store: QueueStore;
+  readonly #asking: Asking;
+  readonly #options: SessionsOptions;
+  readonly #timeoutMs: number;
+  readonly #inHand = new Map<string, InHand>();
+  #session: EngineSession | null = null;
+  #opening: Promise<EngineSession> | null = null;
+  readonly #fencing = new WeakMap<EngineSession, Promise<void>>();
+  #callOffRenewal: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(store: QueueStore, asking: Asking, options: SessionsOptions) {
+    this.#store = store;
+    this.#asking = asking;
+    this.#options = options;
+    const isRenewed = store.traits.sessions === "renewed";
+    this.#timeoutMs = isRenewed ? Math.max(options.sessionTimeoutMs, store.traits.minSessionMs) : Number.POSITIVE_INFINITY;
+  }
+
+  /** The latest session, which may be lost. */
+  get latest(): EngineSession | null {
+    return this.#session;
+  }
+
+  /** The session that lives, or a new one. */
+  current(signal?: AbortSignal): Promise<EngineSession> {
+    if (this.#session !== null && !this.#session.lost.aborted) return Promise.resolve(this.#session);
+    if (this.#isClosed) return Promise.reject(new ClosedError("the coordinator has been closed"));
+    this.#opening ??= this.#open().finally(() => (this.#opening = null));
+    // Shared with others, so that it goes on when this caller waits no longer.
+    this.#opening.catch(() => undefined);
+    return unlessAborted(signal, this.#opening);
+  }
+
+  /**
+   * Commits steps of a session.
+   * @param onLost asked after a lost reply whether the commit has happened: nothing that was sent before can happen any more
+   * @throws SessionLostError when the session is over
+   */
+  async commit<T>(
+    session: EngineSession,
+    signal: AbortSignal | undefined,
+    stepsOf: (session: SessionRef) => readonly Step[],
+    onLost: () => Promise<T | undefined>,
+  ): Promise<Committed | { readonly found: T }> {
+    for (;;) {
+      let sent = session.ref;
+      const committed = await this.#asking.ask<Committed | { readonly found: T }>(
+        signal,
+        (patience) => {
+          session.lost.throwIfAborted();
+          sent = session.ref;
+          return this.#store.commit(stepsOf(sent), patience);
+        },
+        async () => {
+          await this.fence(session);
+          const found = await onLost();
+          return found === undefined ? undefined : { found };
+        },
+      );
+      if ("found" in committed) return committed;
+      if (committed.isDone) {
+        session.see(committed.revision);
+        return committed;
+      }
+      if (committed.why !== "no-session") return committed;
+      // Another request of this session was lost meanwhile, and this one came too late for its epoch.
+      if (sent.epoch === session.ref.epoch) this.#lose(session, "the store has ended the session");
+      session.lost.throwIfAborted();
+    }
+  }
+
+  /** From its end on nothing that was sent in the session before, and has not arrived, can have an effect. */
+  fence(session: EngineSession): Promise<void> {
+    const fencing =
+      this.#fencing.get(session) ??
+      this.#renew(session, session.nextEpoch()).finally(() => {
+        this.#fencing.delete(session);
+      });
+    this.#fencing.set(session, fencing);
+    return fencing;
+  }
+
+  /**
+   * Resolves when the store has confirmed the session lately.
+   * @throws SessionLostError when the session is lost
+   */
+  async confirm(session: EngineSession, signal?: AbortSignal): Promise<void> {
+    session.lost.throwIfAborted();
+    if (!session.isFresh) await unlessAborted(signal, this.#renew(session, session.ref));
+    session.lost.throwIfAborted();
+  }
+
+  /** Asks the store whether the session lives, for whoever misses an entry of it. */
+  async verify(session: EngineSession, signal?: AbortSignal): Promise<void> {
+    if (session.lost.aborted) return;
+    await unlessAborted(signal, this.#renew(session, session.ref)).catch((error: unknown) => {
+      if (!session.lost.aborted) throw error;
+    });
+  }
+
+  /** A claim is in this process's hand from now on. */
+  take(claim: string, { entries, fencingToken }: Settled, session: EngineSession): void {
+    this.#inHand.set(claim, { entries, fencingToken });
+    if (session.lost.aborted) this.#reopen();
+    else if (this.#session !== null && this.#session !== session) void this.#own(this.#session, [claim]);
+  }
+
+  drop(claim: string): void {
+    this.#inHand.delete(claim);
+  }
+
+  /** What the session has left cannot be removed now: it counts as lost, and its claims go with it. */
+  giveUp(session: EngineSession, reason: string): void {
+    if (session.lost.aborted || this.#isClosed) return;
+    this.#options.log.warn({}, reason);
+    this.#lose(session, reason);
+  }
+
+  /** Ends the session. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#callOffRenewal?.();
+    const session = this.#session;
+    if (session === null) return;
+    session.lose("the coordinator was closed");
+    await bestEffort(this.#options.log, "the session ends by itself", () =>
+      this.#asking.ask(undefined, (patience) => this.#store.commit([{ do: "end", session: session.id, isEnded: false }], patience)),
+    );
+  }
+
+  async #open(): Promise<EngineSession> {
+    const former = this.#session;
+    const { timers } = this.#options;
+    let askedAt = 0;
+    const id = await this.#asking.ask(undefined, (patience) => {
+      askedAt = timers.uptimeMs();
+      return this.#store.openSession(this.#timeoutMs, patience);
+    });
+    const session = new EngineSession(id, this.#timeoutMs, askedAt, timers);
+    if (this.#isClosed) {
+      session.lose("the coordinator was closed");
+      await bestEffort(this.#options.log, "the session ends by itself", () =>
+        this.#store.commit([{ do: "end", session: id, isEnded: false }]),
+      );
+      throw new ClosedError("the coordinator has been closed");
+    }
+    this.#session = session;
+    session.lost.addEventListener("abort", () => this.#reopen(), { once: true });
+    if (session.isRenewed) this.#scheduleRenewal(session);
+    // What was held under the former session may still be being stopped: then only the store may end it.
+    if (former !== null && !former.hasHeld) await this.#replace(former, session);
+    else if (this.#inHand.size > 0) void this.#own(session, [...this.#inHand.keys()]);
+    return session;
+  }
+
+  /** Puts a session in the place of a former one of this engine: claims in hand pass on to it, and what waited ends. */
+  async #replace(former: EngineSession, session: EngineSession): Promise<void> {
+    const steps: Step[] = [...this.#inHand.values()].flatMap((inHand) => ownershipOf(inHand, session));
+    steps.push({ do: "end", session: former.id, isEnded: false });
+    await bestEffort(this.#options.log, "the former session ends by itself", () =>
+      this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience)),
+    );
+  }
+
+  async #own(session: EngineSession, claims: readonly string[]): Promise<void> {
+    const steps = claims.flatMap((claim) => {
+      const inHand = this.#inHand.get(claim);
+      return inHand === undefined ? [] : ownershipOf(inHand, session);
+    });
+    // Where it fails the session is lost soon, and the next one does it.
+    await bestEffort(this.#options.log, "a claim's owner is not seen to live until the next session", () =>
+      this.#asking.ask(session.lost, (patience) => this.#store.commit(steps, patience)),
+    );
+  }
+
+  /** While claims are in hand others go by their liveness: it must not wait until somebody asks for a session. */
+  #reopen(): void {
+    if (this.#isClosed || this.#inHand.size === 0) return;
+    this.current().catch((error: unknown) => {
+      this.#options.log.debug({ error: messageOf(error) }, "no session could be opened yet: it is tried again");
+      this.#options.timers.after(TRIED_AGAIN_MS, () => this.#reopen());
+    });
+  }
+
+  #scheduleRenewal(session: EngineSession): void {
+    this.#callOffRenewal?.();
+    this.#callOffRenewal = this.#options.timers.after(this.#timeoutMs / RENEWALS_PER_TIMEOUT, () => {
+      if (session.lost.aborted || this.#isClosed) return;
+      this.#renew(session, session.ref)
+        // The watchdog of the session says when that has gone on for too long.
+        .catch((error: unknown) => {
+          if (!(error instanceof UnreachableError) && !session.lost.aborted) this.#lose(session, messageOf(error));
+        })
+        .finally(() => {
+          if (!session.lost.aborted) this.#scheduleRenewal(session);
+        });
+    });
+  }
+
+  async #renew(session: EngineSession, ref: SessionRef): Promise<void> {
+    let sentAt = 0;
+    const lives = await this.#asking.ask(session.lost, (patience) => {
+      sentAt = this.#options.timers.uptimeMs();
+      return this.#store.renew(ref, patience);
+    });
+    if (lives) session.confirmed(sentAt);
+    else this.#lose(session, "the store has ended the session");
+    session.lost.throwIfAborted();
+  }
+
+  #lose(session: EngineSession, reason: string): void {
+    this.#options.log.debug({ session: session.id, reason }, "session ended");
+    session.lose(reason);
+  }
+}
+
+function ownershipOf({ entries, fencingToken }: InHand, session: EngineSession): Step[] {
+  return entries.map(({ lock, ref }) => ({ do: "own", lock, ref, token: fencingToken, session: session.id }));
+}

@@ -1,0 +1,272 @@
+// Writing to claims in hand: settling in place, adopting, updating, and ending them with their history. Each is one commit that names
+// what it expects to find; after a lost reply the store is asked what became of it.
+import type { ClaimRecord } from "../locks/claim.js";
+import { encodeRecord } from "../locks/claim.js";
+import type { Draft, Ending, EntryRef, Joined, Keeping, Log, QueuePosition, Settled, WriteOutcome } from "../locks/coordinator.js";
+import { SessionLostError } from "../locks/errors.js";
+import type { Asking } from "./asking.js";
+import type { History } from "./history.js";
+import type { Joining } from "./joining.js";
+import type { Reads } from "./reads.js";
+import { type Ended, encodeEnding, nameOf } from "./records.js";
+import type { EngineSession } from "./session.js";
+import type { Sessions } from "./sessions.js";
+import type { Committed, QueueStore, SessionRef, Step, StoredEntry } from "./store.js";
+
+/** What writing needs of the engine's other parts. */
+export interface WritesParts {
+  readonly asking: Asking;
+  readonly sessions: Sessions;
+  readonly reads: Reads;
+  readonly joining: Joining;
+  readonly history: History;
+  readonly log: Log;
+}
+
+export class Writes {
+  readonly #store: QueueStore;
+  readonly #asking: Asking;
+  readonly #sessions: Sessions;
+  readonly #reads: Reads;
+  readonly #joining: Joining;
+  readonly #history: History;
+  readonly #log: Log;
+  /** What this engine has written to entries, so that the history can be told of them without reading them again. */
+  readonly #written = new Map<string, Ended & { readonly revision: number }>();
+
+  constructor(store: QueueStore, { asking, sessions, reads, joining, history, log }: WritesParts) {
+    this.#store = store;
+    this.#asking = asking;
+    this.#sessions = sessions;
+    this.#reads = reads;
+    this.#joining = joining;
+    this.#history = history;
+    this.#log = log;
+  }
+
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+    const session = joined.session as EngineSession;
+    const { id } = draft;
+    const { positions } = joined;
+    const text = encodeRecord(record);
+    const stepsOf = (ref: SessionRef): readonly Step[] => [
+      { do: "check", session: ref },
+      ...positions.map(({ lock, ref: entry, revision }): Step => {
+        const settles = { settles: true, isNewHolder: true, ...(record.lease === null ? {} : { session: null }) };
+        return { do: "put", lock, ref: entry, claim: id, revision, record: text, ...settles };
+      }),
+    ];
+    const find = () => this.#findSettled(id, positions);
+    let settled: Settled;
+    try {
+      const committed = await this.#sessions.commit(session, signal, stepsOf, async () => (await find()) ?? undefined);
+      if ("found" in committed) settled = committed.found;
+      else if (committed.isDone) settled = this.#note(id, positions, text, committed);
+      else {
+        const found = await find();
+        if (found === null) throw await this.#joining.lossOf(session, (positions[0] as QueuePosition).lock, signal);
+        settled = found;
+      }
+    } catch (error) {
+      // Whether it was settled before the session ended is for the store to say.
+      if (!(error instanceof SessionLostError)) throw error;
+      const found = await find();
+      if (found === null) throw error;
+      settled = found;
+    }
+    this.#joining.settled(positions);
+    if (record.lease === null) this.#sessions.take(id, settled, session);
+    return settled;
+  }
+
+  /** The claim as it was settled, whatever others have written to it since; `null` where it is not. */
+  async #findSettled(id: string, positions: readonly EntryRef[]): Promise<Settled | null> {
+    const entries = await this.#reads.entriesAt(id, positions);
+    if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;
+    const tokens = (entries as readonly StoredEntry[]).map(({ token }) => token as number);
+    return {
+      entries: positions.map(({ lock, ref }, index) => ({ lock, ref, revision: tokens[index] as number })),
+      fencingToken: Math.max(...tokens),
+    };
+  }
+
+  async adopt(
+    id: string,
+    entries: readonly EntryRef[],
+    record: ClaimRecord,
+    signal?: AbortSignal,
+  ): Promise<Settled | "gone" | "changed"> {
+    const text = encodeRecord(record);
+    for (;;) {
+      const session = await this.#sessions.current(signal);
+      const stepsOf = (ref: SessionRef): readonly Step[] => [
+        { do: "check", session: ref },
+        ...entries.map((entry): Step => ({ ...putOf(id, entry, text), settles: false, isNewHolder: true, session: ref.id })),
+      ];
+      try {
+        const find = () => this.#findWritten(id, entries, text, null);
+        const committed = await this.#sessions.commit(session, signal, stepsOf, find);
+        const adopted = await this.#outcomeOf(id, entries, text, committed, null);
+        if (typeof adopted !== "string") this.#sessions.take(id, adopted, session);
+        return adopted;
+      } catch (error) {
+        if (!(error instanceof SessionLostError)) throw error;
+      }
+    }
+  }
+
+  async update(
+    id: string,
+    settled: Settled,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    keeping?: Keeping,
+  ): Promise<Settled | "gone" | "changed"> {
+    const { entries, fencingToken } = settled;
+    const text = encodeRecord(record);
+    const steps: Step[] = entries.map((entry) => ({ ...putOf(id, entry, text), settles: false, isNewHolder: false }));
+    if (keeping !== undefined) {
+      const known = await this.#knownOf(id, entries, signal);
+      if (typeof known === "string") return known;
+      for (const [index, { lock }] of entries.entries())
+        steps.push(archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));
+    }
+    const find = () => this.#findWritten(id, entries, text, fencingToken);
+    const committed = await this.#commit(steps, signal, find);
+    return this.#outcomeOf(id, entries, text, committed, fencingToken);
+  }
+
+  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+    const known = await this.#knownOf(id, entries, signal);
+    if (typeof known === "string") return known;
+    const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
+    for (const [index, { lock }] of entries.entries()) steps.push(archiveOf(lock, known[index] as Ended, ending, false));
+    const committed = await this.#commit(steps, signal, () => this.#findLeft(id, entries, steps));
+    let outcome: WriteOutcome;
+    if ("found" in committed) outcome = committed.found;
+    else if (committed.isDone) {
+      outcome = "done";
+      this.#history.ended(
+        entries.map(({ lock }) => lock),
+        committed.revision,
+      );
+    } else outcome = await this.#refusalOf(id, entries, signal);
+    if (outcome !== "changed") {
+      for (const entry of entries) this.#written.delete(nameOf(entry));
+      this.#sessions.drop(id);
+    }
+    return outcome;
+  }
+
+  /** After a lost reply: whether these very steps have ended the claim. Somebody else's ending leaves another record. */
+  async #findLeft(id: string, entries: readonly EntryRef[], steps: readonly Step[]): Promise<WriteOutcome | undefined> {
+    if ((await this.#reads.entriesAt(id, entries)).some((entry) => entry !== null)) return undefined;
+    for (const step of steps) {
+      if (step.do !== "archive") continue;
+      const newest = await this.#asking.ask(undefined, (patience) => this.#store.archived(step.lock, LOOKED_AT, null, patience));
+      if (newest.some(({ record }) => record === step.record)) return "done";
+    }
+    return "gone";
+  }
+
+  /** Commits steps of no session, each of which names what it expects to find. */
+  #commit<T>(
+    steps: readonly Step[],
+    signal: AbortSignal | undefined,
+    onLost: () => Promise<T | undefined>,
+  ): Promise<Committed | { readonly found: T }> {
+    const attempt = async (patience: AbortSignal | undefined): Promise<Committed | { readonly found: T }> => {
+      const committed = await this.#store.commit(steps, patience);
+      if (committed.isDone) this.#sessions.latest?.see(committed.revision);
+      if (committed.isDone || committed.why !== "no-room") return committed;
+      // Bookkeeping never vetoes a release.
+      this.#log.warn({}, "the store takes no more history: it goes on without");
+      return this.#store.commit(
+        steps.filter((step) => step.do !== "archive"),
+        patience,
+      );
+    };
+    return this.#asking.ask(signal, attempt, async () => {
+      const found = await onLost();
+      return found === undefined ? undefined : { found };
+    });
+  }
+
+  async #outcomeOf(
+    id: string,
+    entries: readonly EntryRef[],
+    text: string,
+    committed: Committed | { readonly found: Settled | "changed" },
+    token: number | null,
+  ): Promise<Settled | "gone" | "changed"> {
+    if ("found" in committed) return committed.found;
+    if (committed.isDone) {
+      const { entries: written, fencingToken } = this.#note(id, entries, text, committed);
+      return { entries: written, fencingToken: token ?? fencingToken };
+    }
+    const refusal = await this.#refusalOf(id, entries, undefined);
+    if (refusal === "gone") this.#sessions.drop(id);
+    return refusal;
+  }
+
+  /** After a lost reply: the entries where they are as this very write has left them; undefined where they are as they were before. */
+  async #findWritten(
+    id: string,
+    entries: readonly EntryRef[],
+    text: string,
+    token: number | null,
+  ): Promise<Settled | "changed" | undefined> {
+    const there = await this.#reads.entriesAt(id, entries);
+    if (there.every((entry, index) => entry?.revision === entries[index]?.revision)) return undefined;
+    if (!there.every((entry, index) => entry?.record === text && entry.revision > (entries[index] as EntryRef).revision)) {
+      return there.every((entry) => entry === null) ? undefined : "changed";
+    }
+    const written = there as readonly StoredEntry[];
+    const tokens = written.map((entry) => entry.token ?? 0);
+    return {
+      entries: written.map(({ lock, ref, revision }) => ({ lock, ref, revision })),
+      fencingToken: token ?? Math.max(...tokens),
+    };
+  }
+
+  /** Why entries could not be written to: they are all gone, or not as they were read. */
+  async #refusalOf(id: string, entries: readonly EntryRef[], signal: AbortSignal | undefined): Promise<"gone" | "changed"> {
+    const there = await this.#reads.entriesAt(id, entries, signal);
+    return there.every((entry) => entry === null) ? "gone" : "changed";
+  }
+
+  #note(id: string, entries: readonly EntryRef[], record: string, { revision, at }: Extract<Committed, { isDone: true }>): Settled {
+    for (const entry of entries) {
+      const name = nameOf(entry);
+      const since = this.#written.get(name)?.since ?? at;
+      this.#written.set(name, { claim: id, since, record, revision });
+    }
+    return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken: revision };
+  }
+
+  /** What the history is to say of entries: as this engine has written them, or as they are read. */
+  async #knownOf(
+    id: string,
+    entries: readonly EntryRef[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Ended[] | "gone" | "changed"> {
+    const written = entries.map((entry) => this.#written.get(nameOf(entry)));
+    if (written.every((one, index) => one !== undefined && one.revision === entries[index]?.revision))
+      return written as readonly Ended[];
+    const there = await this.#reads.entriesAt(id, entries, signal);
+    if (there.every((entry) => entry === null)) return "gone";
+    const isAsRead = there.every((entry, index) => entry?.durable === true && entry.revision === entries[index]?.revision);
+    return isAsRead ? (there as readonly StoredEntry[]) : "changed";
+  }
+}
+
+// A record of one's own ending stands among the newest of its lock, unless so many others have ended there meanwhile.
+const LOOKED_AT = 32;
+
+function putOf(claim: string, { lock, ref, revision }: EntryRef, record: string) {
+  return { do: "put", lock, ref, claim, revision, record } as const;
+}
+
+function archiveOf(lock: string, ended: Ended, ending: Ending, isKept: boolean): Step {
+  return { do: "archive", lock, record: encodeEnding(ended, ending, isKept), endedAt: ending.endedAt ?? null };
+}

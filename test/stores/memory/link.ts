@@ -1,0 +1,211 @@
+// The connection between one client and the in-memory store: requests and replies that are on their way, in order, and what can
+// happen to them. When a message goes on is its carrier's choice: a scheduler's, or at once.
+import { ReplyLostError } from "../../../src/queue/store.js";
+import type { Contents } from "../../../src/stores/memory/contents.js";
+import type { Request } from "../../../src/stores/memory/index.js";
+import type { MemoryServer } from "../../../src/stores/memory/server.js";
+
+/** Brings a message to the other end: calls `arrive` later, or never where its owner is no more. */
+export type Carry = (direction: "request" | "reply", request: Request, arrive: () => void) => void;
+
+interface Message {
+  readonly request: Request;
+  arrive(): void;
+  lost(): void;
+  isOver: boolean;
+}
+
+/** What a server answers by itself; everything else it hands on to the leader. */
+const LOCAL: ReadonlySet<string> = new Set([
+  "line",
+  "read",
+  "readClaim",
+  "locks",
+  "endedSessions",
+  "archived",
+  "document",
+  "documents",
+  "watch",
+]);
+
+/**
+ * open ⇄ frozen (nothing passes, and the client is not told) | refused (what was on its way is lost) → closed;
+ * while it is open perhaps lagging: its server is cut off from the others, and answers what it can
+ */
+type Condition = "open" | "frozen" | "refused" | "closed";
+
+export class Link {
+  /** How often each operation was carried out and answered. */
+  readonly answered = new Map<string, number>();
+  /** Whether it has always been open. */
+  wasAlwaysOpen = true;
+  /** Called when it opens again, after whatever was told meanwhile was lost. */
+  onOpen: () => void = () => undefined;
+  /** Called once when a reply is about to be sent; may break the connection. */
+  onReply: ((request: Request) => void) | null = null;
+  /** Called around each effect on the store, with the client's name. */
+  onEffect: <T>(client: string, effect: () => T) => T = (_client, effect) => effect();
+  readonly #server: MemoryServer;
+  readonly #carry: Carry;
+  #condition: Condition = "open";
+  /** First come first served, one message of each at a time on its way. */
+  readonly #lines: Record<"request" | "reply", Message[]> = { request: [], reply: [] };
+  /** Requests that a lagging server has handed on to nobody, and those behind them. */
+  readonly #stuck: Message[] = [];
+  #generation = 0;
+  /** What a lagging server knows; `null` where it does not lag. */
+  #view: Contents | null = null;
+
+  constructor(
+    readonly name: string,
+    server: MemoryServer,
+    carry: Carry,
+  ) {
+    this.#server = server;
+    this.#carry = carry;
+  }
+
+  get isOpen(): boolean {
+    return this.#condition === "open";
+  }
+
+  get isClosed(): boolean {
+    return this.#condition === "closed";
+  }
+
+  /** Whether it has messages on their way. */
+  get isBusy(): boolean {
+    return this.#lines.request.length + this.#lines.reply.length + this.#stuck.length > 0;
+  }
+
+  get isLagging(): boolean {
+    return this.#view !== null;
+  }
+
+  /** Sends a request: `effect` is what the store does about it. Rejects with `ReplyLostError`, or what `effect` throws. */
+  readonly send = <T>(request: Request, effect: () => T): Promise<T> => {
+    if (this.#condition === "refused") return Promise.reject(new ReplyLostError("the connection was refused"));
+    // A process that is dead, or has said goodbye, hears nothing.
+    if (this.#condition === "closed") return new Promise(() => undefined);
+    return new Promise((resolve, reject) => {
+      const arrive = (): void => {
+        const view = this.#view;
+        if (view !== null && (this.#stuck.length > 0 || !LOCAL.has(request.operation))) {
+          message.isOver = false;
+          this.#stuck.push(message);
+          return;
+        }
+        let deliver: () => void;
+        try {
+          const run = (): T => (view === null ? effect() : this.#server.readFrom(view, effect));
+          const outcome = this.onEffect(this.name, run);
+          deliver = () => {
+            this.answered.set(request.operation, (this.answered.get(request.operation) ?? 0) + 1);
+            resolve(outcome);
+          };
+        } catch (error) {
+          deliver = () => reject(error);
+        }
+        this.#reply(request, deliver, () => reject(new ReplyLostError("the connection was lost")));
+        this.onReply?.(request);
+      };
+      const lost = (): void => reject(new ReplyLostError("the connection was lost"));
+      const message: Message = { request, arrive, lost, isOver: false };
+      this.#enter("request", message);
+    });
+  };
+
+  /** Something that the store tells by itself. It is lost with the connection; the client is told when that opens again. */
+  tell(request: Request, deliver: () => void): void {
+    if (this.isLagging) return;
+    if (this.#condition === "open" || this.#condition === "frozen") this.#reply(request, deliver, () => undefined);
+  }
+
+  /** Its server is cut off from the others until the connection breaks: it answers what it knows, and hands nothing on. */
+  lag(): void {
+    if (!this.isOpen || this.isLagging) return;
+    this.wasAlwaysOpen = false;
+    this.#view = this.#server.snapshot();
+  }
+
+  /** Breaks the connection: what is on its way is lost. A new one is made at once. */
+  cut(): void {
+    if (this.#condition === "closed") return;
+    this.#lose();
+    if (this.#condition === "open") this.onOpen();
+  }
+
+  refuse(): void {
+    this.#become("refused");
+    this.#lose();
+  }
+
+  freeze(): void {
+    if (this.#condition !== "open") return;
+    this.#generation += 1;
+    this.#become("frozen");
+  }
+
+  /** Ends `refuse` and `freeze`. */
+  serve(): void {
+    if (this.#condition === "open" || this.#condition === "closed") return;
+    const wasRefused = this.#condition === "refused";
+    // A server that lagged has dropped its clients meanwhile.
+    if (this.isLagging) this.#lose();
+    this.#become("open");
+    if (wasRefused) this.onOpen();
+    this.#next("request");
+    this.#next("reply");
+  }
+
+  /** The client is done with it, or dead. @param delivers whether requests on their way still arrive */
+  close(delivers: boolean): void {
+    this.#condition = "closed";
+    this.#view = null;
+    this.#stuck.length = 0;
+    this.#lines.reply.length = 0;
+    if (!delivers) this.#lines.request.length = 0;
+  }
+
+  #become(condition: Condition): void {
+    if (this.#condition === "closed") return;
+    this.#condition = condition;
+    if (!this.isOpen) this.wasAlwaysOpen = false;
+  }
+
+  #lose(): void {
+    const messages = [...this.#lines.request, ...this.#lines.reply, ...this.#stuck.splice(0)];
+    this.#view = null;
+    this.#lines.request.length = 0;
+    this.#lines.reply.length = 0;
+    this.#generation += 1;
+    for (const message of messages) {
+      message.isOver = true;
+      message.lost();
+    }
+  }
+
+  #reply(request: Request, arrive: () => void, lost: () => void): void {
+    if (this.#condition === "closed") return;
+    this.#enter("reply", { request, arrive, lost, isOver: false });
+  }
+
+  #enter(direction: "request" | "reply", message: Message): void {
+    this.#lines[direction].push(message);
+    if (this.#lines[direction].length === 1) this.#next(direction);
+  }
+
+  #next(direction: "request" | "reply"): void {
+    const [message] = this.#lines[direction];
+    if (message === undefined || this.#condition === "frozen") return;
+    const generation = this.#generation;
+    this.#carry(direction, message.request, () => {
+      // It was lost, or is carried anew since the connection was frozen.
+      if (message.isOver || generation !== this.#generation) return;
+      this.#lines[direction].shift();
+      message.isOver = true;
+      message.arrive();
+      this.#next(direction);
+    });
+  }
+}
