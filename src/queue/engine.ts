@@ -10,6 +10,7 @@ import type {
   EntryRef,
   HistoryRecord,
   Joined,
+  JustSettled,
   Keeping,
   QueuePosition,
   Settled,
@@ -114,7 +115,7 @@ export class QueueEngine implements Coordinator {
     return this.#joining.withdraw(entries);
   }
 
-  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     return this.#writes.settle(draft, joined, record, signal);
   }
 

@@ -2,7 +2,18 @@
 // what it expects to find; after a lost reply the store is asked what became of it.
 import type { ClaimRecord } from "../locks/claim.js";
 import { encodeRecord } from "../locks/claim.js";
-import type { Draft, Ending, EntryRef, Joined, Keeping, Log, QueuePosition, Settled, WriteOutcome } from "../locks/coordinator.js";
+import type {
+  Draft,
+  Ending,
+  EntryRef,
+  Joined,
+  JustSettled,
+  Keeping,
+  Log,
+  QueuePosition,
+  Settled,
+  WriteOutcome,
+} from "../locks/coordinator.js";
 import { SessionLostError } from "../locks/errors.js";
 import type { Asking } from "./asking.js";
 import type { History } from "./history.js";
@@ -44,7 +55,7 @@ export class Writes {
     this.#log = log;
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<Settled> {
+  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     const session = joined.session as EngineSession;
     const { id } = draft;
     const { positions } = joined;
@@ -57,11 +68,11 @@ export class Writes {
       }),
     ];
     const find = () => this.#findSettled(id, positions);
-    let settled: Settled;
+    let settled: JustSettled;
     try {
       const committed = await this.#sessions.commit(session, signal, stepsOf, async () => (await find()) ?? undefined);
       if ("found" in committed) settled = committed.found;
-      else if (committed.isDone) settled = this.#note(id, positions, text, committed);
+      else if (committed.isDone) settled = { ...this.#note(id, positions, text, committed), since: committed.at };
       else {
         const found = await find();
         if (found === null) throw await this.#joining.lossOf(session, (positions[0] as QueuePosition).lock, signal);
@@ -80,13 +91,14 @@ export class Writes {
   }
 
   /** The claim as it was settled, whatever others have written to it since; `null` where it is not. */
-  async #findSettled(id: string, positions: readonly EntryRef[]): Promise<Settled | null> {
+  async #findSettled(id: string, positions: readonly EntryRef[]): Promise<JustSettled | null> {
     const entries = await this.#reads.entriesAt(id, positions);
     if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;
     const tokens = (entries as readonly StoredEntry[]).map(({ token }) => token as number);
     return {
       entries: positions.map(({ lock, ref }, index) => ({ lock, ref, revision: tokens[index] as number })),
       fencingToken: Math.max(...tokens),
+      since: (entries[0] as StoredEntry).since,
     };
   }
 
