@@ -18,9 +18,9 @@ import {
   parseClaimName,
   segmentsAmong,
 } from "../../src/coordinators/zookeeper/layout.js";
-import type { Stat } from "../../src/coordinators/zookeeper/protocol.js";
+import type { Stat } from "../../src/coordinators/zookeeper/wire/protocol.js";
 import { decodeClaim, encodeClaim } from "../../src/coordinators/zookeeper/records.js";
-import { claimOf } from "../../src/coordinators/zookeeper/tree.js";
+import { claimOf } from "../../src/coordinators/zookeeper/reads.js";
 import { isSlots } from "../../src/locks/claim.js";
 import { lockNameProblem } from "../../src/locks/names.js";
 import { isHeld } from "../../src/locks/rule.js";

@@ -1,19 +1,18 @@
-// The history: one znode for each ended claim, all in one folder, so that reading it costs what there is. Its bounds hold for
-// readers at once, and are brought about now and then behind a release. Up to 0.1 each lock had a folder of its own: what
-// stands there is still read.
+// The history: one znode for each ended claim, all in one folder, so that reading costs no more than there is. Readers see only what is
+// within the bounds, and now and then a release trims the rest behind it. Up to 0.1 each lock had a folder of its own, which is still read.
 import type { CoordinatorOptions, HistoryRecord } from "../../locks/coordinator.js";
 import { type HistoryBounds, withinBounds } from "../../locks/history-bounds.js";
 import type { Layout } from "./layout.js";
 import { decodeName, orderFormerRecords, orderRecords, parseRecordName, type RecordName } from "./layout.js";
-import { WireError, ZK } from "./protocol.js";
+import { WireError, ZK } from "./wire/protocol.js";
 import { decodeEnded } from "./records.js";
-import { inRounds, unlessForbidden, walk } from "./tree.js";
-import { readClock, removeIfThere } from "./upkeep.js";
-import type { Wire } from "./wire.js";
+import { inRounds, unlessForbidden, walk } from "./reads.js";
+import { sync, removeIfThere } from "./writes.js";
+import type { Wire } from "./wire/wire.js";
 
 type Log = CoordinatorOptions["log"];
 
-/** A record that has not been read yet. */
+/** Where a record is that has not been read yet. */
 interface Place {
   readonly path: string;
   readonly lock: string;
@@ -22,9 +21,9 @@ interface Place {
 /**
  * History records, newest first.
  * @param lock `null` for all locks
- * @param bounds what is beyond them is not shown: there may be a few more until they are trimmed
+ * @param bounds records beyond them are not shown, although a few exist until they are trimmed
  */
-export async function readHistory(
+export async function fetchHistory(
   wire: Wire,
   layout: Layout,
   lock: string | null,
@@ -44,7 +43,7 @@ export async function readHistory(
     return node === null || node.stat.ctime <= oldest ? null : decodeEnded(node.data, place.lock, node.stat.ctime);
   };
   const found: HistoryRecord[] = [];
-  // What cannot be read makes room for what is older.
+  // A record that cannot be read makes room for an older one.
   while (places.length > 0 && found.length < limit) {
     const piece = await inRounds(places.splice(0, limit - found.length), read);
     found.push(...piece.filter((record) => record !== null));
@@ -58,21 +57,21 @@ export async function readHistory(
 
 interface Listed {
   readonly children: readonly string[];
-  /** The newest first, and behind all others those that cannot be read. */
+  /** The newest first, and those that cannot be read behind all others. */
   readonly records: readonly RecordName[];
   readonly unreadable: ReadonlySet<RecordName>;
 }
 
 /**
- * What is in the history's folder. What others have planted with numbers far ahead would push the records out of the bounds. A
- * number that the server has not given out in this folder is looked at, where something is beyond the bounds at all; it may also be
- * that of a tree that was copied.
+ * Lists the history's folder. Znodes that others have planted with numbers far ahead would push the records out of the bounds. So when
+ * something is beyond the bounds, records whose number the server has not given out in this folder are read. In a tree that was copied
+ * such records are genuine.
  */
 async function listRecords(wire: Wire, layout: Layout, bounds: HistoryBounds): Promise<Listed> {
   const [children, folder] = await Promise.all([wire.getChildren(layout.history), wire.exists(layout.history)]);
   const names = children ?? [];
   const records = orderRecords(names);
-  // Changes are those that came and those that went; numbers are given to those that came.
+  // The server counts children that came and children that went, and numbers those that came.
   const given = ((folder?.changes ?? 0) + names.length) / 2;
   const isTight = withinBounds(records, bounds).length < records.length;
   const ahead = isTight ? records.filter(({ sequence }) => ((sequence - given) | 0) >= 0) : [];
@@ -85,15 +84,15 @@ async function listRecords(wire: Wire, layout: Layout, bounds: HistoryBounds): P
   return { children: names, records: [...readable, ...unreadable], unreadable };
 }
 
-/** When the oldest record that still counts was made at the earliest, by the store's clock. */
+/** Records made at this time or earlier are too old, by the store's clock. */
 async function oldestAllowed(wire: Wire, layout: Layout, { forMs }: HistoryBounds): Promise<number> {
   if (!Number.isFinite(forMs)) return Number.NEGATIVE_INFINITY;
-  // Who may not ask the clock sees more than counts.
-  const now = await unlessForbidden(readClock(wire, layout));
-  return now === null ? Number.NEGATIVE_INFINITY : now - forMs;
+  // A caller that may not write the clock sees older records too.
+  const now = await unlessForbidden(sync(wire, layout));
+  return now === null ? Number.NEGATIVE_INFINITY : now.ms - forMs;
 }
 
-/** Where records of before stand, the newest of each lock first. */
+/** Where the records of Holdline up to 0.1 are, the newest of each lock first. */
 async function formerPlaces(wire: Wire, layout: Layout, lock: string | null, most: number): Promise<Place[]> {
   const places: Place[] = [];
   const add = (folder: string, its: string | null, children: readonly string[]): void => {
@@ -109,17 +108,17 @@ async function formerPlaces(wire: Wire, layout: Layout, lock: string | null, mos
   return places;
 }
 
-// One release in so many lists the history and removes what is beyond its bounds.
+// One release in this many lists the history and removes what is beyond its bounds.
 const TRIM_EVERY = 32;
-// How many records are asked for their age at once, from the oldest on, until one is young enough.
+// How many records are asked for their age at once, from the oldest on, until one of them is young enough.
 const AGED = 16;
 
-/** Is it time to bring the history back within its bounds? @param written the paths of the records just written */
+/** Whether it is time to trim the history. @param written the paths of the records just written */
 export function isTrimDue(written: readonly string[]): boolean {
   return written.some((path) => (parseRecordName(path.slice(path.lastIndexOf("/") + 1))?.sequence ?? 1) % TRIM_EVERY === 0);
 }
 
-/** Removes what is beyond the bounds; gives the paths. */
+/** Removes the records beyond the bounds. @returns their paths */
 export async function trimHistory(wire: Wire, layout: Layout, bounds: HistoryBounds, log: Log): Promise<string[]> {
   const [{ records, unreadable }, oldest] = await Promise.all([
     listRecords(wire, layout, bounds),
@@ -141,7 +140,7 @@ export async function trimHistory(wire: Wire, layout: Layout, bounds: HistoryBou
   return gone;
 }
 
-/** The same for records of before, which nobody writes any more. */
+/** The same for the records of Holdline up to 0.1. */
 export async function trimFormerHistory(wire: Wire, layout: Layout, bounds: HistoryBounds, log: Log): Promise<string[]> {
   const [{ records }, oldest] = await Promise.all([listRecords(wire, layout, bounds), oldestAllowed(wire, layout, bounds)]);
   const places = await formerPlaces(wire, layout, null, Number.POSITIVE_INFINITY);
@@ -152,7 +151,7 @@ export async function trimFormerHistory(wire: Wire, layout: Layout, bounds: Hist
   return removeAll(wire, beyond, log);
 }
 
-/** Removes the records, and passes over those below which something is, with a warning. Gives those that are gone. */
+/** Removes the records, except those that have children, which it warns about. @returns the paths that are gone */
 async function removeAll(wire: Wire, paths: readonly string[], log: Log): Promise<string[]> {
   const gone = await inRounds(paths, async (path) => {
     try {

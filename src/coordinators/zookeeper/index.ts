@@ -1,10 +1,9 @@
-// The ZooKeeper coordinator: queues as sequential znodes in the form of Curator's recipes, durable claims as persistent
-// ones of the same name. It owns the waiting in line; entering is entrance.ts's, what is durable holdings.ts's, sessions
-// are session.ts's.
+// The ZooKeeper coordinator: a queue is a znode with sequential children in the form of Curator's recipes, and a durable claim is a
+// persistent child of the same name. This file binds each operation to a session and to the module that carries it out.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type {
   Change,
-  Changes as StoreChanges,
+  Changes,
   Coordinator,
   CoordinatorOptions,
   Draft,
@@ -26,38 +25,26 @@ import { bestEffort } from "../../locks/errors.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import { isHeld } from "../../locks/rule.js";
 import { uptimeMs } from "../../uptime.js";
-import { Background } from "./background.js";
-import { Changes } from "./changes.js";
-import { departed } from "./departures.js";
-import { Entrance } from "./entrance.js";
-import { examine, mend } from "./examination.js";
-import { Folders } from "./folders.js";
-import { readHistory } from "./history.js";
-import { Holdings } from "./holdings.js";
-import { Homes } from "./homes.js";
+import { Background, patiently } from "./background.js";
+import { DurableClaims } from "./durable-claims.js";
+import { Folders, tidy } from "./folders.js";
+import { fetchHistory } from "./history.js";
+import { Joining } from "./joining.js";
 import { createLayout, type Layout } from "./layout.js";
-import { fromWire, isLoss, unlessAborted } from "./failures.js";
+import { examine, mend, Permissions } from "./permissions.js";
+import { Positions } from "./positions.js";
+import { fetchQueue, findEntries, listLocks, SharedReads } from "./reads.js";
 import type { ZkSession } from "./session.js";
-import { Sessions } from "./sessions.js";
-import { Shared } from "./shared.js";
-import { Standings } from "./standings.js";
-import { patiently } from "./patience.js";
-import { tidy } from "./tidying.js";
-import { findEntries, listLocks, readQueue } from "./tree.js";
-import { countChanges, readClock, removeUnsettled } from "./upkeep.js";
-import { Trust } from "./trust.js";
+import { EntrySessions, Sessions } from "./sessions.js";
 import { parseZooKeeperUrl, storeNameOf, type ZooKeeperAddress } from "./url.js";
-import type { Wire } from "./wire.js";
+import { ChangeFeed, waitForDeparture } from "./watching.js";
+import { isConnectionLoss, toHoldlineError, unlessAborted } from "./wire/errors.js";
+import type { Wire } from "./wire/wire.js";
+import { countChanges, removeUnsettled, sync } from "./writes.js";
 
 /**
- * Connects to an ensemble.
- * @param url see url.ts
- * @param clock what deadlines of sessions are reckoned by, in milliseconds: it counts the machine's sleep
- * @throws UnreachableError when no server answers within the connect timeout
- */
-/**
- * A transaction is one request, and a server takes none of more than a mebibyte (`jute.maxbuffer`, 0xfffff by default). What each
- * lock adds beside the record are three paths and the framing of the steps.
+ * A transaction is one request, and a server takes none of more than a mebibyte (`jute.maxbuffer`, 0xfffff by default). Beside the
+ * record, each lock adds three paths and the framing of the steps.
  */
 const TRAITS: Traits = {
   wakes: "push",
@@ -69,6 +56,12 @@ const TRAITS: Traits = {
   durability: "quorum",
 };
 
+/**
+ * Connects to an ensemble.
+ * @param url see url.ts
+ * @param clock measures the deadlines of sessions, in milliseconds; it must count the machine's sleep
+ * @throws UnreachableError when no server answers within the connect timeout
+ */
 export async function openZooKeeper(url: string, options: CoordinatorOptions, clock = uptimeMs): Promise<Coordinator> {
   const coordinator = new ZooKeeperCoordinator(url, options, clock);
   try {
@@ -89,16 +82,16 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #address: ZooKeeperAddress;
   readonly #layout: Layout;
   readonly #sessions: Sessions;
-  readonly #holdings: Holdings;
-  readonly #changes: Changes;
-  readonly #entrance: Entrance;
+  readonly #durableClaims: DurableClaims;
+  readonly #changeFeed: ChangeFeed;
+  readonly #joining: Joining;
   readonly #folders: Folders;
   readonly #background: Background;
-  readonly #trust: Trust;
-  readonly #homes = new Homes();
-  readonly #standings: Standings;
-  /** Of queues, by lock and how much of it. */
-  readonly #readings = new Shared<undefined, readonly Claim[]>();
+  readonly #permissions: Permissions;
+  readonly #entries = new EntrySessions();
+  readonly #positions: Positions;
+  /** By lock and how many claims of it. */
+  readonly #sharedQueues = new SharedReads<undefined, readonly Claim[]>();
   #closing: Promise<void> | null = null;
 
   constructor(url: string, options: CoordinatorOptions, clock: () => number) {
@@ -109,16 +102,16 @@ class ZooKeeperCoordinator implements Coordinator {
     this.store = storeNameOf(address);
     this.#layout = createLayout(address.root);
     this.#sessions = new Sessions(address, { ...options, clock }, () => {
-      this.#holdings.restoreLiveness();
-      this.#changes.renew();
+      this.#durableClaims.restoreLiveness();
+      this.#changeFeed.onConnected();
     });
     this.#folders = new Folders(this.#layout);
     this.#background = new Background(options.log);
-    this.#holdings = new Holdings(this.#sessions, this.#layout, this.#folders, this.#background, options);
-    this.#changes = new Changes(this.#sessions, this.#layout, options.log);
-    this.#standings = new Standings(clock);
-    this.#entrance = new Entrance(this.#layout, this.#standings, this.#folders);
-    this.#trust = new Trust(this.#layout, address.credentials !== null);
+    this.#durableClaims = new DurableClaims(this.#sessions, this.#layout, this.#folders, this.#background, options);
+    this.#changeFeed = new ChangeFeed(this.#sessions, this.#layout, options.log);
+    this.#positions = new Positions(clock);
+    this.#joining = new Joining(this.#layout, this.#positions, this.#folders);
+    this.#permissions = new Permissions(this.#layout, address.credentials !== null);
   }
 
   async connected(): Promise<void> {
@@ -126,28 +119,29 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
-    this.#standings.know(draft.key);
+    this.#positions.rememberKey(draft.key);
     let sentIn: ZkSession | null = null;
     let entering: Promise<unknown> = Promise.resolve();
     const enter = async (session: ZkSession): Promise<Joined> => {
-      const isAgain = sentIn !== null;
+      const isRetry = sentIn !== null;
       sentIn = session;
-      // Sent together, so that the question costs no round trip. What has been entered is removed when the answer is no.
+      // Sent together, so that the question costs no round trip. If the answer is no, the entries are removed again.
       const [trusted, entered] = await Promise.allSettled([
-        this.#trust.check(session, draft.locks),
-        this.#entrance.enter(session, draft, isAgain),
+        this.#permissions.requireProtected(session, draft.locks),
+        this.#joining.join(session, draft, isRetry),
       ]);
       if (trusted.status === "rejected") throw trusted.reason;
       if (entered.status === "rejected") throw entered.reason;
-      // Another client may have made what this one was about to make.
-      if (!trusted.value) await this.#trust.check(session, draft.locks);
+      // Another client may have made a znode that this one was about to make.
+      if (!trusted.value) await this.#permissions.requireProtected(session, draft.locks);
       return { session, positions: entered.value };
     };
     try {
       const joined = await this.#sessions.retry(signal, (session) => (entering = enter(session)));
       const home = joined.session as ZkSession;
-      this.#homes.take(home, joined);
-      if (home.isFresh && joined.positions.every(({ ahead }) => isHeld([...ahead, draft], ahead.length))) this.#homes.hold(joined);
+      this.#entries.add(home, joined);
+      if (home.isFresh && joined.positions.every(({ ahead }) => isHeld([...ahead, draft], ahead.length)))
+        this.#entries.hold(joined);
       if (signal?.aborted !== true) return joined;
       await this.withdraw(joined.positions);
       throw signal.reason;
@@ -159,68 +153,63 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
     await (joined.session as ZkSession).confirm(signal);
-    this.#homes.hold(joined);
+    this.#entries.hold(joined);
   }
 
-  /** A join that failed may have left entries in a session that lives on: they must not stand in anyone's way. */
+  /** A join that failed may have left entries in a session that lives on. They must not stand in anyone's way. */
   #removeTraces(session: ZkSession, draft: Draft, entering: Promise<unknown>): void {
     this.#sessions.cleanUp(session, async ({ wire }) => {
-      // Nobody waits for it any more, but it goes on: what it makes is removed after it has made it.
+      // Nobody waits for the join any more, but it goes on: its entries can be removed only once it has made them.
       await Promise.allSettled([entering]);
-      await this.#entrance.clear(wire, draft);
+      await this.#joining.removeEntries(wire, draft);
     });
   }
 
   async position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {
-    const read = (wire: Wire) => this.#standings.standing(wire, this.#layout.lock(entry.lock), entry);
-    const home = this.#homes.of(entry.ref);
+    const read = (wire: Wire) => this.#positions.positionOf(wire, this.#layout.lock(entry.lock), entry);
+    const home = this.#entries.of(entry.ref);
     return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
     const session = joined.session as ZkSession;
-    const own = joined.positions.find((standing) => standing.lock === lock && !refs.includes(standing.ref)) ?? null;
-    const gone = await departed(session, this.#layout.lock(lock), refs, own, signal);
-    this.#standings.left(session.wire, this.#layout.lock(lock), gone);
+    const own = joined.positions.find((position) => position.lock === lock && !refs.includes(position.ref)) ?? null;
+    const gone = await waitForDeparture(session, this.#layout.lock(lock), refs, own, signal);
+    this.#positions.onLeft(session.wire, this.#layout.lock(lock), gone);
     return gone;
   }
 
   async withdraw(entries: readonly EntryRef[]): Promise<void> {
-    const homes = entries.map(({ ref }) => this.#homes.of(ref));
-    this.#homes.forget(entries);
+    const [home] = entries.map(({ ref }) => this.#entries.of(ref));
+    this.#entries.forget(entries);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
-      await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#pathOf(entry))));
-      this.#folders.removeBehind(
-        this.#background,
-        wire,
-        entries.map(({ lock }) => lock),
-      );
+      await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#layout.entry(entry))));
+      this.#folders.removeBehind(this.#background, wire, locksOf(entries));
     };
-    const [home] = homes;
     if (this.#closing !== null || home?.lost.aborted === true) return;
     if (home === undefined) return this.#sessions.retry(undefined, removeAll);
     const removal = removeAll(home).catch((error: unknown) => {
-      if (!isLoss(error)) throw fromWire(error);
+      if (!isConnectionLoss(error)) throw toHoldlineError(error);
       this.#sessions.cleanUp(home, removeAll);
     });
     await patiently(removal);
-    // Whatever still comes of it has nobody to be told to.
+    // Nobody waits for what still comes of it.
     void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
   }
 
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
     const home = joined.session as ZkSession;
-    if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: others have been told so");
-    // Before anything is sent the claim only waits, and keeps its place.
+    if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: its name tells others so");
+    // Until something is sent the claim only waits, and keeps its place.
     signal?.throwIfAborted();
     try {
-      return await this.#holdings.settle(draft, joined.positions, home, record, signal);
+      return await this.#durableClaims.settle(draft, joined.positions, home, record, signal);
     } catch (error) {
-      // Whatever has become of it: the caller will not act under it, and nobody must wait behind it.
-      this.#sessions.cleanUp(home, ({ wire }) => this.#holdings.undoSettle(wire, joined.positions));
+      // The caller will not act under the claim, whatever has become of it, so nobody must wait behind it.
+      this.#sessions.cleanUp(home, ({ wire }) => this.#durableClaims.undoSettle(wire, joined.positions));
       throw error;
     } finally {
-      this.#homes.forget(joined.positions);
+      this.#entries.forget(joined.positions);
     }
   }
 
@@ -230,13 +219,8 @@ class ZooKeeperCoordinator implements Coordinator {
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
-    await this.#sessions.retry(signal, (session) =>
-      this.#trust.check(
-        session,
-        entries.map(({ lock }) => lock),
-      ),
-    );
-    return this.#holdings.adopt(id, entries, record, signal);
+    await this.#sessions.retry(signal, (session) => this.#permissions.requireProtected(session, locksOf(entries)));
+    return this.#durableClaims.adopt(id, entries, record, signal);
   }
 
   update(
@@ -246,18 +230,18 @@ class ZooKeeperCoordinator implements Coordinator {
     signal?: AbortSignal,
     keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
-    return this.#holdings.update(id, settled, record, signal, keeping);
+    return this.#durableClaims.update(id, settled, record, signal, keeping);
   }
 
   leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#holdings.leaving.leave(id, entries, ending, signal);
+    return this.#durableClaims.leaving.leave(id, entries, ending, signal);
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    // A thousand waiters look at the same holders. A reading has the store's own patience; a caller's ends only the caller's wait.
-    const reading = this.#readings.ask(`${lock} ${first}`, undefined, () =>
-      this.#sessions.retry(undefined, ({ wire }) => readQueue(wire, this.#layout, lock, first)),
+    // A thousand waiters look at the same holders, so they share reads. A caller's signal ends that caller's wait, and not the read.
+    const reading = this.#sharedQueues.share(`${lock} ${first}`, undefined, () =>
+      this.#sessions.retry(undefined, ({ wire }) => fetchQueue(wire, this.#layout, lock, first)),
     );
     return unlessAborted(signal, reading);
   }
@@ -271,21 +255,19 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
-    return this.#sessions.retry(signal, ({ wire }) => readHistory(wire, this.#layout, lock, limit, this.#bounds));
+    return this.#sessions.retry(signal, ({ wire }) => fetchHistory(wire, this.#layout, lock, limit, this.#bounds));
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {
-    return this.#changes.watch(onChange, signal);
+    return this.#changeFeed.watch(onChange, signal);
   }
 
-  changes(id: string, signal?: AbortSignal): Promise<StoreChanges | null> {
+  changes(id: string, signal?: AbortSignal): Promise<Changes | null> {
     return this.#sessions.retry(signal, ({ wire }) => countChanges(wire, this.#layout, id));
   }
 
-  async sync(signal?: AbortSignal): Promise<StoreTime> {
-    const ms = await this.#sessions.retry(signal, ({ wire }) => readClock(wire, this.#layout));
-    // The server that does the write stamps it.
-    return { ms, errorMs: 0 };
+  sync(signal?: AbortSignal): Promise<StoreTime> {
+    return this.#sessions.retry(signal, ({ wire }) => sync(wire, this.#layout));
   }
 
   examine(signal?: AbortSignal): Promise<StoreReport> {
@@ -306,14 +288,13 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async #end(): Promise<void> {
-    this.#changes.close();
-    // A process that ends with its release would never trim a history otherwise.
-    const unfinished = this.#background.unfinished();
-    if (unfinished !== null) await patiently(unfinished);
+    this.#changeFeed.close();
+    // Otherwise a process that ends with its release would never trim a history.
+    await this.#background.finish();
     await this.#sessions.close();
   }
+}
 
-  #pathOf({ lock, ref }: EntryRef): string {
-    return `${this.#layout.lock(lock)}/${ref}`;
-  }
+function locksOf(entries: readonly EntryRef[]): string[] {
+  return entries.map(({ lock }) => lock);
 }

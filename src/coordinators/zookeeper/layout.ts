@@ -1,10 +1,10 @@
-// Where things are in ZooKeeper, and what a claim's node name says: Holdline's own, and those of the foreign recipes
-// that take turns with it on the same path. Pure functions.
+// Where things are in ZooKeeper, and what the names of znodes say: Holdline's claims and records, and the claims of foreign recipes that
+// take turns with it on the same path. Pure functions.
 import { createHash } from "node:crypto";
-import type { Draft, Ahead } from "../../locks/coordinator.js";
+import type { Ahead, Draft, EntryRef } from "../../locks/coordinator.js";
 import { lockNameProblem } from "../../locks/names.js";
 
-/** The znodes that a root holds. */
+/** The paths of the znodes under a root. */
 export interface Layout {
   readonly root: string;
   readonly locks: string;
@@ -12,11 +12,12 @@ export interface Layout {
   readonly history: string;
   readonly clock: string;
   lock(name: string): string;
+  entry(entry: Pick<EntryRef, "lock" | "ref">): string;
   /** The znodes that a lock's name leads through, its own last. */
   foldersOf(name: string): readonly string[];
-  /** Where the records of a lock stand, up to the number that the server gives each. */
+  /** The path of a lock's history records up to the number that the server appends. */
   recordsOf(name: string): string;
-  /** Where Holdline up to 0.1 kept the history of a lock. */
+  /** The folder in which Holdline up to 0.1 kept a lock's history. */
   formerHistoryOf(name: string): string;
   aliveOf(claim: string): string;
 }
@@ -32,6 +33,7 @@ export function createLayout(root: string): Layout {
     root,
     clock: `${root}/clock`,
     lock: (name) => `${locks}/${encodeName(name)}`,
+    entry: ({ lock, ref }) => `${locks}/${encodeName(lock)}/${ref}`,
     foldersOf(name) {
       const segments = encodeName(name).split("/");
       return segments.map((_, index) => `${locks}/${segments.slice(0, index + 1).join("/")}`);
@@ -42,12 +44,12 @@ export function createLayout(root: string): Layout {
   };
 }
 
-// What ends the name of a claim: Curator's mutex and ours, kazoo's locks, and Curator's read/write lock.
+// A claim's name ends like this in Curator's mutex and in Holdline, in kazoo's locks, and in Curator's read/write lock.
 const CLAIM = /^(.*?)(lock-|__lock__|__rlock__|__READ__|__WRIT__)(-?\d{10})$/s;
 const OURS = /^_c_[0-9a-f-]{36}-e?(?:[1-9]\d{0,9}|u)(?:\.[A-Za-z0-9_-]{22})?-lock--?\d{10}$/;
-// Where things are in the names of ours: the id, and the tag behind it.
+// The parts of Holdline's own names: the id, and the tag behind it.
 const [ID_AT, TAG_AT, BEHIND_TAG] = [3, 40, "-lock-"];
-// A name has no "=" in it once it is encoded.
+// An encoded name has no "=" in it.
 const RECORD = /^_h_([^=]+)=(-?\d{10})$/;
 const FORMER_RECORD = /^_h_(-?\d{10})$/;
 
@@ -56,25 +58,25 @@ const [ZERO, MINUS, UNDERSCORE] = [0x30, 0x2d, 0x5f];
 
 const RECORD_PREFIX = "_h_";
 
-/** What a claim's node name tells. */
+/** A claim's znode name, parsed. */
 export interface ClaimName extends Ahead {
-  /** The claim's id where the name is Holdline's own. */
+  /** The claim's id if the name is Holdline's own. */
   readonly id: string | null;
   readonly sequence: number;
-  /** May it be deleted and made again, durable, in one transaction? */
+  /** Whether it may be deleted and made again, durable, in one transaction. */
   readonly settles: boolean;
 }
 
 /**
- * The name of a new claim up to its sequence number. The tag says slots and key, so that names alone are enough for the rule,
- * and whether it will stay ephemeral, so that its deletion alone says that it has left.
+ * The name of a new claim up to its sequence number. The tag has slots and key, so that the rule needs names alone, and says whether the
+ * claim stays ephemeral: then its deletion alone means that it has left.
  */
 export function claimPrefix({ id, key, slots, settles }: Pick<Draft, "id" | "key" | "slots" | "settles">): string {
   const tag = `${settles ? "" : "e"}${Number.isFinite(slots) ? slots : "u"}${key === null ? "" : `.${hashKey(key)}`}`;
   return `_c_${id}-${tag}-lock-`;
 }
 
-/** A name of ours, of which a long line has thousands: what is not asked for is not cut out of it. */
+/** One of Holdline's own names. A long line has thousands, so the parts are cut out only when someone reads them. */
 class OwnName implements ClaimName {
   readonly ref: string;
   readonly sequence: number;
@@ -103,7 +105,7 @@ class OwnName implements ClaimName {
   }
 }
 
-/** Reads the name of a child of a lock's znode; `null` for what is not a claim. */
+/** Parses the name of a child of a lock's znode; `null` when it is no claim. */
 export function parseClaimName(ref: string): ClaimName | null {
   if (OURS.test(ref)) {
     const digitsAt = ref.length - SEQUENCE_DIGITS;
@@ -117,7 +119,7 @@ export function parseClaimName(ref: string): ClaimName | null {
   if (parts === null) return null;
   const [, , kind, digits] = parts;
   const sequence = Number(digits);
-  // A foreign contender is an exclusive claim, save that readers share with each other.
+  // A foreign contender is an exclusive claim, except that readers share with each other.
   if (kind === "__READ__" || kind === "__rlock__")
     return { ref, id: null, sequence, key: FOREIGN_READERS, slots: Number.POSITIVE_INFINITY, settles: false };
   return { ref, id: null, sequence, key: null, slots: 1, settles: false };
@@ -130,7 +132,7 @@ interface Tag {
   readonly settles: boolean;
 }
 
-// There are few, a long line has most of them many times, and mostly the same one again and again.
+// There are few different tags, and a long line mostly has the same one again and again.
 const tags = new Map<string, Tag>();
 const MOST_TAGS = 1_000;
 let latest: Tag | null = null;
@@ -138,11 +140,11 @@ let latest: Tag | null = null;
 function tagAt(ref: string, end: number): Tag {
   if (latest !== null && TAG_AT + latest.text.length === end && ref.startsWith(latest.text, TAG_AT)) return latest;
   const text = ref.slice(TAG_AT, end);
-  latest = tags.get(text) ?? readTag(text);
+  latest = tags.get(text) ?? parseTag(text);
   return latest;
 }
 
-function readTag(text: string): Tag {
+function parseTag(text: string): Tag {
   const settles = !text.startsWith("e");
   const [slots, key = null] = text.slice(settles ? 0 : 1).split(".");
   const tag = { text, key, slots: slots === "u" ? Number.POSITIVE_INFINITY : Number(slots), settles };
@@ -151,7 +153,7 @@ function readTag(text: string): Tag {
   return tag;
 }
 
-/** The key of foreign readers: no hash of ours has its length. */
+/** The key of foreign readers. No hash has its length. */
 export const FOREIGN_READERS = "foreign readers";
 
 /** The claims among a lock's children, in the order of the queue. */
@@ -165,8 +167,8 @@ export function orderClaims(children: readonly string[]): ClaimName[] {
 }
 
 /**
- * Tells by the bytes of a child's name whether it is at or ahead of one's own claim in the queue; for a list of thousands
- * that is read behind each one that leaves.
+ * A test, by the bytes of a child's name, whether it is the claim `ref` or ahead of it. A waiter in a line of thousands parses such lists
+ * again and again.
  */
 export function notBehind(ref: string): (bytes: Buffer, from: number, to: number) => boolean {
   const own = parseClaimName(ref)?.sequence ?? 0;
@@ -176,7 +178,7 @@ export function notBehind(ref: string): (bytes: Buffer, from: number, to: number
   };
 }
 
-/** Of the names of claims in one queue, that which is behind all others; `null` where one of them is not known. */
+/** The name that is furthest behind in a queue; `null` when one of the names is unknown. */
 export function furthest(refs: readonly (string | null)[]): string | null {
   let last: { readonly ref: string; readonly sequence: number } | null = null;
   for (const ref of refs) {
@@ -187,7 +189,7 @@ export function furthest(refs: readonly (string | null)[]): string | null {
   return last?.ref ?? null;
 }
 
-/** The number at the end of a claim's name; `null` for what does not end in one. */
+/** The number at the end of a claim's name; `null` when there is none. */
 function sequenceIn(bytes: Buffer, from: number, to: number): number | null {
   const first = to - SEQUENCE_DIGITS;
   if (first < from) return null;
@@ -197,25 +199,25 @@ function sequenceIn(bytes: Buffer, from: number, to: number): number | null {
     if (digit < 0 || digit > 9) return null;
     sequence = 10 * sequence + digit;
   }
-  // What stands before a number ends in "-" or "_"; another "-" behind that is the number's own.
+  // The text before a number ends in "-" or "_". A further "-" is the number's sign.
   const before = bytes[first - 2];
   const isNegative = first - 2 >= from && bytes[first - 1] === MINUS && (before === MINUS || before === UNDERSCORE);
   return isNegative ? -sequence : sequence;
 }
 
-/** A sequence number wraps from 2^31 - 1 to -2^31; a queue, as a history, is shorter than half of that, so the sign of the difference decides. */
+/** Sequence numbers wrap from 2^31 - 1 to -2^31. Queues and histories are shorter than half of that, so the sign of the difference decides. */
 function bySequence(one: { readonly sequence: number }, other: { readonly sequence: number }): number {
   return (one.sequence - other.sequence) | 0;
 }
 
-/** What the name of a history record tells. */
+/** A history record's znode name, parsed. */
 export interface RecordName {
   readonly name: string;
   readonly lock: string;
   readonly sequence: number;
 }
 
-/** Reads the name of a child of the history's znode; `null` for what is no record. */
+/** Parses the name of a child of the history's znode; `null` when it is no record. */
 export function parseRecordName(name: string): RecordName | null {
   const [, encoded, digits] = RECORD.exec(name) ?? [];
   if (encoded === undefined) return null;
@@ -234,7 +236,7 @@ export function orderRecords(children: readonly string[]): RecordName[] {
   return records.sort((one, other) => bySequence(other, one));
 }
 
-/** The names of the records in a folder as Holdline up to 0.1 kept one for each lock, newest first. */
+/** The names of the records in a history folder of Holdline up to 0.1, newest first. */
 export function orderFormerRecords(children: readonly string[]): string[] {
   const records = children.flatMap((name) => {
     const digits = FORMER_RECORD.exec(name)?.[1];
@@ -243,12 +245,12 @@ export function orderFormerRecords(children: readonly string[]): string[] {
   return records.sort((one, other) => bySequence(other, one)).map(({ name }) => name);
 }
 
-/** The parts of a tree of lock names among a znode's children: not claims, not history records. */
+/** The children of a znode that are parts of lock names, and not claims or history records. */
 export function segmentsAmong(children: readonly string[]): string[] {
   return children.filter((child) => !child.startsWith("_") && parseClaimName(child) === null);
 }
 
-/** A key's hash as the tag carries it: 128 bits of SHA-256, so that two keys never meet by chance. */
+/** A key's hash as the tag has it: 128 bits of SHA-256, so that two keys never meet by chance. */
 export function hashKey(key: string): string {
   return createHash("sha256").update(key).digest().subarray(0, 16).toString("base64url");
 }
@@ -258,7 +260,7 @@ export function encodeName(name: string): string {
   return name.split("/").map(encodeSegment).join("/");
 }
 
-// A segment must not look like what stands beside it: a claim, or a record.
+// A segment must not look like the claims and records beside it.
 function encodeSegment(segment: string): string {
   const encoded = encodeURIComponent(segment).replace(/^_/, "%5F");
   if (!CLAIM.test(encoded)) return encoded;
@@ -266,18 +268,18 @@ function encodeSegment(segment: string): string {
   return `${encoded.slice(0, last)}%${encoded.charCodeAt(last).toString(16).toUpperCase()}`;
 }
 
-/** A lock's name out of a path of znodes; `null` for one that Holdline did not write. */
+/** A lock's name from a path of znodes; `null` for a path that Holdline did not write. */
 export function decodeName(path: string): string | null {
   try {
     const name = decodeURIComponent(path);
-    // Another spelling would be a second lock of the same name, of which only one is ever looked up.
+    // Another spelling would be a second lock of the same name, and nobody would ever look it up.
     return lockNameProblem(name) === null && encodeName(name) === path ? name : null;
   } catch {
     return null;
   }
 }
 
-/** What a change of the znode at `path` is a change of; `null` where it may be of anything. */
+/** The lock or the claim's liveness that a change of the znode at `path` concerns; `null` when it may be anything. */
 export function changedAt({ locks, alive, history }: Layout, path: string): { lock: string } | { claim: string } | null {
   const below = (tree: string): string[] | null => (path.startsWith(`${tree}/`) ? path.slice(tree.length + 1).split("/") : null);
   const [claim] = below(alive) ?? [];

@@ -1,14 +1,13 @@
-// What is written into znodes: the record of a claim with its fencing token, and a record of the history. Both are read
-// back from bytes that anyone may have written.
+// The data of znodes: a claim's record with its fencing token, and a history record. Anyone may have written the bytes that are read back.
 import type { ClaimRecord } from "../../locks/claim.js";
 import { decodeFailure, decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
 import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
-import type { Stat } from "./protocol.js";
+import type { Stat } from "./wire/protocol.js";
 
-/** A claim's data. The fencing token is the zxid of the write that made its holder; a later write must carry it along. */
+/** A claim's data. Its fencing token is the zxid of the write that made its holder, and later writes must carry it along. */
 export interface ClaimData {
   readonly record: ClaimRecord;
-  /** `null`: the token is the zxid of the write itself. */
+  /** `null` when the token is the zxid of the write itself. */
   readonly fencingToken: number | null;
 }
 
@@ -22,7 +21,7 @@ export function encodeClaim({ record, fencingToken }: ClaimData): Buffer {
   return Buffer.from(fencingToken === null ? text : `${text.slice(0, -1)},"fencingToken":${fencingToken}}`);
 }
 
-/** `null` for what is no claim of Holdline's. */
+/** `null` when the text is no claim of Holdline's. */
 export function decodeClaim(text: string): ClaimData | null {
   const record = decodeRecord(text);
   if (record === null) return null;
@@ -30,17 +29,17 @@ export function decodeClaim(text: string): ClaimData | null {
   return { record, fencingToken: typeof token === "number" && Number.isSafeInteger(token) ? token : null };
 }
 
-/** The fencing token of a durable claim, out of its data and its znode's status. */
+/** A durable claim's fencing token, from its data and its znode's status. */
 export function fencingTokenOf(claim: ClaimData | null, { mzxid }: Pick<Stat, "mzxid">): number {
   return claim?.fencingToken ?? mzxid;
 }
 
-/** What the history keeps of a claim that has ended; when it ended is the record's own creation time, where nothing else is said. */
+/** An ended claim as the history keeps it. It ended when the record was created, unless `endedAt` says otherwise. */
 export interface EndedClaim extends Ending {
   readonly claim: string;
   readonly claimedAt: number;
   readonly record: ClaimRecord;
-  /** It has not ended, but failed. */
+  /** Whether the claim stays, because its action has failed. */
   readonly isKept: boolean;
 }
 
@@ -51,7 +50,7 @@ export function encodeEnded({ claim, event, by, reason, failure, isKept, claimed
 
 const EVENTS = new Set<unknown>(["released", "cleared", "expired", "recovered", "failed"] satisfies EndEvent[]);
 
-/** `null` for what is no history record. @param recordedAt when it was written */
+/** `null` when the text is no history record. @param recordedAt when it was written */
 export function decodeEnded(text: string, lock: string, recordedAt: number): HistoryRecord | null {
   let value: unknown;
   try {

@@ -1,6 +1,6 @@
-// A ZooKeeper session as an object of its own: when it is connected, when it counts as lost, and how a request waits
-// for either. It watches the wire for what its client library does not see: servers that are silent, connects that
-// nobody answers, a session that must have ended. A lost session never comes back; `Sessions` opens the next one.
+// One ZooKeeper session: when it is connected, when it counts as lost, and how a request waits for either. Its watchdog sees what the
+// client library does not: servers that are silent, connection attempts that nobody answers, a session that must have ended. A lost
+// session never comes back; `Sessions` opens the next one.
 //
 //   connecting → connected ⇄ suspended
 //        └───────────┴───────────┴──→ lost (the server said so, or silent for LOST_AFTER of the timeout) | closed
@@ -10,33 +10,33 @@ import { LOST_AFTER } from "../../locks/coordinator.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";
-import { LEADER_PING_PAUSE } from "./confirmations.js";
-import type { WireListener } from "./connection.js";
-import { fromWire, isLoss, unlessAborted } from "./failures.js";
-import { Wire } from "./wire.js";
+import { LEADER_PING_PAUSE } from "./wire/confirmations.js";
+import type { ConnectionListener } from "./wire/connection.js";
+import { toHoldlineError, isConnectionLoss, unlessAborted } from "./wire/errors.js";
+import { Wire } from "./wire/wire.js";
 
-/** After this part of the session timeout without a word from the server the connection is dropped: pings go out after a third, so two had their chance. */
+/** The connection is dropped when the server has been silent for this part of the session timeout. Pings go out after each third, so two had their chance. */
 const SILENT_AFTER = 2 / 3;
 
-// The part of the session timeout that is left, after `lost`, to stop what depends on the session. The rest up to the
-// whole timeout is a margin for this process's own lateness.
+// The part of the session timeout that is left after `lost` to stop what depends on the session. The rest up to the whole timeout is a
+// margin for this process's own lateness.
 const GRACE = 0.1;
 
-// The watchdog looks this many times in a session timeout, so that it is late by a fortieth of it at the most.
+// The watchdog looks this many times in a session timeout, so it is late by a fortieth of it at most.
 const LOOKS_PER_TIMEOUT = 40;
 
-// Between two looks that are further apart than this part of the session timeout the process or the machine stood still.
+// If two looks are further apart than this part of the session timeout, the process or the machine stood still in between.
 const GAP = 1 / 10;
 
-// A session that was confirmed within this part of its timeout can be begun with: a fifth is left until it would be lost,
-// within which it is confirmed again.
+// Work may begin in a session that was confirmed within this part of its timeout: a fifth is left until it would be lost, and within
+// that it is confirmed again.
 const FRESH = 0.6;
 
 export interface SessionOptions {
   readonly connectTimeoutMs: number;
   readonly sessionTimeoutMs: number;
   readonly log: Log;
-  /** Milliseconds, by a clock that counts the machine's sleep. */
+  /** In milliseconds. It must count the machine's sleep. */
   readonly clock: () => number;
 }
 
@@ -48,28 +48,28 @@ export class ZkSession implements Session {
   readonly #listeners = new Set<() => void>();
   #watchdog: NodeJS.Timeout;
   #everConnected = false;
-  /** Entries that are held: what goes on under them must end before the session does. */
+  /** Entries that are held: the work under them must end before the session does. */
   readonly #held = new Set<string>();
   #isAsking = false;
   #lookedAt: number;
-  /** Set when the server refuses the credentials: there is no use in another session. */
+  /** Set when the server refuses the credentials: another session would be refused as well. */
   refused: HoldlineError | null = null;
-  /** Grows with every connection: tells a waiter that events may have passed it by. */
+  /** Grows with every connection, so that a waiter knows that it may have missed events. */
   connections = 0;
 
   /** @param onConnected called at every connection, the first and those after a break */
   constructor(address: ZooKeeperAddress, options: SessionOptions, onConnected: (session: ZkSession) => void) {
-    // All who wait in it listen.
+    // Everyone who waits in this session listens.
     setMaxListeners(0, this.#lost.signal);
     this.#options = options;
     this.#servers = address.servers.length;
     this.#lookedAt = options.clock();
-    const listener: WireListener = {
+    const listener: ConnectionListener = {
       connected: () => {
         this.#everConnected = true;
         this.connections += 1;
         options.log.debug({ session: this.id }, "connected to ZooKeeper");
-        // The server has the last word on the timeout, and all deadlines go by that.
+        // The server decides on the timeout, and all deadlines follow it.
         clearInterval(this.#watchdog);
         this.#watchdog = this.#startWatchdog(this.wire.sessionTimeoutMs);
         this.#tell();
@@ -111,7 +111,7 @@ export class ZkSession implements Session {
     return this.wire.lastZxid;
   }
 
-  /** Is it connected, and not lost? */
+  /** Whether it is connected and not lost. */
   get isUsable(): boolean {
     return this.wire.isConnected && !this.#lost.signal.aborted;
   }
@@ -140,8 +140,8 @@ export class ZkSession implements Session {
   }
 
   /**
-   * Resolves when the session connects, disconnects or ends, when `signal` is aborted, or when what `also` is given is
-   * called. Never rejects.
+   * Resolves when the session connects, disconnects or ends, when `signal` is aborted, or when the function that `also` gets is called.
+   * Never rejects.
    */
   change(signal: AbortSignal | undefined, also?: (wake: () => void) => void): Promise<void> {
     return new Promise((resolve) => {
@@ -157,27 +157,27 @@ export class ZkSession implements Session {
     });
   }
 
-  /** Has the ensemble confirmed the session lately enough to begin with something that must end before it? */
+  /** Whether the ensemble has confirmed the session lately enough to begin work that must end before the session does. */
   get isFresh(): boolean {
     return this.#options.clock() - this.wire.confirmations.confirmedAt < this.wire.sessionTimeoutMs * FRESH;
   }
 
   /**
-   * Resolves when the session is fresh: at once where it is.
+   * Resolves when the session is fresh, which may be at once.
    * @throws SessionLostError when it is lost or closed
    */
   async confirm(signal?: AbortSignal): Promise<void> {
     while (!this.isFresh) {
       await this.persist(signal, (wire) => wire.confirm());
       if (this.isFresh) return;
-      // The leader has not heard of this session lately, as after a gap: it has by its next ping.
+      // The leader has not heard of this session lately, as after a gap. It will have by its next ping.
       const ended = link(AbortSignal.timeout(this.wire.sessionTimeoutMs * LEADER_PING_PAUSE), signal);
       await this.change(ended.signal);
       ended.unlink();
     }
   }
 
-  /** An entry is held from now on: the session is lost when the ensemble does not confirm it, whatever one server says. */
+  /** An entry is held from now on: the session is lost unless the ensemble confirms it, whatever one server says. */
   hold(ref: string): void {
     this.#held.add(ref);
   }
@@ -186,7 +186,7 @@ export class ZkSession implements Session {
     this.#held.delete(ref);
   }
 
-  /** Does something that is safe to do twice, however long the connection is away, as long as the session lives. */
+  /** Does something that is safe to do twice, again after every lost connection, for as long as the session lives. */
   async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
     for (;;) {
       signal?.throwIfAborted();
@@ -196,15 +196,15 @@ export class ZkSession implements Session {
         continue;
       }
       try {
-        // What is asked in a session that ends is answered by that.
+        // If the session ends, the request fails and the loop finds the session lost.
         return await unlessAborted(signal, attempt(this.wire));
       } catch (error) {
-        if (!isLoss(error)) throw fromWire(error);
+        if (!isConnectionLoss(error)) throw toHoldlineError(error);
       }
     }
   }
 
-  /** Regards the session as lost now: its ephemeral claims end with it, on the server within the session timeout. */
+  /** Counts the session as lost from now on. On the server its ephemeral claims end within the session timeout. */
   giveUp(reason: string): void {
     this.#end(reason);
   }
@@ -215,7 +215,7 @@ export class ZkSession implements Session {
     this.#end("the session was closed");
   }
 
-  /** A fixed beat is simpler than a timer for each of four deadlines, and late by no more than a beat. */
+  /** A fixed beat is simpler than a timer for each of four deadlines, and late by one beat at most. */
   #startWatchdog(timeoutMs: number): NodeJS.Timeout {
     return setInterval(() => this.#watch(), Math.max(5, timeoutMs / LOOKS_PER_TIMEOUT));
   }
@@ -227,7 +227,7 @@ export class ZkSession implements Session {
     const timeoutMs = wire.sessionTimeoutMs;
     const isHeld = this.#held.size > 0;
     const aliveAt = isHeld ? confirmedAt : answeredAt;
-    // A server that does not reach the leader is as good as silent, once it has had the time to.
+    // While a claim is held, a server that has had the time to reach the leader and has not counts as silent.
     const heardAt = isHeld ? Math.min(wire.heardAt, Math.max(confirmedAt, wire.connectSentAt)) : wire.heardAt;
     const wasGap = now - this.#lookedAt >= timeoutMs * GAP;
     this.#lookedAt = now;
@@ -240,12 +240,12 @@ export class ZkSession implements Session {
     } else if (isHeld && !this.#isAsking && wire.isConnected && (wasGap || wire.isWorthConfirming)) {
       this.#isAsking = true;
       const done = (): void => void (this.#isAsking = false);
-      // A connection that is lost meanwhile has its own way to be noticed.
+      // If the connection is lost meanwhile, `disconnected` says so.
       wire.confirm().then(done, done);
     }
   }
 
-  /** All servers have had their turn within the connect timeout, and within a third of the session's so that it can still be saved. */
+  /** Every server gets its turn within the connect timeout, and within a third of the session timeout, so that the session can still be saved. */
   get #connectPatienceMs(): number {
     return Math.min(this.#options.connectTimeoutMs, this.wire.sessionTimeoutMs / 3) / this.#servers;
   }

@@ -1,10 +1,10 @@
-// The sessions of one coordinator: when one is lost the next is opened, and what is safe to do twice goes on in it.
+// The sessions of one coordinator, one after another: when one is lost the next is opened, and work that is safe to do twice goes on in it.
+import type { EntryRef, Joined } from "../../locks/coordinator.js";
 import { bestEffort, ClosedError, SessionLostError, UnreachableError } from "../../locks/errors.js";
-import { fromWire, isLoss, unlessAborted } from "./failures.js";
+import { toHoldlineError, isConnectionLoss, unlessAborted } from "./wire/errors.js";
 import { type SessionOptions, ZkSession } from "./session.js";
 import type { ZooKeeperAddress } from "./url.js";
 
-/** The sessions of one coordinator, one after another. */
 export class Sessions {
   readonly #address: ZooKeeperAddress;
   readonly #options: SessionOptions;
@@ -29,17 +29,17 @@ export class Sessions {
         await session.connected(signal);
         return session;
       } catch (error) {
-        // A session that is lost while it is waited for has a successor, unless all was closed.
+        // A session that is lost while a caller waits for it has a successor, unless the coordinator is closed.
         if (this.#closed) throw new ClosedError("the coordinator is closed");
-        // The signal may be another session's, with an error of the same kind.
+        // The caller's signal may be another session's, with an error of the same kind.
         if (!(error instanceof SessionLostError) || error !== session.lost.reason) throw error;
       }
     }
   }
 
   /**
-   * Does something that is safe to do twice, in whatever session there is, again after every lost connection.
-   * @throws UnreachableError when that did not succeed within the connect timeout and a session timeout
+   * Does something that is safe to do twice in the present session, and does it again after every lost connection.
+   * @throws UnreachableError when it has not succeeded within the connect timeout and a session timeout
    */
   async retry<T>(signal: AbortSignal | undefined, attempt: (session: ZkSession) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.#options.connectTimeoutMs + this.#options.sessionTimeoutMs;
@@ -50,14 +50,14 @@ export class Sessions {
         return await unlessAborted(signal, attempt(session));
       } catch (error) {
         signal?.throwIfAborted();
-        if (!isLoss(error)) throw fromWire(error);
+        if (!isConnectionLoss(error)) throw toHoldlineError(error);
         if (performance.now() >= deadline)
           throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
       }
     }
   }
 
-  /** Removes what is ours and ephemeral as soon as there is a connection; failing that, ends the session that it belongs to. */
+  /** Removes ephemeral entries as soon as there is a connection. If that fails, ends the session that they belong to. */
   cleanUp(home: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
     void bestEffort(this.#options.log, "entries of a lost session end with it", async () => {
       try {
@@ -81,5 +81,31 @@ export class Sessions {
       this.#current = this.#open();
     });
     return session;
+  }
+}
+
+/** Which session each ephemeral entry of this process belongs to, and which entries are held. A ref has a UUID in it, so it is unique. */
+export class EntrySessions {
+  readonly #sessions = new Map<string, ZkSession>();
+
+  /** These entries were made in this session. */
+  add(session: ZkSession, { positions }: Joined): void {
+    for (const { ref } of positions) this.#sessions.set(ref, session);
+  }
+
+  /** `undefined` for an entry that is not, or no longer, this process's. */
+  of(ref: string): ZkSession | undefined {
+    return this.#sessions.get(ref);
+  }
+
+  hold({ positions }: Joined): void {
+    for (const { ref } of positions) this.#sessions.get(ref)?.hold(ref);
+  }
+
+  forget(entries: readonly Pick<EntryRef, "ref">[]): void {
+    for (const { ref } of entries) {
+      this.#sessions.get(ref)?.letGo(ref);
+      this.#sessions.delete(ref);
+    }
   }
 }

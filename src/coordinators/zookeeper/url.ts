@@ -1,5 +1,4 @@
-// What a URL of the form zookeeper://[user:password@]host[:port][,host[:port]…][/root] means. Whether one is right is
-// said in ../urls.ts, before anything is opened.
+// Parses URLs of the form zookeeper://[user:password@]host[:port][,host[:port]…][/root]. ../urls.ts has checked them before.
 
 export interface ZooKeeperAddress {
   readonly servers: readonly { readonly host: string; readonly port: number }[];
@@ -9,11 +8,11 @@ export interface ZooKeeperAddress {
   readonly credentials: string | null;
 }
 
-// Where the URL names no root, and no port.
+// For a URL without a root, and without a port.
 const DEFAULT_ROOT = "/holdline";
 const DEFAULT_PORT = 2181;
 
-/** Reads a ZooKeeper URL that has been found right. */
+/** @param url a URL that ../urls.ts has found valid */
 export function parseZooKeeperUrl(url: string): ZooKeeperAddress {
   const [, credentials, hosts = "", path = ""] = /^zookeeper:\/\/(?:([^@/]*)@)?([^/]*)(\/.*)?$/.exec(url) ?? [];
   return {
@@ -26,7 +25,7 @@ export function parseZooKeeperUrl(url: string): ZooKeeperAddress {
   };
 }
 
-/** The name of an ensemble, without secrets: fencing tokens are the ensemble's, whatever the root. */
+/** The ensemble's name, without secrets. All roots of an ensemble share its fencing tokens, so the root is not part of it. */
 export function storeNameOf({ servers }: ZooKeeperAddress): string {
   const named = servers.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
   return `zookeeper://${named.sort().join(",")}`;

@@ -154,14 +154,18 @@ describe("a joiner whose folder goes", () => {
   });
 });
 
-test("a process that has made no folder looks once whether the server removes them", async () => {
+test("a process that has made no folder looks once whether the server removes them: when it joins, and not when it leaves", async () => {
   const [root, server] = [freshRoot(), inject("zookeeper")];
   const [proxy, maker] = [await proxied(server), await open(`${server.host}:${server.port}`, root)];
   await maker.join(draftFor("a"));
   const coordinator = await open(proxy.address, root);
+  const joined = await coordinator.join(draftFor("a"));
+  await coordinator.sync();
+  expect(proxy.count(Opcode.getData)).toBe(1);
+  await coordinator.withdraw(joined.positions);
   for (let round = 0; round < 3; round += 1) {
     await coordinator.withdraw((await coordinator.join(draftFor("a"))).positions);
-    // What goes on behind it has been answered by then.
+    // By then the server has answered everything that goes on behind the withdrawal.
     await coordinator.sync();
   }
   expect(proxy.count(Opcode.getData)).toBe(1);
@@ -188,7 +192,7 @@ describe("where the server knows no containers", () => {
     expect(await idsIn(other, "a")).toEqual([next.draft.id]);
     expect(await other.leave(next.draft.id, next.settled.entries, RELEASED)).toBe("done");
     await until(async () => !(await client.exists(`${root}/locks/a`)), "the folder to go with its last claim");
-    expect(await coordinator.join(draftFor("a"))).toMatchObject({ standings: [{ ahead: [] }] });
+    expect(await coordinator.join(draftFor("a"))).toMatchObject({ positions: [{ ahead: [] }] });
   });
 
   test("folders of other programs, and what stands in them, stay", async () => {

@@ -1,7 +1,7 @@
 // Frames, however the network cuts them.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Frames } from "../../../src/coordinators/zookeeper/frames.js";
+import { Frames } from "../../../src/coordinators/zookeeper/wire/jute.js";
 
 function frame(body: Uint8Array): Buffer {
   const length = Buffer.alloc(4);

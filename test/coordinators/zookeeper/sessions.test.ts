@@ -1,8 +1,9 @@
 // When a session counts as alive, as confirmed and as lost: by a clock that the test moves, over real connections.
 import { expect, inject, onTestFinished, test } from "vitest";
-import { isFromLeader } from "../../../src/coordinators/zookeeper/protocol.js";
+import { isFromLeader } from "../../../src/coordinators/zookeeper/wire/protocol.js";
 import { ZkSession } from "../../../src/coordinators/zookeeper/session.js";
 import { SessionLostError } from "../../../src/locks/errors.js";
+import { UPTIME_ERROR_MS } from "../../../src/uptime.js";
 import { openFaultProxy } from "../../support/fault-proxy.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { isPending, until, within } from "../../support/wait.js";
@@ -14,7 +15,7 @@ failOnLeaks();
 const TIMEOUT_MS = 4_000;
 const START = 1_000_000;
 /** Longer than the pause between a leader's pings to its followers. */
-const PAUSE_MS = TIMEOUT_MS / 4 + 1;
+const PAUSE_MS = TIMEOUT_MS / 4 + UPTIME_ERROR_MS + 1;
 
 /** A connected session whose time passes only as the test says. */
 async function openSession(sessionTimeoutMs = TIMEOUT_MS) {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { claimPrefix, createLayout } from "../../../src/coordinators/zookeeper/layout.js";
-import { WireError, ZK } from "../../../src/coordinators/zookeeper/protocol.js";
-import { foreignRecord, readQueue } from "../../../src/coordinators/zookeeper/tree.js";
-import type { Wire } from "../../../src/coordinators/zookeeper/wire.js";
+import { WireError, ZK } from "../../../src/coordinators/zookeeper/wire/protocol.js";
+import { foreignRecord, fetchQueue } from "../../../src/coordinators/zookeeper/reads.js";
+import type { Wire } from "../../../src/coordinators/zookeeper/wire/wire.js";
 import { freshId } from "../../support/roots.js";
 
 /** A lock with these entries, of which some leave after they have been listed. */
@@ -32,7 +32,7 @@ test("the first claims of a queue are as many as were asked for, whoever leaves 
       entries,
       leaving.map((index) => entries[index] as string),
     );
-    const claims = await readQueue(wire, createLayout("/holdline"), "db", count);
+    const claims = await fetchQueue(wire, createLayout("/holdline"), "db", count);
     expect(asked.length).toBeLessThanOrEqual(count + leaving.length);
     return claims.map(({ ref }) => entries.indexOf(ref));
   };
@@ -47,7 +47,7 @@ test("a connection that is lost while a queue is read fails the reading, and lea
   const entries = [`${claimPrefix({ id: freshId(), key: null, slots: 1, settles: true })}0000000001`];
   const lost = (): Promise<never> => Promise.reject(new WireError(ZK.connectionLoss));
   const wire = { ...wireWith(entries, []).wire, exists: lost, getData: lost } as unknown as Wire;
-  await expect(readQueue(wire, createLayout("/holdline"), "db", 2)).rejects.toThrow(WireError);
+  await expect(fetchQueue(wire, createLayout("/holdline"), "db", 2)).rejects.toThrow(WireError);
 });
 
 describe("what another program's contender says of itself", () => {

@@ -1,18 +1,78 @@
-// What is to be said of an ensemble and of the tree on it: who may change it, whether these credentials may do all that runs need,
-// how far the servers' clock is from this machine's. And the one thing that can be mended: a tree that everybody may change.
+// Who may change the tree. Joining refuses a tree that does not protect what is written with credentials, `holdline check --live` reports
+// what the credentials may do, and `--mend` gives them what everybody may change. ZooKeeper checks the parent's rights for a delete:
+// below a znode that belongs to everybody, anybody can delete a claim, whatever the claim's own rights are.
 import type { Finding, StoreReport } from "../../locks/coordinator.js";
 import { formatDuration } from "../../locks/durations.js";
 import { HoldlineError } from "../../locks/errors.js";
-import { fromWire, wordsOf } from "./failures.js";
+import { toHoldlineError, describeRefusal } from "./wire/errors.js";
 import type { Layout } from "./layout.js";
-import { MODE, op, type Step, WireError, ZK } from "./protocol.js";
-import { inRounds, listPaths, unlessForbidden } from "./tree.js";
-import { isEverybodys, MEND_HINT } from "./trust.js";
-import { readClock } from "./upkeep.js";
+import type { ZkSession } from "./session.js";
+import type { Right } from "./wire/messages.js";
+import { MODE, op, type Step, WireError, ZK } from "./wire/protocol.js";
+import { inRounds, listPaths, unlessForbidden } from "./reads.js";
+import { sync } from "./writes.js";
 import type { ZooKeeperAddress } from "./url.js";
-import type { Wire } from "./wire.js";
+import type { Wire } from "./wire/wire.js";
 
-/** What is asked of one session. Safe to repeat. */
+// ZooKeeper's bits for write, create, delete and admin: all but read.
+const CHANGES = 2 + 4 + 8 + 16;
+
+const MOST_FOUND = 10_000;
+
+export class Permissions {
+  readonly #layout: Layout;
+  readonly #hasCredentials: boolean;
+  /** The znodes that were found to be protected, in each session. */
+  readonly #found = new WeakMap<ZkSession, Set<string>>();
+
+  /** @param hasCredentials without them there is nothing to protect */
+  constructor(layout: Layout, hasCredentials: boolean) {
+    this.#layout = layout;
+    this.#hasCredentials = hasCredentials;
+  }
+
+  /**
+   * Refuses a tree in which others than the URL's credentials may change the queues. Asks about each znode once in a session, in the same
+   * turn as the caller's own requests.
+   * @returns whether all znodes existed. The caller has to ask again once it has made those that did not
+   * @throws HoldlineError `configuration`, with the znodes and what to do
+   */
+  async requireProtected(session: ZkSession, locks: readonly string[]): Promise<boolean> {
+    if (!this.#hasCredentials) return true;
+    const found = this.#found.get(session) ?? new Set<string>();
+    this.#found.set(session, found);
+    const { root, locks: folder, alive, history, clock } = this.#layout;
+    const folders = new Set(locks.flatMap((lock) => this.#layout.foldersOf(lock)));
+    const paths = [root, folder, alive, history, clock, ...folders].filter((path) => !found.has(path));
+    const rights = await Promise.all(paths.map((path) => session.wire.getRights(path)));
+    const open = paths.filter((_, index) => rights[index]?.some(isOpenToEverybody) === true);
+    if (open.length > 0) throw refusal(open);
+    // The clock is made when it is first read, by this session or by one that checks it as well.
+    const isSettled = (path: string, index: number): boolean => rights[index] !== null || path === clock;
+    for (const [index, path] of paths.entries()) if (isSettled(path, index)) found.add(path);
+    // A process that runs for years sees locks without end, and most of their folders are gone.
+    if (found.size > MOST_FOUND) found.clear();
+    return paths.every(isSettled);
+  }
+}
+
+/** Whether everybody may change a znode with this line in its ACL. */
+function isOpenToEverybody({ permissions, scheme, id }: Right): boolean {
+  return scheme === "world" && id === "anyone" && (permissions & CHANGES) !== 0;
+}
+
+const MEND_HINT =
+  "give the tree to the credentials: holdline check --live --mend, when all nodes have them in their URL; or name another root";
+
+function refusal(open: readonly string[]): HoldlineError {
+  return new HoldlineError(
+    "configuration",
+    `the coordinator URL has credentials, but everybody may change ${open.join(", ")}: anybody could delete a claim there`,
+    { hint: MEND_HINT },
+  );
+}
+
+/** The ensemble and the tree as this session finds them: the rights, the session timeout, the servers' clock. Safe to repeat. */
 export async function examine(
   wire: Wire,
   layout: Layout,
@@ -75,16 +135,16 @@ function openFindings(open: readonly string[], { credentials }: ZooKeeperAddress
 async function clockDifferenceMs(wire: Wire, layout: Layout): Promise<number | null> {
   if ((await wire.exists(layout.clock)) === null) return null;
   const before = Date.now();
-  // `refusals` says where that is forbidden.
-  const time = await unlessForbidden(readClock(wire, layout));
-  return time === null ? null : time - (before + Date.now()) / 2;
+  // `refusals` reports the case that this is forbidden.
+  const time = await unlessForbidden(sync(wire, layout));
+  return time === null ? null : time.ms - (before + Date.now()) / 2;
 }
 
-// No znode has been written so often: a transaction that demands it is refused after all its other steps were allowed.
+// No znode has been written so often. A transaction that demands this version is refused, but only after all its other steps were allowed.
 const NO_VERSION = 2_147_483_646;
 const PROBE = "holdline-check";
 
-/** Everything that runs create and remove, each tried in a transaction that cannot succeed. */
+/** Tries everything that a run creates and removes, each in a transaction that cannot succeed, and reports what the server forbids. */
 async function refusals(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<Finding[]> {
   const isThere = async (path: string): Promise<boolean> => (await wire.exists(path)) !== null;
   const tried: { readonly what: string; readonly steps: readonly Step[]; readonly path: string }[] = [];
@@ -117,7 +177,9 @@ async function refusals(wire: Wire, { root, locks, alive, history, clock }: Layo
         if (error.operation === steps.length || error.zk === ZK.nodeExists) return [];
         const hint =
           "are the user and the password in the coordinator URL right? See the rights of that znode (getAcl in zkCli.sh)";
-        return [{ severity: "error", code: "not-allowed", message: `may not ${what} below ${path}: ${wordsOf(error)}`, hint }];
+        return [
+          { severity: "error", code: "not-allowed", message: `may not ${what} below ${path}: ${describeRefusal(error)}`, hint },
+        ];
       }
       return [];
     }),
@@ -131,17 +193,17 @@ async function nearestThere(path: string, isThere: (path: string) => Promise<boo
   return above === "" ? "/" : above;
 }
 
-/** All znodes of ours that everybody may change, sorted. Those of other clients too: they hold claims. */
+/** All of Holdline's znodes that everybody may change, sorted; other clients' claims count too. */
 async function openPaths(wire: Wire, layout: Layout): Promise<string[]> {
   const paths = await listPaths(wire, layout);
   const rights = await inRounds(paths, (path) => unlessForbidden(wire.getRights(path)));
-  return paths.filter((_, index) => rights[index]?.some(isEverybodys) === true).sort();
+  return paths.filter((_, index) => rights[index]?.some(isOpenToEverybody) === true).sort();
 }
 
-// While it is mended, a client without credentials may make one more znode for everybody in a folder that is still open.
+// Meanwhile a client without credentials may make one more znode for everybody in a folder that is still open.
 const MOST_PASSES = 3;
 
-/** Gives all that everybody may change to the session's credentials. Gives what it has changed, sorted. */
+/** Gives everything that everybody may change to the session's credentials. @returns the paths that it has changed, sorted */
 export async function mend(wire: Wire, layout: Layout, { credentials }: ZooKeeperAddress): Promise<readonly string[]> {
   if (credentials === null) {
     throw new HoldlineError("configuration", "the coordinator URL has no credentials that the tree could be given to", {
@@ -166,7 +228,7 @@ export async function mend(wire: Wire, layout: Layout, { credentials }: ZooKeepe
       const done = mended.size === 0 ? "" : `; ${mended.size} others were`;
       throw new HoldlineError("not-allowed", `the rights of ${some(refused.map(({ path }) => path))} could not be changed${done}`, {
         hint: "who has admin rights there, or the servers' superuser, has to do it: setAcl in zkCli.sh",
-        cause: fromWire(first.error),
+        cause: toHoldlineError(first.error),
       });
     }
   }

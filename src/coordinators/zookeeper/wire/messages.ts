@@ -1,15 +1,15 @@
-// Requests as they are sent, and what is read out of answers and events.
+// Writes requests, and parses answers and events.
 import { ANSWER_HEAD, Answer, longAt, Request, sizeOf } from "./jute.js";
 import { DELETED, type Stat, type Step, TYPE, WireError } from "./protocol.js";
 
 const ALL_PERMISSIONS = 31;
 const ANY_VERSION = -1;
 
-/** Who may do what with a znode that is created, as the protocol writes it. */
+/** Access rights of a new znode, as the protocol writes them. */
 export const ACL = {
-  /** Everybody may do everything. */
+  /** Everyone may do everything. */
   open: aclOf("world", "anyone"),
-  /** Whoever has the credentials of the session that created it may do everything, and nobody else anything. */
+  /** Only sessions with the creator's credentials may do anything. */
   creator: aclOf("auth", ""),
 } as const;
 
@@ -20,17 +20,17 @@ function aclOf(scheme: string, id: string): Buffer {
 }
 
 /** A request for a znode's status, data or children. */
-export function askFor(type: number, path: string, watch: boolean): Request {
+export function readRequest(type: number, path: string, watch: boolean): Request {
   return new Request(type, sizeOf(path) + 1).text(path).flag(watch);
 }
 
-/** A request for who may do what with a znode. */
-export function askForRights(path: string): Request {
+/** A request for a znode's access rights. */
+export function getRightsRequest(path: string): Request {
   return new Request(TYPE.getRights, sizeOf(path)).text(path);
 }
 
-/** A request that says anew who may do what with a znode. */
-export function setRights(path: string, acl: Buffer): Request {
+/** A request that replaces a znode's access rights. */
+export function setRightsRequest(path: string, acl: Buffer): Request {
   return new Request(TYPE.setRights, sizeOf(path) + acl.length + 4).text(path).raw(acl).int(ANY_VERSION);
 }
 
@@ -42,7 +42,7 @@ export interface Right {
   readonly id: string;
 }
 
-export function readRights(answer: Answer): readonly Right[] {
+export function parseRights(answer: Answer): readonly Right[] {
   const rights: Right[] = [];
   for (let left = answer.int(); left > 0; left -= 1) {
     rights.push({ permissions: answer.int(), scheme: answer.text(), id: answer.text() });
@@ -50,32 +50,32 @@ export function readRights(answer: Answer): readonly Right[] {
   return rights;
 }
 
-/** A request of one of those that are a path and a number. */
-export function pathAndNumber(type: number, path: string, number: number): Request {
+/** A request that consists of a path and a number. */
+export function pathAndNumberRequest(type: number, path: string, number: number): Request {
   return new Request(type, sizeOf(path) + 4).text(path).int(number);
 }
 
 /**
- * A request to be told of the next change of znodes, or at once of those that have changed since a transaction: of the first
- * if they are deleted or written to, of the others if they or znodes below them are created or deleted.
+ * A request to report the next change of znodes, or at once those that have changed since a transaction: of `data` znodes that they
+ * are deleted or written to, of `children` znodes that they, or znodes below them, are created or deleted.
  */
-export function setWatches(since: number, data: readonly string[], children: readonly string[]): Request {
+export function setWatchesRequest(since: number, data: readonly string[], children: readonly string[]): Request {
   const sizeOfAll = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + sizeOf(text), 4);
   const request = new Request(TYPE.setWatches, 8 + sizeOfAll(data) + 4 + sizeOfAll(children)).long(since);
-  // Between the two stand znodes that are watched for being created.
+  // The list between the two is for znodes that do not exist yet.
   return request.texts(data).texts([]).texts(children);
 }
 
 /** A request that changes one znode. */
-export function change(step: Step, acl: Buffer): Request {
+export function changeRequest(step: Step, acl: Buffer): Request {
   return writeStep(new Request(step.type, sizeOfStep(step, acl)), step, acl);
 }
 
-// Before each step, and behind the last, stand its type, whether that was the last, and an error code that means nothing.
+// Before each step, and behind the last, the protocol has a type, whether the list ends here, and an error code without meaning.
 const STEP_HEAD = 4 + 1 + 4;
 const NO_ERROR = -1;
 
-export function transaction(steps: readonly Step[], acl: Buffer): Request {
+export function transactionRequest(steps: readonly Step[], acl: Buffer): Request {
   const size = steps.reduce((sum, step) => sum + STEP_HEAD + sizeOfStep(step, acl), STEP_HEAD);
   const request = new Request(TYPE.multi, size);
   for (const step of steps) writeStep(request.int(step.type).flag(false).int(NO_ERROR), step, acl);
@@ -99,18 +99,18 @@ function writeStep(request: Request, step: Step, acl: Buffer): Request {
   return request.int(step.version);
 }
 
-/** What came of a step: the path that it created, or the status of the znode that it wrote to. */
-export interface Done {
+/** The result of a step: the path that it created, or the status of the znode that it wrote to. */
+export interface StepResult {
   readonly path: string | null;
   readonly stat: Stat | null;
 }
 
 /**
- * What came of a transaction, step by step.
+ * The results of a transaction, step by step.
  * @throws WireError with the step that failed, and how
  */
-export function readTransaction(answer: Answer): readonly Done[] {
-  const done: Done[] = [];
+export function parseTransaction(answer: Answer): readonly StepResult[] {
+  const done: StepResult[] = [];
   let failure: WireError | null = null;
   for (;;) {
     const type = answer.int();
@@ -118,26 +118,26 @@ export function readTransaction(answer: Answer): readonly Done[] {
     answer.int();
     if (isEnd) break;
     if (type === TYPE.error) {
-      // Where one failed, those before it carry no error and those after it another code: the first is the cause.
+      // Steps before the one that failed carry no error, steps behind it carry another code: the first code is the cause.
       const code = answer.int();
       if (code !== 0) failure ??= new WireError(code, done.length);
     }
-    // Of a container both are told.
+    // The answer for a container has both.
     const isContainer = type === TYPE.create2 || type === TYPE.createContainer;
     done.push({
       path: type === TYPE.create || isContainer ? answer.text() : null,
-      stat: type === TYPE.setData || isContainer ? readStat(answer) : null,
+      stat: type === TYPE.setData || isContainer ? parseStat(answer) : null,
     });
   }
   if (failure !== null) throw failure;
   return done;
 }
 
-/** Is a text wanted, by its bytes from `from` up to `to`? */
+/** Whether to keep a text, given its bytes from `from` up to `to`. */
 export type IsWanted = (bytes: Buffer, from: number, to: number) => boolean;
 
-/** Those of the texts that an answer lists which are wanted. No string is made of the others. */
-export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
+/** The wanted texts of the list in an answer. Makes no strings of the others. */
+export function parseTexts(answer: Answer, isWanted: IsWanted): string[] {
   const texts: string[] = [];
   for (let left = answer.int(); left > 0; left -= 1) {
     const [from, to] = answer.span();
@@ -146,36 +146,36 @@ export function readTexts(answer: Answer, isWanted: IsWanted): string[] {
   return texts;
 }
 
-/** The status that comes next in an answer. */
-export function readStat(answer: Answer): Stat {
+/** Parses the status that comes next in an answer. */
+export function parseStat(answer: Answer): Stat {
   const [czxid, mzxid, ctime, mtime, version] = [answer.long(), answer.long(), answer.long(), answer.long(), answer.int()];
   const changes = answer.int();
-  // The version of its rights.
+  // Skips the version of its access rights.
   answer.at += 4;
   const owner = answer.frame.subarray(answer.at, answer.at + 8);
   const isEphemeral = answer.long() !== 0;
-  // The length of its data, how many children it has, and when there was another one.
+  // Skips the length of its data, its number of children, and the transaction that last changed them.
   answer.at += 4 + 4 + 8;
   return { czxid, mzxid, ctime, mtime, version, changes, ephemeralOwner: isEphemeral ? owner.toString("hex") : null };
 }
 
-/** What stands at the head of every frame but a connection's first; `null` for a frame that is too short for it. */
-export function headOf(frame: Buffer): { readonly xid: number; readonly zxid: number; readonly code: number } | null {
+/** The head that every frame but a connection's first has; `null` for a frame that is too short. */
+export function parseHead(frame: Buffer): { readonly xid: number; readonly zxid: number; readonly code: number } | null {
   if (frame.length < ANSWER_HEAD) return null;
   return { xid: frame.readInt32BE(4), zxid: longAt(frame, 8), code: frame.readInt32BE(16) };
 }
 
-// created, deleted, data changed, children changed; what later servers may add is of no use to a client that has not asked.
+// Created, deleted, data changed, children changed. A later server may add types that this client has not asked for.
 const EVENT_TYPES = new Set([1, DELETED, 3, 4]);
 
 const EVENT_HEAD = ANSWER_HEAD + 4 + 4 + 4;
 
-/** What an event says of which znode; `null` for events of other kinds. */
-export function eventIn(frame: Buffer): { readonly type: number; readonly path: string } | null {
+/** The type of an event and its znode; `null` for other kinds of events. */
+export function parseEvent(frame: Buffer): { readonly type: number; readonly path: string } | null {
   if (frame.length < EVENT_HEAD) return null;
   const answer = new Answer(frame);
   const type = answer.int();
-  // The connection's state, which is told otherwise.
+  // Skips the connection's state: client.ts knows it sooner.
   answer.int();
   return EVENT_TYPES.has(type) ? { type, path: answer.text() } : null;
 }

@@ -1,7 +1,7 @@
-// Types of the parts of node-zookeeper-client that are built on; the package ships none.
+// Types of the one class of node-zookeeper-client that client.ts extends. The package ships none.
 declare module "node-zookeeper-client/lib/ConnectionManager.js" {
   import type { EventEmitter } from "node:events";
-  import type { OnReadOpts, Socket } from "node:net";
+  import type { Socket } from "node:net";
 
   class ConnectionManager extends EventEmitter {
     constructor(
@@ -9,22 +9,21 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
       options: { readonly sessionTimeout: number; readonly spinDelay: number },
       listener: (state: number) => void,
     );
-    state: number;
-    servers: readonly { readonly host: string; readonly port: number; readonly onread: OnReadOpts }[];
+    readonly state: number;
     socket: Socket | undefined;
-    sessionTimeout: number;
-    sessionId: Buffer;
     readonly zxid: Buffer;
-    connectTimeoutHandler: NodeJS.Timeout | null;
-    readonly packetQueue: { readonly queue: object[] };
-    updateTimeout(sessionTimeoutMs: number): void;
-    findNextServer(callback: (server: { readonly host: string; readonly port: number }) => void): void;
+    readonly packetQueue: { shift(): object | undefined };
     connect(): void;
+    setState(state: number): void;
+    getSessionId(): Buffer;
+    getSessionTimeout(): number;
+    addAuthInfo(scheme: string, auth: Buffer): void;
     onSocketConnected(): void;
     onSocketData(frame: Buffer): void;
+    onSocketDrain(): void;
+    onSocketClosed(hadError: boolean): void;
     onSocketError(error: Error): void;
     onSocketTimeout(): void;
-    addAuthInfo(scheme: string, auth: Buffer): void;
     static readonly STATES: {
       readonly DISCONNECTED: number;
       readonly CONNECTING: number;

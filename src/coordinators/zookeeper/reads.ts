@@ -1,23 +1,23 @@
-// Reading what is in ZooKeeper: queues with all that is known of their claims, and lock names. Reads only, each safe to
-// repeat; the parts that write are in index.ts, and the history is history.ts's.
+// Reading from ZooKeeper: queues with everything that is known of their claims, lock names, whole trees, and reads that many callers
+// share. All of it is safe to repeat. The history is history.ts's.
 import type { Claim, ClaimRecord } from "../../locks/claim.js";
 import type { ClaimName, Layout } from "./layout.js";
 import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderFormerRecords, parseRecordName, segmentsAmong } from "./layout.js";
 import { decodeClaim, fencingTokenOf } from "./records.js";
-import type { Stat } from "./protocol.js";
-import { WireError, ZK } from "./protocol.js";
-import type { Wire } from "./wire.js";
+import type { Stat } from "./wire/protocol.js";
+import { WireError, ZK } from "./wire/protocol.js";
+import type { Wire } from "./wire/wire.js";
 
-/** The `first` claims of a lock's queue in order. Entries that leave while it is read are left out. */
-export async function readQueue(wire: Wire, layout: Layout, lock: string, first: number): Promise<Claim[]> {
+/** The `first` claims of a lock's queue in order, without entries that leave during the read. */
+export async function fetchQueue(wire: Wire, layout: Layout, lock: string, first: number): Promise<Claim[]> {
   const path = layout.lock(lock);
-  // Sent back to back: one round trip for both lists, and one for all the entries. Who wants but a few asks for their
-  // liveness alone: that of all is as long as there are durable claims anywhere.
+  // One round trip for both lists, and one for all the entries. A caller that wants only a few asks for their liveness alone: the list of
+  // all liveness entries has every durable claim of the root.
   const isAll = first === Number.POSITIVE_INFINITY;
   const [children, alive] = await Promise.all([wire.getChildren(path), isAll ? wire.getChildren(layout.alive) : null]);
   const living = new Set(alive ?? []);
   const claims: Claim[] = [];
-  // Those behind make up for entries that leave: fewer than `first` come only where there are no more.
+  // Entries further behind make up for those that leave: fewer than `first` means that there are no more.
   const names = orderClaims(children ?? []);
   while (names.length > 0 && claims.length < first) {
     const piece = names.splice(0, first - claims.length);
@@ -38,8 +38,8 @@ export async function readQueue(wire: Wire, layout: Layout, lock: string, first:
 }
 
 /**
- * All entries of a claim, sorted by lock. Its id is part of the names of its entries, so that only those are read; names
- * are listed of all locks, because nothing else knows where a claim stands.
+ * All entries of a claim, sorted by lock. Lists every lock, because nothing else knows where a claim stands, and reads only the claim's
+ * own entries, whose names have its id.
  */
 export async function findEntries(wire: Wire, layout: Layout, id: string): Promise<Claim[]> {
   const places: { readonly lock: string; readonly path: string; readonly name: ClaimName }[] = [];
@@ -63,7 +63,7 @@ export async function findEntries(wire: Wire, layout: Layout, id: string): Promi
     .sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
 }
 
-/** A claim out of its znode. What is no record of Holdline's is a claim all the same: garbage is never free. */
+/** A claim from its znode. Data that are no record of Holdline's make a claim all the same: garbage never frees a lock. */
 export function claimOf(lock: string, name: ClaimName, data: string, stat: Stat, living: ReadonlySet<string>): Claim {
   const written = name.id === null ? null : decodeClaim(data);
   const record = written?.record ?? foreignRecord(data);
@@ -73,7 +73,7 @@ export function claimOf(lock: string, name: ClaimName, data: string, stat: Stat,
     id: name.id ?? name.ref,
     lock,
     ref: name.ref,
-    // The tag is what everyone else goes by; the record only adds the key's own words.
+    // All contenders go by the name's tag. The record only adds the key in clear.
     key: keyOf(name, record),
     slots: name.slots,
     revision: stat.version,
@@ -89,10 +89,10 @@ function keyOf(name: ClaimName, record: ClaimRecord): string | null {
   return record.key !== null && hashKey(record.key) === name.key ? record.key : `unreadable key ${name.key}`;
 }
 
-// Nearly every address and name: the pattern for all others takes long to be made.
+// Matches nearly every address and name. The pattern for all others takes long to compile.
 const PLAIN = /^[\x20-\x7e]{1,255}$/;
 
-/** What is said of a contender that is not Holdline's: Curator and kazoo write an address or a name as its data. */
+/** The record shown for a contender that is not Holdline's: Curator and kazoo write an address or a name as its data. */
 export function foreignRecord(data: string): ClaimRecord {
   const said = PLAIN.test(data) || /^[\p{L}\p{N}\p{P}\p{S} ]{1,255}$/u.test(data) ? data : "unknown";
   return {
@@ -119,8 +119,8 @@ export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
 }
 
 /**
- * The paths of all that is ours, and of the claims of others: folders, claims, records. What is not there may be among them; what
- * stands in a folder that these credentials may not list is not.
+ * The paths of all folders, claims (other clients' as well) and records. Some may not exist, and those in a folder that these credentials
+ * may not list are missing.
  */
 export async function listPaths(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<string[]> {
   const records = ((await unlessForbidden(wire.getChildren(history))) ?? []).filter((name) => parseRecordName(name) !== null);
@@ -135,7 +135,7 @@ export async function listPaths(wire: Wire, { root, locks, alive, history, clock
   return paths;
 }
 
-/** What was asked; `null` where these credentials may not ask it. */
+/** The answer; `null` when these credentials may not ask. */
 export async function unlessForbidden<T>(asked: Promise<T | null>): Promise<T | null> {
   try {
     return await asked;
@@ -163,8 +163,8 @@ export async function walk(
   }
 }
 
-// How many questions are on their way at once: each round takes one round trip, so that ten thousand locks are walked in
-// some forty, and no server has to queue more than this for one client.
+// How many requests are under way at once. Each round takes one round trip, so ten thousand locks take some forty, and no server has to
+// queue more than this for one client.
 const ROUND = 256;
 
 export async function inRounds<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
@@ -173,4 +173,55 @@ export async function inRounds<T, R>(items: readonly T[], ask: (item: T) => Prom
     answers.push(...(await Promise.all(items.slice(from, from + ROUND).map(ask))));
   }
   return answers;
+}
+
+interface Read<A, T> {
+  /** The callers that it will serve. More may join until it begins. */
+  readonly askers: A[];
+  readonly outcome: Promise<T>;
+  readonly begin: () => void;
+}
+
+/**
+ * One read for all who want the same thing at the same time: of each thing at most one read is under way, and one more is to follow.
+ *
+ * A caller gets a read that began after its call, never one that was under way: a list that the server made before a claim was created
+ * does not have the claim. So the number of reads does not grow with the number of callers, and a caller that is alone waits only
+ * for its own.
+ */
+export class SharedReads<A, T> {
+  readonly #underWay = new Set<string>();
+  readonly #next = new Map<string, Read<A, T>>();
+
+  /**
+   * @param key names the thing to read
+   * @param read begins in this turn when nobody else reads that key. It must end by itself, because no one caller's signal ends it
+   */
+  share(key: string, asker: A, read: (askers: readonly A[]) => Promise<T>): Promise<T> {
+    const next = this.#next.get(key);
+    if (next !== undefined) {
+      next.askers.push(asker);
+      return next.outcome;
+    }
+    if (!this.#underWay.has(key)) return this.#begin(key, [asker], read);
+    const askers = [asker];
+    let begin = (): void => undefined;
+    const outcome = new Promise<T>((resolve, reject) => {
+      begin = () => void this.#begin(key, askers, read).then(resolve, reject);
+    });
+    this.#next.set(key, { askers, outcome, begin });
+    return outcome;
+  }
+
+  async #begin(key: string, askers: readonly A[], read: (askers: readonly A[]) => Promise<T>): Promise<T> {
+    this.#underWay.add(key);
+    try {
+      return await read(askers);
+    } finally {
+      this.#underWay.delete(key);
+      const next = this.#next.get(key);
+      this.#next.delete(key);
+      next?.begin();
+    }
+  }
 }

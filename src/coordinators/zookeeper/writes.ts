@@ -1,23 +1,23 @@
-// Writing around the claims: transactions that hold only for what was read, znodes that must exist before others, and
-// the server's clock.
-import type { Changes } from "../../locks/coordinator.js";
+// Small writes that the other modules share: conditional transactions, creating and deleting single znodes, and the write that gives the
+// server's time.
+import type { Changes, StoreTime } from "../../locks/coordinator.js";
 import type { Layout } from "./layout.js";
-import type { Stat, Step } from "./protocol.js";
-import type { Wire } from "./wire.js";
-import { MODE, WireError, ZK } from "./protocol.js";
+import type { Stat, Step } from "./wire/protocol.js";
+import type { Wire } from "./wire/wire.js";
+import { MODE, WireError, ZK } from "./wire/protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 
-/** The version of a claim's znode until it is settled. Settling writes to the new znode once more, so that what was read of the old is never true of it. */
+/** The version of a claim's znode until it is settled. Settling writes to the new znode once more, so that no revision of the old one fits it. */
 export const UNSETTLED = 0;
-/** The version with which it is settled. */
+/** The version that settling gives it. */
 export const SETTLED = 1;
 
-// How often a znode is made, or a claim's version read, again because another client has undone it in between. Another client
-// that keeps undoing it is a fault of its own, which the caller must hear of.
+// How often a znode is created, or a claim's version read, again because another client has interfered. A client that keeps interfering
+// is a fault that the caller must hear of.
 const MOST_TRIES = 5;
 
-/** Creates a persistent znode and those above it, as far as they are missing. */
+/** Creates a persistent znode, and those above it, where they are missing. */
 export async function ensure(wire: Wire, path: string): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -34,8 +34,8 @@ export async function ensure(wire: Wire, path: string): Promise<void> {
 }
 
 /**
- * Deletes a znode; it may be gone already.
- * @param version only if it still has this one; by default whatever it has
+ * Deletes a znode, which may be gone already.
+ * @param version deletes only this version; by default any
  */
 export async function removeIfThere(wire: Wire, path: string, version?: number): Promise<void> {
   try {
@@ -46,8 +46,8 @@ export async function removeIfThere(wire: Wire, path: string, version?: number):
 }
 
 /**
- * Deletes a claim that has not been settled; one that has, meanwhile, stays. One that somebody has written to while it
- * was ephemeral goes too: its settle is conditional on the version, so that none can succeed any more.
+ * Deletes a claim unless it has been settled. A claim that somebody has written to while it was ephemeral goes too: its settle is
+ * conditional on the version, so it cannot succeed any more.
  */
 export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
   let version = UNSETTLED;
@@ -64,16 +64,16 @@ export async function removeUnsettled(wire: Wire, path: string): Promise<void> {
   }
 }
 
-// Nobody has a reason to make any: more than a few are an attack, which is an admin's to end.
+// Nobody has a reason to make any. More than a few are an attack, and an admin has to end it.
 const MOST_BELOW = 1_000;
 
 /**
- * Deletes what other clients have made below a znode, which could not be deleted otherwise.
+ * Deletes the znodes that other clients have made below a znode, because they keep it from being deleted.
  * @returns how many there were
  */
 export async function removeBelow(wire: Wire, path: string): Promise<number> {
   const found = [path];
-  // It grows while it is gone through: those above come before those below them.
+  // The loop appends to the list that it walks, so parents come before their children.
   for (let at = 0; at < found.length && found.length <= MOST_BELOW; at += 1) {
     const above = found[at] as string;
     found.push(...((await wire.getChildren(above)) ?? []).map((name) => `${above}/${name}`));
@@ -83,9 +83,12 @@ export async function removeBelow(wire: Wire, path: string): Promise<number> {
   return below.length;
 }
 
-/** The server's time, in milliseconds since 1970. Being a write, it also brings the server that answers up to date: what is read after it is not older than it. */
-export async function readClock(wire: Wire, layout: Layout): Promise<number> {
-  const write = async (): Promise<number> => (await wire.setData(layout.clock, EMPTY, -1)).mtime;
+/**
+ * Brings the server that answers up to date, by a write: whatever is read after it has everything that was committed before.
+ * @returns the time with which the server that leads has stamped the write
+ */
+export async function sync(wire: Wire, layout: Layout): Promise<StoreTime> {
+  const write = async (): Promise<StoreTime> => ({ ms: (await wire.setData(layout.clock, EMPTY, -1)).mtime, errorMs: 0 });
   try {
     return await write();
   } catch (error) {
@@ -96,23 +99,23 @@ export async function readClock(wire: Wire, layout: Layout): Promise<number> {
 }
 
 /**
- * How often durable claims have come and gone, by the znodes in `alive`: zxids alone do not tell an ensemble that was restored, since the
- * leader that it elects begins above all that were before.
+ * How often durable claims have come and gone, by the znodes in `alive`. Zxids alone do not reveal that an ensemble was restored from a
+ * backup: the leader that it elects begins above all earlier ones.
  */
 export async function countChanges(wire: Wire, layout: Layout, id: string): Promise<Changes | null> {
   const [folder, own] = await Promise.all([wire.exists(layout.alive), wire.exists(layout.aliveOf(id))]);
-  // Only with its own entry, made after all that was seen before, is the count above all that was seen.
+  // The claim's own entry was made after everything that this process has seen, so with it the count is above all that were seen.
   return folder === null || own === null ? null : { since: folder.czxid, count: folder.changes };
 }
 
-/** Is it there, and settled? Others may have written to it since. */
+/** Whether it exists and is settled. Others may have written to it since. */
 export function isDurable(stat: Stat | null): boolean {
   return stat !== null && stat.ephemeralOwner === null;
 }
 
 /**
- * Commits a transaction whose first `guarded` steps are conditional on the claims. What fails there is an outcome. So is the
- * refusal of a step behind them, whatever its code: the caller decides whether to repair, or to do without that step.
+ * Commits a transaction whose first `guarded` steps are conditional on the claims. A failure there is an outcome, and so is the refusal of
+ * a step behind them, whatever its code: the caller decides whether to repair it or to do without that step.
  */
 export async function commit(
   wire: Wire,

@@ -1,27 +1,27 @@
-// What a server has been asked to tell of, on one connection: single znodes, once each, and whole trees, always.
+// The watches on one connection: on single znodes, which the server reports once, and on whole trees, which it always reports.
 import { DELETED } from "./protocol.js";
 
-/** Called at the next change of a znode, which was deleted or written to, with whether it was ephemeral before. */
+/** Called at the next change of a znode: whether it was deleted (or written to), and whether it was ephemeral before. */
 export type Watcher = (isDeleted: boolean, wasEphemeral: boolean) => void;
 
 interface Armed {
   readonly isEphemeral: boolean;
   readonly watchers: Set<Watcher>;
-  /** Has the server answered? Before that it may still have to tell of what went before it was asked. */
+  /** Whether the server has answered. Until then it may still report a znode that was gone before the request. */
   isConfirmed: boolean;
 }
 
-// Whoever reads a line hears nothing meanwhile of those that it watched before and will watch again.
+// While a waiter reads the queue again it does not listen to the claims that it watched before and will watch again.
 const MOST_MISSED = 1_000;
 
 export class Watches {
-  /** Znodes whose next change the server will tell of, whether or not anybody still listens. */
+  /** Znodes whose next change the server will report, whether or not anyone still listens. */
   readonly #armed = new Map<string, Armed>();
-  /** Znodes that were deleted when nobody listened, and whether they were ephemeral; the newest last. */
+  /** Znodes that were deleted while nobody listened, and whether they were ephemeral; the newest last. */
   readonly #missed = new Map<string, boolean>();
   readonly #trees = new Map<string, (path: string) => void>();
 
-  /** The server will tell: called before any event of it can come. Gives what says that it has answered. */
+  /** The server will report the znode's next change. Call this before that event can arrive, and the returned function once the server has answered. */
   arm(path: string, isEphemeral: boolean): () => void {
     this.#missed.delete(path);
     const armed = this.#armed.get(path) ?? { isEphemeral, watchers: new Set(), isConfirmed: false };
@@ -29,7 +29,7 @@ export class Watches {
     return () => void (armed.isConfirmed = true);
   }
 
-  /** The server will not tell, against what was expected: whoever listens asks anew. */
+  /** The server will not report it after all: the watchers ask again. */
   unarm(path: string): void {
     const armed = this.#armed.get(path);
     this.#armed.delete(path);
@@ -37,8 +37,8 @@ export class Watches {
   }
 
   /**
-   * Says whether the server will tell of the znode's next change; so that it is there, as far as this connection knows. A
-   * deletion of which the server has told when nobody listened is told at once.
+   * Whether the server will report the znode's next change: then the znode exists, as far as this connection knows. A deletion that
+   * the server reported while nobody listened is reported at once.
    */
   listen(path: string, watcher: Watcher): boolean {
     const missed = this.#missed.get(path);
@@ -52,7 +52,7 @@ export class Watches {
     return armed?.isConfirmed === true;
   }
 
-  /** Forgets a watcher. The server still tells, once. */
+  /** Forgets a watcher. The server still reports the znode's next change. */
   unlisten(path: string, watcher: Watcher): void {
     this.#armed.get(path)?.watchers.delete(watcher);
   }
@@ -65,7 +65,7 @@ export class Watches {
     this.#trees.delete(path);
   }
 
-  /** @param type as the protocol numbers them */
+  /** Passes an event on. @param type the protocol's number */
   tell(path: string, type: number): void {
     for (const [tree, onChange] of this.#trees) if (path === tree || path.startsWith(`${tree}/`)) onChange(path);
     const armed = this.#armed.get(path);
@@ -75,7 +75,7 @@ export class Watches {
     for (const watcher of armed.watchers) watcher(type === DELETED, armed.isEphemeral);
   }
 
-  /** The connection is gone, and with it what its server was asked for. Trees are asked for again by whoever wants them. */
+  /** The connection is gone, and with it the server's promises. Those who watch trees ask for them again. */
   disarm(): void {
     this.#armed.clear();
     this.#missed.clear();

@@ -1,8 +1,8 @@
-// What a failed request means: whether it may be asked again, and what to call it.
-import { HoldlineError, UnreachableError } from "../../locks/errors.js";
+// What a failed request means: whether it may be sent again, and which of Holdline's errors it becomes.
+import { HoldlineError, UnreachableError } from "../../../locks/errors.js";
 import { WireError, ZK } from "./protocol.js";
 
-/** What was asked goes on by itself when the caller does not wait for it any more. The signal is not aborted yet. */
+/** Waits for a request unless the signal is aborted; the request itself goes on. The signal must not be aborted yet. */
 export function unlessAborted<T>(signal: AbortSignal | undefined, asked: Promise<T>): Promise<T> {
   if (signal === undefined) return asked;
   return new Promise((resolve, reject) => {
@@ -12,19 +12,19 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, asked: Promise
   });
 }
 
-/** Did the connection break before the reply, so that nobody knows whether the request was carried out? */
-export function isLoss(error: unknown): boolean {
+/** Whether the connection broke before the reply, so that the request may or may not have been carried out. */
+export function isConnectionLoss(error: unknown): boolean {
   return error instanceof WireError && (error.zk === ZK.connectionLoss || error.zk === ZK.sessionExpired);
 }
 
 const CREDENTIALS_HINT = "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline";
 const SERVER_HINT = "the servers' own logs say why";
 
-type Kind = "unreachable" | "not-allowed" | "configuration";
+type Code = "unreachable" | "not-allowed" | "configuration";
 
-// Every error code of ZooKeeper's protocol that can answer what Holdline asks, in the order of KeeperException.Code: what a
-// caller sees of it, what is wrong, and what to do. Trying again helps with what is "unreachable", and with nothing else.
-const PROBLEMS = new Map<number, readonly [kind: Kind, problem: string, hint: string]>([
+// Every error code of ZooKeeper's protocol that can answer a request of Holdline's, in the order of KeeperException.Code: the code of
+// the error that a caller sees, what is wrong, and what to do. Trying again helps with "unreachable", and with nothing else.
+const PROBLEMS = new Map<number, readonly [code: Code, problem: string, hint: string]>([
   [-1, ["unreachable", "the server met an error of its own", SERVER_HINT]],
   [-2, ["unreachable", "the server found its own data inconsistent", SERVER_HINT]],
   [-3, ["unreachable", "the server found its stored data inconsistent", SERVER_HINT]],
@@ -97,20 +97,20 @@ const PROBLEMS = new Map<number, readonly [kind: Kind, problem: string, hint: st
   ],
 ]);
 
-/** What a server's refusal means. */
-export function wordsOf(error: WireError): string {
+/** A server's refusal in words. */
+export function describeRefusal(error: WireError): string {
   return PROBLEMS.get(error.zk)?.[1] ?? error.message;
 }
 
-/** A wire's error in Holdline's words; anything else as it is. */
-export function fromWire(error: unknown): unknown {
+/** Turns a WireError into one of Holdline's errors; gives anything else back as it is. */
+export function toHoldlineError(error: unknown): unknown {
   if (!(error instanceof WireError)) return error;
   const known = PROBLEMS.get(error.zk);
   if (known === undefined) {
     return new UnreachableError(`ZooKeeper answered with an error that Holdline does not know: ${error.message}`, { cause: error });
   }
-  const [kind, problem, hint] = known;
+  const [code, problem, hint] = known;
   const message = `ZooKeeper refuses this: ${problem}`;
-  if (kind === "unreachable") return new UnreachableError(message, { hint, cause: error });
-  return new HoldlineError(kind, message, { hint, cause: error });
+  if (code === "unreachable") return new UnreachableError(message, { hint, cause: error });
+  return new HoldlineError(code, message, { hint, cause: error });
 }

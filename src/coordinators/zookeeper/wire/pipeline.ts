@@ -1,4 +1,4 @@
-// Requests under way on one connection. A server answers them in the order in which they were sent.
+// Requests that wait for their answers on one connection. A server answers them in the order in which they were sent.
 import type { Socket } from "node:net";
 import { Answer, type Request } from "./jute.js";
 import { WireError, ZK } from "./protocol.js";
@@ -6,10 +6,10 @@ import { WireError, ZK } from "./protocol.js";
 // Request numbers are 31 bits wide, and negative ones are reserved.
 const HIGHEST_NUMBER = 0x7fff_ffff;
 
-// A server keeps every request of a client, and every answer that the client has not taken yet, in its heap, and nothing
-// on its side bounds that: 3,000 lists of 3,000 names, asked for in one turn, are 700 MB. As many as this may be under way
-// on a connection; the others wait here, in their order. It is many times what a round trip needs to be full, and the
-// lists among them (tens of kilobytes for a thousand names) are one for each lock.
+// A server keeps every request of a client, and every answer that the client has not read yet, in its heap, without a bound:
+// 3,000 lists of 3,000 names, requested in one turn, take 700 MB. So at most this many requests are under way on a connection, and
+// the others wait here in their order. That is many times what fills a round trip, and the lists among them (tens of kilobytes for
+// a thousand names) are one for each lock.
 const MOST_UNDER_WAY = 256;
 
 interface Waiting {
@@ -17,15 +17,15 @@ interface Waiting {
   readonly request: Request;
   /** Called when it is sent. */
   readonly stamp: () => Answered;
-  /** Takes the answer, in the turn in which it is read. */
+  /** Called with the answer, in the turn in which it arrives. */
   readonly answered: (frame: Buffer, code: number) => void;
   readonly lost: () => void;
 }
 
-/** A request that was answered, in the clock of the connection. */
+/** When a request was sent, and what its answer proves, by the connection's clock. */
 export interface Answered {
   readonly sentAt: number;
-  /** As of when the answer confirms the session; `null` where it does not. */
+  /** The time as of which the answer confirms the session; `null` when it does not confirm it. */
   readonly confirms: number | null;
 }
 
@@ -33,35 +33,35 @@ interface Pending extends Waiting, Answered {
   readonly number: number;
 }
 
-export class Requests {
+export class Pipeline {
   /** In the order in which they were sent. */
   readonly #pending: Pending[] = [];
-  /** Those that are sent when others have been answered, in their order. */
+  /** Those that go out once others have been answered, in their order. */
   readonly #waiting: Waiting[] = [];
   #number = 0;
   #corked: Socket | null = null;
 
   /**
-   * Sends a request. Those of one turn go out together.
-   * @param stamp says, when it is sent, when that is, and as of when its answer will confirm the session
-   * @param read takes what is wanted out of a good answer, in the turn in which it comes
-   * @param refused makes of an error code what is to be made of it
+   * Sends a request. Those of one turn of the event loop go out together.
+   * @param stamp called when the request goes out; gives that time, and what the answer will prove
+   * @param parse reads a good answer, in the turn in which it arrives
+   * @param onRefusal gives the result, or throws, for an error code
    * @throws WireError when the connection is lost before the answer
    */
   send<T>(
     socket: Socket,
     request: Request,
     stamp: () => Answered,
-    read: (answer: Answer) => T,
-    refused: (code: number) => T,
+    parse: (answer: Answer) => T,
+    onRefusal: (code: number) => T,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const answered = (frame: Buffer, code: number): void => {
         try {
-          resolve(code === 0 ? read(new Answer(frame)) : refused(code));
+          resolve(code === 0 ? parse(new Answer(frame)) : onRefusal(code));
         } catch (error) {
           reject(error);
-          // What cannot be read is the connection's affair as well.
+          // An answer that cannot be read is a problem of the whole connection.
           if (!(error instanceof WireError)) throw error;
         }
       };
@@ -93,8 +93,8 @@ export class Requests {
     socket.write(frame);
   }
 
-  /** Gives an answer to its caller, and says what it answers. */
-  answered(frame: Buffer, { xid, code }: { readonly xid: number; readonly code: number }): Answered {
+  /** Gives an answer to the request's caller, and tells when that request was sent. */
+  onAnswer(frame: Buffer, { xid, code }: { readonly xid: number; readonly code: number }): Answered {
     const [first] = this.#pending;
     if (first?.number !== xid) throw new Error("it answers no request, or another one");
     this.#pending.shift();
@@ -103,8 +103,8 @@ export class Requests {
     return first;
   }
 
-  /** The connection is gone: nobody knows what has become of any of them. */
-  lose(): void {
+  /** The connection is gone: whether the server has carried out any of the requests is unknown. */
+  failAll(): void {
     for (const { lost } of [...this.#pending.splice(0), ...this.#waiting.splice(0)]) lost();
   }
 }

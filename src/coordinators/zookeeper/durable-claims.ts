@@ -1,5 +1,5 @@
-// Durable claims: settle, adopt and update, each one transaction whose lost reply is looked up and never guessed. Ending them
-// is leaving.ts's; which of them this process has in hand is liveness.ts's.
+// Durable claims: settle, adopt and update, each one transaction. After a lost reply this file looks up what happened and never guesses.
+// leaving.ts ends durable claims, and liveness.ts knows which of them this process has in hand.
 import type { ClaimRecord } from "../../locks/claim.js";
 import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Keeping, Settled } from "../../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
@@ -17,27 +17,27 @@ import {
   isDurable,
   isRefusal,
   outcomeOfAll,
-  readClock,
+  sync,
   removeIfThere,
   removeUnsettled,
   SETTLED,
   UNSETTLED,
-} from "./upkeep.js";
-import type { Stat, Step } from "./protocol.js";
-import type { Wire } from "./wire.js";
-import { MODE, op, WireError, ZK } from "./protocol.js";
+} from "./writes.js";
+import type { Stat, Step } from "./wire/protocol.js";
+import type { Wire } from "./wire/wire.js";
+import { MODE, op, WireError, ZK } from "./wire/protocol.js";
 
 const EMPTY = Buffer.alloc(0);
 
-// A takeover meets the dead owner's liveness entry, which may go by itself between the look and the write: two repairs for
-// that, and one for a folder that is missing.
+// A takeover meets the dead owner's liveness entry, which may vanish between the look and the write: two repairs for that, and one for a
+// folder that is missing.
 const MOST_REPAIRS = 3;
 
-export class Holdings {
+export class DurableClaims {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
   readonly #liveness: Liveness;
-  /** Ending the claims. */
+  /** Ends durable claims. */
   readonly leaving: Leaving;
 
   constructor(sessions: Sessions, layout: Layout, folders: Folders, background: Background, options: CoordinatorOptions) {
@@ -47,7 +47,7 @@ export class Holdings {
     this.leaving = new Leaving(sessions, layout, this.#liveness, folders, background, options);
   }
 
-  /** After a session was lost: says again, in the new one, that the claims in hand are being run. */
+  /** After a lost session: puts the liveness entries of the claims in hand back. */
   restoreLiveness(): void {
     this.#liveness.restoreAll();
   }
@@ -59,15 +59,15 @@ export class Holdings {
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<JustSettled> {
-    const paths = entries.map((entry) => this.#pathOf(entry));
-    let again = false;
+    const paths = entries.map((entry) => this.#layout.entry(entry));
+    let isRetry = false;
     const stats = await this.#sessions.retry(signal, async (session) => {
-      const found = again || session !== home ? await this.#findSettled(session, home, paths) : null;
-      again = true;
+      const found = isRetry || session !== home ? await this.#findSettled(session, home, paths) : null;
+      isRetry = true;
       return found ?? this.#commitSettle(session.wire, draft.id, paths, record);
     });
     const [first] = stats as [Stat];
-    // As it was settled, which is all that is known of it: others may have written to it since.
+    // The revision is the one that settling gave it: others may have written to it since.
     const held = entries.map(({ lock, ref }) => ({ lock, ref, revision: SETTLED }));
     const settled = { entries: held, fencingToken: first.czxid };
     this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
@@ -75,7 +75,7 @@ export class Holdings {
     return { ...settled, since: first.ctime };
   }
 
-  /** @param mayRepair whether a refused liveness entry may be put right, which is done once */
+  /** @param mayRepair whether to repair a refused liveness entry, which is tried once */
   async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord, mayRepair = true): Promise<Stat[]> {
     const data = encodeClaim({ record, fencingToken: null });
     const steps = paths.flatMap((path) => [
@@ -84,12 +84,12 @@ export class Holdings {
       op.setData(path, data, UNSETTLED),
     ]);
     try {
-      const done = await wire.transaction([...steps, ...this.#liveness.begin(id, record)]);
+      const done = await wire.transaction([...steps, ...this.#liveness.beginSteps(id, record)]);
       return done.slice(0, steps.length).flatMap(({ stat }) => (stat === null ? [] : [stat]));
     } catch (error) {
       if (!(error instanceof WireError) || error.operation === null) throw error;
       const present = await Promise.all(paths.map((path) => wire.exists(path)));
-      // Settled already, by an earlier call.
+      // An earlier call has settled it already.
       if (present.every(isDurable)) return present as Stat[];
       if (error.operation === steps.length && mayRepair) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
@@ -104,24 +104,24 @@ export class Holdings {
   }
 
   /**
-   * Was it settled although the reply was lost? `null` when it was not and can still be.
-   * @throws SessionLostError when it was not and its session is gone; it cannot be settled later from a server that was slow
+   * The claim as it was settled although the reply was lost; `null` when it was not settled and still can be.
+   * @throws SessionLostError when it was not settled and its session is gone. A transaction that is still under way can settle it no more
    */
   async #findSettled(session: ZkSession, home: ZkSession, paths: readonly string[]): Promise<Stat[] | null> {
-    await readClock(session.wire, this.#layout);
+    await sync(session.wire, this.#layout);
     const stats = await Promise.all(paths.map((path) => session.wire.exists(path)));
     if (stats.every(isDurable)) return stats as Stat[];
     if (session === home) return null;
-    // A transaction that is still under way fails once what it would delete is gone.
+    // A transaction that is still under way fails once the entry that it would delete is gone.
     for (const path of paths) await removeUnsettled(session.wire, path);
     throw home.lost.reason instanceof SessionLostError
       ? home.lost.reason
       : new SessionLostError("the session was lost before the claim was settled");
   }
 
-  /** Removes what a settle that failed may have left: nothing has been done under it, and nobody else has taken it up. */
+  /** Removes a claim that a failed settle may have left. Nothing has run under it, and nobody else has adopted it. */
   async undoSettle(wire: Wire, entries: readonly EntryRef[]): Promise<void> {
-    for (const path of entries.map((entry) => this.#pathOf(entry))) {
+    for (const path of entries.map((entry) => this.#layout.entry(entry))) {
       await removeUnsettled(wire, path);
       if (isDurable(await wire.exists(path))) await removeIfThere(wire, path, SETTLED);
     }
@@ -147,8 +147,8 @@ export class Holdings {
   }
 
   /**
-   * @param keptToken the fencing token of a holder that stays; `null` when this process takes its place, with a new one
-   * @param keeping what the history is told of it
+   * @param keptToken the fencing token of a holder that stays; `null` when this process becomes the holder, with a new token
+   * @param keeping the event that the history records
    */
   async #write(
     id: string,
@@ -158,20 +158,20 @@ export class Holdings {
     signal?: AbortSignal,
     keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
-    const takeover = keptToken === null;
+    const isTakeover = keptToken === null;
     const data = encodeClaim({ record, fencingToken: keptToken });
-    const paths = entries.map((entry) => this.#pathOf(entry));
+    const paths = entries.map((entry) => this.#layout.entry(entry));
     const steps = entries.map((entry, index) => op.setData(paths[index] as string, data, entry.revision));
     const alive = this.#layout.aliveOf(id);
     let attempts = 0;
     const written = await this.#sessions.retry(signal, async ({ wire }): Promise<Stat[] | "gone" | "changed"> => {
       attempts += 1;
       if (attempts > 1) {
-        await readClock(wire, this.#layout);
+        await sync(wire, this.#layout);
         const found = await this.#findWritten(wire, entries, data);
         if (found !== "unwritten") return found;
       }
-      let withAlive = takeover ? this.#liveness.begin(id, record) : [];
+      let withAlive = isTakeover ? this.#liveness.beginSteps(id, record) : [];
       let records = keeping === undefined ? [] : await this.#recordsOf(wire, id, entries, record, keeping);
       let outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
       for (let repairs = 1; isRefusal(outcome); repairs += 1) {
@@ -185,7 +185,7 @@ export class Holdings {
           outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
           continue;
         }
-        // The dead owner's liveness entry may still stand until its session expires.
+        // The dead owner's liveness entry stays until its session expires.
         withAlive = (await wire.exists(alive)) === null ? withAlive.slice(-1) : [op.remove(alive), ...withAlive.slice(-1)];
         await ensure(wire, this.#layout.alive);
         outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
@@ -199,11 +199,11 @@ export class Holdings {
     const [first] = written as [Stat];
     const held = entries.map(({ lock, ref, revision }) => ({ lock, ref, revision: revision + 1 }));
     const settled = { entries: held, fencingToken: keptToken ?? first.mzxid };
-    const holding = { ...settled, record, claimedAt: first.ctime };
-    // Whoever only writes to another's claim, its data say, does not run it by that.
-    if (takeover) this.#liveness.take(id, holding);
-    else this.#liveness.note(id, holding);
-    if (takeover && attempts > 1) this.#liveness.restore(id);
+    const inHand = { ...settled, record, claimedAt: first.ctime };
+    // Writing to another process's claim does not make it this process's.
+    if (isTakeover) this.#liveness.take(id, inHand);
+    else this.#liveness.onWritten(id, inHand);
+    if (isTakeover && attempts > 1) this.#liveness.restore(id);
     return settled;
   }
 
@@ -215,13 +215,13 @@ export class Holdings {
     keeping: Keeping,
   ): Promise<readonly Step[]> {
     const claimedAt =
-      this.#liveness.of(id, entries)?.claimedAt ?? (await wire.exists(this.#pathOf(entries[0] as EntryRef)))?.ctime ?? 0;
+      this.#liveness.inHand(id, entries)?.claimedAt ?? (await wire.exists(this.#layout.entry(entries[0] as EntryRef)))?.ctime ?? 0;
     return this.leaving.recordSteps(entries, { claim: id, ...keeping, record, claimedAt, isKept: true });
   }
 
-  /** After a write: do the entries hold just what it wrote? */
+  /** After a write: whether the entries have exactly the data and revisions of that write. */
   async #findWritten(wire: Wire, entries: readonly EntryRef[], data: Buffer): Promise<Stat[] | "gone" | "changed" | "unwritten"> {
-    const nodes = await Promise.all(entries.map((entry) => wire.getData(this.#pathOf(entry))));
+    const nodes = await Promise.all(entries.map((entry) => wire.getData(this.#layout.entry(entry))));
     if (nodes.includes(null)) return "gone";
     const stats = nodes.map((node) => (node as { readonly stat: Stat }).stat);
     if (entries.every((entry, index) => (stats[index] as Stat).version === entry.revision)) return "unwritten";
@@ -229,9 +229,5 @@ export class Holdings {
       (entry, index) => stats[index]?.version === entry.revision + 1 && nodes[index]?.data === data.toString(),
     );
     return ours ? stats : "changed";
-  }
-
-  #pathOf({ lock, ref }: EntryRef): string {
-    return `${this.#layout.lock(lock)}/${ref}`;
   }
 }

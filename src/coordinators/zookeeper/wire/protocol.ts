@@ -1,7 +1,7 @@
-// The words of ZooKeeper's protocol that Holdline uses: what can be asked for, error codes, statuses, the steps of a
-// transaction. How they are written is messages.ts's.
+// The vocabulary of ZooKeeper's protocol that Holdline uses: request types, error codes, statuses, the steps of a transaction.
+// messages.ts writes and reads them.
 
-/** What is asked for, as the protocol numbers it. */
+/** The protocol's numbers for requests. */
 export const TYPE = {
   create: 1,
   delete: 2,
@@ -13,7 +13,7 @@ export const TYPE = {
   getChildren: 8,
   check: 13,
   multi: 14,
-  /** As the answer to a step that makes a container is named. */
+  /** The type that answers a step which makes a container. */
   create2: 15,
   removeWatches: 18,
   createContainer: 19,
@@ -23,7 +23,7 @@ export const TYPE = {
   error: -1,
 } as const;
 
-/** What goes through the leader and a majority of the servers before it is answered, refused or not. */
+/** A server answers these, with success or refusal, only after they went through the leader and a majority of the servers. */
 const WRITES: ReadonlySet<number> = new Set([
   TYPE.create,
   TYPE.createContainer,
@@ -38,14 +38,14 @@ export function isWrite(type: number): boolean {
 }
 
 /**
- * Was a write carried out, or refused for what it asked? Other errors come from one server alone, or say that the session
- * has ended or is another connection's by now.
+ * Whether the leader has carried out or refused a write. Other errors come from one server alone, or mean that the session has
+ * ended or has moved to another connection.
  */
 export function isFromLeader(code: number): boolean {
   return code === 0 || (code <= ZK.noNode && code > ZK.sessionExpired);
 }
 
-/** ZooKeeper's error codes, as its protocol numbers them, that Holdline tells apart. */
+/** The error codes that Holdline tells apart, as the protocol numbers them. */
 export const ZK = {
   connectionLoss: -4,
   marshalling: -5,
@@ -59,12 +59,12 @@ export const ZK = {
   authFailed: -115,
 } as const;
 
-/** A server's refusal, or the loss of the connection before a reply. Never leaves this folder. */
+/** A server's refusal, or the loss of the connection before a reply. Never leaves the ZooKeeper coordinator: see errors.ts. */
 export class WireError extends Error {
   override readonly name = "WireError";
   constructor(
     readonly zk: number,
-    /** In a transaction: the operation that failed, counted from 0. */
+    /** In a transaction: the step that failed, counted from 0. */
     readonly operation: number | null = null,
   ) {
     super(`ZooKeeper error ${zk}${operation === null ? "" : ` in operation ${operation} of the transaction`}`);
@@ -78,7 +78,7 @@ export interface Stat {
   readonly ctime: number;
   readonly mtime: number;
   readonly version: number;
-  /** How many children have come and gone. */
+  /** How many times a child has been created or deleted. */
   readonly changes: number;
   /** The session that an ephemeral znode belongs to, in hexadecimal; `null` for a persistent one. */
   readonly ephemeralOwner: string | null;
@@ -102,23 +102,23 @@ const EPHEMERAL_SEQUENTIAL = 3;
 const CONTAINER = 4;
 export const MODE = { PERSISTENT, EPHEMERAL, PERSISTENT_SEQUENTIAL, EPHEMERAL_SEQUENTIAL } as const;
 
-/** The steps of a transaction. Every step that names a version holds only if the znode still has it. */
+/** The steps of a transaction. A step with a version fails unless the znode still has that version. */
 export const op = {
   create: (path: string, data: Buffer, mode: number): Step => ({ type: TYPE.create, path, data, mode }),
-  /** A znode that the server removes by itself once its last child has gone. Servers have known this since 3.5.1. */
+  /** A znode that the server removes by itself once its last child is gone. Servers know this since 3.5.1. */
   createContainer: (path: string, data: Buffer): Step => ({ type: TYPE.createContainer, path, data, mode: CONTAINER }),
   remove: (path: string, version = -1): Step => ({ type: TYPE.delete, path, version }),
   check: (path: string, version: number): Step => ({ type: TYPE.check, path, version }),
   setData: (path: string, data: Buffer, version: number): Step => ({ type: TYPE.setData, path, data, version }),
 };
 
-/** How a watch is added: it stays until it is removed, and tells of everything below its znode. */
+/** The kind of a watch that stays until it is removed, and reports everything below its znode. */
 export const PERSISTENT_RECURSIVE = 1;
-/** Which watches are removed: all of this session's on the znode. */
+/** Removes all watches of this session on the znode. */
 export const WATCHES_OF_ANY_KIND = 3;
 
 /** The request numbers of frames that answer no request. */
 export const XID = { event: -1, ping: -2 } as const;
 
-/** Of an event: the znode was deleted. */
+/** The type of the event that reports a deleted znode. */
 export const DELETED = 2;
