@@ -3,5 +3,5 @@ import { ensureBuilt } from "./build.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 
 await ensureBuilt();
-ensureRequirements();
+ensureRequirements(new Set(["zookeeper"]));
 await import(process.argv[2] === "http" ? "../dist/bench/http.js" : "../dist/bench/run.js");

@@ -4,5 +4,5 @@ import { ensureRequirements } from "./requirements.mjs";
 import { runSource } from "./run-source.mjs";
 
 await ensureBuilt();
-ensureRequirements();
+ensureRequirements(new Set(["zookeeper", "build"]));
 await runSource("test/chaos/main.ts");

@@ -1,8 +1,8 @@
-// What the tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it can
-// be had: foreign clients of ZooKeeper's locks, shells, a browser, and readers of man pages. Which ZooKeeper the tests then take is test/support/zookeeper-install.ts's
-// choice; here it is only seen to that there is one.
+// Installs what tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it
+// can be had: foreign clients of ZooKeeper's locks, shells, a browser, and readers of man pages. Which ZooKeeper the tests
+// then take is test/support/zookeeper-install.ts's choice; this file only sees to it that there is one.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { root } from "./packages.mjs";
 
@@ -10,46 +10,61 @@ import { root } from "./packages.mjs";
 const ZOOKEEPER_PACKAGES = ["zookeeper", "default-jre-headless"];
 const PS_PACKAGE = "procps";
 
-/** Without these and those below the tests with them are skipped, with a word: they are no reason to fail. */
+/** Without these the tests that need them are skipped and say so: that is no reason to fail. By the need that they are for. */
+const EXTRAS = {
+  "foreign clients": missingForeignClients,
+  shells: () => missingPrograms(["bash", "fish", "zsh"]),
+  browser: () => missingPrograms(["chromium"]),
+  "man page readers": () => missingPrograms(["man", "mandoc"]),
+};
+/** Debian's package of a program, where it has another name. */
+const PACKAGES = { man: "man-db" };
 const KAZOO_PACKAGE = "python3-kazoo";
 /** Curator, what it logs with, and the compiler that its program in source form needs. */
 const CURATOR_PACKAGES = ["libcurator-recipes-java", "libslf4j-java", "default-jdk-headless"];
-/** Shells whose completion is tested, a browser, and two readers of man pages; each by the program that it is there for. */
-const PROGRAM_PACKAGES = { bash: "bash", chromium: "chromium", fish: "fish", man: "man-db", mandoc: "mandoc", zsh: "zsh" };
-/** There after they could not be had, so that not every run waits for apt-get to fail again; `npm ci` removes it. */
-const WITHOUT_EXTRAS = join(root, "node_modules/.cache/holdline-test/without-extras");
+/** Names the packages that could not be had, so that not every run waits for apt-get to fail again; `npm ci` removes it. */
+const NOT_TO_BE_HAD = join(root, "node_modules/.cache/holdline-test/not-to-be-had");
 
 /**
- * Sees to it that there are a ZooKeeper and `ps`; whoever names a ZooKeeper of their own gets nothing installed. Throws with
- * what to do where that cannot be had.
+ * Installs what is missing of these needs (of needs.mjs's) where apt-get can. Installs nothing where
+ * HOLDLINE_TEST_ZOOKEEPER names a server. Throws, with what to do, where ZooKeeper or `ps` is needed and still missing.
  */
-export function ensureRequirements() {
+export function ensureRequirements(needs) {
   const missing = [];
-  if (!hasZooKeeper()) missing.push(...ZOOKEEPER_PACKAGES);
-  if (!hasProgram("ps")) missing.push(PS_PACKAGE);
-  if (missing.length > 0 && !process.env.HOLDLINE_TEST_ZOOKEEPER && canUseApt()) install(missing);
+  if (needs.has("zookeeper") && !hasZooKeeper()) missing.push(...ZOOKEEPER_PACKAGES);
+  // The built program asks `ps` for processes as well.
+  const needsPs = needs.has("ps") || needs.has("build");
+  if (needsPs && !hasProgram("ps")) missing.push(PS_PACKAGE);
+  if (missing.length > 0 && mayInstall()) install(missing);
 
-  if (!hasProgram("ps")) throw new Error(`"ps" is needed and not there; on Debian and Ubuntu: apt-get install ${PS_PACKAGE}`);
-  if (!hasZooKeeper() && !hasDocker()) throw new Error(WITHOUT_ZOOKEEPER);
-  installExtras();
+  if (needsPs && !hasProgram("ps"))
+    throw new Error(`"ps" is needed and not there; on Debian and Ubuntu: apt-get install ${PS_PACKAGE}`);
+  if (needs.has("zookeeper") && !hasZooKeeper() && !hasDocker()) throw new Error(WITHOUT_ZOOKEEPER);
+  installExtras(needs);
 }
 
 /** By themselves, so that a package which this system does not have is no harm to those that are needed. */
-function installExtras() {
-  const missing = missingExtras();
-  if (missing.length === 0 || process.env.HOLDLINE_TEST_ZOOKEEPER || !canUseApt() || existsSync(WITHOUT_EXTRAS)) return;
-  install(missing);
-  if (missingExtras().length === 0) return;
-  mkdirSync(dirname(WITHOUT_EXTRAS), { recursive: true });
-  writeFileSync(WITHOUT_EXTRAS, "");
+function installExtras(needs) {
+  const missingNow = () => Object.entries(EXTRAS).flatMap(([need, missing]) => (needs.has(need) ? missing() : []));
+  const given = existsSync(NOT_TO_BE_HAD) ? readFileSync(NOT_TO_BE_HAD, "utf8").split("\n") : [];
+  const wanted = missingNow().filter((name) => !given.includes(name));
+  if (wanted.length === 0 || !mayInstall()) return;
+  install(wanted);
+  const failed = missingNow();
+  if (failed.length === 0) return;
+  mkdirSync(dirname(NOT_TO_BE_HAD), { recursive: true });
+  writeFileSync(NOT_TO_BE_HAD, [...new Set([...given, ...failed])].join("\n"));
 }
 
-function missingExtras() {
+function missingForeignClients() {
   const missing = [];
   if (!existsSync("/usr/lib/python3/dist-packages/kazoo")) missing.push(KAZOO_PACKAGE);
   if (!existsSync("/usr/share/java/curator-recipes.jar") || !hasProgram("javac")) missing.push(...CURATOR_PACKAGES);
-  for (const [program, name] of Object.entries(PROGRAM_PACKAGES)) if (!hasProgram(program)) missing.push(name);
   return missing;
+}
+
+function missingPrograms(programs) {
+  return programs.filter((program) => !hasProgram(program)).map((program) => PACKAGES[program] ?? program);
 }
 
 const WITHOUT_ZOOKEEPER = `the tests need a real ZooKeeper, and there is none. Do one of these and start them again:
@@ -66,8 +81,8 @@ function hasZooKeeper() {
   return Boolean(process.env.ZOOKEEPER_HOME) && existsSync(join(process.env.ZOOKEEPER_HOME, "lib"));
 }
 
-function canUseApt() {
-  return process.getuid?.() === 0 && hasProgram("apt-get");
+function mayInstall() {
+  return !process.env.HOLDLINE_TEST_ZOOKEEPER && process.getuid?.() === 0 && hasProgram("apt-get");
 }
 
 function install(packages) {
@@ -78,14 +93,14 @@ function install(packages) {
       encoding: "utf8",
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     });
-    // It says very much, which is of use only when it fails.
+    // apt-get prints very much, which helps only when it fails.
     if (status !== 0) process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`);
     return status === 0;
   };
   const wanted = ["install", "-y", "--no-install-recommends", ...packages];
   // A fresh machine has no package lists, or old ones, which name versions that are gone.
   if (apt("update")) apt(...wanted);
-  else if (!apt(...wanted)) process.stderr.write("holdline: apt-get could not; what it said stands above\n");
+  else if (!apt(...wanted)) process.stderr.write("holdline: apt-get failed; its own words stand above\n");
 }
 
 function hasDocker() {

@@ -1,8 +1,10 @@
-// `npm test`: installs what is missing, builds, checks layout, rules and types, and runs every test. Arguments go to
-// vitest; then only it runs, after the build. `--unused` also looks for exports and packages that nobody uses (`npm run check`).
+// `npm test`: installs what is missing, builds, checks layout, rules and types, and runs every test. With arguments, which
+// go to vitest, only the tests that they choose run, after what those need. `--unit` runs the tests that need nothing
+// (`npm run test:unit`). `--unused` also looks for exports and packages that nobody uses (`npm run check`).
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { ensureBuilt, build } from "./build.mjs";
+import { NEEDS, needsOf, testFiles } from "./needs.mjs";
 import { ensurePackages, root } from "./packages.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 
@@ -17,30 +19,56 @@ const UNUSED = { name: "unused code", advice: "npx knip", argv: [tool("knip/bin/
 
 const given = process.argv.slice(2);
 const withUnused = given.includes("--unused");
-const forVitest = given.filter((argument) => argument !== "--unused");
+const isUnit = given.includes("--unit");
+const forVitest = given.filter((argument) => !["--unused", "--unit"].includes(argument));
+
+// A tenth of the generated cases: seconds instead of minutes.
+const UNIT_EFFORT = "0.1";
 
 try {
-  process.exitCode = await test();
+  process.exitCode = await (isUnit ? unitTest() : forVitest.length > 0 ? testSome() : testAll());
 } catch (error) {
   process.stderr.write(`holdline: ${error.message}\n`);
   process.exitCode = 1;
 }
 
-/** The exit code. Vitest goes last and its summary is the last thing that is printed, so everything else may fail only before. */
-async function test() {
+/** Each of these gives the exit code. Vitest goes last and its summary is the last thing that is printed, so everything else may fail only before. */
+async function testAll() {
   ensurePackages();
-  ensureRequirements();
-  if (forVitest.length > 0) {
-    await ensureBuilt();
-  } else {
-    await build({ types: true });
-    const failed = await check(withUnused ? [...CHECKS, UNUSED] : CHECKS);
-    if (failed.length > 0) {
-      process.stderr.write(`holdline: not in order: ${failed.map(({ name, advice }) => `${name} (${advice})`).join(", ")}\n`);
-      return 1;
-    }
+  ensureRequirements(new Set(NEEDS));
+  await build({ types: true });
+  const failed = await check(withUnused ? [...CHECKS, UNUSED] : CHECKS);
+  if (failed.length > 0) {
+    process.stderr.write(`holdline: not in order: ${failed.map(({ name, advice }) => `${name} (${advice})`).join(", ")}\n`);
+    return 1;
   }
-  return run([tool("vitest/vitest.mjs"), "run", ...forVitest], "inherit");
+  return vitest();
+}
+
+async function testSome() {
+  ensurePackages();
+  const needs = new Set((await chosenFiles()).flatMap((file) => [...needsOf(file)]));
+  ensureRequirements(needs);
+  if (needs.has("build")) await ensureBuilt();
+  return vitest();
+}
+
+function unitTest() {
+  ensurePackages();
+  process.env.HOLDLINE_TEST_EFFORT ||= UNIT_EFFORT;
+  return vitest("--project", "unit");
+}
+
+function vitest(...more) {
+  return run([tool("vitest/vitest.mjs"), "run", ...more, ...forVitest], "inherit");
+}
+
+/** The test files that vitest will choose by its arguments, or more: it takes a word for a part of a file's path. */
+async function chosenFiles() {
+  const { parseCLI } = await import("vitest/node");
+  const { filter } = parseCLI(["vitest", "run", ...forVitest]);
+  const words = filter.map((word) => word.replace(/:\d+$/, "").replace(/^\.\//, "").replace(`${root}`, ""));
+  return testFiles().filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
 }
 
 /** Runs checks two at a time, each one's output in one piece; gives those that failed. */

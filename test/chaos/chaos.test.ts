@@ -1,16 +1,18 @@
-// Chaos as a test: two minutes of it, and a verdict that is known to see what it is to see.
+// Chaos as a test, for as long as the effort allows; and that the verdict sees what it must see.
 import { describe, expect, test } from "vitest";
+import { CHAOS_MINUTES } from "../support/effort.js";
 import { canStartServers } from "../support/zookeeper-server.js";
 import { campaign } from "./campaign.js";
 import { LOCKS } from "./fleet.js";
 import type { ChaosLock } from "./verdict.js";
 import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
 
-const MINUTES = 2;
+// The ensemble starts before it, and the fleet has three minutes to finish after it.
+const DEADLINE_MS = (CHAOS_MINUTES + 5) * 60_000;
 
-test("two minutes of a nemesis violate nothing", { timeout: 420_000 }, async ({ skip }) => {
+test("a nemesis violates nothing", { timeout: DEADLINE_MS }, async ({ skip }) => {
   if (!(await canStartServers())) skip("an ensemble needs a local installation of ZooKeeper");
-  const report = await campaign({ minutes: MINUTES, nodes: 12 });
+  const report = await campaign({ minutes: CHAOS_MINUTES, nodes: 12 });
   expect(report.violations, `the evidence is in ${report.evidence}`).toEqual([]);
   expect(report.actionsRun).toBeGreaterThan(20);
   expect(Object.keys(report.faults).length, "kinds of faults").toBeGreaterThan(10);

@@ -37,7 +37,7 @@ describe("a claim's record", () => {
         expect(lease).toEqual(written.lease);
         expect(decodeRecord(JSON.stringify(older))).toEqual({ ...written, lease: null });
       }),
-      { numRuns: 1_000 },
+      { numRuns: CASES },
     );
   });
 

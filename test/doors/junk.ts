@@ -1,9 +1,10 @@
 // What is thrown at the doors: texts and values that have broken parsers before, and mutations of what is right, which
 // get further than noise does. Says nothing of what must come of it: that is verdict.ts's.
 import fc from "fast-check";
+import { CASES_PER_DOOR } from "../support/effort.js";
 
-/** How many cases each door gets. */
-export const CASES = 10_000;
+/** How many cases each property of a door gets. */
+export const CASES = CASES_PER_DOOR;
 
 /** Keys that mean something to JavaScript. */
 export const PROTOTYPE_KEYS = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf", "toJSON"] as const;

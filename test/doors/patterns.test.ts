@@ -86,7 +86,7 @@ test("what the configuration accepts for a pattern can be sought", async () => {
       // The configuration refuses a little more, such as the empty pattern, which would match every process.
       if ("value" in read) expect(sought).toHaveProperty("value");
     }),
-    { numRuns: CASES / 10 },
+    { numRuns: Math.ceil(CASES / 10) },
   );
 });
 

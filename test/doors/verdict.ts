@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { ErrorCode } from "../../src/locks/errors.js";
 import { HoldlineError } from "../../src/locks/errors.js";
+import { deadlineMs } from "../support/effort.js";
 
 // Of this process's own time, so that a busy machine makes no difference. A case takes a millisecond, the longest ones a
 // second, and more than this where something is squared or worse.
@@ -13,8 +14,8 @@ const LONGEST_LINE = 1_000;
 
 const PROTOTYPES: readonly object[] = [Object.prototype, Array.prototype, Function.prototype, String.prototype, Map.prototype];
 
-// Ten thousand cases on a machine that is busy with other tests.
-const DEADLINE_MS = 300_000;
+// A thousand cases on a machine that is busy with other tests.
+const DEADLINE_MS = deadlineMs(60_000);
 
 /** Has every test of this file fail that leaves a prototype other than it was, and gives each time for all of its cases. */
 export function failOnPollution(): void {

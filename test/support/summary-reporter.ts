@@ -1,12 +1,15 @@
-// Prints how the run went as its very last line: "N passed, N failed", and ", N skipped" when there are any.
+// Prints how much of what is generated the run tries, and as its very last line how it went: "N passed, N failed", and
+// ", N skipped" when there are any.
 import type { SerializedError } from "vitest";
 import type { Reporter, TestModule, Vitest } from "vitest/node";
+import { EFFORT_SUMMARY } from "./effort.js";
 
 export default class SummaryReporter implements Reporter {
   #watching = false;
 
   onInit(vitest: Vitest): void {
     this.#watching = vitest.config.watch;
+    console.log(EFFORT_SUMMARY);
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {

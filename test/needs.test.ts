@@ -1,0 +1,31 @@
+// What the test files need is found in their sources: `npm run test:unit` stays quick, and `npm test -- PATH` sets up no more
+// than it must.
+import { describe, expect, test } from "vitest";
+import { needsOf, projectOf, testFiles } from "../scripts/needs.mjs";
+
+describe("a test file's needs", () => {
+  test.each([
+    ["test/locks/rule.test.ts", "unit", []],
+    ["test/leases/lease.test.ts", "unit", []],
+    ["test/simulation/simulation.test.ts", "unit", ["ps"]],
+    ["test/simulation/mutants.test.ts", "machine", ["ps", "time"]],
+    ["test/coordinators/sqlite.test.ts", "machine", ["time"]],
+    ["test/server/image.test.ts", "machine", ["time"]],
+    ["test/quickstart.test.ts", "machine", ["build"]],
+    ["test/cli/man-page.test.ts", "machine", ["man page readers", "ps"]],
+    ["test/coordinators/zookeeper.test.ts", "zookeeper", ["time", "zookeeper"]],
+    ["test/e2e/run.test.ts", "zookeeper", ["build", "zookeeper"]],
+    ["test/e2e/completion.test.ts", "zookeeper", ["build", "ps", "shells", "zookeeper"]],
+    ["test/server/page.test.ts", "zookeeper", ["browser", "build", "zookeeper"]],
+    ["test/foreign/foreign.test.ts", "zookeeper", ["build", "foreign clients", "ps", "zookeeper"]],
+  ])("%s belongs to %s and needs %j", (file, project, needs) => {
+    expect([...needsOf(file)].sort()).toEqual(needs);
+    expect(projectOf(file)).toBe(project);
+  });
+
+  test("leave all of the configuration and of the rule to `npm run test:unit`", () => {
+    const files = testFiles().filter((file) => /^test\/(?:config|locks)\//.test(file));
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.filter((file) => projectOf(file) !== "unit")).toEqual([]);
+  });
+});
