@@ -17,12 +17,12 @@ const SIGNS = {
   "man page readers": /program: "mandoc"/,
   "foreign clients": /curator-recipes/,
   // Nothing to install, but many seconds: processes that contend for locks, sessions that have to expire, a compiler, a build.
-  time: /\bdescribeCoordinator\(|\bstartContender\(\{|\bcreateLanguageService\(|scripts\/build\.mjs/,
+  time: /\bdescribeCoordinator\(|\bstartContender\(\{ kind:|\bcreateLanguageService\(|scripts\/build\.mjs/,
 };
 
 export const NEEDS = Object.keys(SIGNS);
 
-const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*"(\.[^"]+)"/g;
+const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*"(\.[^"]+)\.js"/g;
 
 /**
  * The projects that vitest.config.ts makes of the test files. `unit` is what a contributor runs at each turn: it needs
@@ -64,7 +64,7 @@ const known = new Map();
 function read(path) {
   if (!known.has(path)) {
     const text = readFileSync(path, "utf8");
-    const imports = [...text.matchAll(IMPORT)].map(([, name]) => resolve(dirname(path), name.replace(/\.js$/, ".ts")));
+    const imports = [...text.matchAll(IMPORT)].map(([, name]) => resolve(dirname(path), `${name}.ts`));
     const own = NEEDS.filter((need) => SIGNS[need].test(text));
     known.set(path, { own, imports });
   }

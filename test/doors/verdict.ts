@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { ErrorCode } from "../../src/locks/errors.js";
 import { HoldlineError } from "../../src/locks/errors.js";
-import { deadlineMs } from "../support/effort.js";
+import { CASES_PER_DOOR, deadlineMs } from "../support/effort.js";
 
 // Of this process's own time, so that a busy machine makes no difference. A case takes a millisecond, the longest ones a
 // second, and more than this where something is squared or worse.
@@ -88,4 +88,12 @@ export function expectClear(line: string, secret?: string): void {
     secret !== undefined && line.includes(secret) && "it has a password",
   ].filter((fault) => fault !== false);
   if (faults.length > 0) throw new Error(`not a clear line: ${faults.join(", ")}: ${JSON.stringify(line.slice(0, 2_000))}`);
+}
+
+// Among fewer cases chance alone decides how many of a kind there are.
+const ENOUGH_TO_COUNT = 1_000;
+
+/** That the generated cases come so far often enough: in this share of them at least. */
+export function expectShare(count: number, share: number, what: string): void {
+  if (CASES_PER_DOOR >= ENOUGH_TO_COUNT) expect(count, what).toBeGreaterThan(CASES_PER_DOOR * share);
 }
