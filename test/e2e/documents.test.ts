@@ -98,3 +98,67 @@ test("docs/server.md shows what Locker's clients are answered", async () => {
   const ends = ({ output }: Step): string => output.trimEnd();
   expect(shown(asked, serving.node.directory, {}).map(ends)).toEqual(steps.map(ends));
 });
+
+test("docs/commands.md names every key of what --json prints", async () => {
+  const fleet = await openFleet("sqlite");
+  const node = fleet.node("web-07", { ok: { command: ["true"] }, bad: { command: ["false"] } });
+  const documents = new Map<string, unknown>();
+  const ask = async (command: string, ...args: readonly string[]): Promise<unknown> => {
+    const { stdout } = await node.run(command, ...args, "--json");
+    if (!documents.has(command)) documents.set(command, JSON.parse(stdout));
+    return JSON.parse(stdout);
+  };
+  await ask("run", "bad");
+  await ask("resume");
+  await ask("locks");
+  await ask("clear", "bad", "--reason", "r");
+  await ask("history");
+  const { claim } = (await ask("acquire", "l")) as { readonly claim: { readonly id: string } };
+  const refused = await ask("acquire", "l");
+  await ask("renew", "l", claim.id);
+  await ask("current", "l");
+  await ask("is-held", "l", claim.id);
+  await ask("data", "l", claim.id, "--set", "a=1");
+  await ask("release", "l", claim.id);
+  const { id } = (await ask("lock", "h")) as { readonly id: string };
+  for (const command of ["status", "test", "deps"]) await ask(command, "h");
+  await ask("unlock", id);
+
+  const page = read("commands.md");
+  const rows = [...page.matchAll(/^\| ([a-z`, ·-]+) \| (`\{.*) \|$/gm)];
+  const shown = new Map<string, string[]>();
+  for (const [, commands = "", document = ""] of rows) {
+    // One row may have several commands: with one document for all of them, or with one for each.
+    const texts = document.split(" · ");
+    for (const [index, command] of commands.split(/, | · /).entries())
+      shown.set(command.replaceAll("`", ""), namesIn(texts[commands.includes("·") ? index : 0] ?? ""));
+  }
+  for (const [command, document] of documents) expect([command, shown.get(command)]).toEqual([command, keysOf(document)]);
+  expect(keysOf(refused)).toEqual(["code", "error", "hint", "holders", "message"]);
+  const described = /^A claim is `(.*?)`/m.exec(page)?.[1] ?? "";
+  const { lock, ...whole } = claim as object as Record<string, unknown>;
+  expect(lock).toBe("l");
+  expect(namesIn(described)).toEqual(
+    [...new Set([...Object.keys(whole), ...Object.keys(whole["owner"] as object), "type", "caller", "path"])].toSorted(),
+  );
+});
+
+function namesIn(text: string): string[] {
+  return [...new Set([...text.matchAll(/"([A-Za-z]+)"/g)].map(([, name = ""]) => name))].toSorted();
+}
+
+/** The keys of a document, without those of claims, owners, leases, failures and data in it. */
+function keysOf(value: unknown): string[] {
+  const keys = new Set<string>();
+  const visit = (inner: unknown): void => {
+    if (Array.isArray(inner)) inner.forEach(visit);
+    else if (typeof inner === "object" && inner !== null && !("condition" in inner)) {
+      for (const [key, deeper] of Object.entries(inner)) {
+        keys.add(key);
+        if (!["owner", "lease", "failure", "data"].includes(key)) visit(deeper);
+      }
+    }
+  };
+  visit(value);
+  return [...keys].toSorted();
+}
