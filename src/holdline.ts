@@ -12,8 +12,8 @@ import { createLeases } from "./library/leases.js";
 import type { Leases } from "./library/leases.js";
 import type { Dependencies } from "./library/values.js";
 import { readData, readDependencies, readSharing, readText } from "./library/values.js";
-import { viewOf } from "./library/views.js";
-import type { LockView } from "./library/views.js";
+import { viewLock } from "./views/lock.js";
+import type { LockView } from "./views/lock.js";
 import type { Owner } from "./locks/claim.js";
 import type { Coordinator, Log } from "./locks/coordinator.js";
 import { ClaimLostError, HoldlineError } from "./locks/errors.js";
@@ -131,7 +131,7 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
     async locks() {
       const names = await coordinator.list();
       const queues = await Promise.all(names.map((name) => readPresentQueue(coordinator, name)));
-      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewOf(names[index] as string, queue, perspective)]));
+      return queues.flatMap((queue, index) => (queue.length === 0 ? [] : [viewLock(names[index] as string, queue, perspective)]));
     },
     close: () => coordinator.close(),
   };

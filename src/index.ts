@@ -1,7 +1,7 @@
 // The public library. Re-exports only.
 export type { HeldClaim, Holdline, HoldlineOptions, LockOptions } from "./holdline.js";
 export { openHoldline, TimedOutError } from "./holdline.js";
-export type { HeldAs, HostLockType } from "./leases/hosts.js";
+export type { HostLockType } from "./leases/hosts.js";
 export type { HeldLease } from "./leases/lease.js";
 export type {
   AcquireOptions,
@@ -19,9 +19,10 @@ export type {
   RenewOutcome,
 } from "./library/leases.js";
 export type { Dependencies } from "./library/values.js";
-export type { ClaimView, LockView } from "./library/views.js";
+
 export type { Claim, Condition, Failure, Lease, LeaseType, Owner, ProcessIdentity } from "./locks/claim.js";
 export type { EndEvent, HistoryRecord, Log } from "./locks/coordinator.js";
 export type { ErrorCode } from "./locks/errors.js";
 export { hostLock } from "./locks/names.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "./locks/errors.js";
+export type { ClaimView, HeldAs, LockView } from "./views/lock.js";

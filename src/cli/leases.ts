@@ -12,7 +12,8 @@ import { HoldlineError, messageOf } from "../locks/errors.js";
 import { ID_EXAMPLE, isClaimId, parseClaimId } from "../locks/ids.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
-import { claimAsJson, holderOf } from "../admin/claims.js";
+import { claimAsJson } from "../views/json.js";
+import { viewHolder } from "../views/lock.js";
 import type { Invocation } from "./command.js";
 import type { Context } from "./context.js";
 import { paintFor } from "./io.js";
@@ -52,9 +53,9 @@ export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce):
   return readOption(options, "ttl", (field: Field) => readTtlMs(field), ttlMs ?? DEFAULT_TTL_MS);
 }
 
-/** A lease in hand as `--json` gives it. */
-export function leaseAsJson(claim: Claim, context: Pick<Context, "perspective">) {
-  return { claim: { ...claimAsJson(holderOf(claim, context)), lock: claim.lock } };
+/** Prints a lease in hand as `--json` gives it. */
+export function printLease({ io, perspective }: Pick<Context, "io" | "perspective">, claim: Claim): void {
+  printDocument(io, { claim: { ...claimAsJson(viewHolder(claim, perspective)), lock: claim.lock } });
 }
 
 /**
@@ -88,19 +89,19 @@ export async function tellHeld(
   /** Which lock, where that does not go without saying: one of several was held. */
   name: string | null = null,
 ): Promise<void> {
-  const { io, json } = context;
+  const { io, json, perspective } = context;
   const now = (await coordinator.sync(context.stop.signal)).ms;
-  const standing = holders.map((claim) => holderOf(claim, context));
-  const described = standing.map((holder) => {
-    const { reason, lease } = holder.claim;
+  const views = holders.map((claim) => viewHolder(claim, perspective));
+  const described = views.map((holder) => {
+    const { reason, lease } = holder;
     const caller = lease?.caller == null ? "" : sanitize(`, for ${lease.caller}`);
     const file = lease?.path == null ? "" : sanitize(`, ${lease.path}`);
-    return `${describeClaim(holder, now)}${file}${caller}${reason === null || reason === "" ? "" : `: ${sanitize(reason)}`}`;
+    return `${describeClaim(holder, now, perspective)}${file}${caller}${reason === null || reason === "" ? "" : `: ${sanitize(reason)}`}`;
   });
   const title = `Lock held${name === null ? "" : `: ${sanitize(name)}`}${waitMs === null || waitMs === 0 ? "" : ` (waited ${formatDuration(waitMs)} for it)`}`;
   if (json) {
     const error = { code: "held", message: [title, ...described].join("\n"), hint: waitMs === 0 ? "--wait waits for it" : null };
-    printDocument(io, { error, holders: standing.map(claimAsJson) });
+    printDocument(io, { error, holders: views.map(claimAsJson) });
   } else {
     printLines(
       io,

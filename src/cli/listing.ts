@@ -1,11 +1,12 @@
 // Locks and their claims for people: who holds, who waits, since when, why, until when, and whether their agents live.
 import { isoTime } from "../locks/durations.js";
 import { ordinal } from "../line/words.js";
+import type { Perspective } from "../line/perspective.js";
 import type { Claim, Condition } from "../locks/claim.js";
 import { execProgramOf } from "../locks/exec-actions.js";
-import { disagreementsOf } from "../admin/claims.js";
-import type { Disagreement, StandingClaim } from "../admin/claims.js";
-import type { SeenLock } from "../admin/queues.js";
+import { claimsOn, disagreementsOn } from "../views/lock.js";
+import type { ClaimView, Disagreement } from "../views/lock.js";
+import type { SeenLock } from "../views/queues.js";
 import type { Colour } from "./io.js";
 import { ago, lastLineOf, sanitize, until } from "./render.js";
 import type { Cell } from "./render.js";
@@ -39,20 +40,26 @@ export function renderListing(locks: readonly SeenLock[], only: string | null, v
 /** Locks as lines of text. */
 export function renderLocks(locks: readonly SeenLock[], view: View): string[] {
   const rows = locks.flatMap((seen): Row[] => {
-    const { lock, claims, now } = seen;
-    const disagreements = disagreementsOf(seen).map((disagreement): Cell => warning(disagreementWords(lock, disagreement), view));
-    return claims.map((standing, index) => ({
-      cells: [index === 0 ? lock : "", ...claimCells(standing, now, view)],
-      notes: [...claimNotes(standing, view), ...(index === claims.length - 1 ? disagreements : [])],
+    const { lock, holders, now } = seen;
+    const claims = claimsOn(seen);
+    const disagreements = disagreementsOn(seen).map((disagreement): Cell => warning(disagreementWords(lock, disagreement), view));
+    return claims.map((claim, index) => ({
+      cells: [index === 0 ? lock : "", placeOf(index, holders.length), ...claimCells(claim, now, view)],
+      notes: [...claimNotes(claim, view), ...(index === claims.length - 1 ? disagreements : [])],
     }));
   });
-  const stuck = locks.flatMap(({ claims }) => claims.filter(({ condition }) => condition === "failed" || condition === "stale"));
+  const stuck = locks.flatMap((seen) => claimsOn(seen).filter(({ condition }) => condition === "failed" || condition === "stale"));
   return [...renderTable(COLUMNS, rows, view), ...(stuck.length > 0 ? waysOut(stuck, view) : [])];
 }
 
-function waysOut(stuck: readonly StandingClaim[], view: View): string[] {
-  const [execs, others] = [stuck.filter(isOfExec), stuck.filter((standing) => !isOfExec(standing))];
-  const nodes = [...new Set(stuck.flatMap(({ claim, condition }) => (condition === "stale" ? [claim.owner.node] : [])))];
+/** Those who wait are counted: the 1st is next. */
+function placeOf(index: number, holders: number): string {
+  return index < holders ? "held" : ordinal(index - holders + 1);
+}
+
+function waysOut(stuck: readonly ClaimView[], view: View): string[] {
+  const [execs, others] = [stuck.filter(isOfExec), stuck.filter((claim) => !isOfExec(claim))];
+  const nodes = [...new Set(stuck.flatMap(({ owner, condition }) => (condition === "stale" ? [owner.node] : [])))];
   const words = [
     ...(others.length > 0
       ? ["A failed or stale claim ends when its node runs the action again (there: holdline run, or holdline resume),"]
@@ -70,38 +77,35 @@ function waysOut(stuck: readonly StandingClaim[], view: View): string[] {
   return ["", ...words.flatMap((text) => renderText(dim(text, view), view))];
 }
 
-function isOfExec({ claim }: StandingClaim): boolean {
-  return execProgramOf(claim.owner.action) !== null;
+function isOfExec({ owner }: ClaimView): boolean {
+  return execProgramOf(owner.action) !== null;
 }
 
 /** One claim in one line, for lists of candidates: "web-07: restart-nginx, since 12 min ago, FAILED …, claim 3f…". */
-export function describeClaim(standing: StandingClaim, now: number): string {
-  const { claim } = standing;
+export function describeClaim(claim: ClaimView, now: number, perspective: Perspective): string {
   const { owner } = claim;
-  const words = `${owner.node}: ${whatOf(claim)} by ${owner.principal}, since ${ago(claim.since, now)}, ${stateOfClaim(standing, now, false)}`;
+  const words = `${owner.node}: ${whatOf(claim)} by ${owner.principal}, since ${ago(claim.since, now)}, ${stateOfClaim(claim, now, { isExact: false, perspective })}`;
   return sanitize(`${words} (claim ${claim.id})`);
 }
 
-function claimCells(standing: StandingClaim, now: number, view: View): Cell[] {
-  const { claim, held, condition, place } = standing;
+function claimCells(claim: ClaimView, now: number, view: View): Cell[] {
   return [
-    held ? "held" : ordinal(place),
     claim.owner.node,
     whatOf(claim),
     view.isExact ? isoTime(claim.since) : ago(claim.since, now),
     claim.owner.principal,
-    { text: stateOfClaim(standing, now, view.isExact), paint: (text) => view.paint(COLOURS[condition], text) },
+    { text: stateOfClaim(claim, now, view), paint: (text) => view.paint(COLOURS[claim.condition], text) },
   ];
 }
 
-function claimNotes({ claim, condition }: StandingClaim, view: View): Cell[] {
-  const { failure, lease, reason, data, fencingToken } = claim;
+function claimNotes(claim: ClaimView, view: View): Cell[] {
+  const { condition, failure, lease, reason, data, fencingToken } = claim;
   const notes: string[] = [];
   if (failure !== null) {
     const output = lastLineOf(failure.output);
     if (output !== "") notes.push(`last output: ${output}`);
   }
-  if ((condition === "failed" || condition === "stale") && view.isNamesakes?.(claim) === true)
+  if ((condition === "failed" || condition === "stale") && view.perspective.isNamesakes(claim))
     notes.push(`left by another machine that was called ${claim.owner.node}: only an admin ends it`);
   // Who has to name it: an admin, or whoever releases or renews it.
   const isNamed = condition === "failed" || condition === "stale" || condition === "leased";
@@ -129,8 +133,8 @@ export function whatOf({ owner, key, lease }: Pick<Claim, "owner" | "key" | "lea
 // Of an ephemeral claim whose process this node can see to be gone.
 const ENDS_SOON = "its agent is gone: the claim ends with its session";
 
-function stateOfClaim({ claim, condition, isOwnerGone }: StandingClaim, now: number, isExact: boolean): string {
-  switch (condition) {
+function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: Pick<View, "isExact" | "perspective">): string {
+  switch (claim.condition) {
     case "failed": {
       const { failure, owner } = claim;
       if (failure === null) return "FAILED";
@@ -142,9 +146,9 @@ function stateOfClaim({ claim, condition, isOwnerGone }: StandingClaim, now: num
       if (claim.expiresAt === null) return "leased until it is released";
       return `leased until ${isExact ? isoTime(claim.expiresAt) : until(claim.expiresAt, now)}`;
     case "running":
-      return isOwnerGone ? ENDS_SOON : "running, its agent lives";
+      return perspective.isOwnerGone(claim) ? ENDS_SOON : "running, its agent lives";
     case "waiting":
-      return isOwnerGone ? ENDS_SOON : "waiting";
+      return perspective.isOwnerGone(claim) ? ENDS_SOON : "waiting";
   }
 }
 

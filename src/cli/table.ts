@@ -1,6 +1,6 @@
 // Tables for people: columns where there is room for them, and each row in lines of its own where the terminal is too
 // narrow. Knows nothing of what it shows.
-import type { Claim } from "../locks/claim.js";
+import type { Perspective } from "../line/perspective.js";
 import type { Context } from "./context.js";
 import type { Paint } from "./io.js";
 import { paintFor } from "./io.js";
@@ -14,15 +14,14 @@ export interface View {
   readonly columns: number;
   /** Exact times beside those that people read. */
   readonly isExact: boolean;
-  /** Was the claim made by another machine that has this node's name? */
-  readonly isNamesakes?: (claim: Claim) => boolean;
+  readonly perspective: Perspective;
 }
 
 /** How results are shown on standard output: lines are only broken where somebody sits before them. */
 export function viewOf({ io, verbose, perspective }: Pick<Context, "io" | "verbose" | "perspective">): View {
   const { isTerminal, columns } = io.stdout;
   const room = isTerminal ? columns : Number.POSITIVE_INFINITY;
-  return { paint: paintFor(io, "stdout"), columns: room, isExact: verbose, isNamesakes: (claim) => perspective.isNamesakes(claim) };
+  return { paint: paintFor(io, "stdout"), columns: room, isExact: verbose, perspective };
 }
 
 export interface Column {

@@ -2,14 +2,15 @@
 // shows them: in place on a terminal, elsewhere one listing after another. Goes on when a store does not answer, and says so.
 import { isoTime } from "../locks/durations.js";
 import { messageOf, UnreachableError } from "../locks/errors.js";
-import { locksAsJson } from "../admin/claims.js";
+import { locksAsJson } from "../views/json.js";
 import type { Context } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import { renderListing } from "./listing.js";
-import type { SeenLock } from "../admin/queues.js";
+import type { SeenLock } from "../views/queues.js";
 import { printDocument, printLines } from "./output.js";
-import { readLocks } from "../admin/queues.js";
-import { storesFor } from "../admin/stores.js";
+import { readLocks } from "../views/queues.js";
+import { claimsOn } from "../views/lock.js";
+import { storesFor } from "../views/stores.js";
 import { ago, sanitize, truncate, wrap } from "./render.js";
 import { openScreen } from "./screen.js";
 import { viewOf } from "./table.js";
@@ -97,8 +98,9 @@ const PROBED = "holdline";
 /** How long until the first of the leases is over that were seen so long ago, in milliseconds. */
 function untilExpiry(seen: readonly SeenLock[], elapsedMs: number): number {
   let leftMs = Number.POSITIVE_INFINITY;
-  for (const { claims, now } of seen)
-    for (const { claim } of claims) leftMs = Math.min(leftMs, (claim.expiresAt ?? Number.POSITIVE_INFINITY) - now - elapsedMs);
+  for (const view of seen)
+    for (const { expiresAt } of claimsOn(view))
+      leftMs = Math.min(leftMs, (expiresAt ?? Number.POSITIVE_INFINITY) - view.now - elapsedMs);
   return Math.max(0, leftMs) + AFTER_EXPIRY_MS;
 }
 

@@ -80,6 +80,21 @@ export function readLabel(field: Field): string | undefined {
   return text;
 }
 
+// People read it, and each of the claim's entries carries it.
+const LONGEST_DESCRIPTION_BYTES = 4_096;
+
+/** What a lock on a host is for, in words; it may have several lines. */
+export function readDescription(field: Field): string | undefined {
+  const text = readText(field);
+  if (text === undefined) return undefined;
+  if (text.trim() === "" || !text.isWellFormed())
+    return field.refuse("must say something; leave it out where there is nothing to say");
+  const bytes = Buffer.byteLength(text);
+  return bytes <= LONGEST_DESCRIPTION_BYTES
+    ? text
+    : field.refuse(`has ${bytes} bytes, and ${LONGEST_DESCRIPTION_BYTES} is the most`);
+}
+
 /** The id of a claim. */
 export function readClaimId(field: Field): string | undefined {
   const text = readLabel(field);

@@ -2,8 +2,8 @@
 // id that a draft is given whose request has none.
 import { randomUUID } from "node:crypto";
 import { encodeRecord } from "../locks/claim.js";
-import type { ClaimRecord } from "../locks/claim.js";
-import type { Draft, Traits } from "../locks/coordinator.js";
+import type { Claim, ClaimRecord } from "../locks/claim.js";
+import type { Draft, JustSettled, Traits } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { LeaseContext, LeaseRequest } from "./lease.js";
 
@@ -27,6 +27,13 @@ export function draftOf(request: LeaseRequest, { node, process }: LeaseContext):
 /** The same once it is held: nobody's process, and over at `expiresAt`. */
 export function leasedRecordOf({ key, slots, owner, reason, data, lease }: Draft, expiresAt: number | null): ClaimRecord {
   return { owner: { ...owner, process: null }, key, slots, made: null, lease, expiresAt, reason, data, failure: null };
+}
+
+/** The lease that a draft has become, as it stands in the queue of its first lock. */
+export function claimOf(draft: Draft, { entries, fencingToken, since }: JustSettled, expiresAt: number | null): Claim {
+  const [entry] = entries;
+  if (entry === undefined) throw new HoldlineError("bug", "a lease on no lock");
+  return { ...leasedRecordOf(draft, expiresAt), ...entry, id: draft.id, durable: true, alive: true, since, fencingToken };
 }
 
 /** @throws HoldlineError `usage` when its locks with its data do not fit into one transaction */

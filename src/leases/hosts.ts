@@ -1,9 +1,10 @@
 // Locks on hosts: which hosts are meant, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
-import type { DependencyMap } from "./dependencies.js";
-import type { Claim, LeaseType } from "../locks/claim.js";
+import type { LeaseType } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
-import { canonicalHost, hostProblem } from "../locks/names.js";
+import { canonicalHost, hostLock, hostProblem } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
+import { dependenciesOf } from "./dependencies.js";
+import type { DependencyMap } from "./dependencies.js";
 
 /** The types of lock that a host can have. */
 export const HOST_LOCK_TYPES = ["generic", "host", "file"] as const satisfies readonly LeaseType[];
@@ -49,12 +50,20 @@ export function sharingOf(type: HostLockType): { readonly key: string | null; re
 
 const SHARED = "generic";
 
-/** As what a lock is held: by which type of lease, or by a process. */
-export type HeldAs = LeaseType | "process";
+/** What somebody wants to lock: a host, or a file on it. */
+export interface HostTarget {
+  readonly host: string;
+  /** The path that a lock of the type `file` is for. */
+  readonly path: string | null;
+  readonly type: HostLockType;
+  /** Locks the host's dependencies along with it; `null`: only this host. */
+  readonly dependencies: DependencyMap | null;
+}
 
-/** As what some claims hold their lock, each once. */
-export function typesOf(holders: readonly Pick<Claim, "lease">[]): readonly HeldAs[] {
-  return [...new Set(holders.map(({ lease }) => lease?.type ?? "process"))];
+/** The hosts to lock, the named one first, and how their locks are taken. */
+export function hostLocksOf({ host, path, type, dependencies }: HostTarget) {
+  const hosts = [host, ...(dependencies === null ? [] : dependenciesOf(host, dependencies))];
+  return { hosts, locks: hosts.map(hostLock), type, path, ...sharingOf(type) };
 }
 
 const LONGEST_PATH_BYTES = 4_096;

@@ -6,10 +6,10 @@ import type { Clock } from "../line/clock.js";
 import type { Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { Claim, LeaseType, ProcessIdentity } from "../locks/claim.js";
-import type { Coordinator, Settled } from "../locks/coordinator.js";
+import type { Coordinator, JustSettled } from "../locks/coordinator.js";
 import { ClaimLostError, HoldlineError, SessionLostError } from "../locks/errors.js";
 import { readAllEntries, hasExpired, readHolders, readObstacles } from "../line/holders.js";
-import { draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
+import { claimOf, draftOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
 import { refuseOthers, refuseUnlessLease } from "./ownership.js";
 import type { Ending, Over } from "./ownership.js";
 import { afterCatchingUp, findHeld, MOST_TRIES, recordOf, rewrite } from "./held.js";
@@ -62,7 +62,12 @@ export interface HeldLease {
 
 /** What came of asking for a lease. `held`: others have the lock, and nothing is left in line. */
 export type Acquired =
-  | { readonly outcome: "acquired"; readonly lease: HeldLease }
+  | {
+      readonly outcome: "acquired";
+      readonly lease: HeldLease;
+      /** The lease as it stands in the queue of its first lock. */
+      readonly claim: Claim;
+    }
   | {
       readonly outcome: "held";
       readonly lock: string;
@@ -127,7 +132,7 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     await coordinator.withdraw(positions);
     return UNDECIDED;
   }
-  let settled: Settled;
+  let settled: JustSettled;
   let expiresAt: number | null = null;
   try {
     if (request.ttlMs !== null) expiresAt = endOf(request.ttlMs, (await coordinator.sync(context.signal)).ms);
@@ -140,7 +145,8 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     if (error instanceof ClaimLostError) return UNDECIDED;
     throw error;
   }
-  return { outcome: "acquired", lease: { id: draft.id, locks: request.locks, fencingToken: settled.fencingToken, expiresAt } };
+  const claim = claimOf(draft, settled, expiresAt);
+  return { outcome: "acquired", lease: heldLeaseOf(claim), claim };
 }
 
 const UNDECIDED = { outcome: "undecided" } as const;
@@ -202,8 +208,11 @@ export async function renewLease(
     return hasExpired(present, time) ? "again" : { ...recordOf(present), expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms) };
   });
   if (claim === "gone") return { outcome: "expired" };
-  const { expiresAt, lease, fencingToken } = claim;
-  return { outcome: "renewed", lease: { id, locks: lease?.locks ?? [lock], fencingToken: fencingToken ?? 0, expiresAt }, claim };
+  return { outcome: "renewed", lease: heldLeaseOf(claim), claim };
+}
+
+function heldLeaseOf({ id, lock, lease, fencingToken, expiresAt }: Claim): HeldLease {
+  return { id, locks: lease?.locks ?? [lock], fencingToken: fencingToken ?? 0, expiresAt };
 }
 
 /**

@@ -1,10 +1,9 @@
 // Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. That others hold a lock, or
 // that a lease is over, is an answer here and no error.
 import type { Clock } from "../line/clock.js";
-import { dependenciesOf } from "../leases/dependencies.js";
 import type { DependencyMap } from "../leases/dependencies.js";
-import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, sharingOf, typesOf } from "../leases/hosts.js";
-import type { HeldAs, HostLockType } from "../leases/hosts.js";
+import { HOST_LOCK_TYPES, hostLocksOf, knownAs, knownHosts, parseHost } from "../leases/hosts.js";
+import type { HostLockType } from "../leases/hosts.js";
 import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
 import type { Perspective } from "../line/perspective.js";
 import { SILENT_PROGRESS } from "../line/progress.js";
@@ -15,8 +14,8 @@ import { HoldlineError } from "../locks/errors.js";
 import { endAllExpired, readPresentQueue } from "../line/holders.js";
 import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";
 import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
-import { viewOf } from "./views.js";
-import type { ClaimView, LockView } from "./views.js";
+import { claimsOn, typesOf, viewLock } from "../views/lock.js";
+import type { ClaimView, HeldAs, LockView } from "../views/lock.js";
 
 /** What every call may be given. */
 export interface CallOptions {
@@ -162,21 +161,16 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
     };
     context.signal.throwIfAborted();
     const acquired = await acquireLease(request, context);
-    if (acquired.outcome === "acquired") return acquired;
-    // They are what stands in the way, and so they are shown as such, in whatever queue they still wait as well.
-    return { ...acquired, holders: acquired.holders.map((claim) => holderView(claim)) };
-  }
-
-  function holderView(claim: Claim): ClaimView {
-    const [view] = viewOf(claim.lock, [claim], perspective).holders;
-    return view ?? { ...claim, state: "waiting", condition: "waiting" };
+    if (acquired.outcome === "acquired") return { outcome: "acquired", lease: acquired.lease };
+    // Each is in the way by itself, whoever stands before it. A lease that has not settled is shown as waiting.
+    return { ...acquired, holders: acquired.holders.flatMap((claim) => claimsOn(viewLock(claim.lock, [claim], perspective))) };
   }
 
   async function look(name: string, { signal }: CallOptions): Promise<LockView> {
     const asked = parseLockName(name);
     const host = hostOfLock(asked);
     const lock = host === null ? asked : hostLock(knownAs(host, knownHosts(node, dependencies)));
-    return viewOf(lock, await readPresentQueue(coordinator, lock, signal), perspective);
+    return viewLock(lock, await readPresentQueue(coordinator, lock, signal), perspective);
   }
 
   return {
@@ -196,19 +190,20 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
 
     async lockHosts(name, options = {}) {
       const host = knownAs(parseHost(name), knownHosts(node, dependencies));
-      const hosts = [host, ...(options.withDependencies === false ? [] : dependenciesOf(host, dependencies))];
       const type = readType(options);
+      const path = readText(options.path, "path");
+      const { hosts, ...locked } = hostLocksOf({
+        ...{ host, path, type },
+        dependencies: options.withDependencies === false ? null : dependencies,
+      });
       const alone = options.ensureUnlocked === true;
       const waitMs = readTimeoutMs(options.timeoutMs, 0);
       if (alone && waitMs !== 0) throw new HoldlineError("usage", "ensureUnlocked does not wait: leave timeoutMs out");
       const request: LeaseRequest = {
         ...REQUEST,
-        ...sharingOf(type),
-        locks: hosts.map(hostLock),
-        type,
+        ...locked,
         principal: by,
         caller: readText(options.caller, "caller"),
-        path: readText(options.path, "path"),
         reason: readText(options.description, "description"),
         data: readData(options.data),
         ttlMs: readTtlMs(options.ttlMs, null),

@@ -8,7 +8,8 @@ import type { HistoryQuery } from "./history.js";
 import { matchesFilter, SHOWS, summaryOf, summaryText } from "./filter.js";
 import type { Filter } from "./filter.js";
 import { lockItem } from "./lock.js";
-import type { ShownLock, ShownRecord, Viewer } from "./shape.js";
+import type { LockJson, RecordJson } from "../views/json.js";
+import type { Viewer } from "./viewer.js";
 import { compareLocks } from "./words.js";
 
 /** Where the reader is, and what is offered to those who want to be known, or to be known no more. */
@@ -33,7 +34,7 @@ function shownAt({ now, silentSince }: Looking): number {
 
 /** A lock with its JSON, as `/v1` gives it. */
 export interface ServedLock {
-  readonly shown: ShownLock;
+  readonly shown: LockJson;
   readonly text: string;
 }
 
@@ -78,7 +79,7 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
 export function lockDocument(
   name: string,
   lock: ServedLock | null,
-  records: readonly ShownRecord[] | null,
+  records: readonly RecordJson[] | null,
   looking: Looking,
 ): string {
   const view = { ...looking, now: shownAt(looking), isFull: true };
@@ -103,7 +104,7 @@ export function lockDocument(
 /** @param records `null` when they cannot be read @param problem what is wrong with the query, `null` when nothing is */
 export function historyDocument(
   query: HistoryQuery,
-  records: readonly ShownRecord[] | null,
+  records: readonly RecordJson[] | null,
   looking: Looking,
   problem: string | null,
 ): string {

@@ -1,7 +1,8 @@
 // Which locks are shown: a text that is looked for, and a condition. The same on the server, for those without JavaScript, and
 // in the browser. Pure.
 import { counted, isStuckLock } from "./words.js";
-import type { Condition, ShownLock } from "./shape.js";
+import type { LockJson } from "../views/json.js";
+import type { Condition } from "../locks/claim.js";
 
 export interface Filter {
   /** In any case, in what the claims say of themselves; "" for all. */
@@ -28,11 +29,11 @@ export function parseFilter(query: { get(name: string): string | null }): Filter
   return { find: query.get("find") ?? "", show: Object.hasOwn(SHOWS, show) ? (show as Show) : "all" };
 }
 
-export function matchesFilter({ find, show }: Filter, lock: ShownLock): boolean {
+export function matchesFilter({ find, show }: Filter, lock: LockJson): boolean {
   return isShown(show, lock) && (find.trim() === "" || textsOf(lock).includes(find.trim().toLowerCase()));
 }
 
-function isShown(show: Show, lock: ShownLock): boolean {
+function isShown(show: Show, lock: LockJson): boolean {
   const { holders, waiting } = lock;
   switch (show) {
     case "all":
@@ -47,7 +48,7 @@ function isShown(show: Show, lock: ShownLock): boolean {
   }
 }
 
-function textsOf({ lock, holders, waiting }: ShownLock): string {
+function textsOf({ lock, holders, waiting }: LockJson): string {
   const texts = [...holders, ...waiting].flatMap(({ owner, lease, key, reason }) => [
     ...[owner.node, owner.principal, owner.action, lease?.caller, key, reason],
   ]);
@@ -61,7 +62,7 @@ export interface Summary {
   readonly holders: { readonly [C in Exclude<Condition, "waiting">]: number };
 }
 
-export function summaryOf(locks: readonly ShownLock[]): Summary {
+export function summaryOf(locks: readonly LockJson[]): Summary {
   const holders = { failed: 0, stale: 0, leased: 0, running: 0 };
   let waiting = 0;
   for (const lock of locks) {

@@ -3,7 +3,7 @@ import { formatDuration } from "../locks/durations.js";
 import { age, moment } from "./ages.js";
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
-import type { ShownRecord } from "./shape.js";
+import type { RecordJson } from "../views/json.js";
 import { EVENT_WORDS, eventBadge, lockAddress, who } from "./words.js";
 
 /** What is asked of the history, as people have typed it; "" for anything. */
@@ -21,13 +21,13 @@ const LIMITS = ["20", "100", "500"];
 export const DEFAULT_LIMIT = "100";
 
 /** @param records `null` when they cannot be read @param withLock names the lock in each record as well */
-export function recordItems(records: readonly ShownRecord[] | null, now: number, withLock: boolean): Html {
+export function recordItems(records: readonly RecordJson[] | null, now: number, withLock: boolean): Html {
   if (records === null) return html`<li class="nothing">It cannot be read now.</li>`;
   if (records.length === 0) return html`<li class="nothing">Nothing has ended that fits.</li>`;
   return html`${records.map((record) => recordItem(record, now, withLock))}`;
 }
 
-function recordItem(record: ShownRecord, now: number, withLock: boolean): Html {
+function recordItem(record: RecordJson, now: number, withLock: boolean): Html {
   const { lock, event, by, reason, claimedAt, endedAt, owner, lease } = record;
   const heldMs = Math.max(0, Date.parse(endedAt) - Date.parse(claimedAt));
   const name = withLock ? html`<a href="${lockAddress(lock)}">${said(lock)}</a>: ` : null;

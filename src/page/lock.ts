@@ -5,8 +5,10 @@ import { sanitize, shortened } from "../locks/text.js";
 import { age, moment } from "./ages.js";
 import { html, joined, said, saidInLines } from "./html.js";
 import type { Html } from "./html.js";
-import type { ShownClaim, ShownLock, Viewer } from "./shape.js";
-import { conditionBadge, isStuck, isStuckLock, lockAddress, may, what, who } from "./words.js";
+import type { ClaimJson, LockJson } from "../views/json.js";
+import { mayDo } from "./viewer.js";
+import type { Viewer } from "./viewer.js";
+import { conditionBadge, isStuck, isStuckLock, lockAddress, what, who } from "./words.js";
 
 export interface LockView {
   readonly viewer: Viewer;
@@ -21,14 +23,14 @@ const MOST = { short: { holders: 5, waiting: 3, blocked: 3 }, full: { holders: 5
 const LONGEST_SHORT_DATA = 200;
 
 /** A lock as an item of the list. @param text the lock in JSON, as `/v1` gives it */
-export function lockItem(lock: ShownLock, text: string, view: LockView): Html {
+export function lockItem(lock: LockJson, text: string, view: LockView): Html {
   return html`<li class="lock${isStuckLock(lock) ? " stuck" : ""}" data-lock="${lock.lock}" data-version="${versionOf(text)}">
     ${lockContent(lock, view)}
   </li>`;
 }
 
 /** What is inside of it. */
-export function lockContent(lock: ShownLock, view: LockView): Html {
+export function lockContent(lock: LockJson, view: LockView): Html {
   const { holders, waiting } = lock;
   const most = view.isFull ? MOST.full : MOST.short;
   // Those that somebody has to look after are shown however many others there are before them.
@@ -61,7 +63,7 @@ function rest(count: number, word: string, lock: string, { isFull }: LockView): 
     : html`<p class="rest"><a href="${lockAddress(lock)}" data-key="rest-${word}">and ${count} more ${word}</a></p>`;
 }
 
-function holderItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
+function holderItem(claim: ClaimJson, lock: LockJson, view: LockView): Html {
   const { now } = view;
   return html`<li class="claim ${claim.condition}">
     <p>
@@ -73,7 +75,7 @@ function holderItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
   </li>`;
 }
 
-function waiterItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
+function waiterItem(claim: ClaimJson, lock: LockJson, view: LockView): Html {
   const badge = claim.condition === "waiting" ? null : html`${conditionBadge(claim.condition)} `;
   return html`<li class="claim waiting">
     <p>${badge}${who(claim)}: ${what(claim)}, waiting for ${age("for", claim.since, view.now)}</p>
@@ -81,7 +83,7 @@ function waiterItem(claim: ShownClaim, lock: ShownLock, view: LockView): Html {
   </li>`;
 }
 
-function stateWords({ condition, expiresAt, durable, owner }: ShownClaim, now: number): Html | null {
+function stateWords({ condition, expiresAt, durable, owner }: ClaimJson, now: number): Html | null {
   if (condition === "stale") {
     const ends = execProgramOf(owner.action) === null ? null : html`, and it ends with ${SAME_EXEC} on that node`;
     return html`; its agent is gone${ends}`;
@@ -94,7 +96,7 @@ function stateWords({ condition, expiresAt, durable, owner }: ShownClaim, now: n
 // What takes up the claim of a durable exec: no run of its node, and no resume.
 const SAME_EXEC = html`the same <code>holdline exec --durable</code>`;
 
-function failureWords({ failure, owner }: ShownClaim, now: number): Html | null {
+function failureWords({ failure, owner }: ClaimJson, now: number): Html | null {
   if (failure === null) return null;
   return html`<p class="failure">
     Failed on ${said(owner.node)} ${age("ago", failure.at, now)}: ${said(failure.message)}. The lock is kept until it is cleared, or
@@ -103,7 +105,7 @@ function failureWords({ failure, owner }: ShownClaim, now: number): Html | null 
 }
 
 /** Whom a claim that does not end by itself keeps waiting, and since when. Who waits, waits behind all holders. */
-function blockedWords(claim: ShownClaim, { waiting }: ShownLock, { now, isFull }: LockView): Html | null {
+function blockedWords(claim: ClaimJson, { waiting }: LockJson, { now, isFull }: LockView): Html | null {
   if (!isStuck(claim) || waiting.length === 0) return null;
   const from = claim.failure?.at ?? claim.since;
   const most = (isFull ? MOST.full : MOST.short).blocked;
@@ -114,7 +116,7 @@ function blockedWords(claim: ShownClaim, { waiting }: ShownLock, { now, isFull }
   return html`<p class="blocked">Blocks ${joined(blocked, ", ")}${more}.</p>`;
 }
 
-function output({ failure, id }: ShownClaim, { isFull }: LockView): Html | null {
+function output({ failure, id }: ClaimJson, { isFull }: LockView): Html | null {
   const lines = failure?.output.trimEnd() ?? "";
   if (lines === "") return null;
   const text = html`<pre tabindex="0" aria-label="output">${saidInLines(lines)}</pre>`;
@@ -128,7 +130,7 @@ function output({ failure, id }: ShownClaim, { isFull }: LockView): Html | null 
   </details>`;
 }
 
-function details(claim: ShownClaim, { isFull }: LockView): Html | null {
+function details(claim: ClaimJson, { isFull }: LockView): Html | null {
   const { id, lease, reason, data, owner, since, slots, fencingToken, expiresAt, durable, failure } = claim;
   const facts: [string, Html][] = [];
   if (reason !== null && reason !== "")
@@ -163,13 +165,13 @@ function dataHtml(data: unknown, isFull: boolean): Html {
 }
 
 /** The button that ends a claim, for those who may. One whose owner lives is only ended from the lock's own page. */
-function act(claim: ShownClaim, lock: string, { viewer, isFull }: LockView, place: "holds" | "waits"): Html | null {
+function act(claim: ClaimJson, lock: string, { viewer, isFull }: LockView, place: "holds" | "waits"): Html | null {
   const { condition, id, owner, lease, reason } = claim;
   const isLease = condition === "leased";
   const isAlive = condition === "running" || condition === "waiting";
   // One's own lease is released with the right to lock; all that is another's ends with the right to clear.
   const right = isLease && owner.principal === viewer.name ? "lock" : "clear";
-  if (!may(viewer, right, lock) || (isAlive && !isFull)) return null;
+  if (!mayDo(viewer, right, lock) || (isAlive && !isFull)) return null;
   const [kind, word] = isLease ? ["release", "Release"] : ["clear", "Clear"];
   // The node of a lease that was taken over HTTP is the server, which says nothing of whose it is.
   const whose = lease === null ? owner.node : (lease.caller ?? owner.principal);

@@ -2,8 +2,8 @@
 // will do. Pure.
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
-import type { Condition, ShownClaim, ShownLock, ShownRecord, Viewer } from "./shape.js";
-import { matchesPattern } from "../locks/patterns.js";
+import type { ClaimJson, LockJson, RecordJson } from "../views/json.js";
+import type { Condition } from "../locks/claim.js";
 
 // Some of the symbols have a second form, a picture in colours: U+FE0E asks for the first.
 const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly word: string }>> = {
@@ -36,13 +36,13 @@ export function eventBadge(event: string): Html {
 }
 
 /** What an owner does with the lock: the action, or the type of lease. */
-export function what({ owner, lease, key }: Pick<ShownClaim, "owner" | "lease" | "key">): Html {
+export function what({ owner, lease, key }: Pick<ClaimJson, "owner" | "lease" | "key">): Html {
   const name = lease?.type ?? owner.action ?? (owner.pid === null ? "another program" : "a command");
   return key === null ? said(name) : html`${said(name)} with the key ${said(key)}`;
 }
 
 /** Who has or had a claim: the node, and the principal on it. */
-export function who({ owner, lease }: Pick<ShownClaim | ShownRecord, "owner" | "lease">): Html {
+export function who({ owner, lease }: Pick<ClaimJson | RecordJson, "owner" | "lease">): Html {
   const caller = lease?.caller == null || lease.caller === owner.principal ? null : html` for ${said(lease.caller)}`;
   return html`<strong>${said(owner.node)}</strong> by ${said(owner.principal)}${caller}`;
 }
@@ -53,18 +53,13 @@ export function counted(count: number, noun: string): string {
 }
 
 /** Is it one of those that somebody has to look after? */
-export function isStuck({ condition }: Pick<ShownClaim, "condition">): boolean {
+export function isStuck({ condition }: Pick<ClaimJson, "condition">): boolean {
   return condition === "failed" || condition === "stale";
 }
 
 /** Does one of them hold it? */
-export function isStuckLock({ holders }: Pick<ShownLock, "holders">): boolean {
+export function isStuckLock({ holders }: Pick<LockJson, "holders">): boolean {
   return holders.some(isStuck);
-}
-
-/** May whoever looks at the page do this to the lock? The server asks again. */
-export function may({ may, locks }: Viewer, right: Viewer["may"][number], lock: string): boolean {
-  return may.includes(right) && locks.some((pattern) => matchesPattern(pattern, lock));
 }
 
 /** The address of a lock's own page. */
@@ -73,7 +68,7 @@ export function lockAddress(lock: string): string {
 }
 
 /** The locks that somebody has to look after come first, and then it goes by name. */
-export function compareLocks(one: ShownLock, other: ShownLock): number {
+export function compareLocks(one: LockJson, other: LockJson): number {
   const rank = Number(isStuckLock(other)) - Number(isStuckLock(one));
   return rank !== 0 ? rank : one.lock < other.lock ? -1 : Number(one.lock > other.lock);
 }

@@ -1,6 +1,6 @@
 // The server from its first connection to its last: opens what it serves, and ends within a deadline.
 import type { AddressInfo } from "node:net";
-import type { Stores } from "../admin/stores.js";
+import type { Stores } from "../views/stores.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Log } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";

@@ -206,8 +206,7 @@ function requestorOf({ lease, owner }: Pick<Claim, "lease" | "owner">): string {
 
 /** Not an object: its keys would not stay in their order when they look like numbers. */
 function poolsAsJson(locks: readonly MirroredLock[]): string {
-  const pools = locks.flatMap(({ lock, claims }) => {
-    const holders = claims.filter(({ held }) => held).map(({ claim }) => claim);
+  const pools = locks.flatMap(({ lock, holders }) => {
     const [first] = holders;
     if (first === undefined) return [];
     const counts = new Map<string, number>();

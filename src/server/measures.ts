@@ -3,7 +3,8 @@
 import { performance } from "node:perf_hooks";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Stores } from "../admin/stores.js";
+import { claimsOn } from "../views/lock.js";
+import type { Stores } from "../views/stores.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -153,7 +154,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
     stores: {
       settings: stores.settings,
       perspective: stores.perspective,
-      commandPids: (claim) => stores.commandPids(claim),
+      commandPids: stores.commandPids,
       coordinator: async (lock) => timed(await stores.coordinator(lock)),
       coordinators: async () => (await stores.coordinators()).map(timed),
     },
@@ -209,12 +210,14 @@ class LockTimes {
     return ahead === undefined ? now : performance.now() + ahead;
   }
 
-  #look({ lock, claims, now }: MirroredLock): ReadonlyMap<string, Seen> {
+  #look(view: MirroredLock): ReadonlyMap<string, Seen> {
+    const { lock, now } = view;
     const here = performance.now();
     const before = this.#seen.get(lock);
     this.#ahead.set(lock, now - here);
     return new Map(
-      claims.map(({ claim: { id, durable, since }, held }) => {
+      claimsOn(view).map(({ id, durable, since, state }) => {
+        const held = state === "held";
         const earlier = before?.get(id);
         if (earlier?.held === held) return [id, earlier];
         // An ephemeral claim that is held now bears the time at which it joined.

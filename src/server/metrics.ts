@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { Gauge, Registry } from "prom-client";
 import type { Condition } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
+import { claimsOn } from "../views/lock.js";
 import type { Measures } from "./measures.js";
 import type { MirroredLock } from "./mirror.js";
 import type { Service } from "./service.js";
@@ -54,14 +55,14 @@ function gaugesOf(locks: readonly MirroredLock[], nowOf: (lock: MirroredLock) =>
   for (const seen of shown) {
     const { lock } = seen;
     const counts = new Map<Condition, number>();
-    for (const { condition } of seen.claims) counts.set(condition, (counts.get(condition) ?? 0) + 1);
+    const all = claimsOn(seen);
+    for (const { condition } of all) counts.set(condition, (counts.get(condition) ?? 0) + 1);
     for (const [condition, count] of counts) claims.set({ lock, condition }, count);
-    const inLine = seen.claims.filter(({ held }) => !held);
-    waiters.set({ lock }, inLine.length);
+    waiters.set({ lock }, seen.waiting.length);
     const secondsSince = (time: number): number => Math.max(0, nowOf(seen) - time) / 1_000;
-    const [first] = inLine;
-    if (first !== undefined) waiting.set({ lock }, secondsSince(first.claim.since));
-    const failures = seen.claims.flatMap(({ claim: { failure, owner } }) => (failure === null ? [] : [{ at: failure.at, owner }]));
+    const [first] = seen.waiting;
+    if (first !== undefined) waiting.set({ lock }, secondsSince(first.since));
+    const failures = all.flatMap(({ failure, owner }) => (failure === null ? [] : [{ at: failure.at, owner }]));
     const [earliest] = failures.sort((one, other) => one.at - other.at);
     if (earliest !== undefined) failed.set({ lock, node: earliest.owner.node }, secondsSince(earliest.at));
   }
@@ -69,7 +70,8 @@ function gaugesOf(locks: readonly MirroredLock[], nowOf: (lock: MirroredLock) =>
 }
 
 /** What somebody has to look after comes first, and then what many wait for. */
-function urgencyOf({ claims }: MirroredLock): number {
+function urgencyOf(lock: MirroredLock): number {
+  const claims = claimsOn(lock);
   const needsHelp = claims.some(({ condition }) => condition === "failed" || condition === "stale");
   return (needsHelp ? 1_000_000 : 0) + claims.length;
 }

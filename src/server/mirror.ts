@@ -1,11 +1,12 @@
 // All locks of all stores, kept as they are by being told of changes: what is asked for often and by many is read from the
 // store once. Whoever reads is given nothing older than the moment of asking. Keeps nothing that is not in the stores.
 import { setMaxListeners } from "node:events";
-import { lockAsJson } from "../admin/claims.js";
-import type { SeenLock } from "../admin/queues.js";
-import { readLocksOf } from "../admin/queues.js";
-import { storesFor } from "../admin/stores.js";
-import type { Store, Stores } from "../admin/stores.js";
+import { lockAsJson } from "../views/json.js";
+import { claimsOn } from "../views/lock.js";
+import type { SeenLock } from "../views/queues.js";
+import { readLocksOf } from "../views/queues.js";
+import { storesFor } from "../views/stores.js";
+import type { Store, Stores } from "../views/stores.js";
 import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
 import { hasExpired } from "../line/holders.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
@@ -147,8 +148,8 @@ class Part {
     const time = await (this.#watch as StoreWatch).caughtUp(signal);
     this.#clockAhead = time.ms - performance.now();
     this.#clockErrorMs = time.errorMs;
-    for (const { lock, claims } of this.locks.values())
-      if (claims.some(({ claim }) => hasExpired(claim, time))) this.#stale.locks.add(lock);
+    for (const lock of this.locks.values())
+      if (claimsOn(lock).some((claim) => hasExpired(claim, time))) this.#stale.locks.add(lock.lock);
     // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
     await unlessAborted(
       this.#reading?.catch(() => undefined),
@@ -177,8 +178,8 @@ class Part {
     else {
       for (const lock of change.locks) this.#stale.locks.add(lock);
       for (const id of change.claims)
-        for (const { lock, claims } of this.locks.values())
-          if (claims.some(({ claim }) => claim.id === id)) this.#stale.locks.add(lock);
+        for (const lock of this.locks.values())
+          if (claimsOn(lock).some((claim) => claim.id === id)) this.#stale.locks.add(lock.lock);
     }
     if (this.#isStale()) this.#schedule(SHORTEST_GAP_MS);
   }
@@ -245,8 +246,8 @@ class Part {
   #awaitExpiry(): void {
     if (this.#expiry !== null) clearTimeout(this.#expiry);
     let soonest = Number.POSITIVE_INFINITY;
-    for (const { claims } of this.locks.values())
-      for (const { claim } of claims) soonest = Math.min(soonest, claim.expiresAt ?? Number.POSITIVE_INFINITY);
+    for (const lock of this.locks.values())
+      for (const { expiresAt } of claimsOn(lock)) soonest = Math.min(soonest, expiresAt ?? Number.POSITIVE_INFINITY);
     if (!Number.isFinite(soonest)) return;
     const leftMs = soonest - performance.now() - this.#clockAhead + this.#clockErrorMs;
     this.#expiry = setTimeout(

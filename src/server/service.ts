@@ -1,5 +1,5 @@
 // What every route is given to work with. Types only; the runtime and app.ts make the real thing.
-import type { Stores } from "../admin/stores.js";
+import type { Stores } from "../views/stores.js";
 import type { LeaseContext } from "../leases/lease.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Mirror } from "./mirror.js";

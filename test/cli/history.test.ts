@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, test } from "vitest";
 import { history, parseHistory, renderHistory } from "../../src/cli/commands/history.js";
 import { widthOf } from "../../src/cli/render.js";
@@ -81,6 +82,7 @@ describe("for people", () => {
       paint: (_, text) => text,
       columns: Number.POSITIVE_INFINITY,
       isExact: true,
+      perspective: NONE_GONE,
     });
     expect(lines[1]).toMatch(/^2025-11-21T08:59:00\.000Z {2}l /);
     expect(lines[2]).toBe("    claim c, locked 2025-11-21T08:58:00.000Z, unlocked 2025-11-21T08:59:00.000Z");

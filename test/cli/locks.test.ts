@@ -1,6 +1,7 @@
 import { BY_STORE } from "../support/perspectives.js";
 import { describe, expect, test } from "vitest";
-import { lockAsJson, stateOf } from "../../src/admin/claims.js";
+import { lockAsJson } from "../../src/views/json.js";
+import { claimsOn, viewLock } from "../../src/views/lock.js";
 import { locks } from "../../src/cli/commands/locks.js";
 import { renderLocks } from "../../src/cli/listing.js";
 import { widthOf } from "../../src/cli/render.js";
@@ -9,11 +10,11 @@ import type { Claim, LeaseType } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { claim, context, FAILURE, fakeStore, invocation, NOW, recordedIo, settings, waitingClaim } from "./fakes.js";
 
-const PLAIN: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false };
+const PLAIN: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false, perspective: BY_STORE };
 
 /** A lock's queue as lines. */
 const render = (lock: string, queue: readonly Claim[], view: Partial<View> = {}): string[] =>
-  renderLocks([{ ...stateOf(lock, queue, BY_STORE), now: NOW }], { ...PLAIN, ...view });
+  renderLocks([{ ...viewLock(lock, queue, BY_STORE), now: NOW }], { ...PLAIN, ...view });
 
 function lease(
   type: LeaseType,
@@ -201,7 +202,7 @@ describe("as JSON", () => {
       claim({ failure: FAILURE, alive: false, data: { ticket: "OPS-1" } }),
       waitingClaim("web-08", { id: "w", key: "k", slots: Number.POSITIVE_INFINITY, lease: HOST }),
     ];
-    expect(JSON.parse(JSON.stringify(lockAsJson(stateOf("restart/nginx", queue, BY_STORE))))).toEqual({
+    expect(JSON.parse(JSON.stringify(lockAsJson(viewLock("restart/nginx", queue, BY_STORE))))).toEqual({
       lock: "restart/nginx",
       holders: [
         {
@@ -243,8 +244,8 @@ describe("as JSON", () => {
   });
 
   test("conditions are told apart", () => {
-    const conditions = (...queue: Parameters<typeof stateOf>[1]) =>
-      stateOf("l", queue, BY_STORE).claims.map(({ condition }) => condition);
+    const conditions = (...queue: Parameters<typeof viewLock>[1]) =>
+      claimsOn(viewLock("l", queue, BY_STORE)).map(({ condition }) => condition);
     expect(conditions(claim(), waitingClaim("b"))).toEqual(["running", "waiting"]);
     expect(conditions(claim({ alive: false }))).toEqual(["stale"]);
     expect(conditions(lease("lease", { expiresAt: NOW + 1, alive: false }))).toEqual(["leased"]);

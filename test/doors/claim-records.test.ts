@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { plainData } from "../../src/locks/data.js";
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import { decodeRecord, encodeRecord } from "../../src/locks/claim.js";
-import { recordAsJson } from "../../src/admin/records.js";
+import { recordAsJson } from "../../src/views/json.js";
 import { decodeEnded, encodeEnded } from "../../src/coordinators/zookeeper/records.js";
 import { CASES, bottomless, mangled, misshapen, nastyText, nastyValue } from "./junk.js";
 import { recordText, records, someRecord } from "./records.js";

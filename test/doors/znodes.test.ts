@@ -4,7 +4,8 @@ import { ALL_GONE } from "../support/perspectives.js";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, inject, test } from "vitest";
-import { type LockState, lockAsJson, stateOf } from "../../src/admin/claims.js";
+import { lockAsJson } from "../../src/views/json.js";
+import { type LockView, viewLock } from "../../src/views/lock.js";
 import { renderLocks } from "../../src/cli/listing.js";
 import type { View } from "../../src/cli/table.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
@@ -36,7 +37,7 @@ failOnLeaks();
 failOnPollution();
 
 // As it is shown on something that is no terminal.
-const VIEW: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false };
+const VIEW: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false, perspective: ALL_GONE };
 
 const ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 const sequence = fc
@@ -118,7 +119,7 @@ test("a claim is one whatever is written in it; its name says what the rule goes
   };
   const claimNames = fc.oneof({ weight: 3, arbitrary: ours }, foreign);
   let readable = 0;
-  const shown: LockState[] = [];
+  const shown: LockView[] = [];
   fc.assert(
     fc.property(claimNames, contents, fc.boolean(), (ref, data, isDurable) => {
       const name = parseClaimName(ref);
@@ -136,7 +137,7 @@ test("a claim is one whatever is written in it; its name says what the rule goes
         expect(claim.data).toBeNull();
       } else readable += 1;
       expect(isHeld([claim], 0)).toBe(true);
-      const state = stateOf("a", [claim], ALL_GONE);
+      const state = viewLock("a", [claim], ALL_GONE);
       // A lease that has not been settled may still wait for another of its locks, though nobody is before it here.
       const standing = claim.durable || claim.lease === null ? "holders" : "waiting";
       expect(JSON.parse(JSON.stringify(lockAsJson(state)))).toHaveProperty(`${standing}.0.id`);
@@ -204,7 +205,7 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
       expect(claim).toMatchObject({ key: null, slots: 1, owner: { principal: "foreign client", process: null }, data: null });
     expect(queue.map((_, position) => isHeld(queue, position)).indexOf(false)).toBe(1);
     expect(await coordinator.list()).toEqual(["a"]);
-    for (const line of renderLocks([{ ...stateOf("a", queue, ALL_GONE), now: (await coordinator.sync()).ms }], VIEW))
+    for (const line of renderLocks([{ ...viewLock("a", queue, ALL_GONE), now: (await coordinator.sync()).ms }], VIEW))
       if (line !== "") expectClear(line);
     // An admin can end what is durable, whatever it says, and the history tells of it.
     for (const claim of queue.filter(({ durable }) => durable))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { knownAs, parseFilePath, parseHost, sharingOf, typesOf } from "../../src/leases/hosts.js";
+import { knownAs, parseFilePath, parseHost, sharingOf } from "../../src/leases/hosts.js";
 import type { HostLockType } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/lease.js";
 import { acquireLease, releaseById } from "../../src/leases/lease.js";
@@ -10,6 +10,7 @@ import { defaultSlots } from "../../src/locks/rule.js";
 import { draftFor } from "../coordinators/conformance/store.js";
 import { until } from "../support/wait.js";
 import { leasesOn, openStage, requestFor } from "./stage.js";
+import { typesOf } from "../../src/views/lock.js";
 
 function refusal(attempt: () => unknown): string {
   try {

@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
 import { lockItem } from "../../src/page/lock.js";
-import type { ShownClaim } from "../../src/page/shape.js";
+import type { ClaimJson } from "../../src/views/json.js";
 
 const AT = "2025-11-21T09:00:00.000Z";
 const FAILURE = { exitCode: 1, signal: null, message: "exit code 1", output: "", at: AT };
 
 /** What the page says of a lock with this holder, to somebody who may do all. */
-function wordsOf(changes: Partial<ShownClaim>): string {
-  const claim: ShownClaim = {
-    ...{ id: "c", condition: "stale", durable: true, key: null, slots: 1, lease: null, since: AT, expiresAt: null },
+function wordsOf(changes: Partial<ClaimJson>): string {
+  const claim: ClaimJson = {
+    ...{ id: "c", state: "held", condition: "stale", durable: true, key: null, slots: 1, lease: null, since: AT, expiresAt: null },
     ...{ fencingToken: 7, reason: null, data: null, failure: null },
-    owner: { node: "web-07", principal: "ops@web-07", action: "restart", pid: 42 },
+    owner: { node: "web-07", machine: null, principal: "ops@web-07", action: "restart", pid: 42 },
     ...changes,
   };
   const viewer = { name: "ann", may: ["read", "lock", "clear"], locks: ["*"] } as const;
@@ -18,7 +18,7 @@ function wordsOf(changes: Partial<ShownClaim>): string {
   return lockItem({ lock: "l", holders: [claim], waiting: [] }, "{}", view).text.replace(/\s+/g, " ");
 }
 
-const EXEC = { node: "web-07", principal: "ops@web-07", action: "exec backup 0123456789ab", pid: 42 };
+const EXEC = { node: "web-07", machine: null, principal: "ops@web-07", action: "exec backup 0123456789ab", pid: 42 };
 
 test("a claim that is stuck says what ends it: its node's next run, or of a durable exec the same command", () => {
   const failed = { condition: "failed", failure: FAILURE } as const;

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { createPerspective } from "../../src/line/perspective.js";
 import { createProcessSight } from "../../src/line/process-sight.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
-import type { Stores } from "../../src/admin/stores.js";
+import type { Stores } from "../../src/views/stores.js";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import { Mirror, type MirrorChange } from "../../src/server/mirror.js";
 import { settings } from "../cli/fakes.js";
@@ -64,7 +64,7 @@ describe.each(STORES)("on %s", (kind) => {
     for (let round = 0; round < 20; round += 1) {
       const { draft, settled } = await takeDurably(other, "a/b");
       expect((await mirror.read()).map(({ lock }) => lock)).toEqual(["a/b"]);
-      expect((await mirror.readOne("a/b"))?.claims.map(({ claim, held }) => [claim.id, held])).toEqual([[draft.id, true]]);
+      expect((await mirror.readOne("a/b"))?.holders.map(({ id }) => id)).toEqual([draft.id]);
       expect(await other.leave(draft.id, settled.entries, RELEASED)).toBe("done");
       expect(await mirror.read()).toEqual([]);
       expect(await mirror.readOne("a/b")).toBeNull();
@@ -81,7 +81,7 @@ describe.each(STORES)("on %s", (kind) => {
       const { draft, settled } = await takeDurably(other, "a");
       earlier.push(mirror.read());
       const seen = await Promise.all(Array.from({ length: 8 }, () => mirror.read()));
-      for (const locks of seen) expect(locks.flatMap(({ claims }) => claims.map(({ claim }) => claim.id))).toEqual([draft.id]);
+      for (const locks of seen) expect(locks.flatMap(({ holders }) => holders.map(({ id }) => id))).toEqual([draft.id]);
       await Promise.all(earlier);
       expect(await other.leave(draft.id, settled.entries, RELEASED)).toBe("done");
       for (const locks of await Promise.all(Array.from({ length: 8 }, () => mirror.read()))) expect(locks).toEqual([]);

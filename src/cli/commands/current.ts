@@ -4,7 +4,8 @@ import { readChoice } from "../../config/field.js";
 import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { readPresentHolders } from "../../line/holders.js";
-import { claimAsJson, holderOf } from "../../admin/claims.js";
+import { claimAsJson } from "../../views/json.js";
+import { viewHolder } from "../../views/lock.js";
 import type { Command, Invocation } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { readLock } from "../leases.js";
@@ -21,7 +22,8 @@ export const current: Command = {
     const format = readFormat(invocation.options, context.json);
     const { signal } = context.stop;
     const holders = await readPresentHolders(await context.coordinator(lock), lock, signal);
-    if (context.json) printDocument(context.io, { holders: holders.map((claim) => claimAsJson(holderOf(claim, context))) });
+    if (context.json)
+      printDocument(context.io, { holders: holders.map((claim) => claimAsJson(viewHolder(claim, context.perspective))) });
     else printLines(context.io, renderHolders(holders, format));
     if (holders.length > 0) return 0;
     context.io.stderr.write("no lock held\n");

@@ -2,12 +2,12 @@
 // its options mean; taking all or nothing is leases/'s.
 import { isoTime } from "../../locks/durations.js";
 import { homedir } from "node:os";
-import { hostLocksOf, readDescription, refuseSeveralStores } from "../../admin/hosts.js";
-import { readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readWhole } from "../../config/field.js";
+import { refuseSeveralStores } from "../../views/stores.js";
+import { readChoice, readDescription, readDurationMs, readDurationOrNoneMs, readLabel, readWhole } from "../../config/field.js";
 import { readTtlMs, settingsOfLock } from "../../config/locks.js";
 import { absolutePath } from "../../config/paths.js";
 import type { Settings } from "../../config/settings.js";
-import { HOST_LOCK_TYPES, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, hostLocksOf, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { acquireLease } from "../../leases/lease.js";
 import type { HeldLease, LeaseRequest } from "../../leases/lease.js";

@@ -1,11 +1,11 @@
 // `holdline locks`: who holds, who waits, since when, by whom and why; once, or whenever something changes.
 import { parseLockName } from "../../locks/names.js";
-import { locksAsJson } from "../../admin/claims.js";
+import { locksAsJson } from "../../views/json.js";
 import type { Command } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
 import { renderListing } from "../listing.js";
 import { printDocument, printLines } from "../output.js";
-import { readLocks } from "../../admin/queues.js";
+import { readLocks } from "../../views/queues.js";
 import { viewOf } from "../table.js";
 
 export const locks: Command = {

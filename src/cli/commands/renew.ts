@@ -3,7 +3,7 @@ import { renewLease } from "../../leases/lease.js";
 import type { Command } from "../command.js";
 import { exitCodeOfRenewed } from "../exit-codes.js";
 import { paintFor } from "../io.js";
-import { leaseAsJson, readClaimId, readLock, readTtl } from "../leases.js";
+import { printLease, readClaimId, readLock, readTtl } from "../leases.js";
 import { printDocument } from "../output.js";
 import { sanitize } from "../render.js";
 
@@ -22,7 +22,7 @@ export const renew: Command = {
       if (json) printDocument(io, { error: { code: "expired", message, hint } });
       io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${sanitize(hint)}\n`);
     } else if (json) {
-      printDocument(io, leaseAsJson(renewed.claim, context));
+      printLease(context, renewed.claim);
     }
     return exitCodeOfRenewed(renewed);
   },

@@ -2,19 +2,20 @@
 // question: what the answer is does not show in the exit code.
 import { readChoice } from "../../config/field.js";
 import type { Settings } from "../../config/settings.js";
-import { knownAs, knownHosts, typesOf } from "../../leases/hosts.js";
+import { knownAs, knownHosts } from "../../leases/hosts.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { canonicalHost, hostLock, hostProblem, parseLockName } from "../../locks/names.js";
-import { holdersOf, statusAsJson } from "../../admin/claims.js";
+import { statusAsJson } from "../../views/json.js";
+import { typesOf } from "../../views/lock.js";
 import type { Command, Invocation } from "../command.js";
 import type { Context } from "../context.js";
 import { warnOfOtherName } from "../hosts.js";
 import { renderLocks } from "../listing.js";
-import type { SeenLock } from "../../admin/queues.js";
+import type { SeenLock } from "../../views/queues.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
-import { readLocks } from "../../admin/queues.js";
+import { readLocks } from "../../views/queues.js";
 import { sanitize } from "../render.js";
 import { viewOf } from "../table.js";
 import type { View } from "../table.js";
@@ -28,7 +29,7 @@ export const status: Command = {
     const format = readFormat(options, context.json);
     const [first, ...others] = await readStates(context, names);
     if (first === undefined) throw new HoldlineError("bug", "a status of no lock");
-    if (host !== null && first.claims.length === 0) await warnOfOtherName(context, host);
+    if (host !== null && isFree(first)) await warnOfOtherName(context, host);
     if (format === "json") printDocument(context.io, { ...statusAsJson(first), also: others.map(statusAsJson) });
     else if (format === "yaml") (await import("../yaml.js")).printYaml(context.io, statusForPylok(first));
     else printLines(context.io, renderStatus([first, ...others], viewOf(context)));
@@ -57,16 +58,20 @@ function readFormat(options: Invocation["options"], json: boolean): Format {
 async function readStates(context: Context, names: readonly string[]): Promise<readonly SeenLock[]> {
   const seen = await Promise.all(names.map((name) => readLocks(context, name, context.stop.signal)));
   const claimed = seen.flat();
-  return claimed.length > 0 ? claimed : names.slice(0, 1).map((lock) => ({ lock, claims: [], now: 0 }));
+  return claimed.length > 0 ? claimed : names.slice(0, 1).map((lock) => ({ lock, holders: [], waiting: [], now: 0 }));
+}
+
+function isFree({ holders, waiting }: SeenLock): boolean {
+  return holders.length + waiting.length === 0;
 }
 
 /** The same as lines of text, one lock after another. */
 export function renderStatus(states: readonly SeenLock[], view: View): string[] {
   return states.flatMap((seen, index) => {
-    const types = typesOf(holdersOf(seen));
+    const types = typesOf(seen.holders);
     const words = types.length === 0 ? "is not locked" : `is locked: ${types.join(", ")}`;
     const title = view.paint("bold", sanitize(`${seen.lock} ${words}`));
-    return [...(index === 0 ? [] : [""]), title, ...(seen.claims.length === 0 ? [] : renderLocks([seen], view))];
+    return [...(index === 0 ? [] : [""]), title, ...(isFree(seen) ? [] : renderLocks([seen], view))];
   });
 }
 
@@ -74,11 +79,10 @@ export function renderStatus(states: readonly SeenLock[], view: View): string[] 
  * What Pylok's users read: whether it is locked, and the data of who holds it at the top level, where it wins over all but
  * that fact. Data that is no map stands under `data`.
  */
-export function statusForPylok(seen: SeenLock): object {
-  const holders = holdersOf(seen);
+export function statusForPylok({ lock, holders }: SeenLock): object {
   const isLocked = holders.length > 0;
   const data = holders.map((claim) => claim.data).find((said) => said !== null && said !== undefined);
-  const ours = { lock_file_status: "", lock_action: "status", lock_file_location: isLocked ? seen.lock : null };
+  const ours = { lock_file_status: "", lock_action: "status", lock_file_location: isLocked ? lock : null };
   const theirs = data === undefined ? {} : isObject(data) ? data : { data };
   return { ...ours, ...theirs, lock_file_status: isLocked ? "locked" : "unlocked" };
 }

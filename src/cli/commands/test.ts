@@ -1,7 +1,7 @@
 // `holdline test`: is a host locked? The exit code says it, for scripts.
 import { readChoice } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
-import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost, typesOf } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import type { Command } from "../command.js";
 import { EXIT_NOTHING_THERE } from "../exit-codes.js";
@@ -10,7 +10,8 @@ import { hostLock } from "../../locks/names.js";
 import { warnOfOtherName } from "../hosts.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
-import { readLocks } from "../../admin/queues.js";
+import { typesOf } from "../../views/lock.js";
+import { readLocks } from "../../views/queues.js";
 
 export const test: Command = {
   async run(context, { args, options }) {
@@ -18,8 +19,7 @@ export const test: Command = {
     const host = knownAs(parseHost(args[0] ?? ""), knownHosts(node, dependencies));
     const wanted = readOption<readonly string[], null>(options, "type", readTypes, null);
     const seen = await readLocks(context, hostLock(host), context.stop.signal);
-    const holders = seen.flatMap(({ claims }) => claims.filter(({ held }) => held).map(({ claim }) => claim));
-    const types = typesOf(holders).filter((type) => wanted === null || wanted.includes(type));
+    const types = typesOf(seen.flatMap(({ holders }) => holders)).filter((type) => wanted === null || wanted.includes(type));
     const locked = types.length > 0;
     if (context.json) printDocument(context.io, { locked, types });
     if (!locked) await warnOfOtherName(context, host);

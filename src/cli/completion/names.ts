@@ -5,8 +5,9 @@ import { bestEffort } from "../../locks/errors.js";
 import { hostLock, hostOfLock, lockNameProblem } from "../../locks/names.js";
 import type { Context } from "../context.js";
 import { describeClaim } from "../listing.js";
-import { readLocks } from "../../admin/queues.js";
-import { storesFor } from "../../admin/stores.js";
+import { claimsOn } from "../../views/lock.js";
+import { readLocks } from "../../views/queues.js";
+import { storesFor } from "../../views/stores.js";
 import { sanitize } from "../render.js";
 import type { NameKind } from "./grammar.js";
 
@@ -63,10 +64,13 @@ async function present(context: Context, kind: NameKind, lock: string | null, si
   if (kind === "claims") {
     const only = lock !== null && lockNameProblem(lock) === null ? lock : null;
     const seen = await readLocks(context, only, signal);
-    return seen.flatMap(({ claims, now }) =>
-      claims
-        .filter(({ claim }) => claim.durable)
-        .map((standing) => ({ name: standing.claim.id, meaning: describeClaim(standing, now).replace(/ \(claim .*\)$/, "") })),
+    return seen.flatMap((view) =>
+      claimsOn(view)
+        .filter(({ durable }) => durable)
+        .map((claim) => ({
+          name: claim.id,
+          meaning: describeClaim(claim, view.now, context.perspective).replace(/ \(claim .*\)$/, ""),
+        })),
     );
   }
   const stores = await storesFor(context, null);

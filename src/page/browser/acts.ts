@@ -1,13 +1,13 @@
 // Ending claims from the page: the dialog that asks for a reason and a confirmation, and the request. Who may do what the
 // server decides.
 import { sanitize } from "../../locks/text.js";
-import type { ShownLock } from "../shape.js";
+import type { LockJson } from "../../views/json.js";
 import { focusNear } from "./list.js";
 import { focusOn } from "./markup.js";
 
 export interface Acts {
   /** A dialog about a claim that has ended meanwhile says so. */
-  noteChange(lock: ShownLock): void;
+  noteChange(lock: LockJson): void;
 }
 
 interface Act {

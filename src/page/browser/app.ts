@@ -5,7 +5,8 @@ import { wireFilter } from "./filter.js";
 import { followHistory } from "./history.js";
 import { LockList } from "./list.js";
 import { follow } from "./live.js";
-import type { ShownLock, Viewer } from "../shape.js";
+import type { LockJson } from "../../views/json.js";
+import type { Viewer } from "../viewer.js";
 
 const { body } = document;
 // Ages go by the store's clock, whatever this machine's says.
@@ -29,7 +30,7 @@ if (viewer !== null) {
   const acts = createActs();
   const records = history && followHistory(history, shownAt, ages);
 
-  const changed = (lock: ShownLock | null): void => {
+  const changed = (lock: LockJson | null): void => {
     if (lock !== null) acts.noteChange(lock);
     if (lock === null || history?.dataset["only"] === undefined || history.dataset["only"] === lock.lock) records?.refreshSoon();
     filter?.showCounts();

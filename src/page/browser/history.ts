@@ -1,6 +1,6 @@
 // The history on the page, read anew when something has changed.
 import { recordItems } from "../history.js";
-import type { ShownRecord } from "../shape.js";
+import type { RecordJson } from "../../views/json.js";
 import type { AgeTicker } from "./ages.js";
 import { focusNear } from "./list.js";
 import { replaceContent } from "./markup.js";
@@ -28,7 +28,7 @@ export function followHistory(list: HTMLElement, now: () => number, ages: AgeTic
     const text = await response.text();
     if (text === shown) return;
     shown = text;
-    const { history } = JSON.parse(text) as { readonly history: readonly ShownRecord[] };
+    const { history } = JSON.parse(text) as { readonly history: readonly RecordJson[] };
     if (replaceContent(list, recordItems(history, now(), list.dataset["only"] === undefined))) focusNear(null);
   };
   return {

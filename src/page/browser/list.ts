@@ -3,7 +3,8 @@ import { matchesFilter, NO_FILTER, summaryOf } from "../filter.js";
 import type { Filter, Summary } from "../filter.js";
 import { lockContent, lockItem, versionOf } from "../lock.js";
 import type { LockView } from "../lock.js";
-import type { ShownLock, Viewer } from "../shape.js";
+import type { LockJson } from "../../views/json.js";
+import type { Viewer } from "../viewer.js";
 import { compareLocks, isStuckLock } from "../words.js";
 import type { AgeTicker } from "./ages.js";
 import { focusKey, focusOn, replaceContent } from "./markup.js";
@@ -18,7 +19,7 @@ export interface ListOptions {
 
 interface Entry {
   readonly element: HTMLElement;
-  lock: ShownLock;
+  lock: LockJson;
   /** Not as long as only its markup has been served. */
   isKnown: boolean;
 }
@@ -48,7 +49,7 @@ export class LockList {
   }
 
   /** Takes over everything that somebody claims. What is on the page already, and is still so, stays. */
-  replaceAll(all: readonly ShownLock[]): void {
+  replaceAll(all: readonly LockJson[]): void {
     const wanted = all.filter(({ lock }) => this.#isWanted(lock)).sort(compareLocks);
     const names = new Set(wanted.map(({ lock }) => lock));
     for (const entry of this.#order) if (!names.has(entry.lock.lock)) this.#remove(entry);
@@ -62,7 +63,7 @@ export class LockList {
   }
 
   /** Takes over one lock. */
-  set(lock: ShownLock): void {
+  set(lock: LockJson): void {
     if (!this.#isWanted(lock.lock)) return;
     const present = this.#entries.get(lock.lock);
     if (lock.holders.length === 0 && lock.waiting.length === 0) {
@@ -98,7 +99,7 @@ export class LockList {
   }
 
   /** Has an entry say what there is to say now. A new one has no place yet. */
-  #write(lock: ShownLock): Entry {
+  #write(lock: LockJson): Entry {
     const { viewer, now, only, ages } = this.#options;
     const view: LockView = { viewer, now: now(), isFull: only !== null };
     const text = JSON.stringify(lock);

@@ -1,13 +1,13 @@
 // The stream of changes, and whether the page shows what is so now. When the server is silent, or says that its store is, the
 // page says within five seconds that it is not live, and since when.
 import { momentText } from "../ages.js";
-import type { ShownLock } from "../shape.js";
+import type { LockJson } from "../../views/json.js";
 
 export interface Follower {
   /** All locks that somebody claims, once it is connected. */
-  all(locks: readonly ShownLock[]): void;
+  all(locks: readonly LockJson[]): void;
   /** One lock has changed; nobody claims it any more when its lists are empty. */
-  one(lock: ShownLock): void;
+  one(lock: LockJson): void;
   /** The page is live with `null`; otherwise it shows what was so then, in milliseconds since 1970 by the store's clock. */
   known(until: number | null): void;
 }
@@ -77,10 +77,10 @@ export function follow(follower: Follower, { name, now }: Reader): void {
     source = opened;
     opened.addEventListener("locks", (event: MessageEvent<string>) => {
       retryMs = FIRST_RETRY_MS;
-      follower.all((JSON.parse(event.data) as { readonly locks: readonly ShownLock[] }).locks);
+      follower.all((JSON.parse(event.data) as { readonly locks: readonly LockJson[] }).locks);
     });
     opened.addEventListener("lock", (event: MessageEvent<string>) => {
-      follower.one(JSON.parse(event.data) as ShownLock);
+      follower.one(JSON.parse(event.data) as LockJson);
     });
     opened.addEventListener("store", (event: MessageEvent<string>) => {
       storeSilentSince = (JSON.parse(event.data) as { readonly silentSince: string | null }).silentSince;

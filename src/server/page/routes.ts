@@ -1,8 +1,8 @@
 // The page for people: documents that can be read as they are, and that the page's script keeps as things are. What is in
 // them is src/page's; here it is read, and it is seen to that a browser takes it for nothing but what it is.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { lockAsJson } from "../../admin/claims.js";
-import { readRecords, recordAsJson } from "../../admin/records.js";
+import { lockAsJson, recordAsJson } from "../../views/json.js";
+import { readRecords } from "../../views/records.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
 import { historyDocument, lockDocument, locksDocument } from "../../page/document.js";

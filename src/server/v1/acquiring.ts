@@ -1,42 +1,17 @@
 // What taking a lease over HTTP is, whatever it is on: a long poll within bounds, once for each id, and answers in their form.
 import { SILENT_PROGRESS } from "../../line/progress.js";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { claimAsJson, holderOf } from "../../admin/claims.js";
+import { claimAsJson, leaseAsJson } from "../../views/json.js";
+import { viewHolder } from "../../views/lock.js";
 import { acquireLease, releaseLease } from "../../leases/lease.js";
-import type { HeldLease, LeaseContext, LeaseRequest } from "../../leases/lease.js";
+import type { LeaseContext, LeaseRequest } from "../../leases/lease.js";
 import { acquireOnce } from "../../leases/once.js";
 import type { AcquiredOnce } from "../../leases/once.js";
-import type { Claim } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
-import { formatDuration, isoTime } from "../../locks/durations.js";
+import { formatDuration } from "../../locks/durations.js";
 import { refuse } from "../errors.js";
 import type { Service } from "../service.js";
-import { entriesOf } from "./claims.js";
-
-/** A lease as the API gives it: the same whether it was just made, found again, or read. */
-export function leaseAsJson({ id, lease, key, slots, owner, reason, data, expiresAt, fencingToken }: Omit<Claim, "lock">) {
-  return {
-    id,
-    locks: lease?.locks ?? [],
-    type: lease?.type ?? null,
-    key,
-    slots: Number.isFinite(slots) ? slots : null,
-    principal: owner.principal,
-    caller: lease?.caller ?? null,
-    path: lease?.path ?? null,
-    reason,
-    data: data ?? null,
-    expiresAt: expiresAt === null ? null : isoTime(expiresAt),
-    fencingToken,
-  };
-}
-
-function madeAsJson(request: LeaseRequest, { id, expiresAt, fencingToken }: HeldLease): ReturnType<typeof leaseAsJson> {
-  const { locks, type, key, slots, principal, caller, path, reason, data } = request;
-  const end = expiresAt === null ? null : isoTime(expiresAt);
-  const shown = Number.isFinite(slots) ? slots : null;
-  return { id, locks, type, key, slots: shown, principal, caller, path, reason, data: data ?? null, expiresAt: end, fencingToken };
-}
+import { findEntries } from "./claims.js";
 
 /**
  * Takes a lease, while the client waits for it, and answers.
@@ -54,7 +29,7 @@ export async function answerAcquire(
   try {
     const acquired = await acquire(service, request, wanted);
     if (acquired.outcome === "held") return await refuseHeld(service, request, reply, wanted, acquired);
-    const lease = acquired.outcome === "found" ? leaseAsJson(acquired.claim) : madeAsJson(wanted, acquired.lease);
+    const lease = leaseAsJson(acquired.claim);
     void reply.code(acquired.outcome === "found" ? 200 : 201).header("Location", `/v1/leases/${lease.id}`);
     return await reply.send({ ...lease, ...more });
   } finally {
@@ -73,7 +48,7 @@ async function acquire(service: Service, { patience }: FastifyRequest, wanted: L
   const { id } = wanted;
   if (id !== undefined) {
     // Whoever knows nothing but an id is to find one lease with it.
-    const elsewhere = (await entriesOf(service, id, patience)).find((entry) => !wanted.locks.includes(entry.lock));
+    const elsewhere = (await findEntries(service, id, patience)).find((entry) => !wanted.locks.includes(entry.lock));
     if (elsewhere === undefined) return acquireOnce({ ...wanted, id }, context);
     throw new HoldlineError("conflict", `the id ${id} is that of another claim`, { hint: "give each lease an id of its own" });
   }
@@ -100,7 +75,7 @@ function refuseHeld(
   const names = [...new Set(seen.map(({ owner, lease }) => lease?.caller ?? owner.principal))].join(", ");
   const by = names === "" ? "" : ` by ${names}`;
   const waited = waitMs === null || waitMs === 0 ? "" : ` (waited ${formatDuration(waitMs)} for it)`;
-  const shown = seen.map((claim) => claimAsJson(holderOf(claim, stores)));
+  const shown = seen.map((claim) => claimAsJson(viewHolder(claim, stores.perspective)));
   const message = `${lock} is held${by}${waited}`;
   return refuse(reply, "problem", { status: 423, kind: "held", message, more: { lock, holders: shown } });
 }

@@ -1,9 +1,10 @@
 // Claims by their ids, in whatever queues they stand, and their end by somebody who may clear them.
 import type { FastifyInstance } from "fastify";
-import { clearClaim } from "../../admin/clear.js";
-import type { Cleared } from "../../admin/clear.js";
-import { claimAsJson } from "../../admin/claims.js";
-import type { StandingClaim } from "../../admin/claims.js";
+import { clearClaim } from "../../leases/clear.js";
+import type { Cleared } from "../../leases/clear.js";
+import { claimAsJson } from "../../views/json.js";
+import { claimsOn } from "../../views/lock.js";
+import type { ClaimView } from "../../views/lock.js";
 import type { Field } from "../../config/field.js";
 import { readLabel } from "../../config/field.js";
 import { readGiven } from "../../config/given.js";
@@ -15,12 +16,6 @@ import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
 import { answers, asked, ENTRY, list, LOCK, NOT_MODIFIED, object, params } from "./schemas.js";
 import { requireSome, sendTagged } from "./values.js";
-
-/** A claim in one of its queues. */
-export interface StandingEntry {
-  readonly lock: string;
-  readonly standing: StandingClaim;
-}
 
 interface OfClaim {
   readonly Params: { readonly id: string };
@@ -41,7 +36,7 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       requireSome(request.caller, "read");
       const id = readId(request.params);
-      const entries = await entriesOf(service, id, request.patience);
+      const entries = await findEntries(service, id, request.patience);
       const seen = entries.filter(({ lock }) => request.caller.mayWith("read", lock));
       if (seen.length === 0)
         return refuse(reply, "problem", { status: 404, kind: "nothing-there", message: `there is no claim ${id}` });
@@ -74,15 +69,16 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
         const reason = readGiven(body.reason, "reason", readReason);
         const id = readId(request.params);
         // It ends in all its queues. Of another program's, the name may be another's elsewhere, and only this one ends.
-        for (const entry of await entriesOf(service, id, patience))
-          if (entry.standing.claim.ref !== id) requireRightBehind(caller, "clear", entry.lock);
+        for (const entry of await findEntries(service, id, patience))
+          if (entry.ref !== id) requireRightBehind(caller, "clear", entry.lock);
         const wanted = { lock, claim: id, reason, force: body.force === true, by: caller.name };
-        const cleared = await clearClaim(service.stores, wanted, patience);
+        const { stores } = service;
+        const cleared = await clearClaim(await stores.coordinator(lock), wanted, stores, patience);
         if (cleared.outcome !== "cleared")
           return refuse(reply, "problem", refusalOf(cleared, lock, id, caller.mayWith("read", lock)));
         const { chosen } = cleared;
         const entries = cleared.entries.filter((entry) => caller.mayWith("read", entry.lock));
-        return reply.send({ cleared: entries.map((entry) => entryAsJson({ lock: entry.lock, standing: chosen })) });
+        return reply.send({ cleared: entries.map((entry) => entryAsJson({ ...chosen, lock: entry.lock })) });
       },
     },
   );
@@ -97,13 +93,13 @@ function readReason(field: Field): string | undefined {
 }
 
 /** All entries of a claim, with every change that was made before the call. */
-export async function entriesOf({ mirror }: Service, id: string, signal: AbortSignal): Promise<readonly StandingEntry[]> {
+export async function findEntries({ mirror }: Service, id: string, signal: AbortSignal): Promise<readonly ClaimView[]> {
   const locks = await mirror.read(signal);
-  return locks.flatMap(({ lock, claims }) => claims.filter(({ claim }) => claim.id === id).map((standing) => ({ lock, standing })));
+  return locks.flatMap((lock) => claimsOn(lock).filter((claim) => claim.id === id));
 }
 
-function entryAsJson({ lock, standing }: StandingEntry) {
-  return { lock, ...claimAsJson(standing) };
+function entryAsJson(claim: ClaimView) {
+  return { lock: claim.lock, ...claimAsJson(claim) };
 }
 
 /** Why nothing was ended. @param isSeen may the caller see the lock, and so what is on it? */
@@ -116,10 +112,10 @@ function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: stri
     case "several":
       return { status: 409, kind: "conflict", message: `there are several claims ${id} on ${lock}` };
     case "alive": {
-      const { claim, held } = cleared.chosen;
-      const message = claim.durable
-        ? `the owner of the claim ${id} is running${isSeen ? `: ${claim.owner.principal} on ${claim.owner.node}` : ""}`
-        : `the claim ${id} ${held ? "is ephemeral" : "waits, and is ephemeral"}: it ends with its process`;
+      const { durable, owner, state } = cleared.chosen;
+      const message = durable
+        ? `the owner of the claim ${id} is running${isSeen ? `: ${owner.principal} on ${owner.node}` : ""}`
+        : `the claim ${id} ${state === "held" ? "is ephemeral" : "waits, and is ephemeral"}: it ends with its process`;
       const hint = '"force": true ends it all the same; a command that runs under it goes on';
       return { status: 409, kind: "alive", message, hint, ...shown(cleared.chosen, isSeen) };
     }
@@ -136,6 +132,6 @@ function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: stri
   }
 }
 
-function shown(standing: StandingClaim, isSeen: boolean): Pick<Refusal, "more"> {
-  return isSeen ? { more: { claim: claimAsJson(standing) } } : {};
+function shown(claim: ClaimView, isSeen: boolean): Pick<Refusal, "more"> {
+  return isSeen ? { more: { claim: claimAsJson(claim) } } : {};
 }

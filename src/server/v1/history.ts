@@ -1,7 +1,8 @@
 // The history: durable claims that have ended, or failed and were kept, newest first, of locks that the caller may see.
 import type { FastifyInstance } from "fastify";
-import { END_EVENTS, readRecords, recordAsJson } from "../../admin/records.js";
-import type { RecordFilter } from "../../admin/records.js";
+import { recordAsJson } from "../../views/json.js";
+import { END_EVENTS, readRecords } from "../../views/records.js";
+import type { RecordFilter } from "../../views/records.js";
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import { parseLockName } from "../../locks/names.js";
 import type { Caller } from "../access.js";

@@ -1,10 +1,10 @@
 // Locks on hosts, and on files of them, along with the hosts that they depend on; whether a host is locked.
 import type { FastifyInstance } from "fastify";
-import { statusAsJson } from "../../admin/claims.js";
-import { hostLocksOf, readDescription, refuseSeveralStores } from "../../admin/hosts.js";
-import { readLabel } from "../../config/field.js";
+import { statusAsJson } from "../../views/json.js";
+import { refuseSeveralStores } from "../../views/stores.js";
+import { readDescription, readLabel } from "../../config/field.js";
 import { settingsOfLock } from "../../config/locks.js";
-import { HOST_LOCK_TYPES, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
+import { HOST_LOCK_TYPES, hostLocksOf, knownAs, knownHosts, parseFilePath, parseHost } from "../../leases/hosts.js";
 import type { HostLockType } from "../../leases/hosts.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { hostLock } from "../../locks/names.js";
@@ -94,7 +94,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
       const lock = hostLock(host);
       requireRight(request.caller, "read", lock);
       const found = await service.mirror.readOne(lock, request.patience);
-      return sendTagged(request, reply, JSON.stringify({ host, ...statusAsJson(found ?? { lock, claims: [] }) }));
+      return sendTagged(request, reply, JSON.stringify({ host, ...statusAsJson(found ?? { lock, holders: [], waiting: [] }) }));
     },
   });
 }

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { readLabel, readSlots } from "../../config/field.js";
 import { DEFAULT_TTL_MS, settingsOfLock } from "../../config/locks.js";
+import { leaseAsJson } from "../../views/json.js";
 import { applyChanges, parseDataPath } from "../../leases/data.js";
 import type { DataChange } from "../../leases/data.js";
 import { changeData, releaseLease, renewLease } from "../../leases/lease.js";
@@ -15,8 +16,8 @@ import type { Caller } from "../access.js";
 import { refuse } from "../errors.js";
 import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
-import { answerAcquire, leaseAsJson } from "./acquiring.js";
-import { entriesOf } from "./claims.js";
+import { answerAcquire } from "./acquiring.js";
+import { findEntries } from "./claims.js";
 import { answers, asked, CALLER, DATA, ID, LEASE, LOCK, NOT_MODIFIED, object, params, TTL, WAIT } from "./schemas.js";
 import { readData, readMember, readTtl, readWait, requireSome, sendTagged } from "./values.js";
 
@@ -179,9 +180,8 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
 async function findLease(service: Service, request: FastifyRequest<OfLease>): Promise<Claim | null> {
   const { caller, method, params } = request;
   const id = parseClaimId(params.id, `right would be the lease's id, such as ${ID_EXAMPLE}`);
-  const [first] = await entriesOf(service, id, request.patience);
-  if (first === undefined) return null;
-  const { claim } = first.standing;
+  const [claim] = await findEntries(service, id, request.patience);
+  if (claim === undefined) return null;
   const locks = claim.lease?.locks ?? [claim.lock];
   if (method !== "GET" && method !== "HEAD") requireOver(caller, claim, locks);
   // The answer to a change shows the lease.

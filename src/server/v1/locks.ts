@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
+import { claimsOn } from "../../views/lock.js";
+import type { ClaimView } from "../../views/lock.js";
 import { requireRight } from "../access.js";
 import type { MirroredLock } from "../mirror.js";
 import type { Service } from "../service.js";
@@ -50,13 +52,13 @@ export function routeLocks(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       requireSome(request.caller, "read");
       const locks = (await service.mirror.read(request.patience)).filter(({ lock }) => request.caller.mayWith("read", lock));
-      const actions = locks.flatMap(({ claims }) => claims.flatMap(({ claim, condition }) => actionOf(claim, condition)));
+      const actions = locks.flatMap((lock) => claimsOn(lock).flatMap(actionOf));
       return sendTagged(request, reply, JSON.stringify({ actions }));
     },
   });
 }
 
-function actionOf({ id, lock, owner, since }: MirroredLock["claims"][number]["claim"], condition: string) {
+function actionOf({ id, lock, owner, since, condition }: ClaimView) {
   const { action, node, principal } = owner;
   return action === null ? [] : [{ action, node, principal, lock, claim: id, condition, since: isoTime(since) }];
 }

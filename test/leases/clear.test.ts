@@ -2,12 +2,11 @@
 // has happened, and the other is told. On both stores; on ZooKeeper also with the requests held back on their way.
 import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
-import { clearClaim } from "../../src/admin/clear.js";
-import type { Cleared } from "../../src/admin/clear.js";
+import { clearClaim } from "../../src/leases/clear.js";
+import type { Cleared } from "../../src/leases/clear.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError } from "../../src/locks/errors.js";
-import { settings } from "../cli/fakes.js";
 import { draftFor, idsIn, recordFor, RELEASED, TEST_OPTIONS } from "../coordinators/conformance/store.js";
 import { freshPath, openFor } from "../coordinators/sqlite/store.js";
 import { mentions, openFaultProxy } from "../support/fault-proxy.js";
@@ -39,17 +38,13 @@ async function openZooKeeperStage() {
   return { owner: owner.coordinator, admin: admin.coordinator, ownersWay: owner.proxy, adminsWay: admin.proxy };
 }
 
+// The admin's node knows no more of the owner than the store does.
+const NOTHING_SEEN = { perspective: NONE_GONE, commandPids: () => Promise.resolve([]) };
+
 /** The admin withdraws the claim by force. */
 function clears(admin: Coordinator, { id }: Draft): Promise<Cleared> {
-  const stores = {
-    settings: settings(),
-    coordinator: () => Promise.resolve(admin),
-    coordinators: () => Promise.resolve([admin]),
-    perspective: NONE_GONE,
-    commandPids: () => Promise.resolve([]),
-  };
   const request = { lock: "a", claim: id, reason: "OPS-1", force: true, by: "ann@admin-01" };
-  const clearing = within(clearClaim(stores, request, new AbortController().signal), "the clear");
+  const clearing = within(clearClaim(admin, request, NOTHING_SEEN, new AbortController().signal), "the clear");
   // Where a test fails before it is waited for, that is what is to be seen.
   clearing.catch(() => undefined);
   return clearing;
@@ -92,7 +87,7 @@ describe.each([
       await settling;
       return found;
     };
-    expect(await clears(admin, draft)).toMatchObject({ outcome: "changed", chosen: { held: true, claim: { durable: true } } });
+    expect(await clears(admin, draft)).toMatchObject({ outcome: "changed", chosen: { state: "held", durable: true } });
     await expectHeld(owner, draft, settling);
   });
 
@@ -122,7 +117,7 @@ describe("on ZooKeeper, with both on their way at once", () => {
     const settling = owner.settle(draft, joined, recordFor(draft));
     await within(settling, "the settle");
     withdrawal.release();
-    expect(await clearing).toMatchObject({ outcome: "changed", chosen: { held: true, claim: { durable: true } } });
+    expect(await clearing).toMatchObject({ outcome: "changed", chosen: { state: "held", durable: true } });
     await expectHeld(owner, draft, settling);
   });
 

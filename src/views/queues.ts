@@ -1,23 +1,23 @@
-// Reading the queues of many locks at once, out of all the stores that the configuration names: a store that is asked one
-// by one answers a fleet's worth of locks only slowly. Leases whose time is over are ended on the way.
+// Reading the queues of many locks at once from every store that the configuration names, several questions at a time: one
+// by one, a fleet's locks would take long. Expired leases are ended on the way.
+import { endExpired, hasExpired } from "../line/holders.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { endExpired, hasExpired } from "../line/holders.js";
-import { stateOf } from "./claims.js";
-import type { LockState } from "./claims.js";
+import { viewLock } from "./lock.js";
+import type { LockView } from "./lock.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
 /** A lock as it was at a moment of its store's clock. */
-export interface SeenLock extends LockState {
+export interface SeenLock extends LockView {
   readonly now: number;
 }
 
 // As many questions as a store's connection carries well without being flooded.
 const AT_ONCE = 32;
 
-/** The locks that somebody claims, sorted, of all stores; only one when it is named. */
+/** The locks that somebody claims, sorted, of all stores. @param only the one lock to read; `null` for all */
 export async function readLocks(from: Stores, only: string | null, signal: AbortSignal): Promise<readonly SeenLock[]> {
   const stores = await storesFor(from, only);
   const seen = await Promise.all(stores.map((store) => readLocksOf(from, store, only === null ? null : [only], signal)));
@@ -29,7 +29,7 @@ export async function readLocks(from: Stores, only: string | null, signal: Abort
  * @param names only these; all of them, sorted, with `null`
  */
 export async function readLocksOf(
-  from: Stores,
+  { perspective }: Pick<Stores, "perspective">,
   { coordinator, isFor }: Store,
   names: readonly string[] | null,
   signal: AbortSignal,
@@ -37,20 +37,21 @@ export async function readLocksOf(
   const locks = names ?? (await coordinator.list(signal)).filter(isFor);
   const queues = await readPresentQueues(coordinator, locks, signal);
   const time = await coordinator.sync(signal);
+  // A lease may have expired since, or this caller may not be allowed to end it: it is not shown either way.
+  const isPresent = (claim: Claim): boolean => !hasExpired(claim, time);
   return (
     locks
       .map((lock, index) => {
-        const { claims } = stateOf(lock, queues[index] ?? [], from.perspective);
-        // One may have run out since, or may not be ours to end: it counts no more all the same.
-        return { lock, now: time.ms, claims: claims.filter(({ claim }) => !hasExpired(claim, time)) };
+        const { holders, waiting } = viewLock(lock, queues[index] ?? [], perspective);
+        return { lock, now: time.ms, holders: holders.filter(isPresent), waiting: waiting.filter(isPresent) };
       })
       // A queue may have emptied since the names were read.
-      .filter(({ claims }) => claims.length > 0)
+      .filter(({ holders, waiting }) => holders.length + waiting.length > 0)
   );
 }
 
-/** The queues of `locks`, in their order, after the leases whose time is over have been ended. */
-export async function readPresentQueues(
+/** The queues of `locks`, in their order, after their expired leases have been ended. */
+async function readPresentQueues(
   coordinator: Coordinator,
   locks: readonly string[],
   signal: AbortSignal,
@@ -62,7 +63,7 @@ export async function readPresentQueues(
     try {
       if ((await endExpired(coordinator, leases, signal)) === 0) return queues;
     } catch (error) {
-      // Whoever may only read can look all the same.
+      // Callers with read access alone can look all the same.
       if (error instanceof HoldlineError && error.code === "not-allowed") return queues;
       throw error;
     }
