@@ -8,7 +8,7 @@ import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from
 import type { Perspective } from "../line/perspective.js";
 import { SILENT_PROGRESS } from "../line/progress.js";
 import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
-import type { Claim, ProcessIdentity } from "../locks/claim.js";
+import type { ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endAllExpired, readPresentQueue } from "../line/holders.js";

@@ -34,7 +34,7 @@ describe("clear", () => {
     const store = storeOf(held, waitingClaim("web-08"));
     const { code, out } = await run(store);
     expect(code).toBe(0);
-    expect(store.ended).toEqual([
+    expect(store.ended).toMatchObject([
       { id: held.id, entries: [held], ending: { event: "cleared", by: "ann@admin-01", reason: "fixed by hand" } },
     ]);
     expect(out).toMatch(/^cleared the claim on restart\/nginx: web-07: restart-nginx by deploy@example\.com, since 12 s ago, /);
@@ -81,7 +81,7 @@ describe("clear", () => {
       clear.run(context(store, recordedIo(), lives), invocation(["restart/nginx"], { reason: "x", ...options }));
     const store = storeOf(claim(STALE));
     const error: unknown = await clearIn(store, {}).catch((reason: unknown) => reason);
-    expect(store.ended).toEqual([]);
+    expect(store.ended).toMatchObject([]);
     expect(error).toMatchObject({
       code: "not-allowed",
       message: expect.stringMatching(/^the claim's command still runs here: pid 4711, 4712 \(web-07: /) as string,
@@ -100,7 +100,7 @@ describe("clear", () => {
     expect(error.message).toContain("waits, and is ephemeral: it ends with its process");
     const store = storeOf(claim(), waiting);
     const { out } = await run(store, { claim: waiting.id, force: true });
-    expect([store.ended, store.withdrawn]).toEqual([[], [waiting]]);
+    expect([store.ended, store.withdrawn]).toMatchObject([[], [waiting]]);
     expect(out).toContain("withdrew the claim");
   });
 

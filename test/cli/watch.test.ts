@@ -26,7 +26,7 @@ async function start({ isTerminal = false, json = false, columns = 100, rows = 2
     list: () => answer(() => ((state.reads += 1), Object.keys(queues).sort())),
     queue: (lock: string, _signal?: AbortSignal, first?: number) =>
       answer(() => ((state.reads += first === 1 || only === null ? 0 : 1), [...(queues[lock] ?? [])])),
-    now: () => answer(() => NOW + (performance.now() - began)),
+    sync: () => answer(() => ({ ms: NOW + (performance.now() - began), errorMs: 0 })),
     watch: (onChange: () => void) => {
       state.listeners.add(onChange);
       return Promise.resolve({ close: () => void state.listeners.delete(onChange) });
