@@ -1,7 +1,7 @@
-# Two images out of one source:
+# Two images from one source:
 #   docker build --target resource -t holdline-resource .    a Concourse resource: /opt/resource/check, in and out
 #   docker build --target server -t holdline .               holdline serve
-# Debian's slim image because the store of SQLite is a native library for glibc, which Alpine does not have.
+# Debian's slim image, because SQLite's native library needs glibc, which Alpine does not have.
 FROM node:22-bookworm-slim AS build
 WORKDIR /src
 COPY .npmrc package.json package-lock.json ./
@@ -31,8 +31,8 @@ RUN ln -s /opt/holdline/dist/main.cjs check \
   && ln -s /opt/holdline/dist/main.cjs in \
   && ln -s /opt/holdline/dist/main.cjs out
 
-# Everybody who reaches a container's port reaches the server: it starts only with AUTH_USER and AUTH_PASS, or with an
-# access: in a configuration, which are given when it is started and are in no image.
+# Everybody who reaches a container's port reaches the server. So it starts only with AUTH_USER and AUTH_PASS, or with an
+# access: in a configuration. Give these when you start it; no image contains them.
 FROM program AS server
 RUN install --directory --owner=node --group=node --mode=0750 /var/lib/holdline
 ENV HOLDLINE_STATE_DIR=/var/lib/holdline

@@ -1,5 +1,5 @@
-// What is held of the code beyond its types: no promise left alone, no case forgotten, and the layers of the house.
-// Says nothing about layout: that is prettier's.
+// The rules of the code beyond its types: no promise left alone, no case forgotten, and the layers of the house.
+// Layout is prettier's.
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
@@ -127,7 +127,7 @@ function ruleOfLayer({ files, name, toSource, toLayer, may, packages, node = tru
       regex: `^(?!${allowed})${other}`,
       message: `${name} may import of src/ only ${may.join(", ") || "nothing"} (docs/design.md: Layers).`,
     },
-    { regex: "^\\./\\.\\./|[^./]/\\.\\./", message: "Say it without detours." },
+    { regex: "^\\./\\.\\./|[^./]/\\.\\./", message: "Write the path without detours." },
     { regex: `^(?!\\.|node:${known})`, message: `${name} may import of npm's packages only ${packages.join(", ") || "none"}.` },
     ...(node ? [] : [{ regex: "^node:", message: `${name} is pure: it does no I/O.` }]),
   ];
@@ -143,7 +143,7 @@ function ruleOfLayer({ files, name, toSource, toLayer, may, packages, node = tru
         })),
         {
           selector: "ImportExpression:not([source.type='Literal'])",
-          message: "What is imported has to be legible, for the layers' sake.",
+          message: "Name the import as a literal, so that the layers can be checked.",
         },
         ...(name === "locks"
           ? [{ selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "locks reads no clock." }]
@@ -178,10 +178,10 @@ export default defineConfig(
       // Inside `try` a promise that is returned without `await` skips the `catch` and the `finally`.
       "@typescript-eslint/return-await": ["error", "error-handling-correctness-only"],
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
-      // A signal's reason is whatever its owner has given it, and is to arrive as it is.
+      // A signal's reason is whatever its owner gave it, and must arrive unchanged.
       "@typescript-eslint/only-throw-error": ["error", { allowThrowingAny: true, allowThrowingUnknown: true }],
       "@typescript-eslint/prefer-promise-reject-errors": ["error", { allowThrowingAny: true, allowThrowingUnknown: true }],
-      // `async` alone has a meaning: what is thrown becomes a rejection, as the interface says.
+      // `async` alone has a meaning: an error that is thrown becomes a rejection, as the interface says.
       "@typescript-eslint/require-await": "off",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowNullish: true }],
       eqeqeq: ["error", "always", { null: "ignore" }],

@@ -1,4 +1,4 @@
-// What a script with the bare client does at the least for `holdline exec x -- true`: connect, create, list, run, delete, close.
+// The least that a script with the bare client does for `holdline exec x -- true`: connect, create, list, run, delete, close.
 import { spawnSync } from "node:child_process";
 import zookeeper from "node-zookeeper-client";
 

@@ -1,5 +1,5 @@
-// The references on SQLite: the driver alone, with the rows that Holdline writes, in as many transactions, and nothing looked
-// at before. So they exclude nobody, and only what one process alone does with them can be compared.
+// The references on SQLite: the driver alone. It writes the rows that Holdline writes, in as many transactions, and reads nothing
+// first. So it excludes nobody, and only what one process does alone can be compared with it.
 import { randomUUID } from "node:crypto";
 import type Libsql from "libsql";
 import { loadDriver } from "../src/coordinators/sqlite/driver.js";
@@ -7,10 +7,10 @@ import { encodeRecord } from "../src/locks/claim.js";
 import { draftOf, HISTORY_KEEP, openStore, recordOf } from "./holdline.js";
 import type { Member, Peer } from "./peer.js";
 
-/** Holdline trims a lock's history when it is over by a tenth, which is every so many releases, in a transaction of its own. */
+/** Holdline trims a lock's history, in a transaction of its own, when it is a tenth too long: once in so many releases. */
 const TRIM_EVERY = HISTORY_KEEP / 10 + 1;
 
-// As long as what Holdline writes of a claim of the benchmark, so that as many pages are written; made once for all.
+// As long as the record that Holdline writes for a claim of the benchmark, so that SQLite writes as many pages. Made only once.
 const RECORD = encodeRecord(recordOf(draftOf("bare")));
 const ENDING = JSON.stringify({
   claim: randomUUID(),
@@ -29,7 +29,7 @@ export const bareSqlite: Peer = { name: "bare-sqlite", store: "sqlite", open: (p
 export const bareSqliteDurable: Peer = { name: "bare-sqlite-durable", store: "sqlite", open: (path) => openMember(path, true) };
 
 async function openMember(path: string, isDurable: boolean): Promise<Member> {
-  // Makes the same tables with the same indexes, in a file that stays in the same mode.
+  // Makes Holdline's tables and indexes; the file stays in the same mode.
   await (await openStore(`sqlite://${path}`)).close();
   const Driver = await loadDriver();
   const database = new Driver(path, { timeout: 10_000 });

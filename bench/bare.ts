@@ -1,4 +1,4 @@
-// The references: node-zookeeper-client alone, doing what a lock must at least do, with nothing kept safe.
+// The references on ZooKeeper: node-zookeeper-client alone. It does the least that a lock must do, and guards against nothing.
 import { once } from "node:events";
 import zookeeper, { type Client } from "node-zookeeper-client";
 import type { Member, Peer } from "./peer.js";
@@ -11,7 +11,7 @@ declare module "node-zookeeper-client" {
 
 const ROOT = "/bare";
 
-/** The textbook's lock: create, list; while others are ahead watch the nearest and list again; delete. */
+/** The textbook's lock: create and list; while others are ahead, watch the nearest and list again; delete. */
 export const bare: Peer = {
   name: "bare",
   store: "zookeeper",
@@ -82,7 +82,7 @@ function remove(client: Client, path: string): Promise<void> {
   return call((callback) => client.remove(path, callback));
 }
 
-/** Resolves when the node has gone, or at once when it is not there. */
+/** Resolves when the node is gone; at once if it is not there. */
 function departure(client: Client, path: string, onWaiting: (() => void) | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     client.exists(

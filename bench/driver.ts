@@ -1,5 +1,5 @@
 // Runs one workload with one peer, against the ZooKeeper that $ZK names or the database in $SQLITE, and prints one line of
-// JSON, in the form that drivers for other lock libraries print as well. See USAGE for what it takes.
+// JSON, in the form that drivers for other lock libraries print too. USAGE says what it takes.
 import { bare, threeWrites, twoWrites } from "./bare.js";
 import { bareSqlite, bareSqliteDurable } from "./bare-sqlite.js";
 import { fleet } from "./fleet.js";
@@ -43,7 +43,7 @@ async function drive(given: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Gives what is printed, if it prints. */
+/** The line to print, or nothing. */
 type Measure = (place: string) => Promise<object | void>;
 
 function workloadOf(peer: Peer, name: string | undefined, count: number, locks: number): Measure | null {

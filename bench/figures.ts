@@ -1,7 +1,7 @@
-// What workloads measure with: times and their middle, packets of the server, memory, and a guard against two holders.
+// The instruments of the workloads: times and their middle, the server's packets, memory, and a guard against two holders.
 import { fourLetter, type ServerAddress } from "../test/support/zookeeper-server.js";
 
-/** A figure that comes with a lock that two hold at once is worth nothing. */
+/** Fails when two hold a lock at once: the figures of such a lock are worth nothing. */
 export function createGuard(): { enter(): void; leave(): void } {
   let holders = 0;
   return {
@@ -38,7 +38,7 @@ function parseAddress(address: string): ServerAddress {
   return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
 }
 
-/** A run of its own each, so that what an earlier one has left behind does not matter. */
+/** A new name for each run, so that leftovers of an earlier run do not matter. */
 export function lockName(workload: string): string {
   return `${workload}-${process.pid}-${Date.now()}`;
 }

@@ -1,12 +1,12 @@
-// The workload of a whole fleet in one session: many waiters on some locks, which all pass through. What it shows is how its
-// time grows with the number of claims.
+// The workload of a whole fleet in one session: many waiters on some locks, all of which pass through. It shows how the time
+// grows with the number of claims.
 import { setTimeout as pause } from "node:timers/promises";
 import { countPackets, createGuard, lockName, micros, peakMemory, per } from "./figures.js";
 import type { Peer } from "./peer.js";
 
 export interface FleetSizes {
   readonly locks: number;
-  /** Whoever has not passed by then counts as stuck, so that the benchmark comes to an end. */
+  /** Waiters that have not passed by then count as stuck, so that the benchmark ends. */
   readonly deadlineMs: number;
 }
 
@@ -19,14 +19,14 @@ export interface FleetFigures {
   readonly n: number;
   readonly queue_ms: number;
   readonly drain_ms: number;
-  /** Of both, for each claim that has passed. */
+  /** Queueing and draining together, for each claim that has passed. */
   readonly each_us: number;
   readonly recv_per: number;
   readonly sent_per: number;
   readonly rss_kb: number;
 }
 
-/** w5: one session with waiters spread over locks that it holds itself; when it releases those, the whole fleet passes through. */
+/** w5: one session whose waiters are spread over locks that it holds itself. When it releases those, the whole fleet passes through. */
 export async function fleet(
   peer: Peer,
   address: string,
@@ -70,7 +70,7 @@ export async function fleet(
     const released = Promise.all(releases.map((release) => release()));
     await Promise.race([Promise.all([released, passing]), late]);
     ended = performance.now();
-    // Those who are late are cut off with the session.
+    // Closing the session cuts off those who are late.
     passing.catch(() => undefined);
   });
   const n = passed;

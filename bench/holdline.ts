@@ -6,7 +6,7 @@ import type { Coordinator, Draft, Joined } from "../src/locks/coordinator.js";
 import { takeTurn } from "../src/line/turn.js";
 import type { Member, Peer } from "./peer.js";
 
-/** Ended durable claims that are kept of each lock. */
+/** How many records of the history are kept for each lock. */
 export const HISTORY_KEEP = 100;
 
 const zookeeperUrl = (address: string): string => `zookeeper://${address}/bench`;
@@ -37,7 +37,7 @@ export const HOLDLINE: readonly Peer[] = [
   { name: "holdline-sqlite-durable", store: "sqlite", open: (path) => openMember(sqliteUrl(path), durably) },
 ];
 
-/** A coordinator that says nothing. */
+/** A coordinator that logs nothing. */
 export function openStore(url: string): Promise<Coordinator> {
   const silent = (): void => undefined;
   return openCoordinator(url, {
@@ -51,7 +51,7 @@ export function openStore(url: string): Promise<Coordinator> {
 
 interface Taking {
   readonly settles: boolean;
-  /** Takes what has been granted; gives what releases it. */
+  /** Takes the granted claim; gives the function that releases it. */
   readonly take: (coordinator: Coordinator, draft: Draft, joined: Joined) => Promise<() => Promise<void>>;
 }
 
@@ -59,7 +59,7 @@ async function openMember(url: string, { settles, take }: Taking): Promise<Membe
   const coordinator = await openStore(url);
   return {
     acquire: async (lock, onWaiting) => {
-      // Of each wait its own, as its caller would have it: a thousand may wait in one session.
+      // Each wait has a signal of its own, as it would from its caller: a thousand may wait in one session.
       const { signal } = new AbortController();
       const draft = { ...draftOf(lock), settles };
       const look = async (): Promise<"stay"> => {

@@ -1,5 +1,5 @@
-// `npm run bench -- http`: what the server adds to the store. Locker's PUT and DELETE beside the bare coordinator that does
-// the same joining, settling and leaving; how long the list of many claims takes; how much memory takes who waits.
+// `npm run bench -- http`: what the server adds to the store. Locker's PUT and DELETE beside the bare coordinator, which joins,
+// settles and leaves in the same way; how long a list of many claims takes; how much memory a waiter takes.
 import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,15 +17,15 @@ import type { Row } from "./table.js";
 import { row, say, table } from "./table.js";
 
 const CONNECTIONS = [1, 10, 100];
-/** Each is run so often, in turn with the other; ratios are taken within a turn, and the middle one counts. */
+/** How often each runs, in turn with the other. Ratios are taken within a turn, and the middle one counts. */
 const ROUNDS = 3;
-/** Long enough for a few hundred pairs on the slowest disk; the first part of it does not count. */
+/** Long enough for a few hundred pairs on the slowest disk. The first part does not count. */
 const PAIRS_MS = 3_000;
 const WARM_UP_MS = 1_000;
 
 const LOCKS = 1_000;
 const CLAIMS_OF_EACH = 10;
-/** So many at a time. */
+/** How many at a time. */
 const JOINED_TOGETHER = 50;
 const LISTED = Array.from({ length: LOCKS }, (_, index) => `listed-${String(index).padStart(4, "0")}`);
 const LISTINGS = 100;
@@ -97,7 +97,7 @@ async function pairRows({ url }: Served, coordinator: Coordinator): Promise<Row[
   return rows;
 }
 
-/** How many pairs a second so many do together, each one after the other on a lock of its own. */
+/** How many pairs a second this many clients make together, each with a lock of its own and one pair after the other. */
 async function perSecond(count: number, pair: (index: number) => Promise<void>): Promise<number> {
   const started = performance.now();
   let pairs = 0;
@@ -146,7 +146,7 @@ async function takeBare(coordinator: Coordinator, locks: readonly string[]): Pro
   return { draft, settled: await coordinator.settle(draft, turn.joined, record) };
 }
 
-/** Before the server starts, which would follow each step. */
+/** Runs before the server starts, since the server would follow each step. */
 async function fill(coordinator: Coordinator): Promise<void> {
   for (let claim = 0; claim < CLAIMS_OF_EACH; claim += 1)
     for (let at = 0; at < LOCKS; at += JOINED_TOGETHER) await takeBare(coordinator, LISTED.slice(at, at + JOINED_TOGETHER));
@@ -221,7 +221,7 @@ async function pollRows({ url, rssKb }: Served, coordinator: Coordinator): Promi
         (error: Error) => void early.push(error.message),
       ),
     );
-    // Any more at once, and a busy server does not read the last of them within the time that a request may take.
+    // With more at once, a busy server would not read the last of them within the time that a request may take.
     while (begun.length % JOINED_TOGETHER === 0 && early.length === 0 && !(await isIn())) await pause(LOOK_EVERY_MS);
     if (early.length > 0) break;
   }
@@ -240,7 +240,7 @@ async function waitersOf(coordinator: Coordinator, locks: readonly string[]): Pr
   return queues.reduce((sum, queue) => sum + queue.length - 1, 0);
 }
 
-/** What the server takes in KiB once it has loaded all that it answers with. */
+/** The server's memory in KiB once it has loaded everything that it answers with. */
 async function warmMemory(url: string, rssKb: () => number): Promise<number> {
   const connection = openConnection(url);
   for (let index = 0; index < 20; index += 1) await pairOver(connection, "warm");

@@ -1,4 +1,4 @@
-// What a workload asks of a lock library. Each library that is measured is one of these, so that all do the same work.
+// A peer: what a workload asks of a lock library. Every library that is measured implements it, so that all do the same work.
 
 export interface Peer {
   readonly name: string;
@@ -10,7 +10,7 @@ export interface Peer {
 /** One session. */
 export interface Member {
   /**
-   * Waits for `lock` and takes it; gives what releases it.
+   * Waits for `lock` and takes it; gives the function that releases it.
    * @param onWaiting called when the claim stands in line and has to wait
    */
   acquire(lock: string, onWaiting?: () => void): Promise<() => Promise<void>>;

@@ -1,4 +1,4 @@
-// The table's rows of whole processes: how long commands take, and how much memory one takes that waits for a lock.
+// The table's rows on whole processes: how long commands take, and how much memory a command takes while it waits for a lock.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";

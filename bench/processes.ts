@@ -36,7 +36,7 @@ export async function timeProcesses(commands: readonly Command[], rounds: number
   return figures;
 }
 
-/** Apart from the timing, because the process itself has to say it: at its end, by a module that is loaded first. */
+/** Measured apart from the timing, because the process itself must report it: at its end, through a module that is loaded first. */
 async function peakMemory(command: Command): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "holdline-bench-"));
   try {
@@ -57,7 +57,7 @@ async function peakMemory(command: Command): Promise<number> {
   }
 }
 
-/** The most memory in KiB that a command that does not end by itself has taken when `moment` has come; then it is ended. */
+/** The most memory in KiB that a command has taken by `moment`. The command does not end by itself; this ends it. */
 export async function peakWhileRunning({ name, argv, env }: Command, moment: () => Promise<void>): Promise<number> {
   const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
   let words = "";
@@ -77,7 +77,7 @@ export async function peakWhileRunning({ name, argv, env }: Command, moment: () 
   }
 }
 
-/** What the system says of a process: how much it takes now (VmRSS), or has taken at most (VmHWM). */
+/** A process's memory, by the system: how much it takes now (VmRSS), or has taken at most (VmHWM). */
 export function memoryKb(pid: number | undefined, field: "VmRSS" | "VmHWM"): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
@@ -92,7 +92,7 @@ async function runOnce({ name, argv, env }: Command): Promise<void> {
   if (code !== 0) throw new Error(`${name} ended with ${code ?? "a signal"}: ${words}`);
 }
 
-/** The middle one; of an even number the upper. */
+/** The middle value; of an even number of values, the upper one. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -1,4 +1,4 @@
-// How the benchmark runs its workloads: each with every peer in turn, a process each time, as often and as large as its scale says.
+// How the benchmark runs its workloads: each with every peer in turn, in a process of its own, as often and as large as the scale says.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -6,28 +6,28 @@ import { median } from "./processes.js";
 import { say } from "./table.js";
 
 export interface Scale {
-  /** Each workload is run so often with each peer, in turn; ratios are taken within a turn, and the middle one counts. */
+  /** How often each workload runs with each peer, in turn. Ratios are taken within a turn, and the middle one counts. */
   readonly rounds: number;
   readonly processRounds: number;
   /** Numbers of sessions that pass one lock around. */
   readonly sessions: readonly number[];
   readonly line: number;
   readonly shortLine: number;
-  /** Numbers of claims; the others are compared with the first. */
+  /** Numbers of claims. The first is what the others are compared with. */
   readonly fleets: readonly [number, ...number[]];
   readonly processes: number;
-  /** A waiting process is left alone for so long before its memory is read. */
+  /** How long a waiting process is left alone before its memory is read. */
   readonly settleMs: number;
-  /** Sizes within a workload, where they are not the driver's own. */
+  /** Sizes within a workload that differ from the driver's own. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What every workload runs on. */
+/** What all workloads run on. */
 export interface Ground {
   readonly scale: Scale;
-  /** Of the ZooKeeper. */
+  /** ZooKeeper's address. */
   readonly address: string;
-  /** For databases and whatever else there is to write; it goes in the end. */
+  /** For databases and everything else that is written. The end of the benchmark removes it. */
   readonly folder: string;
 }
 
@@ -49,7 +49,7 @@ export async function inTurn<F>(ground: Ground, peers: readonly string[], worklo
 
 /** One run of the driver; gives the line that it prints, after printing it. */
 export async function drive({ address, folder, scale }: Ground, peer: string, workload: readonly string[]): Promise<string> {
-  // Each peer has a database of its own, so that none finds what another has left behind.
+  // Each peer has a database of its own, so that none finds another's leftovers.
   const places = { ZK: address, SQLITE: `${folder}/${peer}.db` };
   const child = spawn(process.execPath, [driver, ...workload], {
     stdio: ["ignore", "pipe", "inherit"],

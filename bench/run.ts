@@ -1,5 +1,5 @@
 // `npm run bench`: a ZooKeeper of its own, every workload with Holdline beside its raw cost, and a table of figures and aims.
-// With --strict it fails where an aim is missed by more than a tenth; with --quick it only shows that everything runs.
+// With --strict it fails when an aim is missed by more than a tenth; with --quick it only shows that everything runs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ const FULL: Scale = {
   env: {},
 };
 
-/** As little as there can be of everything; its results say nothing. */
+/** The least of everything. Its results mean nothing. */
 const QUICK: Scale = {
   rounds: 1,
   processRounds: 1,
@@ -43,7 +43,7 @@ async function bench(scale: Scale, strict: boolean): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "holdline-bench-"));
   try {
     const ground = { scale, address: server.address, folder };
-    // Java compiles what it runs often: the first workload would otherwise be measured on a colder server than the others.
+    // Java compiles what runs often. Without this, the first workload would meet a colder server than the others.
     say("warming the server up");
     await drive(ground, "bare", ["w1"]);
     const rows = [

@@ -1,4 +1,4 @@
-// A `holdline serve` of the build as a process of its own, and connections to it that stay open.
+// The built `holdline serve` in a process of its own, and connections to it that stay open.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request as ask } from "node:http";
@@ -45,9 +45,9 @@ export interface Begun {
 
 /** One connection, with one request at a time. */
 export interface Connection {
-  /** Asks, and gives the answer's text. @throws when it is not answered with a status of success */
+  /** Asks, and gives the answer's text. @throws when the status is no success */
   ask(method: string, path: string, body?: object): Promise<string>;
-  /** Asks for what is answered much later, or without an end, and gives what ends it. */
+  /** Asks for something that is answered much later or never ends, and gives the function that ends it. */
   begin(method: string, path: string, body?: object): Begun;
   close(): void;
 }

@@ -1,9 +1,9 @@
-// The table's rows of locks on SQLite.
+// The table's rows on SQLite's locks.
 import { type Ground, inTurn, medianOf, ratioOf } from "./rounds.js";
 import type { S1Figures, S2Figures } from "./sqlite.js";
 import { type Row, row } from "./table.js";
 
-/** Whoever gets less than half of its part is kept from the lock by the others; in a line it is nearly all of it. */
+/** A process that gets less than half of its share is kept from the lock by the others. In a queue each gets nearly all of it. */
 const STARVATION = 2;
 
 export async function sqliteRows(ground: Ground): Promise<Row[]> {

@@ -22,7 +22,7 @@ export interface S2Figures {
   readonly processes: number;
   readonly n: number;
   readonly acq_per_s: number;
-  /** Acquisitions of the process that came by the fewest, and their part of all. */
+  /** Acquisitions of the process that got the fewest, and their share of all. */
   readonly slowest_n: number;
   readonly slowest_share: number;
   readonly longest_wait_ms: number;
@@ -43,11 +43,11 @@ interface Share {
   readonly longestWaitMs: number;
 }
 
-/** s2: many processes on one lock, each of which takes it again as soon as it has released it, for so long. */
+/** s2: many processes on one lock, for a given time. Each takes the lock again as soon as it has released it. */
 export async function crowd(peer: Peer, path: string, processes: number, crowdMs: number): Promise<S2Figures> {
   const members = Array.from({ length: processes }, () => startMember());
   try {
-    // Together, once all of them have opened the database: else the first ones would be ahead by the others' start.
+    // All begin together, once all have opened the database. Otherwise the first would be ahead by the others' start.
     await Promise.all(members.map(({ next }) => next()));
     const told = members.map(({ next }) => next() as Promise<Share>);
     const lock = lockName(`crowd-${processes}`);
@@ -70,18 +70,18 @@ export async function crowd(peer: Peer, path: string, processes: number, crowdMs
   }
 }
 
-/** This driver once more, as one of the processes; they understand each other by messages. */
+/** Starts this driver once more, as one of the processes. They talk by messages. */
 function startMember(): { readonly child: ChildProcess; readonly next: () => Promise<unknown> } {
   const child = fork(process.argv[1] as string, ["s2-member"]);
   const ended = once(child, "exit").then(([code]) => {
     throw new Error(`one of the processes ended with ${String(code)}`);
   });
-  // It ends in the end, when nobody asks any more.
+  // The process ends when nobody asks any more.
   ended.catch(() => undefined);
   return { child, next: () => Promise.race([once(child, "message").then(([message]) => message as unknown), ended]) };
 }
 
-/** What each of the processes of {@link crowd} does. */
+/** The work of each process of {@link crowd}. */
 export async function joinCrowd(peer: Peer, path: string): Promise<void> {
   const member = await peer.open(path);
   const order = once(process, "message") as Promise<[{ readonly lock: string; readonly crowdMs: number }]>;
@@ -95,7 +95,7 @@ export async function joinCrowd(peer: Peer, path: string): Promise<void> {
     const release = await member.acquire(lock);
     const granted = performance.now();
     longestWaitMs = Math.max(longestWaitMs, granted - asked);
-    // Another process inside would be found out: a figure that comes with a lock that two hold at once is worth nothing.
+    // Finds another process inside: the figures of a lock that two hold at once are worth nothing.
     closeSync(openSync(`${path}.held`, "wx"));
     unlinkSync(`${path}.held`);
     await release();

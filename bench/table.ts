@@ -1,15 +1,15 @@
-// The table of figures in which a benchmark ends, and the words on the way there.
+// The table of figures at the end of a benchmark, and the words on the way there.
 
 export interface Row {
   readonly figure: string;
-  /** At most this; `null` where nothing is aimed at. */
+  /** The ratio should be at most this; `null` for a row without an aim. */
   readonly aim: number | null;
   readonly result: number;
-  /** What else there is to say of the result. */
+  /** A remark on the result. */
   readonly remark: string;
 }
 
-/** How far an aim may be missed before --strict minds: what two runs on a quiet machine differ by. */
+/** How far an aim may be missed before --strict fails: two runs on a quiet machine differ by as much. */
 export const TOLERANCE = 1.1;
 
 export function row(figure: string, result: number, aim: number | null, remark: string): Row {

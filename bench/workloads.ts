@@ -1,13 +1,13 @@
-// The workloads on ZooKeeper: what is done, how it is timed, and the line of figures that comes out. The same for every peer.
+// The workloads on ZooKeeper: what they do, how they are timed, and the line of figures that they give. The same for every peer.
 import { setTimeout as pause } from "node:timers/promises";
 import { countPackets, createGuard, gapFigures, lockName, peakMemory, per, perSecond, timeFigures } from "./figures.js";
 import type { Member, Peer } from "./peer.js";
 
 export interface Sizes {
-  /** w1 and s1: rounds that are measured, and those before. */
+  /** w1 and s1: how many rounds are measured, and how many run before to warm up. */
   readonly iterations: number;
   readonly warmUp: number;
-  /** w2: acquisitions of all sessions together that are measured, and those before. */
+  /** w2: how many acquisitions of all sessions together are measured, and how many run before to warm up. */
   readonly acquisitions: number;
   readonly handOffWarmUp: number;
 }
@@ -47,7 +47,7 @@ export interface W4Figures extends HandOffFigures {
   readonly drain_ms: number;
 }
 
-/** Opened at a time: a server's backlog of connections is shorter than a thousand. */
+/** How many are opened at a time: a server's backlog of connections is shorter than a thousand. */
 const OPENED_TOGETHER = 50;
 
 /** w1: one session, acquire and release. */
@@ -71,7 +71,7 @@ export async function alone(peer: Peer, address: string, { iterations, warmUp }:
   };
 }
 
-/** Acquires and releases so often; how many milliseconds each of it took. */
+/** Acquires and releases this often; gives how many milliseconds each pair took. */
 export async function timeRounds(member: Member, lock: string, count: number): Promise<number[]> {
   const times: number[] = [];
   for (let index = 0; index < count; index += 1) {
@@ -83,7 +83,7 @@ export async function timeRounds(member: Member, lock: string, count: number): P
   return times;
 }
 
-/** w2: many sessions on one lock, which each of them takes again as soon as it has released it. */
+/** w2: many sessions on one lock. Each takes it again as soon as it has released it. */
 export async function handOffs(
   peer: Peer,
   address: string,
@@ -136,7 +136,7 @@ async function passAround(members: readonly Member[], lock: string, count: numbe
   return gaps;
 }
 
-/** w4: a line of waiting sessions behind a holder; when it releases, the whole line passes through. */
+/** w4: a line of waiting sessions behind a holder. When the holder releases, the whole line passes through. */
 export async function line(peer: Peer, address: string, clients: number): Promise<W4Figures> {
   const [holder, ...members] = (await openMembers(peer, address, clients + 1)) as [Member, ...Member[]];
   const lock = lockName(`line-${clients}`);

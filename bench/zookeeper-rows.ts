@@ -1,4 +1,4 @@
-// The table's rows of locks on ZooKeeper. What is aimed at is said of the ratio to the bare client in the same turn.
+// The table's rows on ZooKeeper's locks. Aims are for the ratio to the bare client in the same turn.
 import type { FleetFigures } from "./fleet.js";
 import { type Ground, inTurn, medianOf, ratioOf, type Round } from "./rounds.js";
 import { type Row, row } from "./table.js";
@@ -17,7 +17,7 @@ export async function aloneRows(ground: Ground): Promise<Row[]> {
   ];
 }
 
-/** 1.25 times as many hand-offs a second as the bare client, said as the time that one takes. */
+/** 1.25 times as many hand-offs a second as the bare client, as the time that one takes. */
 const HAND_OFF_AIM = 1 / 1.25;
 
 export async function handOffRows(ground: Ground): Promise<Row[]> {
@@ -64,7 +64,7 @@ export async function lineRows(ground: Ground): Promise<Row[]> {
   ];
 }
 
-/** Of one session with many waiters: where time grows linearly, each claim takes as long in a large fleet as in a small one. */
+/** One session with many waiters: if time grows linearly, a claim takes as long in a large fleet as in a small one. */
 export async function fleetRows(ground: Ground): Promise<Row[]> {
   return [...(await rowsOfFleets(ground, 100)), ...(await rowsOfFleets(ground, 1))];
 }

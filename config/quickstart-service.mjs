@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The service of the quickstart: a small HTTP server that says hello, with a control program such as a real one has:
+// The service of the quickstart: a small HTTP server that says hello, with a control program like a real service's:
 //   node config/quickstart-service.mjs start | stop | restart | check
-// Its files are in $HELLO_DIR; what it says is the text in greeting.txt there, and with an empty one it is not healthy.
+// Its files are in $HELLO_DIR. It says the text in greeting.txt there; with an empty one it is not healthy.
 import { spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -13,7 +13,7 @@ const folder = process.env.HELLO_DIR ?? join(tmpdir(), `holdline-quickstart-${us
 const stateFile = join(folder, "hello.json");
 const greetingFile = join(folder, "greeting.txt");
 
-/** How long a start or a stop may take: far more than it does. */
+/** How long a start or a stop may take: far more than they need. */
 const PATIENCE_MS = 10_000;
 
 const verbs = { start, stop, restart, check, serve };
@@ -25,7 +25,7 @@ if (verb === undefined) {
   process.exitCode = await verb();
 }
 
-/** Starts the server on its own, so that it outlives whoever has started it. Done when it can be reached. */
+/** Starts the server in a session of its own, so that it outlives its starter. Resolves when it can be reached. */
 async function start() {
   if (isAlive(state()?.pid)) return said(`hello is running already (process ${state().pid})`);
   mkdirSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// `npm run bench`: builds where that is needed and runs bench/run.ts; `npm run bench -- http`: bench/http.ts.
+// `npm run bench`: builds if needed and runs bench/run.ts; `npm run bench -- http`: bench/http.ts.
 import { ensureBuilt } from "./build.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 

@@ -1,4 +1,4 @@
-// Sees to it that what package-lock.json names is installed. Needs nothing but node and npm itself.
+// Installs the packages that package-lock.json names, if they are not there. Needs only node and npm itself.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 /** The folder of package.json. */
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Are the packages in node_modules those of package-lock.json? npm leaves a list of what it has installed there. */
+/** Whether node_modules has the packages of package-lock.json. npm leaves a list of what it installed there. */
 export function areInstalled() {
   const installedList = join(root, "node_modules/.package-lock.json");
   if (!existsSync(installedList)) return false;
@@ -20,8 +20,8 @@ export function areInstalled() {
 }
 
 /**
- * Installs the packages where they are not there, with a word on standard error: standard output belongs to whoever calls.
- * Throws when npm cannot do it; its own words stand above then.
+ * Installs the packages if they are missing, and says so on standard error: standard output belongs to the caller.
+ * Throws when npm fails; npm's own words stand above then.
  */
 export function ensurePackages() {
   if (areInstalled()) return;
@@ -29,7 +29,7 @@ export function ensurePackages() {
   const { error, status } = spawnSync("npm", ["ci", "--include=dev", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", "ignore", 2],
-    // npm hands its settings on to the scripts that it runs; a script's own npm is to start afresh.
+    // npm hands its settings on to the scripts that it runs. The npm that a script runs must start afresh.
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^npm_(config_(omit|production|only)|lifecycle_|package_)/.test(name)),
     ),

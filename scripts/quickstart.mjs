@@ -1,5 +1,5 @@
-// What `npm start` shows: a small real service, restarted under its lock with the program itself, once well and once
-// with a mistake in its configuration. Everything is in a temporary folder; nothing stays behind, also after Ctrl-C.
+// What `npm start` shows: a small real service that the program itself restarts under a lock, first as it should be and then
+// with a mistake in its configuration. Everything is in a temporary folder, and nothing stays behind, not even after Ctrl-C.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { root } from "./packages.mjs";
 const CONFIG = "config/quickstart.yaml";
 const SERVICE = "config/quickstart-service.mjs";
 
-/** Should this process be killed so that it cannot clean up, the service ends by itself after this. */
+/** If this process is killed and cannot clean up, the service ends by itself after this time. */
 const SERVICE_LIFETIME_S = 300;
 
 /** Shows it and gives the exit code. */
@@ -30,32 +30,32 @@ export async function showQuickstart() {
 }
 
 async function show({ say, holdline, service }, folder) {
-  say("A small HTTP service, as a stand-in for yours, is started:");
+  say("A small HTTP service starts, as a stand-in for yours:");
   await service("start");
 
-  say("Now it is restarted the way a fleet would do it: wait for the lock, restart, check its health, let the next one go.");
+  say("Now Holdline restarts it as on a fleet: wait for the lock, restart, check its health, let the next one go.");
   await holdline(["run", "restart-hello"], 0);
   await service("check");
 
-  say("Next a mistake: somebody empties its configuration. The restarted service is not healthy, so the action has failed.");
+  say("Next a mistake: somebody empties its configuration. The restarted service is not healthy, so the action fails.");
   writeFileSync(join(folder, "greeting.txt"), "");
   await holdline(["run", "restart-hello"], 4);
 
-  say("The lock is kept on purpose. On a fleet every other node would wait here: one node is down, and not all of them.");
+  say("The lock is kept, on purpose. On a fleet every other node would wait now: one node is down, and not all of them.");
   await holdline(["locks"], 0);
 
-  say("The mistake is corrected, and the same command takes the kept lock over, does its work and lets go:");
+  say("Somebody corrects the mistake. The same command takes the kept lock over, does its work and lets go:");
   writeFileSync(join(folder, "greeting.txt"), "Hello again!\n");
   await holdline(["run", "restart-hello"], 0);
 
-  say("This is what the history says, and who holds the lock now:");
+  say("The history has it all, and nobody holds the lock any more:");
   await holdline(["history"], 0);
   await holdline(["locks"], 0);
 
-  say("The service is stopped again, and nothing is left behind. To go on: README.md, and npm start -- --help");
+  say("The service stops, and nothing is left behind. To go on: README.md, and npm start -- --help");
 }
 
-/** Runs the program and the service in `folder`, says what happens, and knows when it is interrupted. */
+/** Runs the program and the service in `folder`, says what happens, and notices when it is interrupted. */
 function openStage(folder) {
   const env = {
     ...process.env,
@@ -64,14 +64,14 @@ function openStage(folder) {
     HOLDLINE_STATE_DIR: join(folder, "state"),
     HOLDLINE_LOG_FORMAT: "text",
   };
-  // Settings of whoever tries this out must not lead the demonstration to a real lock.
+  // The caller's own settings must not lead the demonstration to a real lock.
   for (const name of ["HOLDLINE_COORDINATOR", "HOLDLINE_CONFIG", "HOLDLINE_SKIP_COORDINATION"]) delete env[name];
 
   let interruptedBy = null;
   let child = null;
   const onSignal = (signal) => {
     interruptedBy ??= signal;
-    // From a terminal it has got the signal as well; twice does no harm.
+    // On a terminal the child has the signal already. A second one does no harm.
     child?.kill(signal);
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -7,7 +7,7 @@ import { ensurePackages, root } from "./packages.mjs";
 export async function runSource(source) {
   ensurePackages();
   const { build } = await import("esbuild");
-  // Below node_modules, where what is not bundled is found; a file of this process's own, because others may run as well.
+  // Below node_modules, so that packages that are not bundled are found. Each process has a file of its own, because others may run too.
   const program = join(root, `node_modules/.cache/holdline-programs/${process.pid}/main.mjs`);
   await build({
     absWorkingDir: root,

@@ -1,5 +1,5 @@
-// The lock file's part that an installed package needs, as npm-shrinkwrap.json: a packed package takes that one along, and no
-// package-lock.json. It is there only while npm packs, because in a clone npm would believe it before the lock file.
+// Writes the part of the lock file that an installed package needs as npm-shrinkwrap.json: a packed package includes that file
+// and no package-lock.json. It exists only while npm packs, because in a clone npm would prefer it to the lock file.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./packages.mjs";

@@ -1,5 +1,5 @@
-// `npm start`: installs and builds where that is needed. Without arguments it then shows what Holdline does; with
-// arguments it is the program itself, with its exit code, and nothing of its own on standard output.
+// `npm start`: installs and builds if needed. Without arguments it then shows what Holdline does. With arguments it is the
+// program itself, with the program's exit code, and prints nothing of its own on standard output.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ensureBuilt } from "./build.mjs";
@@ -19,7 +19,7 @@ try {
 }
 
 if (process.argv.length > 2) {
-  // npm runs scripts in the package's folder; relative paths among the arguments are meant from where the caller is.
+  // npm runs scripts in the package's folder. Relative paths among the arguments are relative to the caller's folder.
   if (process.env.npm_lifecycle_event === "start" && process.env.INIT_CWD !== undefined) process.chdir(process.env.INIT_CWD);
   const main = join(root, "dist/main.cjs");
   process.argv[1] = main;
