@@ -180,8 +180,11 @@ async function openAgent(
   { openStore, coordinator }: { readonly openStore: (url: string) => Promise<Coordinator> } & Pick<GuardContext, "coordinator">,
   handedDown: HandedDown,
 ): Promise<Agent> {
-  const [{ recoverGuarded, resumeGuarded, runGuarded, runUncoordinated }, { openMachine, openStatelessMachine }, exec] =
-    await Promise.all([import("./actions/guard.js"), import("./actions/host.js"), import("./actions/exec.js")]);
+  const [{ recoverGuarded, resumeGuarded, runGuarded }, { openMachine, openStatelessMachine }, exec] = await Promise.all([
+    import("./actions/run.js"),
+    import("./actions/host.js"),
+    import("./actions/exec.js"),
+  ]);
   const withMachine = <M>(open: (options: MachineOptions) => M, { settings, log, progress, stop }: Context) => {
     const { node, principal, stateDir, releaseTimeoutMs } = settings;
     const machine = open({ stateDir, node, log, handedDown, ...(json ? { stdout: process.stderr } : {}) });
@@ -191,11 +194,12 @@ async function openAgent(
   return {
     async runActions(context, names) {
       const guard = guardOf(context);
+      const run = context.settings.skipCoordination ? (await import("./actions/uncoordinated.js")).runUncoordinated : runGuarded;
       const results: Result[] = [];
       for (const name of names) {
         const action = context.settings.actions.find((declared) => declared.name === name);
         if (action === undefined) continue; // Unknown names were refused before.
-        results.push(await (context.settings.skipCoordination ? runUncoordinated(action, guard) : runGuarded(action, guard)));
+        results.push(await run(action, guard));
         if (context.stop.signal.aborted) break;
       }
       return results;

@@ -37,7 +37,7 @@ const FORBIDDEN = [
   ["src/actions/machine.ts", "process.exit(1);", "only main.ts ends the process"],
   ["src/actions/machine.ts", 'import { exit } from "node:process"; exit(1);', "by whatever name"],
   ["src/actions/machine.ts", 'import "../config/settings.js";', "actions do not know where their settings come from"],
-  ["src/config/settings.ts", 'import "../actions/guard.js";', "configuration knows what actions are, not how they run"],
+  ["src/config/settings.ts", 'import "../actions/run.js";', "configuration knows what actions are, not how they run"],
   ["src/coordinators/registry.ts", 'import "../actions/machine.js";', "nor does the registry of coordinators know actions"],
   ["src/cli/commands/run.ts", 'import "../../coordinators/registry.js";', "commands get a coordinator and open none"],
   ["src/main.ts", 'import "./coordinators/registry.js";', "only runtime.ts wires"],

@@ -1,17 +1,18 @@
-// What every guarded run on this node is given: who it is, its machine, its store, and whom to tell.
+// What runs on this node are given: who the node is, its machine, its stores, and whom to tell.
+import type { Claim } from "../locks/claim.js";
 import type { Coordinator, Log } from "../locks/coordinator.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
+import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
 import type { Machine, StatelessMachine } from "./machine.js";
 import type { StopRequests } from "./stop.js";
 
-export interface GuardContext {
+/** What a run needs that leaves nothing behind on this node. */
+export interface ExecContext {
   readonly node: string;
   readonly principal: string;
-  readonly releaseTimeoutMs: number;
-  readonly machine: Machine;
+  readonly machine: StatelessMachine;
   readonly progress: Progress;
-  readonly log: Log;
   readonly stop: StopRequests;
   /**
    * The store of a lock's queue.
@@ -20,10 +21,38 @@ export interface GuardContext {
   readonly coordinator: (lock: string) => Promise<Coordinator>;
 }
 
-/** Whose claims on a store's locks are this process's own. */
+/** What a guarded run needs. */
+export interface GuardContext extends ExecContext {
+  readonly machine: Machine;
+  readonly log: Log;
+  /** How long a run tries to tell a store that does not answer that its claim ends. */
+  readonly releaseTimeoutMs: number;
+}
+
+/** How this process sees the claims of a store. */
 export function perspectiveOn(
   { isShared }: Pick<Coordinator, "isShared">,
-  { node, machine }: { readonly node: string; readonly machine: StatelessMachine },
+  { node, machine }: Pick<ExecContext, "node" | "machine">,
 ): Perspective {
   return createPerspective({ node, machineOn: () => (isShared ? machine.id : null), processes: machine.processes });
+}
+
+/** How a run waits in line: never beside another machine of its node's name, and not behind a claim that it has to deal with first. */
+export function waitOptions(
+  { machine, progress, stop }: Pick<ExecContext, "machine" | "progress" | "stop">,
+  perspective: Perspective,
+  acquire: AcquireSettings,
+  isInTheWay: (holder: Claim) => boolean = () => false,
+): WaitOptions {
+  return {
+    clock: machine.clock,
+    acquire,
+    progress,
+    perspective,
+    onHolder(holder) {
+      perspective.refuseTwin(holder);
+      return isInTheWay(holder) ? "leave" : "stay";
+    },
+    stop: stop.signal,
+  };
 }

@@ -6,11 +6,11 @@ import { messageOf } from "../locks/errors.js";
 import { execActionOf } from "../locks/exec-actions.js";
 import { environmentOf } from "../line/environment.js";
 import { withEphemeralClaim } from "../line/ephemeral-claim.js";
-import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
+import type { AcquireSettings } from "../line/waiting.js";
 import type { GuardedAction } from "./action.js";
-import { type GuardContext, perspectiveOn } from "./context.js";
-import { runGuarded } from "./guard.js";
-import type { CommandEnd, StatelessMachine } from "./machine.js";
+import { type ExecContext, type GuardContext, perspectiveOn, waitOptions } from "./context.js";
+import { runGuarded } from "./run.js";
+import type { CommandEnd } from "./machine.js";
 
 export interface ExecSpec {
   readonly lock: string;
@@ -36,9 +36,6 @@ export type ExecEnd =
 // As for an action that says nothing else.
 const KILL_AFTER_MS = 10_000;
 
-/** What an ephemeral claim needs, which leaves nothing behind on this node. */
-export type ExecContext = Omit<GuardContext, "machine"> & { readonly machine: StatelessMachine };
-
 /**
  * Runs a command under a lock.
  * @param contextOf what a durable claim needs, made when it is needed
@@ -56,20 +53,9 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
   const { machine, progress, stop, node, principal } = context;
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
-  const perspective = perspectiveOn(coordinator, context);
   const action = `exec ${basename(spec.argv[0] ?? "")}`;
   const owner = { node, principal, action, process: machine.processes.self, machine: machine.id };
-  const waiting: WaitOptions = {
-    clock: machine.clock,
-    progress,
-    acquire: spec.acquire,
-    perspective,
-    onHolder(claim) {
-      perspective.refuseTwin(claim);
-      return "stay";
-    },
-    stop: stop.signal,
-  };
+  const waiting = waitOptions(context, perspectiveOn(coordinator, context), spec.acquire);
   const held = await withEphemeralClaim(coordinator, { lock, key, slots, owner, reason: null, data }, waiting, async (claim) => {
     const env = environmentOf({ action, lock, node }, claim);
     const tell = (message: string): void => progress.step(message, { lock, claim: claim.id });

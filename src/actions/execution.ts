@@ -1,6 +1,6 @@
 // Running an action's command and then its check, under a claim that is already in hand. Owns what counts as success and
 // the words for failure; the claim itself is guard.ts's.
-import type { BootMoment } from "../locks/claim.js";
+import type { BootMoment, Failure } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
@@ -25,24 +25,29 @@ export interface ActionEnd {
   readonly ranMs: number;
 }
 
-export interface ExecutionContext {
+/** What a command needs of its run. */
+export interface CommandContext {
   readonly machine: Pick<Machine, "clock" | "commands" | "processes">;
   readonly progress: Progress;
   readonly stop: StopRequests;
-  /** What the command sees in its environment beside the action's own `env`. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Called before each command can do anything, with the leader of its process group. */
-  readonly onGroup: (phase: "running" | "verifying", leader: Leader) => void | Promise<void>;
 }
 
-/** Runs the command, then the check until it succeeds or its time is over. */
-export async function execute(action: GuardedAction, context: ExecutionContext): Promise<ActionEnd> {
+/** How the commands of an action are launched. */
+export interface Launch {
+  /** What they see in their environment beside the action's own `env`. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Called before a command can do anything, with the leader of its process group. */
+  readonly onGroup: (leader: Leader) => void | Promise<void>;
+}
+
+/** Runs the command, and sees that it has restarted what it should have. */
+export async function runCommand(action: GuardedAction, context: CommandContext, launch: Launch): Promise<ActionEnd> {
   const { clock, commands, processes } = context.machine;
   const started = clock.now();
   const begunAt = processes.moment();
   context.progress.step(`running ${action.name}`, { action: action.name });
-  const end = await commands.run(specOf(action, context, action.argv, action.timeoutMs, "relay"), {
-    onGroup: (leader) => context.onGroup("running", leader),
+  const end = await commands.run(specOf(action, launch, action.argv, action.timeoutMs, "relay"), {
+    onGroup: launch.onGroup,
     relayed: context.stop,
     calledOff: context.stop.signal,
     tell: (message) => context.progress.step(message, { action: action.name }),
@@ -50,13 +55,13 @@ export async function execute(action: GuardedAction, context: ExecutionContext):
   const message = problemOf(end, action.timeoutMs);
   if (message !== null) return failure(end, message, clock.now() - started);
   const standing = await problemOfProcesses(action, context, begunAt);
-  if (standing !== null) {
-    return { ...failure(end, standing, clock.now() - started), exitCode: null, signal: null };
-  }
-  if (action.verify === null) return success(end, clock.now() - started);
-  const checked = await verify(action, context);
-  // Whatever became of the check: the command has run.
-  return { ...checked, began: true, lacksRoom: false, ranMs: clock.now() - started };
+  if (standing === null) return success(end, clock.now() - started);
+  return { ...failure(end, standing, clock.now() - started), exitCode: null, signal: null };
+}
+
+/** How an action ended whose command has succeeded, by its check. Whatever became of the check: the command has run. */
+export function afterCheck(ran: ActionEnd, checked: ActionEnd): ActionEnd {
+  return { ...checked, began: true, lacksRoom: false, ranMs: ran.ranMs + checked.ranMs };
 }
 
 // A service that the command only asks to restart may take a moment: as long as its check may take, or this where it has none.
@@ -67,7 +72,7 @@ const RESTART_PAUSE_MS = 100;
  * What is wrong with the processes that the action should have restarted, in words, or `null`: some must match, and the
  * eldest must have started since the action began.
  */
-async function problemOfProcesses(action: GuardedAction, context: ExecutionContext, begunAt: BootMoment): Promise<string | null> {
+async function problemOfProcesses(action: GuardedAction, context: CommandContext, begunAt: BootMoment): Promise<string | null> {
   const { clock, processes } = context.machine;
   const pattern = action.process;
   if (action.mode !== "serialize_process" || pattern === null || !action.mustRestart) return null;
@@ -104,8 +109,8 @@ const NO_CHECK: ActionEnd = {
   ranMs: 0,
 };
 
-/** Runs only the check. Success at once where the action has none. */
-export async function verify(action: GuardedAction, context: ExecutionContext): Promise<ActionEnd> {
+/** Runs the check until it succeeds or its time is over. Success at once where the action has none. */
+export async function runCheck(action: GuardedAction, context: CommandContext, launch: Launch): Promise<ActionEnd> {
   const { clock, commands } = context.machine;
   const check = action.verify;
   const started = clock.now();
@@ -114,8 +119,8 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
   let lastWhole: CommandEnd | null = null;
   for (let tries = 1; ; tries += 1) {
     const leftMs = Math.max(1, check.timeoutMs - (clock.now() - started));
-    const end = await commands.run(specOf(action, context, check.argv, leftMs, "keep"), {
-      onGroup: (leader) => context.onGroup("verifying", leader),
+    const end = await commands.run(specOf(action, launch, check.argv, leftMs, "keep"), {
+      onGroup: launch.onGroup,
       relayed: context.stop,
       tell: (message) => context.progress.step(message, { action: action.name }),
     });
@@ -139,12 +144,12 @@ export async function verify(action: GuardedAction, context: ExecutionContext): 
 
 function specOf(
   action: GuardedAction,
-  context: ExecutionContext,
+  launch: Launch,
   argv: readonly string[],
   timeoutMs: number | null,
   output: CommandSpec["output"],
 ): CommandSpec {
-  return { argv, timeoutMs, output, cwd: action.cwd, killAfterMs: action.killAfterMs, env: { ...action.env, ...context.env } };
+  return { argv, timeoutMs, output, cwd: action.cwd, killAfterMs: action.killAfterMs, env: { ...action.env, ...launch.env } };
 }
 
 /** What was wrong with a command's end, in words, or `null`. */
@@ -179,4 +184,9 @@ function failure(end: CommandEnd, message: string, ranMs: number): ActionEnd {
     output: end.tail,
     ranMs,
   };
+}
+
+/** What a claim or the history keeps of a failure, but for the time. */
+export function failureOf({ exitCode, signal, message, output }: ActionEnd): Omit<Failure, "at"> {
+  return { exitCode, signal, message, output };
 }

@@ -1,13 +1,15 @@
 // What earlier runs of an action left behind on this node, and what is to be done about it before the action may start.
 // Decides and adopts; running the action under an adopted claim is guard.ts's.
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
-import type { Coordinator, Ending, Settled } from "../locks/coordinator.js";
+import type { Ending } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
 import type { Perspective } from "../line/perspective.js";
 import type { GuardedAction } from "./action.js";
+import type { Taken } from "./durable-claim.js";
 import type { Journal, Leader, Processes, RunEntry } from "./machine.js";
 import { hasRestarted } from "./processes.js";
+import type { Run } from "./run-states.js";
 
 /**
  * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
@@ -24,10 +26,7 @@ export function isLeftover(claim: Claim, action: string, perspective: Perspectiv
  * @throws HoldlineError `configuration` where another machine of this node's name holds the lock
  */
 export async function findLeftovers(
-  action: GuardedAction,
-  perspective: Perspective,
-  coordinator: Coordinator,
-  machine: { readonly processes: Processes; readonly journal: Journal },
+  { action, context: { machine }, coordinator, perspective }: Run,
   signal: AbortSignal,
 ): Promise<readonly Claim[]> {
   const { processes, journal } = machine;
@@ -54,12 +53,6 @@ export async function endOrphan(
   journal.removeRun(name, claim);
 }
 
-/** A claim that was taken over, and what is written there now. */
-export interface Adopted {
-  readonly settled: Settled;
-  readonly record: ClaimRecord;
-}
-
 /**
  * Takes over a leftover in place, and ends the command that it may have left running: the group that the journal knows,
  * and, since that may be another user's journal, or damaged, or deleted, all that was started under the claim.
@@ -68,14 +61,11 @@ export interface Adopted {
  * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it: the claim stays as it is
  */
 export async function adoptLeftover(
-  action: GuardedAction,
+  { action, context, coordinator, owner }: Run,
   { key, slots, reason, ...claim }: Claim,
   made: BootMoment | null,
-  owner: Owner,
-  coordinator: Coordinator,
-  machine: { readonly processes: Processes; readonly journal: Journal },
-): Promise<Adopted | null> {
-  const { processes, journal } = machine;
+): Promise<Taken | null> {
+  const { processes, journal } = context.machine;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
   // What has failed has ended: only then is it called so.
   if (claim.failure === null && !isFoundBy(entry?.group ?? null, processes)) {
@@ -87,7 +77,13 @@ export async function adoptLeftover(
   // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
   await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);
-  return { settled, record };
+  return { id: claim.id, lock: claim.lock, settled, record };
+}
+
+/** Makes an adopted claim the leftover again that it was. */
+export async function returnLeftover({ coordinator }: Run, leftover: Claim, { settled, record }: Taken): Promise<void> {
+  const { owner, failure, made, data } = leftover;
+  await coordinator.update(leftover.id, settled, { ...record, owner, failure, made, data });
 }
 
 /** Does the journal find whatever still runs? What has shared its agent's group is found by its leader, for as long as that lives. */
@@ -115,16 +111,9 @@ function demandSight(id: string, lock: string, made: Claim["made"], owner: Owner
  * nobody else may have its place.
  * @returns whether it has ended by this; otherwise somebody else was faster, and what the journal says of it is theirs
  */
-export async function endLeftover(
-  action: GuardedAction,
-  claim: Claim,
-  owner: Owner,
-  ending: Ending,
-  coordinator: Coordinator,
-  machine: { readonly processes: Processes; readonly journal: Journal },
-): Promise<boolean> {
-  const adopted = await adoptLeftover(action, claim, claim.made, owner, coordinator, machine);
-  return adopted !== null && (await coordinator.leave(claim.id, adopted.settled.entries, ending)) === "done";
+export async function endLeftover(run: Run, claim: Claim, ending: Ending): Promise<boolean> {
+  const adopted = await adoptLeftover(run, claim, claim.made);
+  return adopted !== null && (await run.coordinator.leave(claim.id, adopted.settled.entries, ending)) === "done";
 }
 
 /**

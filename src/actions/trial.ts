@@ -2,8 +2,7 @@
 // pattern name, does its check succeed? Nothing is restarted.
 import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
-import type { ActionEnd, ExecutionContext } from "./execution.js";
-import { verify } from "./execution.js";
+import { type ActionEnd, type CommandContext, runCheck } from "./execution.js";
 import { findProgram } from "./program.js";
 import { workingDirectory } from "../working-directory.js";
 
@@ -27,12 +26,12 @@ export interface Trial {
 /** Looks for the processes, and runs the check once where that is wanted. */
 export async function tryAction(
   action: GuardedAction,
-  { runsCheck, ...context }: Omit<ExecutionContext, "env" | "onGroup"> & { readonly node: string; readonly runsCheck: boolean },
+  { runsCheck, ...context }: CommandContext & { readonly node: string; readonly runsCheck: boolean },
 ): Promise<Trial> {
   const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
   if (action.verify === null || !runsCheck) return { matching, check: null };
   const env = environmentOf({ action: action.name, lock: action.lock, node: context.node }, null);
   // A pause as long as all tries may take leaves one.
   const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
-  return { matching, check: await verify(once, { ...context, env, onGroup: () => undefined }) };
+  return { matching, check: await runCheck(once, context, { env, onGroup: () => undefined }) };
 }

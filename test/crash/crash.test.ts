@@ -95,7 +95,17 @@ describe.each(STORES)("on %s", (kind) => {
 const PERSPECTIVE = createPerspective({ node: "web-01", machineOn: () => null, processes: createProcessSight() });
 
 const PATH_OF_A_RUN = [
-  ...["guard", "held-run", "hold", "recovery", "execution"].map((file) => `actions/${file}`),
+  ...[
+    "run",
+    "run-states",
+    "claiming-states",
+    "holding-states",
+    "run-notes",
+    "run-report",
+    "durable-claim",
+    "recovery",
+    "execution",
+  ].map((file) => `actions/${file}`),
   ...["turn", "waiting", "holders", "perspective"].map((file) => `line/${file}`),
 ];
 

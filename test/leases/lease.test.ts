@@ -1,7 +1,7 @@
 import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, test } from "vitest";
 import { createClock } from "../../src/line/clock.js";
-import { Hold } from "../../src/actions/hold.js";
+import { DurableClaim } from "../../src/actions/durable-claim.js";
 import { waitInLine } from "../../src/line/waiting.js";
 import { applyChanges } from "../../src/leases/data.js";
 import type { HeldLease, LeaseRequest } from "../../src/leases/lease.js";
@@ -305,22 +305,19 @@ describe("the data of a claim", () => {
     const draft = draftFor("db", { data: { ticket: 1 } });
     const joined = await coordinator.join(draft);
     const settled = await coordinator.settle(draft, joined, recordFor(draft));
-    const hold = new Hold(draft.id, "db", settled, recordFor(draft), {
-      coordinator,
-      clock: createClock(),
-      releaseTimeoutMs: 5_000,
-    });
+    const taken = { id: draft.id, lock: "db", settled, record: recordFor(draft) };
+    const held = new DurableClaim(coordinator, taken, { clock: createClock(), releaseTimeoutMs: 5_000 });
     const other = await stage.open();
     const data = (present: unknown) => applyChanges(present, [{ kind: "set", path: ["status"], value: "READY" }]);
     expect(await changeData(other, "db", draft.id, data)).toEqual({ data: { ticket: 1, status: "READY" } });
     if (end === "released") {
-      expect(await hold.release(RELEASED)).toEqual({ outcome: "done" });
+      expect(await held.release(RELEASED)).toEqual({ outcome: "done" });
       expect(await other.queue("db")).toEqual([]);
       expect(await other.history("db", 10)).toMatchObject([{ event: "released", data: { ticket: 1, status: "READY" } }]);
     } else {
       const failure = { exitCode: 1, signal: null, message: "exit code 1", output: "" };
       const moment = { bootId: null, ticks: null, wallMs: 0 };
-      expect(await hold.fail(failure, moment, "ann")).toEqual({ outcome: "done" });
+      expect(await held.fail(failure, moment, "ann")).toEqual({ outcome: "done" });
       expect(await other.queue("db")).toMatchObject([{ failure, data: { ticket: 1, status: "READY" } }]);
     }
   });

@@ -2,7 +2,7 @@
 // does nothing more: what it has parked is dropped, and its machine answers nothing.
 import { execute } from "../../src/actions/exec.js";
 import type { GuardContext } from "../../src/actions/context.js";
-import { resumeGuarded, runGuarded } from "../../src/actions/guard.js";
+import { resumeGuarded, runGuarded } from "../../src/actions/run.js";
 import { InterruptedError } from "../../src/actions/stop.js";
 import { laterOf, type BootMoment, type ProcessIdentity } from "../../src/locks/claim.js";
 import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";

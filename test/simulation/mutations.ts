@@ -15,67 +15,67 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the claim is not settled at all",
-    in: "GuardedRun.#settleAndRun",
-    find: "settled = await coordinator.settle(draft, line.joined, record);",
-    replacement: "settled = { entries: line.joined.positions, fencingToken: (await coordinator.sync()).ms };",
+    in: "settleClaim",
+    find: "settled = await coordinator.settle(draft, joined, record);",
+    replacement: "settled = { entries: joined.positions, fencingToken: (await coordinator.sync()).ms };",
   },
   {
     name: "the command starts before the settle is confirmed",
-    in: "GuardedRun.#settleAndRun",
-    find: "settled = await coordinator.settle(draft, line.joined, record);",
-    replacement: `coordinator.settle(draft, line.joined, record).catch(() => undefined);
-      settled = { entries: line.joined.positions, fencingToken: (await coordinator.sync()).ms };`,
+    in: "settleClaim",
+    find: "settled = await coordinator.settle(draft, joined, record);",
+    replacement: `coordinator.settle(draft, joined, record).catch(() => undefined);
+      settled = { entries: joined.positions, fencingToken: (await coordinator.sync()).ms };`,
   },
   {
     name: "a run that ends because the store is away leaves its claim in line",
-    in: "GuardedRun.#settleAndRun",
-    find: "await coordinator.withdraw(line.joined.positions); throw error;",
+    in: "settleClaim",
+    find: "await coordinator.withdraw(joined.positions); throw error;",
     replacement: "throw error;",
   },
   {
     name: "success is never noted in the journal",
-    in: "HeldRun.run",
-    find: 'await this.#journal("succeeded", null);',
-    replacement: "",
+    in: "noteSuccess",
+    find: "await notes.succeeded(held.claim);",
+    replacement: "void notes;",
   },
   {
     name: "success is noted after the release instead of before it",
-    in: "HeldRun.run",
-    find: 'await this.#journal("succeeded", null); return this.letGo(event, "ran", "", end);',
-    replacement: `const result = await this.letGo(event, "ran", "", end);
-      if (result.outcome === "unreachable") await this.#journal("succeeded", null);
-      return result;`,
+    in: "next",
+    find: "return noteSuccess(run, state);",
+    replacement: `return letGo(run, { ...state, at: "leaving", event: state.held.endsAs, outcome: "ran", message: "" }).then(async (end) => {
+        if (end.at === "over" && end.result?.outcome === "unreachable") await noteSuccess(run, state);
+        return end;
+      });`,
   },
   {
     name: "a success whose release failed is forgotten",
-    in: "HeldRun.letGo",
+    in: "letGo",
     find: 'if (left.outcome === "unreachable" && outcome !== "failed") {',
     replacement:
-      'if (left.outcome === "unreachable") await this.#forget();\n    if (left.outcome === "unreachable" && outcome !== "failed") {',
+      'if (left.outcome === "unreachable") await notes.forget(held.claim);\n  if (left.outcome === "unreachable" && outcome !== "failed") {',
   },
   {
     name: "the journal learns of a command only once it runs",
-    in: "HeldRun.#onGroup",
-    find: "this.#remember(phase, leader); this.#mayHaveBegun = true;",
-    replacement:
-      "void Promise.resolve().then(() => Promise.resolve()).then(() => this.#remember(phase, leader));\n    this.#mayHaveBegun = true;",
+    in: "executeCommand",
+    find: "notes.command(held.claim, leader);",
+    replacement: "void Promise.resolve().then(() => Promise.resolve()).then(() => notes.command(held.claim, leader));",
   },
   {
     name: "an attempt that timed out is not noted",
-    in: "GuardedRun.#notRun",
-    find: 'const wish = when === "wished" ? processes.moment() :',
+    in: "RunReport.notRun",
+    find: 'const wish = this.#wish === "wished" ? processes.moment() :',
     replacement: "const wish =",
   },
   {
     name: "a run is fulfilled by a restart that was before it",
-    in: "GuardedRun.#mayBeFulfilled",
-    find: 'return when !== "wished" || this.#action.alreadyRestarted === "skip";',
-    replacement: "return true;",
+    in: "openRun",
+    find: 'mayBeFulfilled: wish !== "wished" || action.alreadyRestarted === "skip",',
+    replacement: "mayBeFulfilled: true,",
   },
   {
     name: "of what was left the wish of the claim alone counts",
-    in: "GuardedRun.#wishBehind",
-    find: "return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], this.#machine.processes.moment());",
+    in: "wishBehind",
+    find: "return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], processes.moment());",
     replacement: "return attempts === undefined ? null : (leftovers[0]?.made ?? null);",
   },
   {
@@ -104,46 +104,45 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the health check is left out",
-    in: "execute",
-    find: "if (action.verify === null) return success(end, clock.now() - started);",
-    replacement: "return success(end, clock.now() - started);",
+    in: "verifyAction",
+    find: "afterCheck(ran, await runCheck(run.action, run.context, launchOfCheck(run, held)))",
+    replacement: "ran",
   },
   {
     name: "what succeeded before is run again",
-    in: "GuardedRun.#recover",
+    in: "takeUpLeftover",
     find: 'entry.claim === leftover.id && entry.phase === "succeeded"',
     replacement: 'entry.claim === leftover.id && entry.phase === "failed"',
   },
   {
     name: "on_failure: hold is taken for release",
-    in: "HeldRun.run",
-    find: 'if (this.#action.onFailure === "release")',
-    replacement: 'if (this.#action.onFailure === "hold")',
+    in: "keepOrLeave",
+    find: 'if (action.onFailure === "release")',
+    replacement: 'if (action.onFailure === "hold")',
   },
   {
     name: "resume runs what nobody has left",
-    in: "GuardedRun.#guarded",
-    find: 'if (when === "if-left" && attempts === null) return null;',
+    in: "lookForLeftovers",
+    find: 'if (wish === "if-left" && attempts === null) return over(null);',
     replacement: "",
   },
   {
     name: "a finished run stays in the journal",
-    in: "HeldRun.#forgetRun",
-    find: "() => journal.removeRun(this.#action.name, this.#hold.id)",
-    replacement: "() => undefined",
+    in: "createRunNotes",
+    find: "() => journal.removeRun(action, id)",
+    replacement: "() => void id",
   },
   {
     name: "further leftovers are released while their commands may run",
-    in: "GuardedRun.#guarded",
-    find: "await endLeftover(this.#action, other, this.#owner, ending, coordinator, this.#machine);",
-    replacement: "await coordinator.leave(other.id, [other], ending);",
+    in: "lookForLeftovers",
+    find: "await endLeftover(run, other, ending);",
+    replacement: "await run.coordinator.leave(other.id, [other], ending);",
   },
   {
     name: "an adopter keeps the former holder's fencing token",
-    in: "GuardedRun.#recover",
-    find: "new Hold(leftover.id, leftover.lock, adopted.settled, adopted.record,",
-    replacement:
-      "new Hold(leftover.id, leftover.lock, { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 }, adopted.record,",
+    in: "takeUpLeftover",
+    find: "takeInHand(run, adopted,",
+    replacement: "takeInHand(run, { ...adopted, settled: { ...adopted.settled, fencingToken: leftover.fencingToken ?? 0 } },",
   },
   {
     name: "claims of another machine of one's name are taken for leftovers",
@@ -174,7 +173,7 @@ export const MUTATIONS: readonly Mutation[] = [
     in: "adoptLeftover",
     find: 'if (settled === "gone" || settled === "changed") return null;',
     replacement:
-      'if (typeof settled === "string") return { settled: { entries: [claim], fencingToken: claim.fencingToken ?? 0 }, record };',
+      'if (typeof settled === "string") return { id: claim.id, lock: claim.lock, settled: { entries: [claim], fencingToken: claim.fencingToken ?? 0 }, record };',
   },
   {
     name: "the orphaned command of an adopted claim goes on",
@@ -202,13 +201,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a claim that someone else has taken over counts as one's own",
-    in: "Hold.#takeUpChange",
+    in: "DurableClaim.#takeUpChange",
     find: "!isSameProcess(this.#record.owner.process, claim.owner.process)",
     replacement: "claim.owner.process?.pid === 0",
   },
   {
     name: "a release that failed is not tried again",
-    in: "Hold.#untilTimeout",
+    in: "DurableClaim.#untilTimeout",
     find: "if (deadline.signal.aborted) return",
     replacement: "return",
   },

@@ -1,6 +1,6 @@
 // A release that gives up at its own timeout, and not when the store's patience is over.
 import { expect, inject, onTestFinished, test } from "vitest";
-import { Hold } from "../../src/actions/hold.js";
+import { DurableClaim } from "../../src/actions/durable-claim.js";
 import { createClock } from "../../src/line/clock.js";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import { mentions, openFaultProxy } from "../support/fault-proxy.js";
@@ -32,9 +32,10 @@ test.each(["who has ended the claim", "what has become of the claim"] as const)(
     else settledOf(await other.update(draft.id, settled, recordFor(draft, { data: 1 })));
     let timeOut = (): void => undefined;
     const clock = { ...createClock(), sleep: () => new Promise<void>((resolve) => (timeOut = resolve)) };
-    const hold = new Hold(draft.id, "db", settled, recordFor(draft), { coordinator: own, clock, releaseTimeoutMs: 1 });
+    const taken = { id: draft.id, lock: "db", settled, record: recordFor(draft) };
+    const claim = new DurableClaim(own, taken, { clock, releaseTimeoutMs: 1 });
     const silent = proxy.holdReply({ opcode: Opcode.getChildren, where: mentions(isEnded ? "/history" : "/locks/db") });
-    const releasing = hold.release(RELEASED);
+    const releasing = claim.release(RELEASED);
     await silent.caught;
     timeOut();
     expect(await releasing).toMatchObject({ outcome: "unreachable" });

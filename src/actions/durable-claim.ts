@@ -17,32 +17,42 @@ export type LetGo =
 // connection from being tried in a tight loop.
 const PAUSE_MS = 250;
 
-export interface HoldOptions {
-  readonly coordinator: Coordinator;
+/** A claim that this process has just settled or adopted, and what the store has of it. */
+export interface Taken {
+  readonly id: string;
+  readonly lock: string;
+  readonly settled: Settled;
+  readonly record: ClaimRecord;
+}
+
+/** How long the end of a claim is tried at a store that does not answer. */
+interface Patience {
   readonly clock: Clock;
   readonly releaseTimeoutMs: number;
 }
 
-export class Hold {
+export class DurableClaim {
   readonly id: string;
   readonly lock: string;
   readonly fencingToken: number;
-  readonly #options: HoldOptions;
+  readonly #coordinator: Coordinator;
+  readonly #patience: Patience;
   #settled: Settled;
   #record: ClaimRecord;
 
-  constructor(id: string, lock: string, settled: Settled, record: ClaimRecord, options: HoldOptions) {
+  constructor(coordinator: Coordinator, { id, lock, settled, record }: Taken, patience: Patience) {
     this.id = id;
     this.lock = lock;
     this.fencingToken = settled.fencingToken;
+    this.#coordinator = coordinator;
+    this.#patience = patience;
     this.#settled = settled;
     this.#record = record;
-    this.#options = options;
   }
 
   /** Ends the claim. @param failed why its action has failed, for the history */
   release(ending: Ending, failed: Omit<Failure, "at"> | null = null): Promise<LetGo> {
-    const { coordinator } = this.#options;
+    const coordinator = this.#coordinator;
     return this.#untilTimeout(async (signal) => {
       const failure = failed === null ? null : { ...failed, at: (await coordinator.sync(signal)).ms };
       const told = failure === null ? ending : { ...ending, failure };
@@ -56,7 +66,7 @@ export class Hold {
    * @param by the principal whose run has failed
    */
   fail(failure: Omit<Failure, "at">, moment: BootMoment, by: string): Promise<LetGo> {
-    const { coordinator } = this.#options;
+    const coordinator = this.#coordinator;
     return this.#untilTimeout(async (signal) => {
       const record: ClaimRecord = {
         ...this.#record,
@@ -70,7 +80,7 @@ export class Hold {
   }
 
   async #untilTimeout(attempt: (signal: AbortSignal) => Promise<"done" | "gone" | "changed">): Promise<LetGo> {
-    const { clock, releaseTimeoutMs } = this.#options;
+    const { clock, releaseTimeoutMs } = this.#patience;
     const deadline = new AbortController();
     const over = new AbortController();
     // A store may answer each time, and be full: people can only mend what they are told.
@@ -106,7 +116,7 @@ export class Hold {
   async #whyGone(signal: AbortSignal): Promise<string> {
     let records: readonly HistoryRecord[];
     try {
-      records = await this.#options.coordinator.history(this.lock, RECENT_RECORDS, signal);
+      records = await this.#coordinator.history(this.lock, RECENT_RECORDS, signal);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       return `the claim was removed from the store, and its history cannot be read: ${messageOf(error)}`;
@@ -118,7 +128,7 @@ export class Hold {
 
   /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */
   async #takeUpChange(signal: AbortSignal): Promise<string | null> {
-    const claim = (await this.#options.coordinator.queue(this.lock, signal)).find(({ id }) => id === this.id);
+    const claim = (await this.#coordinator.queue(this.lock, signal)).find(({ id }) => id === this.id);
     if (claim === undefined) return this.#whyGone(signal);
     // Nothing of ours is without a process: it cannot be read any more, and what cannot be read is not ours to end.
     if (claim.owner.process === null) return "somebody has written something else into the claim, which is left as it is";

@@ -1,0 +1,189 @@
+// How a guarded run comes to its claim: it takes up what earlier runs have left, or waits for its turn and settles. Each
+// function is a state of run-states.ts, and returns the one that follows.
+import { randomUUID } from "node:crypto";
+import type { BootMoment, Claim, ClaimRecord } from "../locks/claim.js";
+import type { Draft } from "../locks/coordinator.js";
+import { ClaimLostError, SessionLostError } from "../locks/errors.js";
+import { waitInLine } from "../line/waiting.js";
+import { describeTimeout } from "../line/words.js";
+import { waitOptions } from "./context.js";
+import { DurableClaim, type Taken } from "./durable-claim.js";
+import { runCheck } from "./execution.js";
+import { launchOfCheck } from "./holding-states.js";
+import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince, returnLeftover } from "./recovery.js";
+import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
+import { StoreAge } from "./store-age.js";
+
+const LOOKING = { at: "looking" } as const;
+
+/** Looking: what have earlier runs left? Claims in a line, attempts in the journal, a process that has restarted since. */
+export async function lookForLeftovers(run: Run): Promise<State> {
+  const { action, wish, mayBeFulfilled } = run;
+  const { stop, machine } = run.context;
+  stop.signal.throwIfAborted();
+  const [leftover, ...others] = await findLeftovers(run, stop.signal);
+  if (leftover !== undefined) {
+    // One stands for all: the others' runs are over as well, and one lock is enough to keep.
+    const ending = endingBy(run, "recovered", `recovered with ${leftover.id}`);
+    for (const other of others) await endLeftover(run, other, ending);
+    return { at: "leftover", leftover, wishedAt: wishBehind(run, [leftover, ...others]) };
+  }
+  if (wish === "if-in-line") return over(null);
+  const attempts = machine.journal.attempts(action.name);
+  if (wish === "if-left" && attempts === null) return over(null);
+  const wishedAt = mayBeFulfilled ? (attempts?.latest ?? null) : null;
+  return (await hasRestartedSince(run, wishedAt)) ? fulfilled(run) : { at: "in-line", wishedAt };
+}
+
+/** Leftover: the run takes up the claim in place; or it ends the claim, if its run had succeeded or its lock is no longer the action's. */
+export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"leftover">): Promise<State> {
+  const { action, coordinator, report, mayBeFulfilled } = run;
+  const { machine, progress } = run.context;
+  const { journal } = machine;
+  const details = { action: action.name, lock: leftover.lock, claim: leftover.id };
+  if (leftover.lock !== action.lock) {
+    // The configuration names another lock since: what was left under the old one is owed under the new.
+    const moved = endingBy(run, "recovered", `the action's lock is ${action.lock} now`);
+    if (!(await endLeftover(run, leftover, moved))) return LOOKING;
+    if (action.isOfExec !== true) journal.addAttempt(action.name, leftover.made ?? machine.processes.moment());
+    journal.removeRun(action.name, leftover.id);
+    return LOOKING;
+  }
+  if (journal.runs(action.name).some((entry) => entry.claim === leftover.id && entry.phase === "succeeded")) {
+    progress.step("an earlier run had succeeded and could not release its claim: releasing it", details);
+    const ending = endingBy(run, "recovered", "the journal says that the action had succeeded");
+    if ((await coordinator.leave(leftover.id, [leftover], ending)) === "changed") return LOOKING;
+    journal.removeRun(action.name, leftover.id);
+    journal.clearAttempts(action.name);
+    const message = "an earlier run had succeeded; its claim is released now";
+    return over({ ...report.result("already-done", message, null), claim: leftover.id });
+  }
+  const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
+  progress.step(`taking up the claim of ${whose}`, details);
+  // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
+  const made = mayBeFulfilled ? wishedAt : machine.processes.moment();
+  const age = storeAge(run);
+  const adopted = await adoptLeftover(run, leftover, made);
+  if (adopted === null) return LOOKING;
+  const older = await age.problem(leftover.id, adopted.settled.fencingToken);
+  if (older !== null) {
+    await returnLeftover(run, leftover, adopted);
+    throw older;
+  }
+  return { at: "adopted", held: takeInHand(run, adopted, "recovered"), wishedAt };
+}
+
+/** Adopted: has the process restarted since the wish that was left? Then the wish is fulfilled, if the check agrees. */
+export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">): Promise<State> {
+  const { action, context, mayBeFulfilled } = run;
+  context.stop.signal.throwIfAborted();
+  if (mayBeFulfilled && (await hasRestartedSince(run, wishedAt))) {
+    // A process that has restarted may not be healthy. Where the action has a check, the check decides.
+    const checked = await runCheck(action, context, launchOfCheck(run, held));
+    if (checked.succeeded) {
+      const message = "the process had restarted since the run that was left";
+      return { at: "leaving", held, event: "recovered", outcome: "already-restarted", message, end: null };
+    }
+    const { id, lock } = held.claim;
+    context.progress.step(`the process has restarted but is not healthy, running the action again: ${checked.message}`, {
+      action: action.name,
+      lock,
+      claim: id,
+    });
+  }
+  return { at: "settled", held };
+}
+
+/** In line: the run waits for its turn. */
+export async function waitForTurn(run: Run, { wishedAt }: At<"in-line">): Promise<State> {
+  const { action, context, coordinator, perspective, report } = run;
+  const { name, lock, key, slots, data, acquire } = action;
+  // A new id each time: nothing that a lost session has left in the queue passes for this claim.
+  const id = randomUUID();
+  const draft: Draft = { id, locks: [lock], key, slots, owner: run.owner, reason: null, data, settles: true, lease: null };
+  const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - report.waitedMs);
+  const isInTheWay = (holder: Claim) => isLeftover(holder, name, perspective);
+  const waiting = waitOptions(context, perspective, { ...acquire, timeoutMs: leftMs }, isInTheWay);
+  const line = await waitInLine(coordinator, draft, waiting);
+  report.endWait();
+  switch (line.outcome) {
+    case "granted":
+      return { at: "granted", draft, joined: line.joined, wishedAt };
+    case "left":
+      return LOOKING;
+    case "timed-out": {
+      const waited = { timeoutMs: acquire.timeoutMs, waitedMs: report.waitedMs };
+      return over(report.notRun("timed-out", describeTimeout(lock, line, waited)));
+    }
+    case "taken-out":
+      return over(report.notRun("timed-out", line.message));
+  }
+}
+
+/** Granted: the run looks once more at what it looked at before the wait, and settles. */
+export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"granted">): Promise<State> {
+  const { action, coordinator, wish } = run;
+  const { machine, progress } = run.context;
+  const { lock } = action;
+  // Another resume of this node may have done meanwhile what was left.
+  const isDone = wish === "if-left" && machine.journal.attempts(action.name) === null;
+  if (isDone || (await hasRestartedSince(run, wishedAt))) {
+    await coordinator.withdraw(joined.positions);
+    return isDone ? over(null) : fulfilled(run);
+  }
+  const record: ClaimRecord = { ...recordOf(draft), made: machine.processes.moment() };
+  const age = storeAge(run);
+  let settled;
+  try {
+    settled = await coordinator.settle(draft, joined, record);
+  } catch (error) {
+    if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) {
+      // The session may live on, and nobody should wait behind a run that is over.
+      await coordinator.withdraw(joined.positions);
+      throw error;
+    }
+    progress.step(`the claim was lost before the action began, joining again: ${error.message}`, { lock });
+    return LOOKING;
+  }
+  const held = takeInHand(run, { id: draft.id, lock, settled, record }, "released");
+  const older = await age.problem(draft.id, settled.fencingToken);
+  if (older !== null) {
+    await held.claim.release(endingBy(run, "released", "not begun: the store is older than what this node has seen"));
+    throw older;
+  }
+  return { at: "settled", held };
+}
+
+function takeInHand({ coordinator, context, report }: Run, taken: Taken, endsAs: Held["endsAs"]): Held {
+  const { machine, releaseTimeoutMs } = context;
+  const claim = new DurableClaim(coordinator, taken, { clock: machine.clock, releaseTimeoutMs });
+  report.claim = claim;
+  return { claim, endsAs };
+}
+
+/** Earlier attempts timed out, and somebody else has restarted the process since. */
+function fulfilled({ action, context, report }: Run): State {
+  context.machine.journal.clearAttempts(action.name);
+  return over(report.result("already-restarted", "the process has restarted since the latest attempt", null));
+}
+
+/** The latest of the wishes behind an action's leftovers and attempts. */
+function wishBehind({ action, context }: Run, leftovers: readonly Claim[]): BootMoment | null {
+  const { journal, processes } = context.machine;
+  const attempts = journal.attempts(action.name);
+  return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], processes.moment());
+}
+
+function hasRestartedSince({ action, context }: Run, moment: BootMoment | null): Promise<boolean> {
+  return restartedSince(action, moment, context.machine.processes);
+}
+
+/** Before the claim becomes durable: what this node has seen by then is older than the claim. */
+function storeAge({ coordinator, context }: Run): StoreAge {
+  const { log, stop, machine } = context;
+  return new StoreAge(coordinator, { sightings: machine.sightings, log, stop: stop.signal });
+}
+
+function recordOf({ owner, key, slots, reason, data }: Draft): Omit<ClaimRecord, "made"> {
+  return { owner, key, slots, reason, data, lease: null, expiresAt: null, failure: null };
+}

@@ -1,0 +1,48 @@
+// What a run with a claim in hand writes into this node's journal: how far it has come, so that the next run knows what this
+// one has left. The file itself is journal.ts's.
+import type { Log } from "../locks/coordinator.js";
+import { bestEffort } from "../locks/errors.js";
+import type { Leader, Machine, RunPhase } from "./machine.js";
+
+/** The claim that a note is about. */
+interface Noted {
+  readonly id: string;
+  readonly lock: string;
+}
+
+/** Only the first of these may keep a run from its work: a journal that cannot be written never keeps a lock. */
+export interface RunNotes {
+  /** The command exists and has not begun. Throws where that cannot be noted, so that the command never begins. */
+  command(claim: Noted, leader: Leader): void;
+  check(claim: Noted, leader: Leader): Promise<void>;
+  succeeded(claim: Noted): Promise<void>;
+  /** The claim is gone, or is kept with its failure: neither the run nor the attempts before it are owed any more. */
+  forget(claim: Noted): Promise<void>;
+  /** The same, but the attempts still stand: the action was not begun. */
+  forgetRun(claim: Noted): Promise<void>;
+}
+
+export function createRunNotes(
+  action: string,
+  { machine, log }: { readonly machine: Pick<Machine, "journal" | "processes">; readonly log: Log },
+): RunNotes {
+  const { journal, processes } = machine;
+  const save = ({ id, lock }: Noted, phase: RunPhase, group: Leader | null): void =>
+    journal.saveRun({ claim: id, lock, action, agent: processes.self, phase, group });
+  const trySave = (claim: Noted, phase: RunPhase, group: Leader | null): Promise<void> =>
+    bestEffort(log, `the journal could not be written: it does not say "${phase}"`, () => save(claim, phase, group));
+  const forgetRun = ({ id }: Noted): Promise<void> =>
+    bestEffort(log, "the journal could not be written: the store tells what became of the run that it still speaks of", () =>
+      journal.removeRun(action, id),
+    );
+  return {
+    command: (claim, leader) => save(claim, "running", leader),
+    check: (claim, leader) => trySave(claim, "verifying", leader),
+    succeeded: (claim) => trySave(claim, "succeeded", null),
+    async forget(claim) {
+      await forgetRun(claim);
+      await bestEffort(log, "the journal could not be written: it still speaks of attempts", () => journal.clearAttempts(action));
+    },
+    forgetRun,
+  };
+}

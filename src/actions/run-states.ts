@@ -1,0 +1,84 @@
+// The states of a guarded run, and what all of them share. How one state leads to the next is claiming-states.ts's up to the
+// claim in hand, and holding-states.ts's from there on.
+//
+//   looking → in line → granted → settled → command → verify → succeeded → leaving → over
+//      │                             ↑         └─────────┴→ failed → over: the claim is kept, and is toxic
+//      └→ leftover → adopted ────────┘                        └→ leaving, where the action says so
+//                       └→ leaving: the process has restarted since the wish that was left
+//
+// Two more kinds of arrows: back to looking, where a claim was lost before it settled, or another process was faster to take
+// up a leftover; and straight to over, where nothing is to be done, the turn does not come, or the store does not answer.
+//
+// What may refuse a run belongs between granted and settled: the claim is still ephemeral there, and a run that withdraws it
+// leaves nothing behind. What is done around the command, under the lock, belongs into settled and succeeded.
+import type { BootMoment, Claim, Owner } from "../locks/claim.js";
+import type { Coordinator, Draft, EndEvent, Ending, Joined } from "../locks/coordinator.js";
+import type { Perspective } from "../line/perspective.js";
+import type { GuardedAction } from "./action.js";
+import type { GuardContext } from "./context.js";
+import type { DurableClaim } from "./durable-claim.js";
+import type { ActionEnd } from "./execution.js";
+import type { Outcome, Result } from "./result.js";
+import type { RunNotes } from "./run-notes.js";
+import type { RunReport, Wish } from "./run-report.js";
+
+/** One run: what each of its states works with. */
+export interface Run {
+  readonly action: GuardedAction;
+  readonly context: GuardContext;
+  readonly wish: Wish;
+  /** Whether a restart since the latest wish ends this run. What was before a wish that is made now does not fulfil it. */
+  readonly mayBeFulfilled: boolean;
+  readonly coordinator: Coordinator;
+  readonly perspective: Perspective;
+  /** This process, as its claims name it. */
+  readonly owner: Owner;
+  readonly report: RunReport;
+  readonly notes: RunNotes;
+}
+
+/** A claim in hand, and where it comes from. */
+export interface Held {
+  readonly claim: DurableClaim;
+  /**
+   * How the claim ends when all is well: `released` as this run's own, `recovered` as a leftover. A run that cannot begin
+   * gives its own claim back, while a leftover stays one.
+   */
+  readonly endsAs: "released" | "recovered";
+}
+
+/** `wishedAt`: when the latest wish stood that a restart of the process since then fulfils; `null` where there is none such. */
+export type State =
+  | { readonly at: "looking" }
+  | { readonly at: "leftover"; readonly leftover: Claim; readonly wishedAt: BootMoment | null }
+  | { readonly at: "adopted"; readonly held: Held; readonly wishedAt: BootMoment | null }
+  | { readonly at: "in-line"; readonly wishedAt: BootMoment | null }
+  | { readonly at: "granted"; readonly draft: Draft; readonly joined: Joined; readonly wishedAt: BootMoment | null }
+  | { readonly at: "settled"; readonly held: Held }
+  | { readonly at: "command"; readonly held: Held }
+  | { readonly at: "verify"; readonly held: Held; readonly ran: ActionEnd }
+  | { readonly at: "succeeded"; readonly held: Held; readonly end: ActionEnd }
+  | { readonly at: "failed"; readonly held: Held; readonly end: ActionEnd }
+  | {
+      readonly at: "leaving";
+      readonly held: Held;
+      readonly event: EndEvent;
+      readonly outcome: Outcome;
+      readonly message: string;
+      /** `null` where the command did not run. */
+      readonly end: ActionEnd | null;
+    }
+  /** `null`: there was nothing to do. */
+  | { readonly at: "over"; readonly result: Result | null };
+
+/** The states named, with what they carry. */
+export type At<Name extends State["at"]> = Extract<State, { readonly at: Name }>;
+
+export function over(result: Result | null): At<"over"> {
+  return { at: "over", result };
+}
+
+/** What the history is told when this run ends a claim. */
+export function endingBy({ context }: Run, event: EndEvent, reason: string | null): Ending {
+  return { event, by: context.principal, reason };
+}

@@ -1,0 +1,86 @@
+// A guarded run from its first look to its result: goes from state to state until the run is over. The states and the arrows
+// between them are drawn in run-states.ts.
+import { messageOf, UnreachableError } from "../locks/errors.js";
+import type { GuardedAction } from "./action.js";
+import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
+import { type GuardContext, perspectiveOn } from "./context.js";
+import { beginOrGiveBack, executeCommand, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
+import type { Result } from "./result.js";
+import { createRunNotes } from "./run-notes.js";
+import { RunReport, type Wish } from "./run-report.js";
+import type { At, Run, State } from "./run-states.js";
+
+/**
+ * Runs an action under its lock, after dealing with what an earlier run of it left on this node.
+ * @throws InterruptedError when asked to stop before the action began; nothing is left behind
+ */
+export async function runGuarded(action: GuardedAction, context: GuardContext): Promise<Result> {
+  return (await guard(action, context, "wished")) as Result;
+}
+
+/** Finishes what earlier runs of an action left in a line; `null` where nothing stands there. */
+export function recoverGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
+  return guard(action, context, "if-in-line");
+}
+
+/** Finishes what earlier runs of an action left on this node, in a line or in the journal; `null` where nothing was left. */
+export function resumeGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
+  return guard(action, context, "if-left");
+}
+
+async function guard(action: GuardedAction, context: GuardContext, wish: Wish): Promise<Result | null> {
+  const report = new RunReport(action, context, wish);
+  try {
+    const run = await openRun(action, context, wish, report);
+    let state: State = { at: "looking" };
+    while (state.at !== "over") state = await next(run, state);
+    return state.result;
+  } catch (error) {
+    // Before the action begins. From then on each state deals with a store that does not answer.
+    if (error instanceof UnreachableError) return report.notRun("unreachable", messageOf(error));
+    throw error;
+  }
+}
+
+async function openRun(action: GuardedAction, context: GuardContext, wish: Wish, report: RunReport): Promise<Run> {
+  const { node, principal, machine } = context;
+  const coordinator = await context.coordinator(action.lock);
+  return {
+    action,
+    context,
+    wish,
+    mayBeFulfilled: wish !== "wished" || action.alreadyRestarted === "skip",
+    coordinator,
+    perspective: perspectiveOn(coordinator, context),
+    owner: { node, principal, action: action.name, process: machine.processes.self, machine: machine.id },
+    report,
+    notes: createRunNotes(action.name, context),
+  };
+}
+
+function next(run: Run, state: Exclude<State, At<"over">>): Promise<State> {
+  switch (state.at) {
+    case "looking":
+      return lookForLeftovers(run);
+    case "leftover":
+      return takeUpLeftover(run, state);
+    case "adopted":
+      return judgeAdopted(run, state);
+    case "in-line":
+      return waitForTurn(run, state);
+    case "granted":
+      return settleClaim(run, state);
+    case "settled":
+      return beginOrGiveBack(run, state);
+    case "command":
+      return executeCommand(run, state);
+    case "verify":
+      return verifyAction(run, state);
+    case "succeeded":
+      return noteSuccess(run, state);
+    case "failed":
+      return keepOrLeave(run, state);
+    case "leaving":
+      return letGo(run, state);
+  }
+}
