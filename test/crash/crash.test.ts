@@ -58,7 +58,7 @@ const SCENARIOS: readonly Scenario[] = [
     behindAnother: "gives up",
     action: { acquire: { timeout: 0 } },
   },
-  { name: "a failed action", between: ["coordinator.now:before#1", ""], exitCode: 3 },
+  { name: "a failed action", between: ["coordinator.sync:before#1", ""], exitCode: 3 },
   { name: "a check that succeeds at last", between: ["commands.run:before#2", "coordinator.leave:before#1"] },
   { name: "the adoption of a stale claim", between: ["coordinator.queue:before#1", ""], afterKill: true },
   {
@@ -225,7 +225,7 @@ async function prepare(fleet: Fleet, scenario: Scenario): Promise<World> {
       const agent = nodeWith({ HOLDLINE_TEST_POINTS: points, ...env }, scenario.exitCode ?? 0).start("run", "restart");
       if (scenario.behindAnother === "waits") {
         // After its look nothing happens any more before the other leaves.
-        const hasLooked = () => readFileSync(points, "utf8").includes("coordinator.now:after#1\n");
+        const hasLooked = () => readFileSync(points, "utf8").includes("coordinator.sync:after#1\n");
         await Promise.race([agent.ended, until(hasLooked, { what: "the waiter to have looked", deadlineMs: 50_000 })]);
         await letGo?.();
       }
