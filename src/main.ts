@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     argv,
     io,
     stop,
-    open: async (request) => (await import("./runtime.js")).openContext({ ...request, handedDown }),
+    withContext: async (request, use) => (await import("./runtime.js")).withContext({ ...request, handedDown }, use),
   });
   stop.close();
   await Promise.all([process.stdout, process.stderr].map(drained));

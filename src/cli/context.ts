@@ -1,76 +1,63 @@
-// What a command is given to work with, and what it gives back. Types only; runtime.ts makes the real thing.
+// What a command works with. Types only: runtime.ts makes it all.
 import type { ExecEnd, ExecSpec } from "../actions/exec.js";
-import type { ExecLeft } from "../actions/execs-left.js";
-import type { Progress } from "../line/progress.js";
 import type { Result } from "../actions/result.js";
+import type { Resumed } from "../actions/resuming.js";
 import type { StopRequests } from "../actions/stop.js";
 import type { Trial } from "../actions/trial.js";
 import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/lease.js";
-import type { Stores } from "../views/stores.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
+import type { Stores } from "../views/stores.js";
 import type { Io } from "./io.js";
 
 export interface Context extends Stores {
-  /** What hand-made locks need beside a store; loaded with the first call. */
-  leases(lock: string): Promise<LeaseContext>;
-  /** What runs actions; loaded with the first call. */
-  agent(): Promise<Agent>;
-  /**
-   * What there is to say of the store at a URL of the configuration. A database that is not there is not made.
-   * @throws HoldlineError when it cannot be reached or used
-   */
-  examineStore(url: string): Promise<StoreReport>;
-  /** Gives the tree of a store to the credentials of its URL; what it has changed. `null` where a store has no such thing. */
-  mendStore(url: string): Promise<readonly string[] | null>;
-  /** Removes what nobody needs any more from a store; what it has removed. `null` where a store has nothing such. */
-  tidyStore(url: string): Promise<readonly string[] | null>;
-  readonly log: Log;
-  readonly progress: Progress;
   readonly io: Io;
-  /** One JSON document on standard output, and nothing else there. */
+  /** Whether standard output takes one JSON document, and nothing else. */
   readonly json: boolean;
-  /** People asked for more: exact times, for instance. */
+  /** Whether people asked for more, such as exact times. */
   readonly verbose: boolean;
+  readonly log: Log;
   /** SIGINT and SIGTERM. Its signal ends every wait. */
   readonly stop: StopRequests;
+  /** What leases need on the store of a lock. */
+  leases(lock: string): Promise<LeaseContext>;
+  /** What runs actions. Its code is loaded with the first call. */
+  agent(): Promise<Agent>;
+  readonly upkeep: StoreUpkeep;
 }
 
-/** What came of finishing what earlier runs have left. */
-export interface Resumed {
-  readonly results: readonly Result[];
-  /** The actions of which something is left, and that cannot be finished because they are no longer declared. */
-  readonly undeclared: readonly string[];
-  /** What durable execs have left, which only the same command or an admin ends. */
-  readonly execs: readonly ExecLeft[];
+/** What `check --live` does with a store of the configuration, by its URL. */
+export interface StoreUpkeep {
+  /**
+   * Examines the store; does not create a database that is not there.
+   * @throws HoldlineError when it cannot be reached or used
+   */
+  examine(url: string): Promise<StoreReport>;
+  /** Gives the store's tree to the URL's credentials; returns what it changed, or `null` if the store has no such thing. */
+  mend(url: string): Promise<readonly string[] | null>;
+  /** Removes what nobody needs any more; returns what it removed, or `null` if the store has no such thing. */
+  tidy(url: string): Promise<readonly string[] | null>;
 }
 
-/** Guarded runs, as the commands `run`, `resume` and `exec` need them. */
+/** Guarded runs on this node. */
 export interface Agent {
-  /** Runs declared actions one after another; goes on after a failure, but not after a stop request. */
-  runActions(context: Context, names: readonly string[]): Promise<readonly Result[]>;
+  /** Runs an action under its lock, or without any where `skip_coordination` says so. */
+  run(action: ActionSettings): Promise<Result>;
   /** Finishes what earlier runs left on this node, and nothing else. */
-  resumeActions(context: Context): Promise<Resumed>;
-  /** Looks for an action's processes, and where that is wanted runs its check once, without its lock. */
-  tryAction(context: Context, action: ActionSettings, runsCheck: boolean): Promise<Trial>;
-  /** Runs a command under a lock without its having been declared. */
-  execCommand(context: Context, spec: ExecSpec): Promise<ExecEnd>;
+  resume(): Promise<Resumed>;
+  /** Looks for an action's processes and, with `runsCheck`, runs its check once; takes no lock. */
+  tryOut(action: ActionSettings, runsCheck: boolean): Promise<Trial>;
+  /** Runs a command under a lock. */
+  exec(spec: ExecSpec): Promise<ExecEnd>;
 }
 
-/** What the flags that every command knows say. */
+/** The flags that every command takes. */
 export interface GlobalFlags {
   readonly config: string | null;
   readonly coordinator: string | null;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
-}
-
-/** A context and what ends it. */
-export interface OpenedContext {
-  readonly context: Context;
-  /** Closes all that was opened, last first. Never rejects. */
-  close(): Promise<void>;
 }
 
 /** What a context is made from. */
@@ -84,5 +71,5 @@ export interface ContextRequest {
   readonly makesStore: boolean;
 }
 
-/** Makes the context of a command: the runtime's part. */
-export type OpenContext = (request: ContextRequest) => Promise<OpenedContext>;
+/** Makes a context, lets `use` work with it, and closes all that was opened, last first. Rejects only as `use` does. */
+export type WithContext = (request: ContextRequest, use: (context: Context) => Promise<number>) => Promise<number>;

@@ -7,7 +7,7 @@ import { VERSION } from "../version.js";
 import { COMMANDS, GLOBAL_OPTIONS, PARSER_OPTIONS } from "./command-table.js";
 import { usageOf } from "./command.js";
 import type { CommandOption, CommandRow, Invocation } from "./command.js";
-import type { GlobalFlags, OpenContext } from "./context.js";
+import type { GlobalFlags, WithContext } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
 import type { Io } from "./io.js";
 import { isReaderGone, paintFor } from "./io.js";
@@ -20,7 +20,7 @@ export interface ProgramOptions {
   readonly argv: readonly string[];
   readonly io: Io;
   readonly stop: StopRequests;
-  readonly open: OpenContext;
+  readonly withContext: WithContext;
 }
 
 /** Runs a command line and gives the exit code. What goes wrong is told on the streams; nothing is thrown. */
@@ -47,12 +47,8 @@ async function runCommand(options: ProgramOptions): Promise<number> {
     const command = await row.load();
     const alone = (await command.runAlone?.(io, invocation, stop)) ?? null;
     if (alone !== null) return alone;
-    const opened = await options.open({ flags, io, stop, command: row.name, makesStore: row.makesStore === true });
-    try {
-      return await command.run(opened.context, invocation);
-    } finally {
-      await opened.close();
-    }
+    const request = { flags, io, stop, command: row.name, makesStore: row.makesStore === true };
+    return await options.withContext(request, (context) => command.run(context, invocation));
   } catch (error) {
     tellError(error, io, {
       json: head.includes("--json"),

@@ -27,7 +27,7 @@ const RESULT: Result = {
 function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
   const refuse = () => Promise.reject(new Error("not this one"));
   return {
-    agent: () => Promise.resolve({ runActions: refuse, resumeActions: refuse, execCommand: refuse, tryAction: refuse, ...parts }),
+    agent: () => Promise.resolve({ run: refuse, resume: refuse, exec: refuse, tryOut: refuse, ...parts }),
   };
 }
 
@@ -76,7 +76,9 @@ describe("run", () => {
       { ...RESULT, action: "b", outcome: "failed", exitCode: 1, message: "exit code 1; the lock l is kept" },
       { ...RESULT, action: "c", outcome: "timed-out", ranMs: null, message: "gave up" },
     ];
-    const changes = { settings: settings({ actions }), ...agent({ runActions: () => Promise.resolve(results) }) };
+    const declared = ["a", "b", "c"].map((name) => ({ name }) as ActionSettings);
+    const runOne = ({ name }: ActionSettings) => Promise.resolve(results.find(({ action }) => action === name) as Result);
+    const changes = { settings: settings({ actions: declared }), ...agent({ run: runOne }) };
     const io = recordedIo();
     expect(await run.run(context(null, io, changes), invocation([], { all: true }))).toBe(4);
     expect(io.out()).toBe(
@@ -96,8 +98,8 @@ describe("run", () => {
 
 test("resume with nothing left says so", async () => {
   const io = recordedIo();
-  const resumeActions = () => Promise.resolve({ results: [], undeclared: [], execs: [] });
-  expect(await resume.run(context(null, io, agent({ resumeActions })), invocation([]))).toBe(0);
+  const nothing = () => Promise.resolve({ results: [], undeclared: [], execs: [] });
+  expect(await resume.run(context(null, io, agent({ resume: nothing })), invocation([]))).toBe(0);
   expect(io.out()).toBe("nothing was left to be finished on this node\n");
 });
 
@@ -144,7 +146,7 @@ describe("exec", () => {
   const end = async (ended: ExecEnd, json = false) => {
     const io = recordedIo();
     const code = await exec.run(
-      context(null, io, { json, ...agent({ execCommand: () => Promise.resolve(ended) }) }),
+      context(null, io, { json, ...agent({ exec: () => Promise.resolve(ended) }) }),
       invocation(["l"], {}, ["ls"]),
     );
     return [code, io.out(), io.err()];

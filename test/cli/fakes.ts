@@ -130,20 +130,18 @@ export function settings(changes: Partial<Settings> = {}): Settings {
 }
 
 const silent = () => undefined;
+const refuse = () => Promise.reject(new Error("the store is not to be contacted"));
 
 /** The context of a command over a store; an owner is gone when the store says that it is not alive. */
 export function context(store: Coordinator | null, io: Io, changes: Partial<Context> = {}): Context {
   return {
     settings: settings(),
-    coordinator: () => (store === null ? Promise.reject(new Error("the store is not to be contacted")) : Promise.resolve(store)),
+    coordinator: () => (store === null ? refuse() : Promise.resolve(store)),
     coordinators: () => (store === null ? Promise.resolve([]) : Promise.resolve([store])),
     leases: () => Promise.reject(new Error("nothing is to be leased")),
-    examineStore: () => Promise.reject(new Error("the store is not to be contacted")),
-    tidyStore: () => Promise.reject(new Error("the store is not to be contacted")),
-    mendStore: () => Promise.reject(new Error("the store is not to be contacted")),
+    upkeep: { examine: refuse, mend: refuse, tidy: refuse },
     agent: () => Promise.reject(new Error("nothing is to be run")),
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    progress: { waiting: silent, step: silent },
     io,
     json: false,
     verbose: false,

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { GlobalFlags, OpenContext } from "../../src/cli/context.js";
+import type { GlobalFlags, WithContext } from "../../src/cli/context.js";
 import { runProgram } from "../../src/cli/program.js";
 import { COMMANDS } from "../../src/cli/command-table.js";
 import { usageOf } from "../../src/cli/command.js";
@@ -16,24 +16,19 @@ interface Run {
   readonly out: string;
   readonly err: string;
   readonly flags: GlobalFlags | null;
-  readonly closed: number;
 }
 
 /** Runs a command line; opening its context fails with `failure`, if there is one. */
 async function run(argv: readonly string[], failure: Error | null = null): Promise<Run> {
   const io = recordedIo();
   let flags: GlobalFlags | null = null;
-  let closed = 0;
-  const open: OpenContext = (request) => {
+  const withContext: WithContext = async (request, use) => {
     ({ flags } = request);
-    if (failure !== null) return Promise.reject(failure);
-    return Promise.resolve({
-      context: context(null, io, { json: request.flags.json }),
-      close: () => Promise.resolve(void (closed += 1)),
-    });
+    if (failure !== null) throw failure;
+    return use(context(null, io, { json: request.flags.json }));
   };
-  const code = await runProgram({ argv, io, stop: context(null, io).stop, open });
-  return { code, out: io.out(), err: io.err(), flags, closed };
+  const code = await runProgram({ argv, io, stop: context(null, io).stop, withContext });
+  return { code, out: io.out(), err: io.err(), flags };
 }
 
 describe("a wrong command line exits 64 with one clear line, before anything is opened", () => {
@@ -76,10 +71,9 @@ describe("options", () => {
       ["-c", "f", "--coordinator", "u", "-v", "--json", "check"],
       ["check", "--json", "-v", "--coordinator=u", "--config", "f"],
     ]) {
-      const { code, flags, closed } = await run(argv);
+      const { code, flags } = await run(argv);
       expect(code).toBe(0);
       expect(flags).toEqual({ config: "f", coordinator: "u", json: true, quiet: false, verbose: true });
-      expect(closed).toBe(1);
     }
   });
 

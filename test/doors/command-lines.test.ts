@@ -75,15 +75,17 @@ test("any words are a command, or refused in clear words", async () => {
         leases: () => Promise.reject(NOT_TO_BE_HAD),
         agent: () => Promise.reject(NOT_TO_BE_HAD),
         // What is wrong with a store is a finding, and no error of `check`.
-        examineStore: () => Promise.resolve({ facts: {}, findings: [] }),
-        mendStore: () => Promise.resolve(null),
-        tidyStore: () => Promise.resolve(null),
+        upkeep: {
+          examine: () => Promise.resolve({ facts: {}, findings: [] }),
+          mend: () => Promise.resolve(null),
+          tidy: () => Promise.resolve(null),
+        },
       });
       const run = runProgram({
         argv,
         io,
         stop: opened.stop,
-        open: () => Promise.resolve({ context: opened, close: () => Promise.resolve() }),
+        withContext: (_, use) => use(opened),
       });
       const ended = await openLater(() => run, []);
       const code = "value" in ended ? ended.value : Number.NaN;

@@ -104,7 +104,7 @@ test("a folder that is made for a database is named, where somebody has named th
   const mistyped = run(join(home, "nowhere/db"));
   expect(mistyped).toMatchObject({
     status: 0,
-    stderr: expect.stringContaining(`there was no folder ${join(home, "nowhere")}`) as string,
+    stderr: expect.stringContaining(`the database's folder ${join(home, "nowhere")} was missing and has been created`) as string,
   });
   expect(run(join(home, "nowhere/db"))).toMatchObject({ status: 0, stderr: "" });
 });

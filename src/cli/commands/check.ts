@@ -68,9 +68,9 @@ async function findStores(context: Context, { mends, tidies }: Wishes): Promise<
     let tidied: readonly string[] | null = null;
     let report;
     try {
-      if (mends) mended = await context.mendStore(url);
-      if (tidies) tidied = await context.tidyStore(url);
-      report = await context.examineStore(url);
+      if (mends) mended = await context.upkeep.mend(url);
+      if (tidies) tidied = await context.upkeep.tidy(url);
+      report = await context.upkeep.examine(url);
     } catch (error) {
       report = notExamined(error);
     }
@@ -88,7 +88,7 @@ async function tryActions(context: Context, runsChecks: boolean): Promise<About[
     context.stop.signal.throwIfAborted();
     if (agent === null) continue;
     try {
-      findings.push(...ofTrial(action, await agent.tryAction(context, action, runsChecks)));
+      findings.push(...ofTrial(action, await agent.tryOut(action, runsChecks)));
     } catch (error) {
       findings.push(notTried(action, error));
     }

@@ -18,7 +18,7 @@ export const exec: Command = {
   async run(context, invocation) {
     const spec = await parseExec(invocation, context.settings);
     warnOfSkipCoordination(context, spec.lock);
-    const end = await (await context.agent()).execCommand(context, spec);
+    const end = await (await context.agent()).exec(spec);
     // Standard output is the command's alone; only where it did not run to its end is there something to say.
     const { outcome, message } = end;
     if (context.json && outcome !== "ended") printDocument(context.io, { error: { code: outcome, message, hint: null } });

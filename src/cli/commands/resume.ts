@@ -1,13 +1,13 @@
 // `holdline resume`: finishes what earlier runs left on this node, and nothing else. What it cannot finish it names.
 import type { ExecLeft } from "../../actions/execs-left.js";
+import type { Resumed } from "../../actions/resuming.js";
 import type { Command } from "../command.js";
-import type { Resumed } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 
 export const resume: Command = {
   async run(context) {
-    const resumed = await (await context.agent()).resumeActions(context);
+    const resumed = await (await context.agent()).resume();
     for (const left of resumed.execs) context.log.warn({ lock: left.lock, claim: left.claim }, execWords(left));
     printResults(context, resumed.results, noneWords(resumed));
     return exitCodeOfResults(resumed.results);

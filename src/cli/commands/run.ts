@@ -1,24 +1,37 @@
 // `holdline run`: declared actions, each under its lock.
+import type { Result } from "../../actions/result.js";
 import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { quoted } from "../../locks/text.js";
 import type { Command } from "../command.js";
+import type { Context } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
 
 export const run: Command = {
   async run(context, { args, options }) {
     const names = selectActions(context.settings, args, options["all"] === true);
-    const results = names.length === 0 ? [] : await (await context.agent()).runActions(context, names);
+    const results = await runInTurn(context, names);
     printResults(context, results, noneWords(context.settings));
     return exitCodeOfResults(results);
   },
 };
 
+/** Goes on after a failure, but not after a stop request. */
+async function runInTurn(context: Context, names: readonly string[]): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (const name of names) {
+    const action = context.settings.actions.find((declared) => declared.name === name);
+    if (action !== undefined) results.push(await (await context.agent()).run(action));
+    if (context.stop.signal.aborted) break;
+  }
+  return results;
+}
+
 /**
- * The actions that are meant: those named, or all where that is said.
- * @throws HoldlineError `usage` when one is not declared, none is named, or some are named beside `--all`
+ * The names of the actions to run: the named ones, or all of them with `--all`.
+ * @throws HoldlineError `usage` when an action is not declared, none is named, or some are named beside `--all`
  */
 export function selectActions(
   settings: Pick<Settings, "actions" | "file">,
