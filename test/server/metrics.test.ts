@@ -98,7 +98,7 @@ describe.each(STORES)("on %s", (kind) => {
     const serving = await startServer(await openFleet(kind));
     expect((await serving.ask("PUT", "/lock/a", { key: "k" })).status).toBe(200);
     const text = await metricsOf(serving);
-    for (const operation of ["join", "settle", "now", "list"])
+    for (const operation of ["join", "settle", "sync", "list"])
       expect([operation, valueOf(text, `holdline_store_round_trip_seconds_count{operation="${operation}"}`)]).toEqual([
         operation,
         expect.any(Number),
