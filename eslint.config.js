@@ -17,7 +17,7 @@ const LAYERS = [
   { layer: "stores/memory", may: ["locks", "queue"], packages: [] },
   { layer: "coordinators", may: ["locks", "queue", "stores"], packages: [], deepest: 0 },
   { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: ["node-zookeeper-client"] },
-  { layer: "coordinators/sqlite", may: ["locks", "uptime"], packages: ["libsql"] },
+  { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   {
     layer: "actions",
     may: ["locks", "line", "proc", "uptime", "handed-down", "working-directory"],

@@ -2,7 +2,7 @@
 // first. So it excludes nobody, and only what one process does alone can be compared with it.
 import { randomUUID } from "node:crypto";
 import type Libsql from "libsql";
-import { loadDriver } from "../src/coordinators/sqlite/driver.js";
+import { loadDriver } from "../src/stores/sqlite/driver.js";
 import { encodeRecord } from "../src/locks/claim.js";
 import { draftOf, HISTORY_KEEP, openStore, recordOf } from "./holdline.js";
 import type { Member, Peer } from "./peer.js";

@@ -8,7 +8,7 @@ import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
 const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => Promise<Open>>> = {
-  sqlite: async () => (await import("./sqlite/index.js")).openSqlite,
+  sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
 };
 
@@ -27,7 +27,7 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
 /** What there is to say of an embedded store that the first run will make; `null` for one that is there, and for all others. */
 export async function missingDatabase(url: string): Promise<StoreReport | null> {
   if (!url.startsWith("sqlite://")) return null;
-  const { parseSqliteUrl } = await import("./sqlite/url.js");
+  const { parseSqliteUrl } = await import("../stores/sqlite/url.js");
   const path = parseSqliteUrl(url);
   if (existsSync(path)) return null;
   const message = `there is no database ${path} yet: the first run makes it`;
@@ -37,7 +37,7 @@ export async function missingDatabase(url: string): Promise<StoreReport | null> 
 /** The folder that a database is to be in, where it is not there yet; `null` for a store without one. */
 export async function missingFolder(url: string): Promise<string | null> {
   if (!url.startsWith("sqlite://")) return null;
-  const { parseSqliteUrl } = await import("./sqlite/url.js");
+  const { parseSqliteUrl } = await import("../stores/sqlite/url.js");
   const folder = dirname(parseSqliteUrl(url));
   return existsSync(folder) ? null : folder;
 }

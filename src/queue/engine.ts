@@ -95,6 +95,11 @@ export class QueueEngine implements Coordinator {
     return this.#sessions.latest?.id ?? null;
   }
 
+  /** Opens a session before it is needed, so that this process shows in the store. */
+  async begin(): Promise<void> {
+    await this.#sessions.current();
+  }
+
   join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
     return this.#joining.join(draft, signal);
   }

@@ -4,16 +4,13 @@ import { bestEffort } from "../locks/errors.js";
 import type { HistoryBounds } from "../locks/history-bounds.js";
 import type { Asking, Timers } from "./asking.js";
 import { decodeEnding } from "./records.js";
-import type { QueueStore } from "./store.js";
+import type { ArchiveQuery, Kept, QueueStore } from "./store.js";
 
-// One ending in so many trims the history of all locks.
+// One record in so many has the history of all locks trimmed.
 const TRIM_ALL_EVERY = 32;
 
-// The history of one lock grows by so much beyond its bound, as a part of it, until it is trimmed.
+// The history of one lock grows by so much beyond its bound, as a part of it, until it is trimmed: then one release makes work for many.
 const SURPLUS = 1 / 10;
-
-// Knuth's multiplicative hash: revisions often come in strides, which would meet every nth ending or none.
-const SPREAD = 2_654_435_761;
 
 export class History {
   readonly #store: QueueStore;
@@ -42,14 +39,12 @@ export class History {
     const records: HistoryRecord[] = [];
     const counts = new Map<string, number>();
     let before: number | null = null;
-    let leftOfAll = lock === null ? this.#bounds.total : Number.POSITIVE_INFINITY;
-    while (records.length < limit && leftOfAll > 0) {
-      const asked = Math.min(limit - records.length, leftOfAll);
-      const page = await this.#asking.ask(signal, (patience) => this.#store.archived(lock, asked, before, patience));
+    while (records.length < limit) {
+      const query: ArchiveQuery = { lock, limit: limit - records.length, before, among: this.#bounds.total };
+      const page = await this.#asking.ask(signal, (patience) => this.#store.archived(query, patience));
       const last = page.at(-1);
       if (last === undefined) break;
       before = last.sequence;
-      leftOfAll -= page.length;
       for (const archived of page) {
         const count = (counts.get(archived.lock) ?? 0) + 1;
         counts.set(archived.lock, count);
@@ -62,13 +57,13 @@ export class History {
     return records.sort((one, other) => other.endedAt - one.endedAt);
   }
 
-  /** Claims on these locks have ended with a commit: it may be time to trim. The caller does not wait for it. */
-  ended(locks: readonly string[], revision: number): void {
-    const drawn = (Math.imul(revision, SPREAD) >>> 8) & 0xffff;
-    const isForAll = drawn % TRIM_ALL_EVERY === 0;
-    if (isForAll) this.#trim(null);
-    else if (drawn % Math.max(1, Math.floor(this.#bounds.keep * SURPLUS)) === 0)
-      for (const lock of new Set(locks)) this.#trim(lock);
+  /** Records were added: it may be time to trim. The caller does not wait for it. */
+  grown(kept: readonly Kept[]): void {
+    const { keep } = this.#bounds;
+    for (const { lock, sequence, ofLock } of kept) {
+      if (sequence % TRIM_ALL_EVERY === 0) this.#trim(null);
+      if (ofLock > keep + Math.floor(keep * SURPLUS)) this.#trim(lock);
+    }
   }
 
   /** Resolves when no trimming is under way any more. */

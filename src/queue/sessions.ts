@@ -32,6 +32,8 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #timeoutMs: number;
   readonly #inHand = new Map<string, InHand>();
+  /** Lost sessions of this engine that the store may still have. */
+  readonly #formers = new Set<string>();
   #session: EngineSession | null = null;
   #opening: Promise<EngineSession> | null = null;
   readonly #fencing = new WeakMap<EngineSession, Promise<void>>();
@@ -159,7 +161,6 @@ export class Sessions {
   }
 
   async #open(): Promise<EngineSession> {
-    const former = this.#session;
     const { timers } = this.#options;
     let askedAt = 0;
     const id = await this.#asking.ask(undefined, (patience) => {
@@ -175,21 +176,33 @@ export class Sessions {
       throw new ClosedError("the coordinator has been closed");
     }
     this.#session = session;
-    session.lost.addEventListener("abort", () => this.#reopen(), { once: true });
+    session.lost.addEventListener("abort", () => this.#onLost(session), { once: true });
     if (session.isRenewed) this.#scheduleRenewal(session);
-    // What was held under the former session may still be being stopped: then only the store may end it.
-    if (former !== null && !former.hasHeld) await this.#replace(former, session);
-    else if (this.#inHand.size > 0) void this.#own(session, [...this.#inHand.keys()]);
+    await this.#replaceFormers(session);
     return session;
   }
 
-  /** Puts a session in the place of a former one of this engine: claims in hand pass on to it, and what waited ends. */
-  async #replace(former: EngineSession, session: EngineSession): Promise<void> {
+  #onLost(session: EngineSession): void {
+    // What was held under it may still be being stopped: then only the store may end it.
+    if (!session.isRenewed || !session.hasHeld) this.#formers.add(session.id);
+    this.#reopen();
+  }
+
+  /** Puts a session in the place of former ones of this engine: claims in hand pass on to it, and what waited ends. */
+  async #replaceFormers(session: EngineSession): Promise<void> {
+    const formers = [...this.#formers];
     const steps: Step[] = [...this.#inHand.values()].flatMap((inHand) => ownershipOf(inHand, session));
-    steps.push({ do: "end", session: former.id, isEnded: false });
-    await bestEffort(this.#options.log, "the former session ends by itself", () =>
-      this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience)),
-    );
+    for (const former of formers) steps.push({ do: "end", session: former, isEnded: false });
+    if (steps.length === 0) return;
+    await bestEffort(this.#options.log, "the former session is ended later", async () => {
+      await this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience));
+      for (const former of formers) this.#formers.delete(former);
+    });
+    if (this.#formers.size > 0) this.#options.timers.after(TRIED_AGAIN_MS, () => this.#replaceAgain(session));
+  }
+
+  #replaceAgain(session: EngineSession): void {
+    if (!this.#isClosed && !session.lost.aborted) void this.#replaceFormers(session);
   }
 
   async #own(session: EngineSession, claims: readonly string[]): Promise<void> {
@@ -203,9 +216,9 @@ export class Sessions {
     );
   }
 
-  /** While claims are in hand others go by their liveness: it must not wait until somebody asks for a session. */
+  /** While claims are in hand others go by their liveness, and a lost session may have left some in line: neither waits until a session is asked for. */
   #reopen(): void {
-    if (this.#isClosed || this.#inHand.size === 0) return;
+    if (this.#isClosed || (this.#inHand.size === 0 && this.#formers.size === 0)) return;
     this.current().catch((error: unknown) => {
       this.#options.log.debug({ error: messageOf(error) }, "no session could be opened yet: it is tried again");
       this.#options.timers.after(TRIED_AGAIN_MS, () => this.#reopen());

@@ -65,7 +65,7 @@ export type Step =
       readonly slots: number;
       readonly record: string;
     }
-  /** Writes an entry in place. Refused with `gone` or `changed` where it is not as it was read. */
+  /** Writes an entry in place: a durable one, or one that it settles. Refused with `gone` or `changed` where it is not as it was read. */
   | (Target & {
       readonly do: "put";
       readonly claim: string;
@@ -103,6 +103,14 @@ export interface Appended {
   readonly ahead: readonly StoredPlace[];
 }
 
+/** A record that was added to the archive. */
+export interface Kept {
+  readonly lock: string;
+  readonly sequence: number;
+  /** How many records of its lock the archive has by now. */
+  readonly ofLock: number;
+}
+
 /** What became of a commit: all of its steps, or none. */
 export type Committed =
   | {
@@ -113,6 +121,8 @@ export type Committed =
       readonly at: number;
       /** One for each `append`, in their order. */
       readonly appended: readonly Appended[];
+      /** One for each `archive`, in their order. */
+      readonly kept: readonly Kept[];
     }
   /** @property step the first one that could not be done */
   | { readonly isDone: false; readonly step: number; readonly why: Refusal };
@@ -132,6 +142,17 @@ export interface Archived {
   /** When its claim ended, in milliseconds since 1970 by the store's clock. */
   readonly endedAt: number;
   readonly record: string;
+}
+
+/** Which records of the archive are asked for. */
+export interface ArchiveQuery {
+  /** `null`: of all locks. */
+  readonly lock: string | null;
+  readonly limit: number;
+  /** The sequence number behind which to begin; `null`: at the newest. */
+  readonly before: number | null;
+  /** Only those among so many of the newest of all locks. */
+  readonly among: number;
 }
 
 /** A small versioned value beside the queues. */
@@ -180,8 +201,8 @@ export interface QueueStore {
   locks(signal?: AbortSignal): Promise<readonly string[]>;
   /** Sessions that have ended by themselves and have not been put away yet by an `end`. */
   endedSessions(signal?: AbortSignal): Promise<readonly string[]>;
-  /** Newest first. @param before the sequence number behind which to begin; `null`: at the newest */
-  archived(lock: string | null, limit: number, before: number | null, signal?: AbortSignal): Promise<readonly Archived[]>;
+  /** Newest first. */
+  archived(query: ArchiveQuery, signal?: AbortSignal): Promise<readonly Archived[]>;
   /** Forgets all but the newest `keep` records of a lock, or of all locks (`null`), and what ended before `oldest`. */
   trim(lock: string | null, keep: number, oldest: number, signal?: AbortSignal): Promise<void>;
   document(name: string, signal?: AbortSignal): Promise<StoredDocument | null>;

@@ -72,7 +72,8 @@ export class Writes {
     try {
       const committed = await this.#sessions.commit(session, signal, stepsOf, async () => (await find()) ?? undefined);
       if ("found" in committed) settled = committed.found;
-      else if (committed.isDone) settled = { ...this.#note(id, positions, text, committed), since: committed.at };
+      else if (committed.isDone)
+        settled = { ...this.#note(id, positions, text, committed.revision, committed.at), since: committed.at };
       else {
         const found = await find();
         if (found === null) throw await this.#joining.lossOf(session, (positions[0] as QueuePosition).lock, signal);
@@ -145,6 +146,7 @@ export class Writes {
     }
     const find = () => this.#findWritten(id, entries, text, fencingToken);
     const committed = await this.#commit(steps, signal, find);
+    if ("kept" in committed) this.#history.grown(committed.kept);
     return this.#outcomeOf(id, entries, text, committed, fencingToken);
   }
 
@@ -158,10 +160,7 @@ export class Writes {
     if ("found" in committed) outcome = committed.found;
     else if (committed.isDone) {
       outcome = "done";
-      this.#history.ended(
-        entries.map(({ lock }) => lock),
-        committed.revision,
-      );
+      this.#history.grown(committed.kept);
     } else outcome = await this.#refusalOf(id, entries, signal);
     if (outcome !== "changed") {
       for (const entry of entries) this.#written.delete(nameOf(entry));
@@ -175,7 +174,9 @@ export class Writes {
     if ((await this.#reads.entriesAt(id, entries)).some((entry) => entry !== null)) return undefined;
     for (const step of steps) {
       if (step.do !== "archive") continue;
-      const newest = await this.#asking.ask(undefined, (patience) => this.#store.archived(step.lock, LOOKED_AT, null, patience));
+      const newest = await this.#asking.ask(undefined, (patience) =>
+        this.#store.archived({ lock: step.lock, limit: LOOKED_AT, before: null, among: Number.MAX_SAFE_INTEGER }, patience),
+      );
       if (newest.some(({ record }) => record === step.record)) return "done";
     }
     return "gone";
@@ -213,7 +214,7 @@ export class Writes {
   ): Promise<Settled | "gone" | "changed"> {
     if ("found" in committed) return committed.found;
     if (committed.isDone) {
-      const { entries: written, fencingToken } = this.#note(id, entries, text, committed);
+      const { entries: written, fencingToken } = this.#note(id, entries, text, committed.revision, null);
       return { entries: written, fencingToken: token ?? fencingToken };
     }
     const refusal = await this.#refusalOf(id, entries, undefined);
@@ -247,11 +248,13 @@ export class Writes {
     return there.every((entry) => entry === null) ? "gone" : "changed";
   }
 
-  #note(id: string, entries: readonly EntryRef[], record: string, { revision, at }: Extract<Committed, { isDone: true }>): Settled {
+  /** @param since when the entries were stamped; `null` where the commit has stamped none */
+  #note(id: string, entries: readonly EntryRef[], record: string, revision: number, since: number | null): Settled {
     for (const entry of entries) {
       const name = nameOf(entry);
-      const since = this.#written.get(name)?.since ?? at;
-      this.#written.set(name, { claim: id, since, record, revision });
+      const stamped = since ?? this.#written.get(name)?.since;
+      if (stamped === undefined) continue;
+      this.#written.set(name, { claim: id, since: stamped, record, revision });
     }
     return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken: revision };
   }

@@ -10,7 +10,7 @@ import { expireSession, Opcode, type SessionCredentials } from "../support/zooke
 import { describeCoordinator } from "./conformance.js";
 import { type Faults, type Operation, TEST_OPTIONS, type TestStore } from "./conformance/store.js";
 
-const KIND = { coordinator: "zookeeper", opener: "openZooKeeper" };
+const KIND = { coordinator: "coordinators/zookeeper", opener: "openZooKeeper" };
 
 describeCoordinator("ZooKeeper", {
   hasFaults: true,

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { openSqlite } from "../../src/coordinators/sqlite/index.js";
+import { openSqlite } from "../../src/stores/sqlite/index.js";
 import { sqliteUrl } from "../../src/coordinators/urls.js";
 import { createLayout, decodeName, encodeName, segmentsAmong } from "../../src/coordinators/zookeeper/layout.js";
 import { LONGEST_NAME_BYTES, lockNameProblem, parseLockName } from "../../src/locks/names.js";

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
-import { parseSqliteUrl } from "../../src/coordinators/sqlite/url.js";
+import { parseSqliteUrl } from "../../src/stores/sqlite/url.js";
 import { coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
 import { createLayout } from "../../src/coordinators/zookeeper/layout.js";
 import { parseZooKeeperUrl } from "../../src/coordinators/zookeeper/url.js";

@@ -8,7 +8,7 @@ import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Settled } from "../../src/locks/coordinator.js";
 import { ClaimLostError } from "../../src/locks/errors.js";
 import { draftFor, idsIn, recordFor, RELEASED, TEST_OPTIONS } from "../coordinators/conformance/store.js";
-import { freshPath, openFor } from "../coordinators/sqlite/store.js";
+import { freshPath, openFor } from "../stores/sqlite/store.js";
 import { mentions, openFaultProxy } from "../support/fault-proxy.js";
 import type { RequestMatch } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";

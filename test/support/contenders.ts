@@ -12,7 +12,7 @@ import { until, within } from "./wait.js";
 
 export type { ContenderTask };
 
-/** Which coordinator a contender is to use: a module below src/coordinators, and its opener there. */
+/** Which coordinator a contender is to use: a module below src, and its opener there. */
 export interface ContenderKind {
   readonly coordinator: string;
   readonly opener: string;
@@ -136,7 +136,7 @@ function bundleContender({ coordinator, opener }: ContenderKind): Promise<string
 
 async function bundle(coordinator: string, opener: string): Promise<string> {
   const source = [
-    `import { ${opener} } from "../../src/coordinators/${coordinator}/index.ts";`,
+    `import { ${opener} } from "../../src/${coordinator}/index.ts";`,
     'import { contend } from "./contender.ts";',
     `await contend(${opener});`,
   ];
@@ -154,7 +154,7 @@ async function bundle(coordinator: string, opener: string): Promise<string> {
   await stop();
   const directory = join(REPOSITORY, "node_modules/.cache/holdline-test");
   await mkdir(directory, { recursive: true });
-  const path = join(directory, `contender-${coordinator}.mjs`);
+  const path = join(directory, `contender-${coordinator.replaceAll("/", "-")}.mjs`);
   // Renamed into place: another file's tests may be about to start it.
   await writeFile(`${path}.${process.pid}`, (outputFiles[0] as { text: string }).text);
   await rename(`${path}.${process.pid}`, path);

@@ -40,7 +40,7 @@ export function createMemoryStore(
     readClaim: (claim) => carry({ operation: "readClaim", claim }, () => server.readClaim(claim)),
     locks: () => carry({ operation: "locks", claim: null }, () => server.locks()),
     endedSessions: () => carry({ operation: "endedSessions", claim: null }, () => server.endedSessions()),
-    archived: (lock, limit, before) => carry({ operation: "archived", claim: null }, () => server.archived(lock, limit, before)),
+    archived: (query) => carry({ operation: "archived", claim: null }, () => server.archived(query)),
     trim: (lock, keep, oldest) => carry({ operation: "trim", claim: null }, () => server.trim(lock, keep, oldest)),
     document: (name) => carry({ operation: "document", claim: null }, () => server.document(name)),
     documents: (prefix) => carry({ operation: "documents", claim: null }, () => server.documents(prefix)),

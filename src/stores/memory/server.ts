@@ -3,7 +3,9 @@
 import type {
   Appended,
   Archived,
+  ArchiveQuery,
   Committed,
+  Kept,
   Line,
   Refusal,
   SessionRef,
@@ -60,10 +62,11 @@ export class MemoryServer {
     const at = this.now();
     const [before, after, changes]: [Entry[], Entry[], StoreChange[]] = [[], [], []];
     const appended: Appended[] = [];
-    for (const step of steps) this.#carryOut(step, at, { before, after, appended, changes });
+    const kept: Kept[] = [];
+    for (const step of steps) this.#carryOut(step, at, { before, after, appended, kept, changes });
     this.observer?.committed(steps, before, after);
     this.#tell(changes);
-    return { isDone: true, revision: this.#contents.revision, at, appended };
+    return { isDone: true, revision: this.#contents.revision, at, appended, kept };
   }
 
   line(lock: string, refs?: readonly string[]): Line {
@@ -91,10 +94,10 @@ export class MemoryServer {
     return [...this.#contents.sessions].flatMap(([id, { hasEnded }]) => (hasEnded ? [id] : []));
   }
 
-  archived(lock: string | null, limit: number, before: number | null): readonly Archived[] {
-    const asked = this.#contents.archive.filter(
-      (record) => (lock === null || record.lock === lock) && (before === null || record.sequence < before),
-    );
+  archived({ lock, limit, before, among }: ArchiveQuery): readonly Archived[] {
+    const asked = this.#contents.archive
+      .slice(0, among)
+      .filter((record) => (lock === null || record.lock === lock) && (before === null || record.sequence < before));
     return asked.slice(0, limit);
   }
 
@@ -190,7 +193,7 @@ export class MemoryServer {
       case "remove": {
         const entry = this.#find(step);
         if (entry?.claim !== step.claim) return "gone";
-        return entry.revision === step.revision && (step.do === "put" || entry.durable) ? null : "changed";
+        return entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles)) ? null : "changed";
       }
       case "archive":
         return this.hasNoRoom ? "no-room" : null;
@@ -210,7 +213,13 @@ export class MemoryServer {
   #carryOut(
     step: Step,
     at: number,
-    done: { readonly before: Entry[]; readonly after: Entry[]; readonly appended: Appended[]; readonly changes: StoreChange[] },
+    done: {
+      readonly before: Entry[];
+      readonly after: Entry[];
+      readonly appended: Appended[];
+      readonly kept: Kept[];
+      readonly changes: StoreChange[];
+    },
   ): void {
     const { revision } = this.#contents;
     switch (step.do) {
@@ -257,6 +266,7 @@ export class MemoryServer {
         const { lock, record, endedAt } = step;
         const sequence = (this.#contents.archive[0]?.sequence ?? 0) + 1;
         this.#contents.archive = [{ lock, sequence, endedAt: endedAt ?? at, record }, ...this.#contents.archive];
+        done.kept.push({ lock, sequence, ofLock: this.#contents.archive.filter((other) => other.lock === lock).length });
         done.changes.push({ lock });
         break;
       }

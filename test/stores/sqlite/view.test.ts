@@ -2,13 +2,13 @@
 import { copyFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
+import { openSqlite } from "../../../src/stores/sqlite/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { endAllExpired, readPresentHolders, readPresentQueue } from "../../../src/line/holders.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
 import { reasonNotToMount, SmallDisk } from "../../support/small-disk.js";
-import { draftFor, idsIn, leaseOn, RELEASED, recordFor, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { draftFor, idsIn, leaseOn, RELEASED, recordFor, takeDurably, TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 import { openFor, urlOf } from "./store.js";
 
 failOnLeaks();

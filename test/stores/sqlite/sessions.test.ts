@@ -4,14 +4,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { isGone, readOwnIdentity } from "../../../src/coordinators/sqlite/process-identity.js";
+import { isGone, readOwnIdentity } from "../../../src/stores/sqlite/process-identity.js";
 import type { ProcessIdentity } from "../../../src/locks/claim.js";
 import { ClaimLostError, SessionLostError, UnreachableError } from "../../../src/locks/errors.js";
 import { takeTurn } from "../../../src/line/turn.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshId } from "../../support/roots.js";
 import { isPending, until, within } from "../../support/wait.js";
-import { claimIn, draftFor, idsIn, only, recordFor, RELEASED, takeDurably } from "../conformance/store.js";
+import { claimIn, draftFor, idsIn, only, recordFor, RELEASED, takeDurably } from "../../coordinators/conformance/store.js";
 import { contenderFor, freshPath, lockDatabase, meddle, openFor } from "./store.js";
 
 failOnLeaks();

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Libsql from "libsql";
 import { onTestFinished } from "vitest";
-import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
+import { openSqlite } from "../../../src/stores/sqlite/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
 import { type Contender, type ContenderTask, startContender } from "../../support/contenders.js";
 import { noteClosed, noteOpen } from "../../support/leaks.js";
 import { freshDirectory, freshId } from "../../support/roots.js";
-import { RELEASED, takeDurably, TEST_OPTIONS, type TestStore } from "../conformance/store.js";
+import { RELEASED, takeDurably, TEST_OPTIONS, type TestStore } from "../../coordinators/conformance/store.js";
 
 /** A database for the conformance suite. */
 export async function openSqliteTestStore(): Promise<TestStore> {
@@ -35,7 +35,7 @@ export async function openSqliteTestStore(): Promise<TestStore> {
   };
 }
 
-const KIND = { coordinator: "sqlite", opener: "openSqlite" };
+const KIND = { coordinator: "stores/sqlite", opener: "openSqlite" };
 
 export function urlOf(path: string): string {
   return `sqlite://${path}`;

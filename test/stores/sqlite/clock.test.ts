@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { anchorClock, readClock, systemTime, tickClock, type TimeSource } from "../../../src/coordinators/sqlite/clock.js";
-import { connect, type Sql } from "../../../src/coordinators/sqlite/database.js";
-import { prepareSchema } from "../../../src/coordinators/sqlite/schema.js";
+import { anchorClock, readClock, systemTime, tickClock, type TimeSource } from "../../../src/stores/sqlite/clock.js";
+import { connect, type Sql } from "../../../src/stores/sqlite/database.js";
+import { prepareSchema } from "../../../src/stores/sqlite/schema.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
 import { until } from "../../support/wait.js";
-import { takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { takeDurably, TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 import { openFor } from "./store.js";
 
 failOnLeaks();

@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync }
 import { dirname, join } from "node:path";
 import Libsql from "libsql";
 import { describe, expect, test } from "vitest";
-import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
+import { openSqlite } from "../../../src/stores/sqlite/index.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
-import { TEST_OPTIONS } from "../conformance/store.js";
+import { TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 import { contenderFor, freshPath, openFor, urlOf } from "./store.js";
 
 failOnLeaks();

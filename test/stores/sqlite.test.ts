@@ -1,5 +1,5 @@
 // The conformance suite over real SQLite files. What only SQLite has is tested beside this, in sqlite/.
-import { describeCoordinator } from "./conformance.js";
+import { describeCoordinator } from "../coordinators/conformance.js";
 import { openSqliteTestStore } from "./sqlite/store.js";
 
 describeCoordinator("SQLite", {

@@ -1,12 +1,12 @@
 // What is told of a change in a database: which locks it was, however it came about, and "anything" only where that is no
 // longer known.
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../../src/coordinators/sqlite/database.js";
-import { followTrail, type Mark, type Step } from "../../../src/coordinators/sqlite/trail.js";
+import { connect } from "../../../src/stores/sqlite/database.js";
+import { followTrail, type Mark, type Step } from "../../../src/stores/sqlite/trail.js";
 import type { Change, Coordinator } from "../../../src/locks/coordinator.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { until } from "../../support/wait.js";
-import { draftFor, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { draftFor, recordFor, RELEASED, settledOf, takeDurably, TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 import { contenderFor, freshPath, meddle, openFor } from "./store.js";
 
 failOnLeaks();
@@ -95,8 +95,8 @@ describe("the trail", () => {
     const { draft, settled } = await takeDurably(coordinator, "b");
     await coordinator.leave(draft.id, settled.entries, RELEASED);
     const step = await follow(mark);
-    expect([...(step.locks ?? ["anything"])].sort()).toEqual(["a", "b"]);
-    expect((await follow(step.mark)).locks).toEqual([]);
+    expect([...(step.written ?? ["anything"])].sort()).toEqual(["a", "b"]);
+    expect((await follow(step.mark)).written).toEqual([]);
   });
 
   test("is bounded, and whoever has missed a part of it is told that it may be anything", async () => {
@@ -113,10 +113,10 @@ describe("the trail", () => {
       });
     write(1_000);
     const step = await follow(mark);
-    expect(step.locks).toEqual(["a"]);
+    expect(step.written).toEqual(["a"]);
     write(2_000);
-    expect((await follow(mark)).locks).toBe(null);
-    expect((await follow(step.mark)).locks).toBe(null);
+    expect((await follow(mark)).written).toBe(null);
+    expect((await follow(step.mark)).written).toBe(null);
     const [row] = meddle(path, (db) => db.prepare("SELECT count(*) AS count FROM changes").all()) as { count: number }[];
     expect(row?.count).toBeLessThan(1_300);
   });

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { isPending, within } from "../../support/wait.js";
-import { draftFor, only, RELEASED, takeDurably } from "../conformance/store.js";
+import { draftFor, only, RELEASED, takeDurably } from "../../coordinators/conformance/store.js";
 import { freshPath, openFor } from "./store.js";
 
 failOnLeaks();

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
-import { idsIn } from "../conformance/store.js";
+import { idsIn } from "../../coordinators/conformance/store.js";
 import { contenderFor, openFor, usedDatabase } from "./store.js";
 
 failOnLeaks();

@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
-import { announceChange, type ChangeWatch, watchChanges } from "../../../src/coordinators/sqlite/changes.js";
+import { announceChange, type ChangeWatch, watchChanges } from "../../../src/stores/sqlite/changes.js";
 import { freshDirectory } from "../../support/roots.js";
 import { isPending, within } from "../../support/wait.js";
-import { TEST_OPTIONS } from "../conformance/store.js";
+import { TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 
 const { log } = TEST_OPTIONS;
 const AN_HOUR_MS = 3_600_000;

@@ -4,14 +4,14 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync,
 import { dirname, join } from "node:path";
 import Libsql from "libsql";
 import { describe, expect, test } from "vitest";
-import { networkFileSystem } from "../../../src/coordinators/sqlite/file.js";
+import { networkFileSystem } from "../../../src/stores/sqlite/file.js";
 import { openCoordinator } from "../../../src/coordinators/registry.js";
-import { openSqlite } from "../../../src/coordinators/sqlite/index.js";
+import { openSqlite } from "../../../src/stores/sqlite/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { HoldlineError, UnreachableError } from "../../../src/locks/errors.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
-import { draftFor, recordFor, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/store.js";
+import { draftFor, recordFor, RELEASED, takeDurably, TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 import { contenderFor, freshPath, meddle, openFor, urlOf, usedDatabase } from "./store.js";
 
 failOnLeaks();

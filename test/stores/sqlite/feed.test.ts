@@ -4,7 +4,7 @@ import { renameSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../support/leaks.js";
 import { until } from "../../support/wait.js";
-import { draftFor, idsIn, RELEASED, takeDurably } from "../conformance/store.js";
+import { draftFor, idsIn, RELEASED, takeDurably } from "../../coordinators/conformance/store.js";
 import { contenderFor, freshPath, openFor } from "./store.js";
 
 failOnLeaks();

@@ -12,9 +12,9 @@ export function announceChange(path: string, log: Log): void {
   );
 }
 
-/** Notices announcements from the moment on at which it is opened. */
-export function watchChanges(path: string, log: Log): ChangeWatch {
-  return new ChangeWatch(path, log);
+/** Notices announcements from the moment on at which it is opened. @param onNotice called with each of them */
+export function watchChanges(path: string, log: Log, onNotice: () => void = () => undefined): ChangeWatch {
+  return new ChangeWatch(path, log, onNotice);
 }
 
 //   quiet ⇄ changed (an announcement since the last `next`); → closed
@@ -22,8 +22,10 @@ export class ChangeWatch {
   #watcher: FSWatcher | null = null;
   #changed = false;
   #wake: (() => void) | null = null;
+  readonly #onNotice: () => void;
 
-  constructor(path: string, log: Log) {
+  constructor(path: string, log: Log, onNotice: () => void) {
+    this.#onNotice = onNotice;
     void bestEffort(log, "changes are not announced here: waiting by polling alone", () => {
       const watcher = watch(path, { persistent: false });
       watcher.on("change", () => this.#notice());
@@ -62,5 +64,6 @@ export class ChangeWatch {
   #notice(): void {
     this.#changed = true;
     this.#wake?.();
+    this.#onNotice();
   }
 }

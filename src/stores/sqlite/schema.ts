@@ -3,7 +3,7 @@ import type { Database, Sql } from "./database.js";
 import { corrupt } from "./database.js";
 import { unusable } from "./file.js";
 import { refuseStrangers } from "./strangers.js";
-import { TRAIL } from "./trail.js";
+import { DOCUMENTS, TRAIL } from "./trail.js";
 
 /** The version of the tables below. A database of a later version belongs to a later Holdline. */
 const VERSION = 1;
@@ -17,7 +17,7 @@ const APPLICATION_ID = 0x484c444e;
 // claims     the queues, ordered by position; ephemeral ones go with their session. key and slots are what the rule
 //            goes by, and session tells who has joined, settled or adopted last: while it is there, that owner lives
 // history    ended durable claims, bounded for each lock
-// changes    see trail.ts
+// changes, documents    see trail.ts
 const TABLES = `
   CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO counter VALUES (1, 0);
@@ -55,14 +55,16 @@ export async function prepareSchema(database: Database, patienceMs: number): Pro
       // Another process may have made them meanwhile.
       const found = inspect(database.path, sql);
       if (found === "empty") sql.script(TABLES);
-      if (found !== "ready") sql.script(TRAIL);
+      // A database of before gets these as well: versions that know nothing of them are not hindered by them.
+      if (!hasTable(sql, "changes")) sql.script(TRAIL);
+      if (!hasTable(sql, "documents")) sql.script(DOCUMENTS);
     });
   }
 }
 
 /** Makes the tables where there is nothing yet. */
 export async function makeTables(database: Database): Promise<void> {
-  await database.write(undefined, (sql) => sql.script(TABLES));
+  await database.write(undefined, (sql) => sql.script(`${TABLES}${TRAIL}${DOCUMENTS}`));
 }
 
 /** Refuses what is not ours to read. @throws UnreachableError */
@@ -71,10 +73,10 @@ export async function checkSchema(database: Database): Promise<void> {
   if (found === "empty") throw unusable(database.path, "it is empty", { hint: "what runs or locks something makes its tables" });
 }
 
-function inspect(path: string, sql: Sql): "ready" | "without trail" | "empty" {
+function inspect(path: string, sql: Sql): "ready" | "incomplete" | "empty" {
   const version = pragma(sql, "user_version");
   const application = pragma(sql, "application_id");
-  const tables = sql.one("SELECT count(*) AS count, count(*) FILTER (WHERE name = 'changes') AS trails FROM sqlite_schema");
+  const tables = sql.one("SELECT count(*) AS count FROM sqlite_schema");
   if (version === 0 && application === 0 && tables?.["count"] === 0) return "empty";
   if (application !== APPLICATION_ID) {
     throw unusable(path, "it belongs to another program", { hint: "name another file in the coordinator's URL" });
@@ -88,7 +90,12 @@ function inspect(path: string, sql: Sql): "ready" | "without trail" | "empty" {
   const [finding] = sql.all("PRAGMA quick_check(1)");
   const words = finding === undefined ? "no answer" : String(Object.values(finding)[0]);
   if (words !== "ok") throw corrupt(path, words);
-  return tables?.["trails"] === 0 ? "without trail" : "ready";
+  return hasTable(sql, "changes") && hasTable(sql, "documents") ? "ready" : "incomplete";
+}
+
+/** Whether the database has a table, as those of an earlier version may not. */
+export function hasTable(sql: Sql, name: string): boolean {
+  return sql.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", name) !== null;
 }
 
 function pragma(sql: Sql, name: string): number {

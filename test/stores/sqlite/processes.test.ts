@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshDirectory } from "../../support/roots.js";
 import { until } from "../../support/wait.js";
-import { idsIn, recordFor, draftFor, RELEASED } from "../conformance/store.js";
+import { idsIn, recordFor, draftFor, RELEASED } from "../../coordinators/conformance/store.js";
 import { contenderFor, meddle, openFor } from "./store.js";
 
 failOnLeaks();

@@ -17,6 +17,23 @@ export const TRAIL = `
   END;
 `;
 
+/** No lock's name begins so. */
+const DOCUMENT = "/document/";
+
+/**
+ * The documents' table, whose changes are in the same trail: a lock's name never begins with a slash.
+ */
+export const DOCUMENTS = `
+  CREATE TABLE documents (name TEXT PRIMARY KEY, value TEXT NOT NULL, revision INTEGER NOT NULL) STRICT;
+  CREATE TRIGGER document_added AFTER INSERT ON documents BEGIN INSERT INTO changes (lock) VALUES ('${DOCUMENT}' || NEW.name); END;
+  CREATE TRIGGER document_removed AFTER DELETE ON documents BEGIN INSERT INTO changes (lock) VALUES ('${DOCUMENT}' || OLD.name); END;
+`;
+
+/** What a name in the trail is of. */
+export function changeIn(name: string): { readonly lock: string } | { readonly document: string } {
+  return name.startsWith(DOCUMENT) ? { document: name.slice(DOCUMENT.length) } : { lock: name };
+}
+
 /** How far the trail has been followed. */
 export interface Mark {
   /** No claim that stood further back had joined yet. */
@@ -31,8 +48,8 @@ export interface Mark {
 export interface Step {
   /** Its end. */
   readonly mark: Mark;
-  /** The locks whose queues or histories have changed since its beginning; `null` where that cannot be said any more. */
-  readonly locks: readonly string[] | null;
+  /** What has been written to since its beginning, see {@link changeIn}; `null` where that cannot be said any more. */
+  readonly written: readonly string[] | null;
 }
 
 /** Where the trail ends now, and what has changed since an earlier end of it; `null` for one that is not known. */
@@ -48,7 +65,7 @@ export function followTrail(sql: Sql, since: Mark | null): Step {
     sessions: new Set(sessions),
   };
   const isWhole = since !== null && mark.sequence >= since.sequence && Number(ends?.["oldest"] ?? 1) <= since.sequence + 1;
-  return { mark, locks: isWhole ? [...writtenSince(sql, since), ...bereavedSince(sql, since, mark)] : null };
+  return { mark, written: isWhole ? [...writtenSince(sql, since), ...bereavedSince(sql, since, mark)] : null };
 }
 
 function writtenSince(sql: Sql, { position, sequence }: Mark): readonly string[] {

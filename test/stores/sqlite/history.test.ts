@@ -4,7 +4,7 @@ import type { Coordinator } from "../../../src/locks/coordinator.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { freshId } from "../../support/roots.js";
 import { until } from "../../support/wait.js";
-import { ownerAt, RELEASED, takeDurably } from "../conformance/store.js";
+import { ownerAt, RELEASED, takeDurably } from "../../coordinators/conformance/store.js";
 import { freshPath, meddle, openFor } from "./store.js";
 
 failOnLeaks();
