@@ -33,7 +33,7 @@ test("the code that was compiled with the build is taken", async () => {
   writeFileSync(config, `coordinator: sqlite://${folder}/locks.db\nstate_dir: ${folder}\n`);
   // There is a database, and so nothing to be said of it.
   execFileSync(process.execPath, [PROGRAM, "exec", "made", "--config", config, "--", "true"], { stdio: "ignore" });
-  // What is needed only at times comes from files of its own.
+  // Parts that are needed only at times come from files of their own.
   expect(await takes(PROGRAM, "locks", "--config", config)).toBe("libsql.cjs false, program.cjs false, yaml.cjs false");
 });
 

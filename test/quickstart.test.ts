@@ -63,7 +63,7 @@ describe("npm start", () => {
   });
 });
 
-/** Is that process still the service? Its number may be another's by now. */
+/** Whether that process is still the service: its number may be another's by now. */
 function isHello(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("quickstart-service");

@@ -273,7 +273,7 @@ function daemonOf(fleet: Fleet): string {
 /** A process such as the action restarts, which started after the claim was made. */
 async function startDaemon(fleet: Fleet): Promise<() => Promise<unknown>> {
   const [claim] = (await fleet.queue(LOCK)) as [Claim];
-  // Starts are told apart by the kernel's ticks.
+  // The kernel's ticks tell starts apart.
   await until(() => Number(ticksNow()) > Number(claim.made?.ticks), "the next tick");
   const daemon: ChildProcess = spawn("sh", ["-c", "read holdline; exit", daemonOf(fleet)], {
     stdio: ["pipe", "ignore", "ignore"],

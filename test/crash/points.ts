@@ -53,7 +53,7 @@ export function progressAt(record: readonly string[], point: string): Progress {
   };
 }
 
-/** Is there a note in the journal behind the last command's end? It says that the action has succeeded. */
+/** Whether the journal has a note behind the last command's end, which says that the action has succeeded. */
 function hasSucceeded(record: readonly string[], has: (id: string) => boolean): boolean {
   const lastEnd = record.findLastIndex((id) => id.startsWith("commands.run:after#"));
   const note = record.findIndex((id, index) => index > lastEnd && id.startsWith("journal.saveRun:after#"));

@@ -1,4 +1,4 @@
-// `holdline completion` in real shells: what they offer on a command line, and that nothing that others have named is run.
+// `holdline completion` in real shells: what they offer on a command line, and that they never run a name that others have chosen.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

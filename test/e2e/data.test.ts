@@ -1,5 +1,5 @@
-// The structured data of claims, with the built program: given with a claim, changed in place by whoever knows its id, and
-// kept in the history; also while an action runs under the claim.
+// The structured data of claims, with the built program: a claim brings it, its id lets anyone change it in place (also while an
+// action runs under the claim), and the history keeps it.
 import { writeFileSync } from "node:fs";
 import { describe, expect, inject, test } from "vitest";
 import { parse } from "yaml";

@@ -1,5 +1,5 @@
-// Znodes that somebody deletes by hand while they are in use: who had one there is told, nobody else's is touched, and
-// the next run finds all that it needs.
+// Znodes that somebody deletes by hand while they are in use: their owner learns it, nobody else's are touched, and the next
+// run finds everything that it needs.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../support/plain-client.js";
@@ -47,7 +47,7 @@ describe("by hand is deleted", () => {
       const next = node("web-02", { shell: fleet.waitingShell(later.path) }).start("run", "restart");
       await fleet.untilQueue("restart", 2);
       await zookeeper.remove(`${root}/locks/restart/${held?.ref}`);
-      // Whoever deletes a holder's claim lets the next one in.
+      // Deleting a holder's claim lets the next one in.
       await fleet.untilLine("start web-02");
       go.give();
       const ended = await holder.ended;
@@ -123,7 +123,7 @@ describe("by hand is deleted", () => {
     const waiter = node("web-02").start("run", "restart", "--json");
     await fleet.untilQueue("restart", 2);
     for (const path of below) await removeTree(zookeeper, `${root}${path}`);
-    // Still held by one who can be seen to live, whatever is missing about it.
+    // Still held by an owner that others can see live, whatever is missing of the claim.
     const looked = await node("web-01").run("locks", "restart", "--json");
     expect(looked.code, looked.stderr).toBe(0);
     expect(JSON.parse(looked.stdout)).toMatchObject({ locks: [{ holders: [{ condition: "running" }], waiting: [{}] }] });

@@ -1,5 +1,5 @@
-// `holdline exec` as its users meet it: the command's own exit code, what it is given, when it waits, and that it never
-// outlives its claim.
+// `holdline exec` as its users meet it: it ends with the command's own exit code, gives the command its surroundings, waits, and
+// never outlives its claim.
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -500,7 +500,7 @@ describe("on zookeeper, when the session is lost while the command runs", () => 
   });
 });
 
-/** An exec on a node that holds the lock `backup` until it is told to go on. */
+/** An exec on a node that holds the lock `backup` until the test lets it go on. */
 async function holding(fleet: Fleet, name: string) {
   const go = fleet.signalFile();
   const pidFile = `${fleet.directory}/${name}.pid`;

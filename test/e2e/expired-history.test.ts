@@ -1,4 +1,4 @@
-// The history of a lease whose time is over, where nobody has looked at its lock since: by every way to ask for the history.
+// The history of an expired lease when nobody has looked at its lock since, in every way to ask for the history.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, inject, onTestFinished, test } from "vitest";

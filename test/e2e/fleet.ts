@@ -34,7 +34,7 @@ export interface Ended {
 export interface Cli {
   readonly pid: number;
   readonly ended: Promise<Ended>;
-  /** What it has said so far. */
+  /** Its output so far. */
   stdout(): string;
   stderr(): string;
   kill(signal: NodeJS.Signals): void;
@@ -196,7 +196,7 @@ export class Fleet {
   }
 }
 
-/** A fleet of the running test's own, on a root or a database of its own. */
+/** A fleet for the running test, on a root or a database of its own. */
 export async function openFleet(kind: StoreKind): Promise<Fleet> {
   const directory = await freshDirectory();
   const { host, port } = inject("zookeeper");
@@ -247,7 +247,7 @@ export function startCli(
   };
 }
 
-/** Does a process with this pid run? One that has ended and was not waited for does not. */
+/** Whether a process with this pid runs. One that has ended and was not waited for does not. */
 export function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));

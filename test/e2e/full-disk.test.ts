@@ -1,5 +1,5 @@
 // A node whose state directory has no room left or cannot be written: an action that the journal cannot remember is not
-// run, and nobody waits behind it. Each test has a small file system of its own there, which takes a user who may mount one.
+// run, and nobody waits behind it. Each test mounts a small file system there, so it needs a user who may mount one.
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";

@@ -1,5 +1,5 @@
-// Claims that somebody has written something else into by hand: never a crash, and never taken as free. Whoever waits
-// behind one waits, and an admin can see it and end it.
+// Claims that somebody has overwritten by hand: Holdline never crashes on one and never takes it as free. Those behind it wait,
+// and an admin can see it and end it.
 import { randomBytes } from "node:crypto";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import type { Claim } from "../../src/locks/claim.js";
@@ -170,7 +170,7 @@ describe.each(STORES)("in records of the history on %s", (kind) => {
   });
 });
 
-/** Each piece of garbage has a lock of its own; in the order in which `locks` lists them. */
+/** Each piece of garbage has its own lock. Sorted as `locks` lists them. */
 function lockOf(index: number): string {
   return `restart-${String(index).padStart(2, "0")}`;
 }

@@ -22,7 +22,7 @@ const recordWith = (words: object): string => JSON.stringify({ ...RECORD, ...wor
 const rawWith = (name: keyof typeof RECORD, json: string): string =>
   JSON.stringify({ ...RECORD, [name]: "HERE" }).replace('"HERE"', () => json);
 
-/** What is no record of a claim at all. */
+/** Texts that are no record of a claim at all. */
 export const UNREADABLE: Garbage = [
   ["nothing", ""],
   ["random bytes", randomBytes(512)],
@@ -52,7 +52,7 @@ export const STRANGE: Garbage = [
   ],
 ];
 
-/** Writes over a claim as somebody would who has the store's own client at hand. */
+/** Writes over a claim, as somebody with the store's own client could. */
 export async function overwrite(fleet: Fleet, { lock, ref, revision }: Claim, bytes: string | Buffer): Promise<void> {
   if (fleet.kind === "zookeeper") {
     const zookeeper = await openPlainClient(inject("zookeeper"));

@@ -1,5 +1,5 @@
-// Holdline where the working directory has been removed, as below a deploy that replaces its folder: what needs no path is as
-// it would be without holdline, and what needs one is told why there is none.
+// Holdline in a working directory that has been removed, as by a deploy that replaces its folder. Commands that need no path work as
+// they do without Holdline; those that need one say why there is none.
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";

@@ -1,5 +1,5 @@
-// Locks on hosts as people meet them: the built program, on real stores. What its options mean in detail is
-// test/cli/hosts.test.ts's matter.
+// Locks on hosts as people meet them: the built program, on real stores. The details of its options are in
+// test/cli/hosts.test.ts.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

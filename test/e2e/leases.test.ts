@@ -1,5 +1,5 @@
-// Leases as people and scripts take them, with the built program: who gets one, how long it lasts whatever the node's clock
-// says, who shares, and what each command prints and exits with.
+// Leases as people and scripts take them, with the built program: who gets one, who shares it, how long it lasts whatever the
+// node's clock says, and each command's output and exit code.
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, inject, test } from "vitest";

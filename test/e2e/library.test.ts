@@ -239,7 +239,7 @@ async function hold(holdline: Holdline, name: string, options: Parameters<Holdli
     take(claim);
     return released;
   });
-  // A failure is told by `letGo`.
+  // `letGo` reports a failure.
   done.catch(() => undefined);
   const claim = await within(Promise.race([taken, done]), `the lock ${name}`);
   if (claim === undefined) throw new Error("the lock was let go of at once");

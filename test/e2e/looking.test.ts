@@ -1,4 +1,4 @@
-// Commands that only look at a SQLite database, or end what is there: they make none, and read one that they may not write to.
+// Commands that only look at a SQLite database, or only end something: they make no database, and can read one that is read-only.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What cannot be written to standard output: it is never lost with exit code 0, and nobody keeps a lease whose id is lost.
+// Output that cannot be written: it is never lost with exit code 0, and nobody keeps a lease whose id is lost.
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";

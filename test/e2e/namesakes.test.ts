@@ -1,5 +1,5 @@
-// Machines of one name on a shared store: what each may do about the claims of the other, and what people are shown. The
-// other machine's claims are made here, in a session that lives as long as the test lets it.
+// Machines of one name on a shared store: what each may do about the other's claims, and what people see. The test makes the other
+// machine's claims itself, in a session that lives as long as the test lets it.
 import { randomUUID } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";

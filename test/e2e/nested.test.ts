@@ -1,4 +1,4 @@
-// Holdline under Holdline: what the inner one has started is also the outer claim's, and goes with it.
+// Holdline under Holdline: the inner one's command belongs to the outer claim too, and goes with it.
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { failOnLeaks } from "../support/leaks.js";

@@ -1,5 +1,5 @@
-// A ZooKeeper that is there and cannot serve: read-only, or without a quorum; and one that has lost all that it knew. On
-// servers of the tests' own.
+// A ZooKeeper that is there but cannot serve (read-only, or without a quorum), and one that has lost everything it knew. The tests
+// start these servers themselves.
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -14,7 +14,7 @@ failOnLeaks();
 const canStart = await canStartServers();
 const reason = canStart ? "" : " (skipped: it takes a local installation of ZooKeeper)";
 
-// Short, so that being unreachable is told soon; a server that is up answers within milliseconds.
+// Short, so that an unreachable store is reported soon. A server that is up answers within milliseconds.
 const IMPATIENT = { connect_timeout: "2 s", session_timeout: "3 s" };
 // A server that is started again takes a while on a busy machine.
 const LENIENT = { ...IMPATIENT, connect_timeout: "20 s" };

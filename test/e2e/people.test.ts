@@ -1,4 +1,4 @@
-// What people look at and what they do by hand: `locks`, `clear`, `history`, `check`, and the help.
+// The commands that people use by hand: `locks`, `clear`, `history`, `check`, and the help.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";

@@ -1,4 +1,4 @@
-// A password on the command line is not there to be read while the agent runs.
+// Nobody can read a password from the command line while the agent runs.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

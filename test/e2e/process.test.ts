@@ -1,5 +1,5 @@
-// `serialize_process` as its users meet it: when the action runs, and when it does not because the service has been
-// restarted by someone else. The services are real processes with names of their own.
+// `serialize_process` as its users meet it: when the action runs, and when it does not because someone else has restarted the
+// service. The services are real processes with names of their own.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -235,7 +235,7 @@ describe.each(STORES)("on %s", (kind) => {
       expect(await fleet.queue("restart")).toEqual([]);
       const history = await (await fleet.coordinator()).history("restart", 10);
       expect(history.map(({ owner }) => owner.node)).toEqual(["web-02"]);
-      // What is done is forgotten: asked again, it is a new wish.
+      // A finished wish is forgotten: asking again is a new one.
       expect((await node.runAction("restart")).result.outcome).toBe("ran");
     });
 

@@ -1,5 +1,5 @@
-// A store that goes back in time: its data are copied, more runs follow, and the copy takes the place of the data. A node that has
-// seen more refuses to start, and lets nobody wait for it.
+// A store that goes back in time: the test copies its data, more runs follow, and the copy takes the data's place. A node that has
+// seen more starts nothing, and lets nobody wait for it.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";

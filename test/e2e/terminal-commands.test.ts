@@ -1,5 +1,5 @@
-// A command on a terminal, by `exec` and by `run`: it has the terminal as it would without Holdline, keys reach it once, stops are
-// not silent, and what ends it spares whoever else is there.
+// A command on a terminal, by `exec` and by `run`: it has the terminal as it would without Holdline, keys reach it once, stops are not
+// silent, and ending it spares the other processes of the terminal.
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readStat } from "../../src/proc.js";
@@ -12,7 +12,7 @@ failOnLeaks();
 
 const HOLDLINE = `'${process.execPath}' '${PROGRAM}'`;
 
-/** The command line that runs a line of shell under a lock, on a node of its own. */
+/** The command line that runs a line of shell under a lock, on a new node. */
 type Verb = (fleet: Fleet, script: string) => { readonly node: Node; readonly line: string };
 
 const byExec: Verb = (fleet, script) => {
@@ -123,7 +123,7 @@ describe.skipIf(noTerminal !== null).each(VERBS)("by %s", (_name, verb) => {
     expect(await fleet.queue("backup")).toHaveLength(1);
     const agent = await agentOf(fleet);
     terminal.type("fg\r");
-    // A shell that still reads would take what is typed for itself.
+    // A shell that still reads would take the typed text for itself.
     await until(() => isInForeground(agent), "the foreground");
     terminal.type("here\r");
     await fleet.untilLine("[here]");
@@ -153,7 +153,7 @@ describe.skipIf(noTerminal !== null).each(VERBS)("by %s", (_name, verb) => {
     // Without the claim in its environment, without its parent, and without either peculiarity.
     const script = `env -i ${program} & (${program} &); ${program}`;
     const { node, line } = verb(fleet, script);
-    // A script, of which all is in one process group; another child of it is none of Holdline's.
+    // A script's processes are all in one process group. Its other children are not Holdline's.
     const terminal = startShellOnTerminal(
       `sleep 1000 & other=$!; ${line}; kill -0 $other && echo spared >> '${fleet.log}'; kill $other`,
       node.directory,
@@ -253,7 +253,7 @@ describe.skipIf(noTerminal !== null)("an agent that is killed on a terminal", ()
   });
 });
 
-/** Does its terminal listen to the group of this process? */
+/** Whether its terminal listens to the group of this process. */
 function isInForeground(pid: number): boolean {
   const stat = readStat(pid);
   return stat !== null && stat.foreground === stat.group;

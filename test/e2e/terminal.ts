@@ -60,7 +60,7 @@ export function startShellOnTerminal(
   child.stdin.on("error", () => undefined);
   const ended = once(child, "close").then(([code]) => code as number | null);
   onTestFinished(async () => {
-    // The terminal goes with it, and what runs there is told so.
+    // The terminal goes with it, and its processes get a hangup.
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await ended;
   });

@@ -1,4 +1,4 @@
-// Waiting in line as users meet it: what is said, how it is called off, and what it survives.
+// Waiting in line as users meet it: what Holdline says meanwhile, how to call the wait off, and what a wait survives.
 import { describe, expect, inject, test } from "vitest";
 import type { Claim } from "../../src/locks/claim.js";
 import { failOnLeaks } from "../support/leaks.js";

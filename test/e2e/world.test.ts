@@ -1,5 +1,5 @@
-// The whole world that a command finds, by `exec` and by `run`, is the one that it finds without Holdline, but for HOLDLINE_…: environment,
-// arguments, descriptors, limits, signals.
+// A command finds the same world under `exec` and `run` as without Holdline, except for HOLDLINE_…: environment, arguments,
+// descriptors, limits, signals.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -59,7 +59,7 @@ function prepare(fleet: Fleet) {
   return { node, plain, held, argumentsOf };
 }
 
-/** A caller who has changed all that there is to change. Both are started from it. */
+/** A caller that has changed everything it can. It starts both commands. */
 const CALLER = `
 umask 027; ulimit -S -n 300; ulimit -S -c 0; trap '' HUP USR2
 exec 0<input 3</etc/hostname 5<>input 7</dev/null 9>lock

@@ -72,7 +72,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
       expect(ALL_TURNS).toBe(500);
       expect(overlapsAmong(lines)).toEqual([]);
       expect(countTurns(lines)).toEqual(turns);
-      // First come, first served, whoever they are: nobody's second turn comes before everybody's first.
+      // First come, first served, for either kind: nobody's second turn comes before everybody's first.
       expect(new Set(lines.slice(0, 2 * turns.size).map(nameIn))).toEqual(new Set(turns.keys()));
       expect(changesOfKind(lines), "how often the lock went from one world to the other").toBeGreaterThan(20);
       expect(await fleet.queue(LOCK)).toEqual([]);
@@ -115,7 +115,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
     ]);
     const shown = (await node.run("locks")).stdout;
     expect(shown).toMatch(new RegExp(`${LOCK} +held +${who} +another program +.* +foreign client +running`));
-    // Whoever waits is told behind whom.
+    // A waiter learns whom it waits for.
     await until(
       () => agent.stderr().includes("foreign client") || agent.stderr().includes(who),
       "the waiting agent to say behind whom it waits",

@@ -21,7 +21,7 @@ const CURATOR_JARS = [
 /** A library that other programs take the same locks with. */
 export interface ForeignClient {
   readonly name: "kazoo" | "curator";
-  /** How to start a program of its own; the servers' addresses follow. */
+  /** The command that starts its program; the servers' addresses follow. */
   readonly command: readonly string[];
 }
 
@@ -48,7 +48,7 @@ async function findCurator(): Promise<ForeignClient | { readonly missing: string
   return { name: "curator", command: [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", CURATOR_JARS.join(":"), source] };
 }
 
-/** A running program of a foreign client, with as many contenders as it is told to have. */
+/** A running program of a foreign client, with as many contenders as the test asks for. */
 export class ForeignProgram {
   readonly #child: ChildProcess;
   readonly #said: string[] = [];
@@ -78,7 +78,7 @@ export class ForeignProgram {
     return { held: this.#heard(`held ${name}`) };
   }
 
-  /** Has it said that this contender holds the lock? */
+  /** Whether it has said that this contender holds the lock. */
   holds(name: string): boolean {
     return this.#said.includes(`held ${name}`);
   }
