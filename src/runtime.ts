@@ -2,7 +2,7 @@
 // closers run last first. What is decided, is decided in the rooms.
 import type { GuardContext } from "./actions/context.js";
 import type { MachineOptions } from "./actions/host.js";
-import { readMachineIdentity } from "./actions/machine-identity.js";
+import { readMachineIdentity } from "./actions/state/machine-identity.js";
 import type { Agent, Context, ContextRequest, GlobalFlags } from "./cli/context.js";
 import { openReporter } from "./cli/progress.js";
 import { loadSettings } from "./config/load.js";
@@ -207,7 +207,7 @@ async function openAgent(
     async tryOut(action, runsCheck) {
       const [{ tryAction }, { createCommands }, { createProcesses }] = await Promise.all([
         import("./actions/trial.js"),
-        import("./actions/command.js"),
+        import("./actions/commands/command.js"),
         import("./actions/processes.js"),
       ]);
       const machine = { clock: createClock(), commands: createCommands({ log, handedDown }), processes: createProcesses() };

@@ -34,7 +34,7 @@ export async function executeCommand(run: Run, { held }: At<"command">): Promise
     throw error;
   }
   if (!ran.began && stop.signal.aborted) {
-    // Called off behind its gate: the journal has its group, which has done nothing.
+    // Called off behind its latch: the journal has its group, which has done nothing.
     await giveBack(run, held);
     throw stop.signal.reason;
   }

@@ -3,12 +3,12 @@ import type { Writable } from "node:stream";
 import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/coordinator.js";
 import { createClock } from "../line/clock.js";
-import { createCommands } from "./command.js";
-import { openJournal } from "./journal.js";
+import { createCommands } from "./commands/command.js";
+import { openJournal } from "./state/journal.js";
 import type { Machine, StatelessMachine } from "./machine.js";
-import { openMachineIdentity, readMachineIdentity } from "./machine-identity.js";
+import { openMachineIdentity, readMachineIdentity } from "./state/machine-identity.js";
 import { createProcesses } from "./processes.js";
-import { openSightings } from "./sightings.js";
+import { openSightings } from "./state/sightings.js";
 
 export interface MachineOptions {
   readonly stateDir: string;

@@ -2,9 +2,9 @@
 import type { Claim } from "../locks/claim.js";
 import { bestEffort } from "../locks/errors.js";
 import type { Log } from "../locks/coordinator.js";
-import { carriersOf, withoutSpared } from "./carriers.js";
-import { readLeader } from "./journal.js";
-import { pidsLeft } from "./kin.js";
+import { carriersOf, withoutSpared } from "./commands/carriers.js";
+import { readLeader } from "./state/journal.js";
+import { pidsLeft } from "./commands/kin.js";
 import type { Leader, ProcessPattern } from "./machine.js";
 import { createProcesses } from "./processes.js";
 

@@ -5,8 +5,8 @@ import { createProcessSight } from "../line/process-sight.js";
 import type { BootMoment } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
-import { endCarriers, unseenCarriers } from "./carriers.js";
-import { endLeft } from "./kin.js";
+import { endCarriers, unseenCarriers } from "./commands/carriers.js";
+import { endLeft } from "./commands/kin.js";
 import type { ProcessPattern, Processes, RunningProcess } from "./machine.js";
 import {
   isInInnerNamespace,

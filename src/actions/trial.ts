@@ -3,7 +3,7 @@
 import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import { type ActionEnd, type CommandContext, runCheck } from "./execution.js";
-import { findProgram } from "./program.js";
+import { findProgram } from "./commands/program.js";
 import { workingDirectory } from "../working-directory.js";
 
 /** Why a command of an action, or its check, could not be started from here, in words: as it would be when the action runs. */

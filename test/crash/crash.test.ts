@@ -242,7 +242,7 @@ async function prepare(fleet: Fleet, scenario: Scenario): Promise<World> {
 function actionOf(fleet: Fleet, scenario: Scenario, exitCode: number): Readonly<Record<string, unknown>> {
   const busy = `${fleet.directory}/busy`;
   const healthy = `${fleet.directory}/healthy`;
-  // The agent is its parent: the shell has become what was the gate. What outlives the agent says so if it is let.
+  // The agent is its parent: the shell has become what was the latch. What outlives the agent says so if it is let.
   const dieAt = (point: string) =>
     `if [ "$HOLDLINE_TEST_CRASH" = '${point}' ]; then kill -KILL $PPID; sleep 20; echo survived >> '${fleet.log}'; fi`;
   const shell = [

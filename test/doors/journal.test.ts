@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync,
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
-import { openJournal } from "../../src/actions/journal.js";
+import { openJournal } from "../../src/actions/state/journal.js";
 import type { RunEntry } from "../../src/actions/machine.js";
 import { lockNameProblem } from "../../src/locks/names.js";
 import { createTestLog } from "../support/proc-programs.js";

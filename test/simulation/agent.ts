@@ -131,8 +131,8 @@ export class Agent {
     if (this.coordinator === null) this.link.close(delivers);
     else this.coordinator.die(delivers);
     for (const group of this.node.groups) {
-      // A command whose gate is still closed never begins.
-      if (group.agent === this && (group.state === "gated" || group.endsWithAgent)) group.die("SIGKILL");
+      // A command whose latch is still closed never begins.
+      if (group.agent === this && (group.state === "latched" || group.endsWithAgent)) group.die("SIGKILL");
     }
   }
 

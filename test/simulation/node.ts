@@ -19,9 +19,9 @@ export interface Nature {
   readonly hides: boolean;
 }
 
-/** A process group that runs a command, from its gate to its end. */
+/** A process group that runs a command, from its latch to its end. */
 export class Group {
-  state: "gated" | "running" | "left behind" | "gone" = "gated";
+  state: "latched" | "running" | "left behind" | "gone" = "latched";
   /** A rule about it cannot be broken any more: its claim was taken away as the design allows. */
   isExcused = false;
   /** Its process knows that the command has ended: what it has left behind is a daemon, and nobody's matter. */
@@ -196,7 +196,7 @@ export class SimulatedNode {
     return this.groups.find(({ leader }) => leader.bootId === bootId && leader.pid === pid);
   }
 
-  /** Opens a group's gate: its command begins, and behaves by its nature. */
+  /** Opens a group's latch: its command begins, and behaves by its nature. */
   begin(group: Group, nature: Nature): void {
     group.nature = nature;
     group.state = "running";
@@ -228,7 +228,7 @@ export class SimulatedNode {
 
   /** SIGTERM, and SIGKILL to what does not heed it in time. */
   end(group: Group, killAfterMs: number): void {
-    if (group.state === "gated") return group.die("SIGKILL");
+    if (group.state === "latched") return group.die("SIGKILL");
     const heeds = group.nature.obeys;
     if (!heeds && !Number.isFinite(killAfterMs)) return;
     this.#after(heeds ? Math.min(HEEDS_WITHIN_MS, killAfterMs) : killAfterMs, () => {

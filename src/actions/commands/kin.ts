@@ -1,21 +1,21 @@
-// The processes of a command that shares this process's own group, as it does on a terminal: the terminal listens to one group, and
-// whoever else is in it (a shell script, the rest of a pipeline) is not the command's. So its processes are known by their
-// descent, and by the claim in their environment when their parents have ended.
-import type { ProcessIdentity } from "../locks/claim.js";
-import { HoldlineError, messageOf } from "../locks/errors.js";
+// The processes of a command that shares its agent's process group, as it does on a terminal. A terminal talks to one group,
+// and that group holds more than the command: a shell script, the rest of a pipeline. So the command's processes are known by
+// descent, and by the claim in their environment where their parents have ended.
+import type { ProcessIdentity } from "../../locks/claim.js";
+import { HoldlineError, messageOf } from "../../locks/errors.js";
 import { isCarrier } from "./carriers.js";
 import { endGroup, endMembers, membersOfGroup, type Members } from "./group.js";
-import type { Leader } from "./machine.js";
-import { isWithinSight, listPids, readStat, type ProcessStat } from "../proc.js";
+import type { Leader } from "../machine.js";
+import { isWithinSight, listPids, readStat, type ProcessStat } from "../../proc.js";
 
 /**
- * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`: a daemon that has
- * left them is no member, as it is none of a group. Where the agent leads the group, as in a shell's job, so is what has been
- * left in it by its parents since the command began: nobody else in such a group comes later.
- * @param isAgents does, or did, the agent lead the group?
+ * What a leader has started and what carries the claim, as far as it is in the leader's group or in `group`. A daemon that has
+ * left both is no member, as it would be none of a group. Where the agent leads the group, as in a shell's job, processes whose
+ * parents have ended since the command began are members too: nothing else comes into such a group later.
+ * @param isAgents whether the agent leads the group, or led it
  */
 export function kinOf(leader: ProcessIdentity, group: number, claim: string | null, isAgents: boolean): Members {
-  // Each that was ever seen: when its parent ends it has another one, and it may have emptied its environment.
+  // Every process that was ever seen. Later its parent may have ended, and it may have emptied its environment.
   const known = new Map<number, number | null>([[leader.pid, leader.startTicks]]);
   const isKnown = ({ pid, startTicks }: ProcessStat): boolean => known.has(pid) && (known.get(pid) ?? startTicks) === startTicks;
   const isNear = (stat: ProcessStat): boolean => stat.group === group || stat.group === leader.pid;
@@ -28,7 +28,7 @@ export function kinOf(leader: ProcessIdentity, group: number, claim: string | nu
     }
     const descends = (stat: ProcessStat, depth = 0): boolean => {
       if (isKnown(stat)) return true;
-      // A bound, because pids may be reused while this looks.
+      // A bound: the kernel may reuse pids while this looks.
       const parent = depth < 64 ? stats.get(stat.parent) : undefined;
       return parent !== undefined && descends(parent, depth + 1);
     };
@@ -68,15 +68,15 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   });
 }
 
-/** The pids of what a command has left whose agent is gone, as `endLeft` ends them. */
+/** The pids of what is left of a command whose agent is gone: those that `endLeft` ends. */
 export function pidsLeft(leader: Leader): number[] {
   const members = leader.sharesGroup === true ? kinLeft(leader) : membersOfGroup(leader);
   return members?.lives() === true ? members.pids() : [];
 }
 
 /**
- * Ends what a command has left whose agent is gone: its group, or its leader's kin where it had shared the agent's group.
- * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ * Ends what is left of a command whose agent is gone: its group, or its leader's kin where it shared the agent's group.
+ * @throws HoldlineError `not-allowed` when this process may not end it, or belongs to the group itself
  */
 export async function endLeft(leader: Leader, killAfterMs: number): Promise<void> {
   if (leader.sharesGroup !== true) return endGroup(leader, killAfterMs);
@@ -84,10 +84,10 @@ export async function endLeft(leader: Leader, killAfterMs: number): Promise<void
   if (kin !== null) await endMembers(kin, killAfterMs);
 }
 
-/** `null` when the leader is not there any more. */
+/** `null` when the leader is gone. */
 function kinLeft(leader: Leader): Members | null {
   const stat = isWithinSight(leader) ? readStat(leader.pid) : null;
   if (stat?.startTicks !== leader.startTicks) return null;
-  // A group whose leader has gone with the agent was the agent's.
+  // The agent led the group if the group's leader is gone with it.
   return kinOf(leader, stat.group, null, readStat(stat.group) === null);
 }

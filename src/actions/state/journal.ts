@@ -2,9 +2,9 @@
 // One directory for each node and action; one file for each run, and one line for each attempt.
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment } from "../locks/claim.js";
-import type { Log } from "../locks/coordinator.js";
-import { lockNameProblem } from "../locks/names.js";
+import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment } from "../../locks/claim.js";
+import type { Log } from "../../locks/coordinator.js";
+import { lockNameProblem } from "../../locks/names.js";
 import {
   appendLine,
   demandWritable,
@@ -18,7 +18,7 @@ import {
   setAside,
   writeWhole,
 } from "./durable-files.js";
-import type { Attempts, Journal, Leader, RunEntry, RunPhase } from "./machine.js";
+import type { Attempts, Journal, Leader, RunEntry, RunPhase } from "../machine.js";
 
 const VERSION = 1;
 const ATTEMPTS_FILE = "attempts.jsonl";

@@ -1,58 +1,66 @@
-// The gate in front of a command: a shell that waits for a line on a descriptor and then becomes the command, in the very
-// world that this process was given. A shell drops and alters variables, node raises a limit and closes descriptors: all of
-// that is put back here. Starts nothing itself.
+// The latch in front of a command: a shell that waits for a line on a descriptor and then becomes the command. The command
+// gets the world that this process got from its caller: the latch puts back what node has changed (a limit, descriptors,
+// signals) and what a shell would change (variables). Starts nothing itself.
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import type { HandedDown } from "../handed-down.js";
+import type { HandedDown } from "../../handed-down.js";
 import { rawEnvironment, type RawText, rawTextOf } from "./raw-text.js";
-import { workingDirectory } from "../working-directory.js";
+import { workingDirectory } from "../../working-directory.js";
 
-export interface GateRequest {
-  /** The command as its caller has named it. */
+export interface LatchRequest {
+  /** The command as its caller names it. */
   readonly argv: readonly string[];
   /** Where its program is. */
   readonly program: string;
-  /** `null`: this process's own, which is gone. */
+  /** `null`: this process's own directory, which is gone. */
   readonly cwd: string | null;
   /** The whole environment that the command is to see. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly handedDown: HandedDown;
-  /** Is it in the group that a terminal listens to? Then keys that are pressed before the command has begun are not for the gate. */
+  /** Whether the latch is in a group that a terminal talks to. Then it ignores keys, which are meant for the command. */
   readonly isOnTerminal?: boolean;
-  /** The shell to do it with; by default the system's. */
+  /** By default the system's. */
   readonly shell?: string;
 }
 
-/** How to start it. */
-export interface Gate {
+/** How to start a latch. */
+export interface Latch {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** The descriptor on which it waits for a line. */
   readonly waitsOn: number;
-  /** What is to stand at each descriptor from 3 on, as `spawn` takes it. */
+  /** What stands at each descriptor from 3 on, as `spawn` takes it. */
   readonly descriptors: readonly ("pipe" | "ignore" | number)[];
   /** Variables that may not reach the command. */
   readonly lostNames: readonly string[];
   readonly lostDescriptors: readonly number[];
 }
 
-/** The gate's own variables, which no command sees. */
-const PREFIX = "HOLDLINE_GATE";
-const OWN = /^HOLDLINE_GATE(_[0-9]+)?$/;
-// What the shell calls itself in a message such as "holdline: 1: exec: /opt/x: not found".
+/** The latch's own variables. No command sees them. */
+const PREFIX = "HOLDLINE_LATCH";
+const OWN = /^HOLDLINE_LATCH(_[0-9]+)?$/;
+// The shell's name in a message such as "holdline: 1: exec: /opt/x: not found".
 const NAME = "holdline";
 const SYSTEM_SHELL = "/bin/sh";
 const ENV = "/usr/bin/env";
 
 const KEYS = "INT QUIT TSTP";
 
-// They name a process: when that is this one, the caller means the program that it has started.
+// These name a process. Where they name this one, the caller means the program that it has started.
 const PID_VARIABLES = ["LISTEN_PID", "WATCHDOG_PID"];
-/** Names the process of LISTEN_PID in yet another way, which no shell can know. */
+/** Proves the process of LISTEN_PID in a way that no shell can write anew. */
 const PID_PROOF = "LISTEN_PIDFDID";
 
-export function createGate({ argv, program, cwd, env, handedDown, isOnTerminal = false, shell = SYSTEM_SHELL }: GateRequest): Gate {
+export function createLatch({
+  argv,
+  program,
+  cwd,
+  env,
+  handedDown,
+  isOnTerminal = false,
+  shell = SYSTEM_SHELL,
+}: LatchRequest): Latch {
   const { waitsOn, lost: lostDescriptors } = placeOf(handedDown.descriptors);
   const file = waitsOn > LAST_DIGIT ? MANY_DIGITS : shell;
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !OWN.test(entry[0]));
@@ -60,7 +68,7 @@ export function createGate({ argv, program, cwd, env, handedDown, isOnTerminal =
     .filter(([name, value]) => PID_VARIABLES.includes(name) && value === String(process.pid))
     .map(([name]) => name);
   const variables = given.filter(([name]) => ofPid.length === 0 || name !== PID_PROOF);
-  // `exec` would take a dash for an option, and without PATH each shell looks elsewhere.
+  // `exec` takes a leading dash for an option, and without PATH each shell looks elsewhere: then the full path is named.
   const [name = program, ...rest] = argv;
   const words = [name.startsWith("-") || env["PATH"] === undefined ? program : name, ...rest];
 
@@ -82,7 +90,7 @@ export function createGate({ argv, program, cwd, env, handedDown, isOnTerminal =
   const script = [...before, ...how.script, ...last, how.become].join("\n");
   return {
     file,
-    // The command stands in the arguments, where the shell interprets nothing.
+    // The shell interprets nothing in its arguments, so the command stands there.
     args: ["-c", script, NAME, ...how.args],
     env: how.env,
     waitsOn,
@@ -102,17 +110,17 @@ interface Passage {
 
 type Variables = readonly (readonly [name: string, value: string])[];
 
-/** The shell has the environment itself, and passes it on. */
+/** The shell has the environment itself and passes it on. */
 function passOn(words: readonly string[], variables: Variables, ofPid: readonly string[]): Passage {
   return { script: ofPid.map((name) => `${name}=$$`), become: 'exec "$@"', args: words, env: Object.fromEntries(variables) };
 }
 
 /**
- * Each variable is handed over as the value of another that every shell leaves alone, and env(1) makes the environment out
- * of those and of nothing else. It reads them by itself, so that no value stands in a process list.
+ * Hands each variable over as the value of another one that every shell leaves alone; env(1) makes the environment of those
+ * and of nothing else. env(1) reads the values itself, so that none of them stands in a process list.
  */
 function handOver(words: readonly string[], variables: Variables, ofPid: readonly string[], cwd: string | null): Passage {
-  // Without it the shell complains of a folder that is gone.
+  // Without PWD the shell complains of a folder that is gone.
   const env: Record<string, string> = cwd === null ? { PWD: "/proc/self/cwd" } : {};
   const script: string[] = [];
   let count = 0;
@@ -120,7 +128,7 @@ function handOver(words: readonly string[], variables: Variables, ofPid: readonl
     const name = `${PREFIX}_${count}`;
     count += 1;
     env[name] = escaped ?? text;
-    // The dot keeps line ends that the substitution would take away.
+    // The dot keeps the line ends that a substitution strips.
     if (escaped !== null) script.push(`${name}=$(printf '%b.' "$${name}")`, `${name}=\${${name}%.}`);
     return `"\${${name}}"`;
   };
@@ -130,7 +138,7 @@ function handOver(words: readonly string[], variables: Variables, ofPid: readonl
   });
   const isRaw = rawArguments(words).length > 0;
   const split = ["-i", "--", ...entries, ...(isRaw ? words.map((word) => refer(rawTextOf("cmdline", word))) : [])].join(" ");
-  // By it what runs under a claim is found.
+  // carriers.ts finds what runs under a claim by these.
   for (const [name, value] of variables) if (KEPT.includes(name)) env[name] = value;
   return { script, become: `exec ${ENV} -S "$@"`, args: [split, ...(isRaw ? [] : words)], env };
 }
@@ -145,9 +153,9 @@ function isShellName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
-// Of the others it was not written down what each does: bash, say, alters a dozen.
+// Known to leave all variables but a few alone. Other shells do not: bash alters a dozen.
 const CAREFUL_SHELL = "dash";
-/** What dash sets to values of its own. */
+/** The variables that dash sets to values of its own. */
 const DASH_SETS = ["IFS", "OPTIND", "PPID"];
 
 function passesUnaltered(variables: Variables, cwd: string | null, shell: string): boolean {
@@ -163,7 +171,7 @@ function passesUnaltered(variables: Variables, cwd: string | null, shell: string
 
 const behind = new Map<string, string>();
 
-/** What program a path leads to, by its name: `dash` for /bin/sh on Debian. */
+/** The name of the program that a path leads to: `dash` for /bin/sh on Debian. */
 function shellBehind(path: string): string {
   const known = behind.get(path) ?? basename(realPathOf(path));
   behind.set(path, known);
@@ -178,7 +186,7 @@ function realPathOf(path: string): string {
   }
 }
 
-/** Dash puts its own idea of the folder in the place of a PWD that is relative or leads elsewhere. */
+/** Dash replaces a PWD that is relative or leads elsewhere by its own idea of the folder. */
 function isSameFolder(pwd: string, cwd: string): boolean {
   if (!pwd.startsWith("/")) return false;
   if (pwd === cwd && pwd === workingDirectory()) return true;
@@ -190,7 +198,7 @@ function isSameFolder(pwd: string, cwd: string): boolean {
   }
 }
 
-/** Does env(1) take `-S`? That of small systems, which is one program with many names, does not. */
+/** Whether env(1) takes `-S`. On small systems, where one program has many names, it does not. */
 function knowsSplitting(): boolean {
   return !["busybox", "toybox"].includes(shellBehind(ENV)) && mayExecute(ENV);
 }
@@ -204,11 +212,11 @@ function mayExecute(path: string): boolean {
   }
 }
 
-// Redirections of plain shells name one digit; bash takes more.
+// A redirection of a plain shell names one digit; bash takes more.
 const LAST_DIGIT = 9;
 const MANY_DIGITS = "/bin/bash";
 
-/** The first number that is free. */
+/** The first descriptor that is free. */
 function placeOf(taken: readonly number[]): { readonly waitsOn: number; readonly lost: readonly number[] } {
   let waitsOn = 3;
   while (taken.includes(waitsOn)) waitsOn += 1;
@@ -216,7 +224,7 @@ function placeOf(taken: readonly number[]): { readonly waitsOn: number; readonly
   return { waitsOn: LAST_DIGIT, lost: [LAST_DIGIT] };
 }
 
-function descriptorsOf(handed: readonly number[], waitsOn: number, lost: readonly number[]): Gate["descriptors"] {
+function descriptorsOf(handed: readonly number[], waitsOn: number, lost: readonly number[]): Latch["descriptors"] {
   const places: ("pipe" | "ignore" | number)[] = Array.from({ length: Math.max(waitsOn, ...handed) - 2 }, () => "ignore");
   for (const number of handed) if (!lost.includes(number)) places[number - 3] = number;
   places[waitsOn - 3] = "pipe";

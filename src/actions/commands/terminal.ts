@@ -1,34 +1,34 @@
-// What the terminal does to a command that shares this process's group: keys reach it by themselves, and it may be stopped, by
-// Ctrl-Z or because it wants to read in the background. A stopped command that holds a lock must not go unnoticed.
+// What a terminal does to a command that shares this process's group: keys reach the command by themselves, and Ctrl-Z, or a
+// read in the background, stops it. A stopped command that holds a lock must not go unnoticed.
 import type { Members } from "./group.js";
-import { isInForeground, ownStat, readStat } from "../proc.js";
+import { isInForeground, ownStat, readStat } from "../../proc.js";
 
-/** Has this process a terminal that its commands may ask? */
+/** Whether this process has a terminal that its commands may ask. */
 export function hasTerminal(): boolean {
   return (ownStat()?.terminal ?? 0) !== 0;
 }
 
-/** Are these sent by the terminal, to the whole of the group that it listens to? */
+/** The signals that a terminal sends to all of its foreground group. */
 const KEYS: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 
-/** Has a signal that this process was sent reached its command as well? What is typed does; it must not come twice. */
+/** Whether a signal to this process was typed. Then it has reached the command as well, and must not come twice. */
 export function isTyped(signal: NodeJS.Signals): boolean {
   return KEYS.includes(signal) && isInForeground();
 }
 
-// What the terminal stops its groups with. SIGTTOU is missing: were it caught, a terminal that keeps the background from writing
-// (`stty tostop`) would have this process try to write for ever. So that one stops both, and the shell says so.
+// The signals by which a terminal stops its groups. SIGTTOU is missing: a process that catches it would try for ever to write
+// to a terminal that keeps the background from writing (`stty tostop`). So that one stops both, and the shell says so.
 const STOPPING: readonly NodeJS.Signals[] = ["SIGTSTP", "SIGTTIN"];
 
 const LOOK_MS = 50;
-// A program may have things to put away before it stops, such as the picture of an editor.
+// A program may have to tidy up before it stops, as an editor restores the screen.
 const STOPS_WITHIN_MS = 5_000;
 
 /**
- * Watches over a command's stops. In the foreground it goes on at once: an agent that was stopped with it would lose its session,
- * and the shell waits for both. In the background, where it may want to read, it goes on when it is brought to the foreground.
+ * Watches for a command that was stopped. In the foreground the command goes on at once: an agent that stopped with it would
+ * lose its session. In the background, where it may want to read, it goes on when somebody brings it to the foreground.
  * @param tell called with what happens
- * @returns what ends the watch
+ * @returns a function that ends the watch
  */
 export function watchStops(members: Members, tell: (message: string) => void): () => void {
   let looks: NodeJS.Timeout | null = null;
@@ -68,7 +68,7 @@ function continueAll(pids: readonly number[]): void {
     try {
       process.kill(pid, "SIGCONT");
     } catch {
-      // It has ended, or is another user's.
+      // It has ended, or belongs to another user.
     }
   }
 }

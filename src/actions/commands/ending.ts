@@ -1,35 +1,35 @@
-// How a command's process group is ended: signals are passed on to it, and when it has to end it gets SIGTERM, a while, and
-// SIGKILL, which further signals hasten. The person who waits is told what for.
-import type { Log } from "../locks/coordinator.js";
-import { formatDuration } from "../locks/durations.js";
-import { messageOf } from "../locks/errors.js";
-import { createClock } from "../line/clock.js";
+// How a command comes to its end: signals to this process go on to the command, the second one ends it (SIGTERM, a while,
+// SIGKILL), and further ones hasten that. Tells the person who waits what the agent waits for.
+import type { Log } from "../../locks/coordinator.js";
+import { formatDuration } from "../../locks/durations.js";
+import { messageOf } from "../../locks/errors.js";
+import { createClock } from "../../line/clock.js";
 import { endMembers, type Members } from "./group.js";
-import type { CommandSpec, Commands } from "./machine.js";
+import type { CommandSpec, Commands } from "../machine.js";
 
-// A program that takes Ctrl-C for its own, as a debugger does, gets it now and then: only two that come together are for us.
+// A program that has its own use for Ctrl-C, as a debugger has, gets it now and then. Two in a row are for us.
 const TOGETHER_MS = 5_000;
 
-// Most programs end within milliseconds of SIGTERM, and nobody needs to hear of those.
+// Most programs end within milliseconds of SIGTERM, which nobody needs to hear of.
 const TELL_AFTER_MS = 500;
 
 const clock = createClock();
 
 export interface CommandEnding {
-  /** Passes a signal on; the second one begins to end the group, and the next makes it SIGKILL. */
+  /** Passes a signal on. The second one begins to end the command, and the next one kills it. */
   readonly relay: (signal: NodeJS.Signals) => void;
-  /** Begins to end the group; again, it changes nothing. */
+  /** Begins to end the command. A second call changes nothing. */
   readonly end: () => void;
-  /** The same when the claim is lost: what is left after the grace is killed, whatever has begun before. */
+  /** The same when the claim is lost: after the grace the rest is killed, even if its end has begun before. */
   readonly endInGrace: () => void;
-  /** Ends the group by SIGKILL. */
+  /** Ends the command by SIGKILL. */
   readonly killNow: () => void;
   hasBegun(): boolean;
-  /** Resolves when the group has ended, at once where its end has not begun. */
+  /** Resolves when the command has ended; at once where its end has not begun. */
   done(): Promise<void>;
 }
 
-/** @param reached has a signal that this process was sent reached the command by itself? */
+/** @param reached whether a signal to this process has reached the command by itself */
 export function createEnding(
   log: Log,
   spec: CommandSpec,
@@ -46,9 +46,9 @@ export function createEnding(
     const over = new AbortController();
     clock.sleep(TELL_AFTER_MS, over.signal).then(
       () => control.tell?.(waitingFor(members, spec.killAfterMs)),
-      () => undefined, // It has ended before.
+      () => undefined, // The command ended first.
     );
-    // When it may not be ended (it runs as another user) there is only waiting for it: it must not count as ended while it runs.
+    // A command that this process may not end (it runs as another user) must not count as ended: there is only waiting.
     const refused = (error: unknown) =>
       log.warn({ error: messageOf(error), pids: members.pids() }, "the command cannot be ended: waiting for it");
     ending = endMembers(members, spec.killAfterMs, hasten.signal)
@@ -79,7 +79,7 @@ export function createEnding(
     done: () => ending ?? Promise.resolve(),
   };
 
-  /** A command may take its time after Ctrl-C, or take no notice of it. */
+  /** A command may take its time after Ctrl-C, or ignore it. */
   function tellLater(): void {
     const timer = setTimeout(() => {
       if (ending === null && members.pids().length > 0) control.tell?.(waitingFor(members, null));

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openMachineIdentity, readMachineIdentity } from "../../src/actions/machine-identity.js";
-import { cleanUpAfterEach, createTestLog, temporaryDirectory } from "../support/proc-programs.js";
+import { openMachineIdentity, readMachineIdentity } from "../../../src/actions/state/machine-identity.js";
+import { cleanUpAfterEach, createTestLog, temporaryDirectory } from "../../support/proc-programs.js";
 
 cleanUpAfterEach();
 

@@ -4,9 +4,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { differs, encodeSigns, type MachineSigns } from "../line/machine-signs.js";
-import { isObject } from "../locks/claim.js";
-import type { Log } from "../locks/coordinator.js";
+import { differs, encodeSigns, type MachineSigns } from "../../line/machine-signs.js";
+import { isObject } from "../../locks/claim.js";
+import type { Log } from "../../locks/coordinator.js";
 import { makeTopDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
 
 /** Where the signs of a machine are read; tests bring others. */

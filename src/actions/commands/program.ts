@@ -1,19 +1,19 @@
-// Finds the program that a command names, as the system would when it starts it, so that a command that cannot start is
-// known before anything happens and can be spoken of in clear words.
+// Finds the program that a command names, as the system would when it starts it. So a command that cannot start is found out
+// before anything happens, with a message that says why.
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
 
 /** Where the program is, or why it cannot be started. */
 export type Program = { readonly path: string } | { readonly problem: string };
 
-// What execvp(3) searches when there is no PATH at all.
+// execvp(3) searches these when there is no PATH at all.
 const DEFAULT_PATH = "/bin:/usr/bin";
-// A folder in which nothing can be.
+// Nothing can be below this.
 const NOWHERE = "/dev/null";
 
 /**
- * @param name the first word of a command: a path when it has a slash, else a name to be found in `path`
- * @param cwd where the command is to run: relative paths are taken from there; `null` where this process's own is gone
+ * @param name the first word of a command: a path when it has a slash, else a name to look up in `path`
+ * @param cwd where the command will run, and where relative paths begin; `null` where this process's own directory is gone
  * @param path the command's own PATH
  */
 export function findProgram(name: string | undefined, cwd: string | null, path: string | undefined): Program {
@@ -22,7 +22,7 @@ export function findProgram(name: string | undefined, cwd: string | null, path: 
   if (problem !== null) return { problem };
   if (cwd === null && name.includes("/") && !isAbsolute(name))
     return { problem: `${JSON.stringify(name)} is a relative path, and the working directory is gone` };
-  // Below a directory that is gone nothing is found, wherever it was.
+  // A directory that is gone has nothing below it.
   const base = cwd ?? NOWHERE;
   const program = name.includes("/") ? programAt(name, resolve(base, name)) : programInPath(name, base, path ?? DEFAULT_PATH);
   if ("problem" in program || !beginsForWindows(program.path)) return program;
@@ -72,11 +72,11 @@ function programInPath(name: string, cwd: string, path: string): Program {
 // The kernel reads no more of a first line.
 const LONGEST_FIRST_LINE = 256;
 
-/** Does the first line of a script name an interpreter that is only not there because of the carriage return at its end? */
+/** Whether a script's first line fails to name an interpreter only because of the carriage return at its end. */
 function beginsForWindows(path: string): boolean {
   const [, interpreter, argument] = /^#![ \t]*(\S+)(?:[ \t]+([^\n]*?))?\r\n/.exec(beginningOf(path)) ?? [];
   if (interpreter === undefined) return false;
-  // With an argument it is that which the carriage return is taken for a part of; only of env(1) it is known what follows.
+  // After an argument, the carriage return counts as part of the argument. Only of env(1) do we know that this fails.
   return argument === undefined ? !existsSync(`${interpreter}\r`) : basename(interpreter) === "env";
 }
 
@@ -90,7 +90,7 @@ function beginningOf(path: string): string {
       closeSync(file);
     }
   } catch {
-    return ""; // A program may be there to be executed and not to be read.
+    return ""; // A program may be executable and not readable.
   }
 }
 
@@ -98,7 +98,7 @@ function kindOf(path: string): "nothing" | "directory" | "file" {
   try {
     return statSync(path).isDirectory() ? "directory" : "file";
   } catch {
-    // What cannot be looked at cannot be started either.
+    // What this process cannot look at, it cannot start either.
     return "nothing";
   }
 }

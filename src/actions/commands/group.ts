@@ -1,12 +1,12 @@
-// The processes of a command as one: whether any lives, passing signals to them, and ending them all. Most commands have a
-// process group of their own, named by its leader; those on a terminal are in kin.ts.
-import type { ProcessIdentity } from "../locks/claim.js";
-import { HoldlineError, messageOf } from "../locks/errors.js";
-import { createClock } from "../line/clock.js";
-import { isWithinSight, listPids, ownStat, readStat } from "../proc.js";
+// The processes of a command, taken together: whether any lives, passing signals to all, ending all. Most commands have a
+// process group of their own, named by its leader. kin.ts has those that share a terminal with their agent.
+import type { ProcessIdentity } from "../../locks/claim.js";
+import { HoldlineError, messageOf } from "../../locks/errors.js";
+import { createClock } from "../../line/clock.js";
+import { isWithinSight, listPids, ownStat, readStat } from "../../proc.js";
 
-// Others' children give no notice when they end, so one has to look. The pause begins short, because most programs end
-// within milliseconds of SIGTERM, and grows, because a look reads all of /proc.
+// The kernel tells nobody but a parent when a process ends, so this has to look. The pause begins short, because most programs
+// end within milliseconds of SIGTERM, and grows, because a look reads all of /proc.
 export const FIRST_PAUSE_MS = 5;
 export const LONGEST_PAUSE_MS = 100;
 
@@ -18,13 +18,13 @@ export interface Members {
   pids(): number[];
   lives(): boolean;
   /**
-   * Sends a signal to all of them. Those that are gone are none the worse for it.
+   * Sends a signal to all of them; one that has ended is no error.
    * @throws HoldlineError `not-allowed` when this process may signal none of them
    */
   signal(signal: NodeJS.Signals): void;
 }
 
-/** The members of a process group, which the leader may have left behind. */
+/** The members of a process group. They may outlive its leader. */
 export function membersOfGroup(leader: ProcessIdentity): Members {
   return {
     pids: () => membersOf(leader.pid),
@@ -36,12 +36,12 @@ export function membersOfGroup(leader: ProcessIdentity): Members {
 /**
  * Ends them: SIGTERM, after `killAfterMs` SIGKILL. Resolves when none is left; zombies do not count.
  * @param hasten aborted: SIGKILL comes at once
- * @throws HoldlineError `not-allowed` when they may not be ended by this process
+ * @throws HoldlineError `not-allowed` when this process may not end them
  */
 export async function endMembers(members: Members, killAfterMs: number, hasten?: AbortSignal): Promise<void> {
   if (!members.lives()) return;
   members.signal("SIGTERM");
-  // What is stopped acts on SIGTERM only once it goes on.
+  // A stopped process acts on SIGTERM only once it goes on.
   members.signal("SIGCONT");
   const killAt = clock.now() + killAfterMs;
   for (let pauseMs = FIRST_PAUSE_MS; members.lives(); pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
@@ -65,7 +65,7 @@ export async function membersEnd(members: Members, patienceMs: number): Promise<
 /**
  * Ends the process group that a leader has, or had. Does nothing when the leader's pid belongs to another process by now, or
  * to another boot or pid namespace.
- * @throws HoldlineError `not-allowed` when it may not be ended by this process, or is this process's own
+ * @throws HoldlineError `not-allowed` when this process may not end it, or belongs to it itself
  */
 export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
   if (!groupLives(leader)) return;
@@ -76,7 +76,7 @@ export async function endGroup(leader: ProcessIdentity, killAfterMs: number): Pr
 }
 
 /**
- * Sends a signal to every member. A group that is gone is none the worse for it.
+ * Sends a signal to every member; a group that is gone is no error.
  * @throws HoldlineError `not-allowed` when this process may signal none of them
  */
 function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
@@ -92,14 +92,14 @@ function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): void {
   }
 }
 
-/** Does any member of the leader's group live, be it the leader or one that has outlived it? */
+/** Whether any member of the leader's group lives: the leader, or one that has outlived it. */
 function groupLives(leader: ProcessIdentity): boolean {
-  // 0 and 1 would mean this process's own group and every process there is.
+  // To kill(2), 0 means this process's own group, and -1 every process there is.
   if (leader.pid <= 1 || !isWithinSight(leader) || !groupExists(leader.pid)) return false;
   if (ownStat() === null) return true;
   const stat = readStat(leader.pid);
-  // The kernel gives a pid to nobody while a group of that number has members. So when another process has the leader's
-  // pid, the leader's group is gone, and when none has, whoever is in the group is what the leader left behind.
+  // The kernel gives a pid to no process while a group of that number has members. So if another process has the leader's
+  // pid, the leader's group is gone; and if no process has it, the group's members are what the leader left behind.
   if (stat !== null && leader.startTicks !== null && stat.startTicks !== leader.startTicks) return false;
   if (stat !== null && !stat.ended) return true;
   return membersOf(leader.pid).length > 0;
@@ -113,7 +113,7 @@ function membersOf(group: number): number[] {
   });
 }
 
-// Zombies count here; but where it says no, there is nothing to look for.
+// Counts zombies. Where it says no, a look through /proc would find nothing.
 function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0);

@@ -2,10 +2,10 @@
 // made of it is store-age.ts's.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { isObject } from "../locks/claim.js";
-import type { Log } from "../locks/coordinator.js";
+import { isObject } from "../../locks/claim.js";
+import type { Log } from "../../locks/coordinator.js";
 import { makeDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
-import type { Sighting, Sightings } from "./machine.js";
+import type { Sighting, Sightings } from "../machine.js";
 
 const VERSION = 1;
 const FOLDER = "stores";

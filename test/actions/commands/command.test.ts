@@ -6,15 +6,15 @@ import { join } from "node:path";
 import { PassThrough, type Readable, Writable } from "node:stream";
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { createCommands } from "../../src/actions/command.js";
-import { type CommandEnd, type Commands, type CommandSpec } from "../../src/actions/machine.js";
-import { createTail, readOutput, TAIL_BYTES } from "../../src/actions/output.js";
-import { listPids, ownIdentity, readArguments, readStat } from "../../src/proc.js";
-import { createProcesses } from "../../src/actions/processes.js";
-import { findProgram } from "../../src/actions/program.js";
-import { type ProcessIdentity } from "../../src/locks/claim.js";
-import { uptimeMs } from "../../src/uptime.js";
-import { failOnLeaks } from "../support/leaks.js";
+import { createCommands } from "../../../src/actions/commands/command.js";
+import { type CommandEnd, type Commands, type CommandSpec } from "../../../src/actions/machine.js";
+import { createTail, readOutput, TAIL_BYTES } from "../../../src/actions/commands/output.js";
+import { listPids, ownIdentity, readArguments, readStat } from "../../../src/proc.js";
+import { createProcesses } from "../../../src/actions/processes.js";
+import { findProgram } from "../../../src/actions/commands/program.js";
+import { type ProcessIdentity } from "../../../src/locks/claim.js";
+import { uptimeMs } from "../../../src/uptime.js";
+import { failOnLeaks } from "../../support/leaks.js";
 import {
   bundle,
   cleanUpAfterEach,
@@ -24,8 +24,8 @@ import {
   membersOf,
   start,
   temporaryDirectory,
-} from "../support/proc-programs.js";
-import { isPending, until, within } from "../support/wait.js";
+} from "../../support/proc-programs.js";
+import { isPending, until, within } from "../../support/wait.js";
 
 failOnLeaks();
 cleanUpAfterEach();
@@ -91,7 +91,7 @@ describe("how a command ends", () => {
     expect((await run(sh("kill -KILL $$"))).end).toMatchObject({ exitCode: null, signal: "SIGKILL", timedOut: false });
   });
 
-  test("an exit code that the gate uses itself is passed on as any", async () => {
+  test("an exit code that the latch uses itself is passed on as any", async () => {
     for (const exitCode of [125, 126, 127])
       expect((await run(sh(`exit ${exitCode}`))).end).toMatchObject({ exitCode, startProblem: null });
   });
@@ -119,10 +119,10 @@ describe("what a command finds", () => {
     expect((await run(["pwd", "-P"], { cwd: directory })).stdout.toString()).toBe(`${directory}\n`);
   });
 
-  onLinux("nothing of the gate, and as a check no standard input", async () => {
+  onLinux("nothing of the latch, and as a check no standard input", async () => {
     const { end } = await run(sh("cat; readlink /proc/$$/fd/0"), { output: "keep" });
     expect(end).toMatchObject({ exitCode: 0, tail: "/dev/null\n" });
-    const { stdout } = await run(sh('for fd in /proc/$$/fd/*; do test -e "$fd" && echo "${fd##*/}"; done; env | grep -ci gate'));
+    const { stdout } = await run(sh('for fd in /proc/$$/fd/*; do test -e "$fd" && echo "${fd##*/}"; done; env | grep -ci latch'));
     const descriptors = stdout.toString().trim().split("\n");
     // The shell's own, for its script or its pipe, come after these.
     expect(descriptors).not.toContain("3");
@@ -138,7 +138,7 @@ describe("what a command finds", () => {
   });
 });
 
-describe("the gate", () => {
+describe("the latch", () => {
   test("nothing runs before the group has been told", async () => {
     const marker = join(temporaryDirectory(), "ran");
     let open = () => {};
@@ -162,7 +162,7 @@ describe("the gate", () => {
     const leader = await until(() => JSON.parse(readFileSync(groupFile, "utf8")) as ProcessIdentity, "the command's group");
     expect(processes.isAlive(leader)).toBe(true);
     agent.kill("SIGKILL");
-    await until(() => processes.isAlive(leader) === false, "the end of the gate");
+    await until(() => processes.isAlive(leader) === false, "the end of the latch");
     expect(existsSync(marker)).toBe(false);
 
     // The same agent, left alone, runs it.
@@ -188,7 +188,7 @@ describe("the gate", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  test("a gate that somebody kills is a command that was killed", async () => {
+  test("a latch that somebody kills is a command that was killed", async () => {
     const { end } = await run(["true"], {}, { onGroup: ({ pid }) => void process.kill(pid, "SIGKILL") });
     expect(end).toMatchObject({ exitCode: null, signal: "SIGKILL", startProblem: null });
   });

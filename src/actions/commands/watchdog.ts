@@ -1,21 +1,21 @@
-// Watches, from a process and a session of its own, over a command that must not outlive its claim: when the agent is
-// dead, or has not said in time that its session lives, all that was started under the claim is killed. An agent that is
-// frozen, or starved, could not do that itself.
+// Watches over a command that must not outlive its claim, from a process and a session of its own. When the agent is dead, or
+// has not confirmed its session in time, the watcher kills everything that was started under the claim. A frozen or starved
+// agent could not do that itself.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import type { Log } from "../locks/coordinator.js";
-import type { Leader } from "./machine.js";
-import { uptimeMs } from "../uptime.js";
-import { ownStat } from "../proc.js";
+import type { Log } from "../../locks/coordinator.js";
+import type { Leader } from "../machine.js";
+import { uptimeMs } from "../../uptime.js";
+import { ownStat } from "../../proc.js";
 
-// What the watcher is sent on descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that
-// the machine has slept; and `over`. The end of the pipe without that word is the agent's death. A shell cannot read with a
-// time limit, so that each deadline gets a process that waits for it, and the next one ends that. It looks at the clock
-// twice a second, because `sleep` stands still while the machine sleeps.
-// $1 is the group's leader, $2 what stands in the environment of everything that was started under the claim, and $3, where
-// the leader shares its agent's group, when it was started: then it is ended with its descendants, all of which have to be
-// known before the first is killed. $4 is that group where the agent leads it: what has been left in it since is the command's.
+// The agent writes to descriptor 3: deadlines, in hundredths of a second of /proc/uptime, which counts the time that the
+// machine has slept; and at last `over`. If the pipe ends without that word, the agent is dead. A shell cannot read with a
+// time limit, so each deadline gets a process that waits for it, and the next deadline ends that process. It looks at the
+// clock twice a second, because `sleep` stands still while the machine sleeps.
+// $1: the group's leader. $2: the text by which the environment of everything under the claim is known. $3: when the leader
+// started, where it shares its agent's group; then the watcher ends the leader with its descendants, and has to know them
+// all before it kills the first. $4: that group, where the agent leads it; what was left in it since is the command's.
 const WATCH = `
 stat_of() {
   read -r line <"/proc/$1/stat" || line=
@@ -82,31 +82,31 @@ done
 end_all "$1" "$2" "$3" "$4"
 `;
 const NAME = "holdline-watch";
-/** What the reader is ended by when a deadline has passed: before the killing begins, so that it cannot end that half-way. */
+/** Ends the reader when a deadline has passed, before the killing begins, so that a late word cannot end the killing half-way. */
 const FIRED = "SIGUSR1";
 
-// SIGKILL takes effect within milliseconds where the system gets to it at all; the rest is for a machine that is busy.
+// SIGKILL takes effect within milliseconds. The rest is for a busy machine.
 const MARGIN_MS = 300;
 const LOOK_MS = 200;
-// One that is ended again and again is ended on purpose.
+// If watchers end again and again, somebody ends them on purpose.
 const MOST_WATCHERS = 5;
 
 export interface Watched {
   /** The command's first process. */
   readonly leader: Leader;
-  /** The claim that it runs under; `null` for a command without one. */
+  /** The command's claim; `null` for a command without one. */
   readonly claim: string | null;
   heldUntil(): number;
 }
 
 export interface Watchdog {
-  /** Ends the watch. @returns whether the command was killed, since a deadline had passed or nothing watched over it any more */
+  /** Ends the watch. @returns whether the command was killed: a deadline had passed, or nothing watched over it any more */
   close(): Promise<boolean>;
 }
 
 /**
- * @param end called when nothing watches over the command any more, or its time is over by this process's own look: it is to be ended at once
- * @returns `null` when no process can be started for it
+ * @param end must end the command at once; called when no watcher can be kept, or when this process sees itself that the time is over
+ * @returns `null` when no watcher can be started
  */
 export function openWatchdog(watched: Watched, log: Log, end: () => void): Watchdog | null {
   const { leader, claim } = watched;
@@ -142,7 +142,7 @@ export function openWatchdog(watched: Watched, log: Log, end: () => void): Watch
     end();
   };
   const say = (word: string): void => void (child?.stdio[3] as unknown as Writable | undefined)?.write(`${word}\n`);
-  // Also after a gap in which this process did not run: nothing may go on by what held before it.
+  // Also right after a gap in which this process did not run: what held before the gap proves nothing.
   const look = (): void => {
     const until = watched.heldUntil();
     if (!Number.isFinite(until)) return;
@@ -171,14 +171,14 @@ function startWatcher(args: readonly string[]): ChildProcess | null {
     const child = spawn("/bin/sh", ["-c", WATCH, NAME, ...args], {
       detached: true,
       cwd: "/",
-      // Nothing that a claim is found by: who ends what runs under an outer claim is not to end this before what it watches.
+      // Without HOLDLINE_CLAIM and HOLDLINE_WITHIN: ending all under an outer claim must not end the watcher before its command.
       env: { PATH: process.env["PATH"] },
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
-    // It has no pid then, which tells the same.
+    // Such a child has no pid, which says the same.
     child.on("error", () => undefined);
     if (child.pid === undefined) return null;
-    // One that has ended takes no word any more: its exit tells.
+    // Writing to a watcher that has ended fails, which does not matter: its exit tells of it.
     child.stdio[3]?.on("error", () => undefined);
     return child;
   } catch {

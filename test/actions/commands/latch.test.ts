@@ -1,5 +1,5 @@
-// The gate by itself: it lets nothing through before its line, and then the command finds the world that it was to find, whatever
-// shell the gate is made of.
+// The latch by itself: it lets nothing through before its line, and then the command finds the world that it was to find, whatever
+// shell the latch is made of.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -7,12 +7,12 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createGate, type GateRequest } from "../../src/actions/gate.js";
-import { findProgram } from "../../src/actions/program.js";
-import { NOTHING_HANDED_DOWN } from "../../src/handed-down.js";
-import { failOnLeaks } from "../support/leaks.js";
-import { cleanUpAfterEach, temporaryDirectory } from "../support/proc-programs.js";
-import { isPending } from "../support/wait.js";
+import { createLatch, type LatchRequest } from "../../../src/actions/commands/latch.js";
+import { findProgram } from "../../../src/actions/commands/program.js";
+import { NOTHING_HANDED_DOWN } from "../../../src/handed-down.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { cleanUpAfterEach, temporaryDirectory } from "../../support/proc-programs.js";
+import { isPending } from "../../support/wait.js";
 
 failOnLeaks();
 cleanUpAfterEach();
@@ -28,19 +28,19 @@ interface Gated {
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: Buffer; readonly stderr: string }>;
 }
 
-function start(argv: readonly string[], given: Partial<GateRequest> = {}): Gated {
+function start(argv: readonly string[], given: Partial<LatchRequest> = {}): Gated {
   const cwd = given.cwd ?? process.cwd();
   const env = given.env ?? { PATH };
   const found = findProgram(argv[0], cwd, env["PATH"]);
   const program = "path" in found ? found.path : "/no/such/program";
-  const gate = createGate({ argv, program, cwd, env, handedDown: NOTHING_HANDED_DOWN, ...given });
-  const child: ChildProcess = spawn(gate.file, gate.args, {
+  const latch = createLatch({ argv, program, cwd, env, handedDown: NOTHING_HANDED_DOWN, ...given });
+  const child: ChildProcess = spawn(latch.file, latch.args, {
     argv0: "sh",
     cwd,
-    env: gate.env,
-    stdio: ["ignore", "pipe", "pipe", ...gate.descriptors],
+    env: latch.env,
+    stdio: ["ignore", "pipe", "pipe", ...latch.descriptors],
   });
-  const pipe = child.stdio[gate.waitsOn] as unknown as Writable;
+  const pipe = child.stdio[latch.waitsOn] as unknown as Writable;
   pipe.on("error", () => undefined);
   const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   for (const stream of ["stdout", "stderr"] as const)
@@ -53,10 +53,10 @@ function start(argv: readonly string[], given: Partial<GateRequest> = {}): Gated
   return { pid: child.pid as number, open: () => void pipe.end("\n"), shut: () => void pipe.destroy(), ended };
 }
 
-async function through(argv: readonly string[], given: Partial<GateRequest> = {}): Promise<string> {
-  const gated = start(argv, given);
-  gated.open();
-  const { code, stdout, stderr } = await gated.ended;
+async function through(argv: readonly string[], given: Partial<LatchRequest> = {}): Promise<string> {
+  const latched = start(argv, given);
+  latched.open();
+  const { code, stdout, stderr } = await latched.ended;
   expect([code, stderr]).toEqual([0, ""]);
   return stdout.toString();
 }
@@ -74,10 +74,10 @@ describe.each(SHELLS)("made of %s", (shell) => {
   });
 
   test("it becomes the command: the same process, and the words as they were given, its name too", async () => {
-    const gated = start(["cat", "/proc/self/cmdline", "/proc/self/stat"], { shell });
-    gated.open();
-    const { stdout } = await gated.ended;
-    expect(stdout.toString().startsWith(`cat\0/proc/self/cmdline\0/proc/self/stat\0${gated.pid} (cat)`)).toBe(true);
+    const latched = start(["cat", "/proc/self/cmdline", "/proc/self/stat"], { shell });
+    latched.open();
+    const { stdout } = await latched.ended;
+    expect(stdout.toString().startsWith(`cat\0/proc/self/cmdline\0/proc/self/stat\0${latched.pid} (cat)`)).toBe(true);
     const words = ["$HOME", "a b", "", "*", "'\"\\", "`id`", "-n", "--", "é\n"];
     expect(await through(["printf", "[%s]", ...words], { shell })).toBe(words.map((word) => `[${word}]`).join(""));
   });
@@ -91,7 +91,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
       "names that no shell takes",
       { PATH, PWD: pwd, "spring.datasource.url": "jdbc:x", "app-key": "k", "BASH_FUNC_f%%": "() { :; }", "-x": "1" },
     ],
-    ["an exported function in the place of what the gate uses", { PATH, PWD: pwd, "BASH_FUNC_read%%": "() { echo mine; }" }],
+    ["an exported function in the place of what the latch uses", { PATH, PWD: pwd, "BASH_FUNC_read%%": "() { echo mine; }" }],
     [
       "what shells set themselves",
       { PATH, PWD: pwd, IFS: "q", OPTIND: "7", PPID: "5", PS1: "a", PS4: "b", LINENO: "3", RANDOM: "4", UID: "5" },
@@ -118,30 +118,30 @@ describe.each(SHELLS)("made of %s", (shell) => {
     expect(await through(["/bin/cat", "/proc/self/environ"], { shell, env: { PATH, PWD: link } })).toContain(`PWD=${link}\0`);
   });
 
-  test("the gate's own variables reach nobody, and names that only look like them do", async () => {
-    const env = { PATH, HOLDLINE_GATE: "1", HOLDLINE_GATE_7: "2", HOLDLINE_GATEWAY: "3", HOLDLINE_CLAIM: "4" };
+  test("the latch's own variables reach nobody, and names that only look like them do", async () => {
+    const env = { PATH, HOLDLINE_LATCH: "1", HOLDLINE_LATCH_7: "2", HOLDLINE_LATCHWAY: "3", HOLDLINE_CLAIM: "4" };
     const names = (await through(["/bin/cat", "/proc/self/environ"], { shell, env }))
       .split("\0")
       .map((entry) => entry.split("=")[0]);
-    expect(names.sort()).toEqual(["", "HOLDLINE_CLAIM", "HOLDLINE_GATEWAY", "PATH"]);
+    expect(names.sort()).toEqual(["", "HOLDLINE_CLAIM", "HOLDLINE_LATCHWAY", "PATH"]);
   });
 
   test("no value stands in its arguments, and the claim stands in its environment while it waits", async () => {
-    const gated = start(["true"], { shell, env: { PATH, "a.b": "secret-4711", HOLDLINE_CLAIM: "c" } });
-    expect(readFileSync(`/proc/${gated.pid}/cmdline`, "utf8")).not.toContain("4711");
-    expect(`\0${readFileSync(`/proc/${gated.pid}/environ`, "utf8")}`).toContain("\0HOLDLINE_CLAIM=c\0");
-    gated.shut();
-    await gated.ended;
+    const latched = start(["true"], { shell, env: { PATH, "a.b": "secret-4711", HOLDLINE_CLAIM: "c" } });
+    expect(readFileSync(`/proc/${latched.pid}/cmdline`, "utf8")).not.toContain("4711");
+    expect(`\0${readFileSync(`/proc/${latched.pid}/environ`, "utf8")}`).toContain("\0HOLDLINE_CLAIM=c\0");
+    latched.shut();
+    await latched.ended;
   });
 
   test("what names this process names the command, and another's pid stays", async () => {
     const self = String(process.pid);
     for (const more of [{}, { "a.b": "c" }]) {
       const env = { PATH, PWD: pwd, LISTEN_PID: self, WATCHDOG_PID: self, LISTEN_PIDFDID: "5", LISTEN_FDS: "1", ...more };
-      const gated = start(["/bin/cat", "/proc/self/environ"], { shell, env });
-      gated.open();
-      const entries = (await gated.ended).stdout.toString().split("\0");
-      expect(entries).toEqual(expect.arrayContaining([`LISTEN_PID=${gated.pid}`, `WATCHDOG_PID=${gated.pid}`, "LISTEN_FDS=1"]));
+      const latched = start(["/bin/cat", "/proc/self/environ"], { shell, env });
+      latched.open();
+      const entries = (await latched.ended).stdout.toString().split("\0");
+      expect(entries).toEqual(expect.arrayContaining([`LISTEN_PID=${latched.pid}`, `WATCHDOG_PID=${latched.pid}`, "LISTEN_FDS=1"]));
       expect(entries).not.toContain("LISTEN_PIDFDID=5");
     }
     const env = { PATH, LISTEN_PID: "1", LISTEN_PIDFDID: "5" };
@@ -162,19 +162,19 @@ describe.each(SHELLS)("made of %s", (shell) => {
       onTestFinished(() => files.forEach(({ opened }) => closeSync(opened)));
       const handedDown = { ...NOTHING_HANDED_DOWN, descriptors: numbers };
       const argv = ["ls", "-l", "/proc/self/fd"];
-      const gate = createGate({ argv, program: "/bin/ls", cwd: "/", env: { PATH }, handedDown, shell });
-      expect(gate.lostDescriptors).toEqual([]);
+      const latch = createLatch({ argv, program: "/bin/ls", cwd: "/", env: { PATH }, handedDown, shell });
+      expect(latch.lostDescriptors).toEqual([]);
       // This process has things of its own at some of these numbers: the files stand in for what was handed down.
-      const places = gate.descriptors.map((place) =>
+      const places = latch.descriptors.map((place) =>
         typeof place === "number" ? (files.find(({ number }) => number === place)?.opened as number) : place,
       );
-      const child = spawn(gate.file, gate.args, { argv0: "sh", env: gate.env, stdio: ["ignore", "pipe", "inherit", ...places] });
+      const child = spawn(latch.file, latch.args, { argv0: "sh", env: latch.env, stdio: ["ignore", "pipe", "inherit", ...places] });
       let out = "";
       (child.stdout as Readable).setEncoding("utf8").on("data", (text: string) => (out += text));
-      (child.stdio[gate.waitsOn] as unknown as Writable).end("\n");
+      (child.stdio[latch.waitsOn] as unknown as Writable).end("\n");
       await once(child, "close");
       for (const { number, file } of files) expect(out).toContain(`${number} -> ${file}\n`);
-      // Beside them there are the standard streams and the folder that is being read, and nothing of the gate. Node lets high
+      // Beside them there are the standard streams and the folder that is being read, and nothing of the latch. Node lets high
       // numbers through that this process itself was handed.
       const listed = [...out.matchAll(/(\d+) -> (?!\/proc\/)/g)]
         .map(([, number]) => Number(number))

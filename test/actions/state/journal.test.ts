@@ -17,13 +17,13 @@ import {
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { beforeEach, describe, expect, test } from "vitest";
-import { openJournal } from "../../src/actions/journal.js";
-import { type Journal, type RunEntry } from "../../src/actions/machine.js";
-import { type BootMoment, type ProcessIdentity } from "../../src/locks/claim.js";
-import { HoldlineError } from "../../src/locks/errors.js";
-import { failOnLeaks } from "../support/leaks.js";
-import { bundle, cleanUpAfterEach, createTestLog, start, temporaryDirectory } from "../support/proc-programs.js";
-import { until } from "../support/wait.js";
+import { openJournal } from "../../../src/actions/state/journal.js";
+import { type Journal, type RunEntry } from "../../../src/actions/machine.js";
+import { type BootMoment, type ProcessIdentity } from "../../../src/locks/claim.js";
+import { HoldlineError } from "../../../src/locks/errors.js";
+import { failOnLeaks } from "../../support/leaks.js";
+import { bundle, cleanUpAfterEach, createTestLog, start, temporaryDirectory } from "../../support/proc-programs.js";
+import { until } from "../../support/wait.js";
 
 failOnLeaks();
 cleanUpAfterEach();

@@ -1,11 +1,11 @@
-// Arguments and variables that are no UTF-8: node has put a replacement in the place of each wrong byte, and the bytes as
-// they were given are found in /proc. Most texts are UTF-8, for which nothing is read.
+// Arguments and variables that are not UTF-8. Node replaces each wrong byte, and /proc still has the original ones. Most texts
+// are UTF-8, and then this reads nothing.
 import { readFileSync } from "node:fs";
 
-/** A text as it is to be passed on. */
+/** A text to pass on. */
 export interface RawText {
   readonly text: string;
-  /** For `printf %b`, when its bytes are not those of `text`; `null` when they are. */
+  /** The bytes for `printf %b`, where they are not those of `text`; `null` where they are. */
   readonly escaped: string | null;
 }
 
@@ -21,12 +21,12 @@ export function rawTextOf(source: Source, text: string): RawText {
   return { text, escaped: bytes === undefined ? null : escape(bytes) };
 }
 
-/** Those of the variables whose bytes node does not show. */
+/** The variables whose bytes node does not show. */
 export function rawEnvironment(variables: readonly (readonly [string, string])[]): RawText[] {
   return variables.map(([name, value]) => rawTextOf("environ", `${name}=${value}`)).filter(({ escaped }) => escaped !== null);
 }
 
-/** What the kernel keeps of this process's start, by how node shows it. */
+/** What the kernel keeps of this process's start, by the text that node shows for it. */
 function bytesIn(source: Source): ReadonlyMap<string, Buffer> {
   const found = known.get(source) ?? new Map(split(readAll(source)).map((bytes) => [bytes.toString("utf8"), bytes]));
   known.set(source, found);
@@ -48,7 +48,7 @@ function split(bytes: Buffer): Buffer[] {
     parts.push(bytes.subarray(from, end < 0 ? bytes.length : end));
     from = end < 0 ? bytes.length : end + 1;
   }
-  // A replacement may also be meant: then nothing has to be put back.
+  // A text may hold the replacement character itself: then nothing needs putting back.
   return parts.filter((part) => !Buffer.from(part.toString("utf8")).equals(part));
 }
 

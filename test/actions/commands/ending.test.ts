@@ -1,9 +1,9 @@
 // Which Ctrl-C ends a command: the second of two that come together, and not one now and one much later.
 import { performance } from "node:perf_hooks";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createEnding } from "../../src/actions/ending.js";
-import type { CommandSpec } from "../../src/actions/machine.js";
-import { TEST_OPTIONS } from "../coordinators/conformance/store.js";
+import { createEnding } from "../../../src/actions/commands/ending.js";
+import type { CommandSpec } from "../../../src/actions/machine.js";
+import { TEST_OPTIONS } from "../../coordinators/conformance/store.js";
 
 const SPEC: CommandSpec = { argv: ["psql"], cwd: null, env: {}, timeoutMs: null, killAfterMs: 10_000, output: "inherit" };
 

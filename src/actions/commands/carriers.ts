@@ -1,36 +1,37 @@
-// The processes that were started under a claim, wherever they have gone since: they carry HOLDLINE_CLAIM in their
-// environment, or HOLDLINE_WITHIN where a command of theirs is holdline again. So a claim's orphans are found without the journal of the agent that started them.
+// The processes that were started under a claim, wherever they have gone since. They carry the claim in their environment: in
+// HOLDLINE_CLAIM, or in HOLDLINE_WITHIN where the command was holdline again. So an agent finds a claim's orphans without the
+// journal of the agent that started them.
 //
-// Nothing is missed between the fork of a gate and its exec, when the child still has the agent's own environment: such a
-// gate finds its pipe closed once the agent is dead, and ends without having run anything.
-import type { BootMoment } from "../locks/claim.js";
-import { HoldlineError, messageOf } from "../locks/errors.js";
-import { createClock } from "../line/clock.js";
-import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type ProcessStat } from "../proc.js";
+// Between the fork of a latch and its exec the child still has the agent's own environment, and this search misses it. That
+// does no harm: once the agent is dead, the latch finds its pipe closed and ends without having run anything.
+import type { BootMoment } from "../../locks/claim.js";
+import { HoldlineError, messageOf } from "../../locks/errors.js";
+import { createClock } from "../../line/clock.js";
+import { listPids, ownIdentity, ownStat, readEnvironment, readStat, type ProcessStat } from "../../proc.js";
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS } from "./group.js";
 
 const VARIABLE = "HOLDLINE_CLAIM";
-/** The claims around that one, where holdline runs under holdline: each as it stands in {@link VARIABLE}, so that one search finds both. */
+/** Where holdline runs under holdline: the claims around the innermost, each written as {@link VARIABLE} has it, so that one search finds both. */
 const AROUND = "HOLDLINE_WITHIN";
 
 const clock = createClock();
 
-/** The pids of the processes that were started under a claim and have not ended. This process is none of them. */
+/** The pids of the processes that were started under a claim and have not ended, without this process. */
 export function carriersOf(claim: string): number[] {
   if (ownStat() === null) return [];
   return listPids().filter((pid) => pid !== process.pid && isCarrier(pid, claim));
 }
 
-/** Does a process carry the claim in its environment? */
+/** Whether a process carries the claim in its environment. */
 export function isCarrier(pid: number, claim: string): boolean {
-  // What has ended has no environment any more, even while its parent has not noticed.
+  // A process that has ended has no environment any more, even while it is a zombie.
   const environment = readEnvironment(pid);
   const carried = `${VARIABLE}=${claim}`;
   if (environment == null || !environment.includes(carried)) return false;
   return environment.split("\0").some((entry) => entry === carried || (entry.startsWith(`${AROUND}=`) && entry.includes(carried)));
 }
 
-/** What a command is given beside its own claim, so that it is also found by those under which this process itself runs. */
+/** What a command gets beside its own claim, so that a search for any claim around it finds it as well. */
 export function claimsAround(): Readonly<Record<string, string>> {
   const { [VARIABLE]: own, [AROUND]: around } = process.env;
   return own === undefined ? {} : { [AROUND]: [around, `${VARIABLE}=${own}`].filter((each) => each !== undefined).join(" ") };
@@ -43,8 +44,8 @@ function isOwn(claim: string): boolean {
 
 /**
  * Ends the processes that were started under a claim: SIGTERM, after `killAfterMs` SIGKILL, in rounds until none is left.
- * @param spared these are left alone, with all that they have started and what is in their process groups
- * @throws HoldlineError `not-allowed` when one of them may not be ended by this process, or this process is one itself
+ * @param spared stay alive, with everything that they have started and everything in their process groups
+ * @throws HoldlineError `not-allowed` when this process may not end one of them, or is one of them itself
  */
 export async function endCarriers(claim: string, spared: readonly number[], killAfterMs: number): Promise<void> {
   const left = () => withoutSpared(carriersOf(claim), spared);
@@ -64,13 +65,13 @@ export async function endCarriers(claim: string, spared: readonly number[], kill
   }
 }
 
-/** Those of `pids` that are none of `spared`, were not started by one of them and are not in its process group. */
+/** Those of `pids` that are not in `spared`, were not started by one of these, and share no process group with one. */
 export function withoutSpared(pids: readonly number[], spared: readonly number[]): number[] {
   if (spared.length === 0) return [...pids];
   const groups = new Set(spared.map((pid) => readStat(pid)?.group));
   const isSpared = ({ pid, group, parent }: ProcessStat, depth = 0): boolean => {
     if (spared.includes(pid) || groups.has(group)) return true;
-    // A bound, because pids may be reused while this looks.
+    // A bound: the kernel may reuse pids while this looks.
     const above = parent > 1 && depth < 64 ? readStat(parent) : null;
     return above !== null && isSpared(above, depth + 1);
   };
@@ -92,15 +93,15 @@ function send(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-// The parent of all kernel threads, which are nobody's command.
+// The parent of all kernel threads, which belong to no command.
 const KTHREADD = 2;
 
-/** Why carriers of a claim that was made at `made` may run on this node and not be seen by this process, or `null`. */
+/** Why this process may not see all processes that were started under a claim since `made`; `null` when it sees them all. */
 export function unseenCarriers(made: BootMoment | null): string | null {
   if (made !== null && made.bootId !== null && made.bootId !== ownIdentity().bootId) return null;
   if (ownStat() === null) return "this system does not show what runs on it";
   if (process.getuid?.() === 0) return null;
-  // The first process is there for all to see, unless /proc hides the processes of others.
+  // Every user sees the first process, unless /proc hides the processes of others.
   if (readStat(1) === null) return "/proc hides the processes of other users here";
   const isUnseen = (pid: number): boolean => {
     if (readEnvironment(pid) !== undefined) return false;
