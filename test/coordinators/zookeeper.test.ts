@@ -1,4 +1,4 @@
-// The conformance suite over the run's real ZooKeeper, each session through a fault proxy of its own.
+// The conformance suite on a real ZooKeeper, with a fault proxy for each session.
 import { inject } from "vitest";
 import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
 import type { CoordinatorOptions } from "../../src/locks/coordinator.js";
@@ -14,7 +14,7 @@ const KIND = { coordinator: "coordinators/zookeeper", opener: "openZooKeeper" };
 
 describeCoordinator("ZooKeeper", {
   hasFaults: true,
-  // A session lasts 4 s without its process, and the server looks at every tick.
+  // A session outlives its process by 4 s, and the server checks at every tick.
   goneWithinMs: 15_000,
   open: async () => openTestStore(freshRoot()),
 });
@@ -81,7 +81,7 @@ function faultsOf(proxy: FaultProxy): Faults {
   };
 }
 
-/** A claim's writes all name it: its id is part of its nodes' names. */
+/** Every write of a claim names the claim, because its id is part of its znodes' names. */
 function matching(operation: Operation, claim: string): RequestMatch {
   const named = mentions(claim);
   return { opcode: operation === "join" ? [Opcode.create, Opcode.multi] : Opcode.multi, where: named };

@@ -19,9 +19,9 @@ import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.retry.RetryOneTime;
 
 /**
- * Contends for a Holdline lock with Curator's own recipes, as a program does that knows nothing of Holdline. It is told
- * what to do by lines on stdin and says what has happened by lines on stdout; foreign.ts speaks to it. Each contender is
- * a session of its own, and a thread of its own, because a lock of Curator's belongs to its thread.
+ * Contends for a Holdline lock with Curator's own recipes, like a program that knows nothing of Holdline. It reads commands
+ * from stdin and reports on stdout, one line each; foreign.ts is the other side. Each contender has a session of its own,
+ * and a thread of its own, because a lock of Curator's belongs to its thread.
  *
  * <pre>
  * turns PATH LOG COUNT NAME...   every NAME takes COUNT turns; each writes "start NAME" and "end NAME"   -> done
@@ -30,7 +30,7 @@ import org.apache.curator.retry.RetryOneTime;
  * </pre>
  */
 public class Contender {
-  /** A lock in hand, or waited for. */
+  /** A lock that a contender holds or waits for. */
   private record Holder(ExecutorService thread, CuratorFramework client, InterProcessMutex lock) {}
 
   private interface Task {
@@ -54,7 +54,7 @@ public class Contender {
         default -> say("failed " + order + ": unknown");
       }
     }
-    // Whoever has closed the pipe wants nothing of this process any more; its sessions end with it.
+    // The other side has closed the pipe, so this process ends, and its sessions with it.
     Runtime.getRuntime().halt(0);
   }
 
@@ -74,7 +74,7 @@ public class Contender {
       InterProcessMutex lock = new InterProcessMutex(client, path);
       for (int turn = 0; turn < count; turn += 1) {
         lock.acquire();
-        // A turn writes twice with a round trip between them, so that another's turn has room to show itself.
+        // A turn writes twice with a round trip in between, which leaves room for a second turn to show itself.
         write(channel, "start " + name);
         client.checkExists().forPath(path);
         write(channel, "end " + name);

@@ -1,7 +1,7 @@
-"""Contends for a Holdline lock with kazoo's own Lock, as a program does that knows nothing of Holdline.
+"""Contends for a Holdline lock with kazoo's own Lock, like a program that knows nothing of Holdline.
 
-It is told what to do by lines on stdin and says what has happened by lines on stdout; foreign.ts speaks to it. Each
-contender is a session of its own.
+It reads commands from stdin and reports on stdout, one line each; foreign.ts is the other side. Each contender has a
+session of its own.
 
     turns PATH LOG COUNT NAME...   every NAME takes COUNT turns; each writes "start NAME" and "end NAME"   -> done
     acquire PATH NAME KIND         KIND is "mutex"; it waits for its turn                                  -> held NAME
@@ -15,7 +15,7 @@ import threading
 from kazoo.client import KazooClient
 
 SERVERS = sys.argv[1]
-# Whatever another contender's node is called, its name ends in this before the number: kazoo looks at nothing else.
+# Every contender's name ends in this before the number, and kazoo looks at nothing else.
 PATTERNS = ["lock-"]
 
 saying = threading.Lock()

@@ -1,6 +1,6 @@
-// Foreign clients on Holdline's locks: kazoo's Lock and Curator's mutex take turns with claims of every kind, are kept out
-// by a durable one, and are listed; Curator's read/write lock is understood, and what it does not understand is said here.
-// kazoo and Curator never stand on one path: Curator sorts kazoo's names wrongly (docs/design.md, Layout in ZooKeeper).
+// Foreign clients on Holdline's locks: kazoo's Lock and Curator's mutex take turns with claims of every kind, a durable claim keeps them
+// out, and Holdline lists them. Holdline understands Curator's read/write lock, and a test shows what that lock does not understand. kazoo
+// and Curator never share a path: Curator sorts kazoo's names wrongly (docs/design.md, Layout in ZooKeeper).
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
@@ -21,11 +21,11 @@ failOnLeaks();
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const OPTIONS = { connectTimeoutMs: 20_000, sessionTimeoutMs: 10_000, historyKeep: 10, sleepTimeMs: 20, log: SILENT };
 
-// The node's session has 4 s, and the server looks at every tick.
+// The node's session lasts 4 s, and the server checks at every tick.
 const EXPIRY_MS = 15_000;
 
-// Who takes turns, and how many each: twenty contenders, five hundred turns. Programs that are started anew for each turn
-// have fewer, because a start costs as much as ten turns.
+// The contenders and their turns: twenty contenders, five hundred turns. Programs that start anew for each turn have fewer, because a
+// start costs as much as ten turns.
 const TURNS = { foreign: [9, 25], ephemeral: [4, 30], durable: [4, 30], run: [2, 12], exec: [1, 11] } as const;
 const ALL_TURNS = Object.values(TURNS).reduce((sum, [count, turns]) => sum + count * turns, 0);
 
@@ -39,7 +39,7 @@ for (const [name, client] of Object.entries(clients)) {
 describe.each(["kazoo", "curator"] as const)("%s", (name) => {
   const client = clients[name];
   let program: ForeignProgram;
-  // One for all tests: a Java takes seconds to start.
+  // One for all tests, because Java takes seconds to start.
   beforeAll(() => {
     if (!("missing" in client)) program = new ForeignProgram(client);
   });
@@ -56,7 +56,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
         for (const contender of names) turns.set(contender, each);
         return names;
       };
-      // Nobody goes before all stand in line.
+      // Nobody begins before everyone stands in line.
       const gate = await openGate(fleet);
       const taking = Promise.all([
         program.takeTurns(pathOf(fleet), fleet.log, TURNS.foreign[1], named("foreign")),
@@ -90,7 +90,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
     expect(queue.map((claim) => [claim.durable, claim.alive, claim.slots, claim.key])).toEqual(
       Array(3).fill([false, true, 1, null]),
     );
-    // kazoo writes the name that it was given into its node, Curator the machine's address.
+    // kazoo writes its given name into its znode, Curator the machine's address.
     const [who] = queue.map(({ owner }) => owner.node) as [string];
     if (name === "kazoo") expect(queue.map(({ owner }) => owner.node)).toEqual(["listed-1", "listed-2", "web-01"]);
     else expect(who).toMatch(/^[\d.]+$|^[\da-f:]+$/);
@@ -145,7 +145,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
     expect(isRunning(agent.pid)).toBe(false);
     expect(stale).toMatchObject({ durable: true, owner: { node: "web-01" } });
 
-    // Adopting it wakes the foreign client, which must find itself behind the claim still.
+    // Adopting the claim wakes the foreign client, which must find that it is still behind the claim.
     const again = fleet
       .node("web-01", actions(`${fleet.waitingShell(go.path)}; echo "recovered" >> '${fleet.log}'`))
       .start("run", "restart");
@@ -165,7 +165,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
   test.skipIf("missing" in client)("a lock whose path it has made serves durable claims", async () => {
     const fleet = await openFleet("zookeeper");
     await program.acquire(pathOf(fleet), "first").held;
-    // Nothing else of Holdline's layout is there yet: where its liveness and history go is missing.
+    // Nothing else of Holdline's layout exists yet: the folders of its liveness entries and history are missing.
     const agent = fleet.node("web-01", { restart: { shell: `echo ran >> '${fleet.log}'`, lock: LOCK } }).start("run", "restart");
     await fleet.untilQueue(LOCK, 2);
     await program.release("first");
@@ -180,7 +180,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
       const fleet = await openFleet("zookeeper");
       const zookeeper = await openPlainClient(inject("zookeeper"));
       onTestFinished(() => zookeeper.close());
-      // As the server does with a container that is empty.
+      // As the server does with an empty container.
       const vanish = async (): Promise<void> => {
         for (const path of [pathOf(fleet), pathOf(fleet).replace(/\/[^/]*$/, "")]) await zookeeper.remove(path);
       };
@@ -239,9 +239,9 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
       },
     );
 
-    // Its sorting knows __READ__ and __WRIT__ alone: "_c_…-lock-0000000000" sorts behind every number, so that to a writer
-    // all of Holdline's claims stand behind, and a reader looks at nothing but writers. It is the same with Curator's own
-    // mutex on that path. No name could be right for both recipes: each takes what follows its own word for the number.
+    // Its sorting knows only __READ__ and __WRIT__: "_c_…-lock-0000000000" sorts behind every number, so a writer sees all of Holdline's
+    // claims behind itself, and a reader looks only at writers. Curator's own mutex on that path suffers the same. No name can suit both
+    // recipes: each takes the text behind its own word for the number.
     test.skipIf("missing" in client).each(["read", "write"] as const)(
       "a %s lock does not wait for Holdline: they must not share a path",
       async (kind) => {
@@ -252,7 +252,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
         const holder = `beside-${kind}`;
         await program.acquire(pathOf(fleet), holder, kind).held;
         expect(fleet.lines()).toEqual(["start web-01"]);
-        // By the rule it waits, and is shown so: what it takes for itself is not known here.
+        // By the rule it waits, and Holdline shows it so. Holdline cannot know that it acts all the same.
         const queue = await fleet.queue(LOCK);
         expect(queue.map((_, position) => isHeld(queue, position))).toEqual([true, false]);
         await program.release(holder);
@@ -263,7 +263,7 @@ describe.each(["kazoo", "curator"] as const)("%s", (name) => {
   });
 });
 
-/** Where a foreign client finds the lock: its path in ZooKeeper. */
+/** The path in ZooKeeper at which a foreign client finds the lock. */
 function pathOf(fleet: Fleet): string {
   return `${new URL(fleet.url.replace("zookeeper:", "http:")).pathname}/locks/${LOCK}`;
 }
@@ -291,7 +291,7 @@ async function takeEphemeralTurns(fleet: Fleet, name: string): Promise<void> {
     for (let turn = 0; turn < TURNS.ephemeral[1]; turn += 1) {
       await holdline.withLock(LOCK, {}, async () => {
         appendFileSync(fleet.log, `start ${name}\n`);
-        // A round trip to the store, so that another's turn has room to show itself.
+        // A round trip to the store leaves room for a second turn to show itself.
         await holdline.locks();
         appendFileSync(fleet.log, `end ${name}\n`);
       });
@@ -342,7 +342,7 @@ function expectSuccess({ code, stderr }: { readonly code: number | null; readonl
   expect(code, stderr).toBe(0);
 }
 
-/** The starts that came before the last one's end, and the ends that were not the last one's. */
+/** The starts before the previous turn's end, and the ends of another turn than the last one that started. */
 function overlapsAmong(lines: readonly string[]): string[] {
   let running: string | null = null;
   return lines.flatMap((line, index) => {
@@ -367,7 +367,7 @@ function nameIn(line: string): string {
   return line.slice(line.indexOf(" ") + 1);
 }
 
-/** How often the lock went from a foreign contender to one of Holdline's, or back. */
+/** How often the lock passed between a foreign contender and one of Holdline's. */
 function changesOfKind(lines: readonly string[]): number {
   const foreign = lines.filter((line) => line.startsWith("start ")).map((line) => line.startsWith("start foreign-"));
   return foreign.filter((kind, index) => index > 0 && kind !== foreign[index - 1]).length;

@@ -1,5 +1,5 @@
-// The foreign clients: whether they are installed here, and programs of theirs (contender.py, Contender.java) that
-// contend for a lock's path. Both are spoken to in the same way, by lines.
+// The foreign clients: whether they are installed, and programs that use them (contender.py, Contender.java) to contend for a lock's path.
+// Tests talk to both programs in lines of text.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { once } from "node:events";
@@ -9,23 +9,23 @@ import { inject } from "vitest";
 import { findLocalInstall, withoutOrphans } from "../support/zookeeper-install.js";
 import { until } from "../support/wait.js";
 
-/** Debian's own Python: another one would not see Debian's packages. */
+/** Debian's own Python, because another one does not see Debian's packages. */
 const PYTHON = "/usr/bin/python3";
 
 const CURATOR_JARS = [
   ...["curator-recipes", "curator-framework", "curator-client", "guava", "zookeeper", "zookeeper-jute"],
-  // What Curator logs is for nobody here.
+  // No test reads Curator's log.
   ...["slf4j-api", "slf4j-nop"],
 ].map((name) => `/usr/share/java/${name}.jar`);
 
-/** A library that other programs take the same locks with. */
+/** A library with which other programs take the same locks. */
 export interface ForeignClient {
   readonly name: "kazoo" | "curator";
   /** The command that starts its program; the servers' addresses follow. */
   readonly command: readonly string[];
 }
 
-/** Gives the client, or why it cannot be had here. */
+/** Gives the client, or the reason why it is not available. */
 export async function findForeignClient(name: ForeignClient["name"]): Promise<ForeignClient | { readonly missing: string }> {
   return name === "kazoo" ? findKazoo() : findCurator();
 }
@@ -39,12 +39,12 @@ function findKazoo(): ForeignClient | { readonly missing: string } {
 async function findCurator(): Promise<ForeignClient | { readonly missing: string }> {
   const java = (await findLocalInstall())?.java ?? "java";
   if (!CURATOR_JARS.every((jar) => existsSync(jar))) return { missing: "libcurator-recipes-java is not installed" };
-  // A program in one source file is compiled as it starts, which a Java without its compiler cannot do.
+  // Java compiles a program in one source file when it starts, and needs its compiler for that.
   if (!spawnSync(java, ["--list-modules"], { encoding: "utf8" }).stdout.includes("jdk.compiler@")) {
     return { missing: "this Java has no compiler (Debian: default-jdk-headless)" };
   }
   const source = join(import.meta.dirname, "Contender.java");
-  // It starts and is idle soon: the second compiler and parallel collectors would only take the cores from the others.
+  // The program is idle most of the time: a second compiler and parallel collectors would only take the cores from the others.
   return { name: "curator", command: [java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", CURATOR_JARS.join(":"), source] };
 }
 
@@ -66,7 +66,7 @@ export class ForeignProgram {
     this.#closed = once(this.#child, "close").then(() => (this.#isClosed = true));
   }
 
-  /** Every name takes so many turns on a path, each with two lines in the log; resolves when all have had theirs. */
+  /** Every name takes that many turns on a path, each with two lines in the log. Resolves when all turns are over. */
   async takeTurns(path: string, log: string, count: number, names: readonly string[]): Promise<void> {
     this.#tell(["turns", path, log, `${count}`, ...names]);
     await this.#heard("done", 100_000);
@@ -88,7 +88,7 @@ export class ForeignProgram {
     await this.#heard(`released ${name}`);
   }
 
-  /** Ends it, and with it the sessions of all its contenders. */
+  /** Ends the program, and with it the sessions of all its contenders. */
   async close(): Promise<void> {
     this.#child.stdin?.end();
     await this.#closed;

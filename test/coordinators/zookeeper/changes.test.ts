@@ -1,5 +1,4 @@
-// Watching everything on ZooKeeper: one watch for all who want to be told, none that is left behind, and what servers say
-// that have never heard of it.
+// Watching a whole root on ZooKeeper: all watchers share one watch, the last one takes it back, and an older server gets clear words.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
@@ -26,8 +25,8 @@ async function direct(root: string): Promise<Coordinator> {
   return open(`${host}:${port}`, root);
 }
 
-describe("watching everything", () => {
-  test("is asked of the server once for all who watch, and taken back with the last", async () => {
+describe("watching a whole root", () => {
+  test("asks the server once for all watchers, and takes that back when the last one closes", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -45,13 +44,13 @@ describe("watching everything", () => {
     await coordinator.list();
     expect(proxy.count(Opcode.removeWatches)).toBe(asked);
     expect(await fourLetter(inject("zookeeper"), "wchp")).not.toContain(root);
-    // A lost connection brings nothing back that nobody wants.
+    // After a lost connection a watch that nobody wants is not set again.
     await proxy.cut();
     await coordinator.list();
     expect(proxy.count(Opcode.addWatch)).toBe(asked);
   });
 
-  test("writes nothing: whoever only looks leaves no trace", async () => {
+  test("writes nothing, so that looking leaves no trace", async () => {
     const root = freshRoot();
     const coordinator = await direct(root);
     const watch = await coordinator.watch(() => undefined);
@@ -62,7 +61,7 @@ describe("watching everything", () => {
     await client.close();
   });
 
-  test("tells nothing of the clock being read", async () => {
+  test("does not report that someone has read the clock", async () => {
     const root = freshRoot();
     const [coordinator, other] = [await direct(root), await direct(root)];
     await other.sync();
@@ -70,14 +69,14 @@ describe("watching everything", () => {
     await coordinator.watch(() => (calls += 1));
     for (let look = 0; look < 10; look += 1) await other.sync();
     await coordinator.sync();
-    // Events come before the answers to what is asked after them.
+    // Events arrive before the answers to later requests.
     await coordinator.list();
     expect(calls).toBe(0);
     await other.join(draftFor("a"));
     await until(() => calls > 0, "to be told of a claim");
   });
 
-  test("wakes those who wait for a departure as before, no more and no less", async () => {
+  test("does not change what wakes those who wait for a departure", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -96,7 +95,7 @@ describe("watching everything", () => {
     expect(await departed).toEqual(ahead);
   });
 
-  test("is refused with clear words by a server older than 3.6, which hangs up as well", async () => {
+  test("fails with clear words on a server older than 3.6, which hangs up as well", async () => {
     const { address, breakNextReply } = await openTamperer();
     const coordinator = await open(address, freshRoot());
     await coordinator.list();
@@ -109,7 +108,7 @@ describe("watching everything", () => {
       code: "configuration",
       message: expect.stringMatching(/older than 3\.6/) as unknown,
     });
-    // All else goes on.
+    // Everything else goes on.
     const { draft } = await takeDurably(coordinator, "a");
     expect((await coordinator.find(draft.id)).map(({ lock }) => lock)).toEqual(["a"]);
   });

@@ -1,4 +1,4 @@
-// What an examination finds in a real tree, and what mending changes.
+// What an examination finds in a real tree, and what mending changes in it.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, StoreReport } from "../../../src/locks/coordinator.js";
@@ -33,13 +33,13 @@ async function mended(coordinator: Coordinator): Promise<readonly string[]> {
   return coordinator.mend();
 }
 
-/** Everything below a root, itself included. */
+/** All paths under a root, the root included. */
 async function below(client: PlainClient, path: string): Promise<string[]> {
   const children = await client.children(path);
   return [path, ...(await Promise.all(children.map((child) => below(client, `${path}/${child}`)))).flat()];
 }
 
-test("mending gives a tree that was first used without credentials to them, once, and it is trusted from then on", async () => {
+test("mending gives a tree that was first used without credentials to them, once, and from then on it is trusted", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
   await stranger.sync();
@@ -58,12 +58,12 @@ test("mending gives a tree that was first used without credentials to them, once
   ]);
   const client = await plain("ops:secret");
   const all = await below(client, root);
-  // The liveness entry of the stranger has gone with its session.
+  // The stranger's liveness entry went with its session.
   expect(await mended(owner)).toEqual(all.sort());
   for (const path of all) expect([path, await client.acl(path)]).toEqual([path, [expect.stringMatching(/^digest ops:\S+ 31$/)]]);
   expect(await mended(owner)).toEqual([]);
   expect(await examined(owner)).toMatchObject({ facts: { "may be changed by": "the URL's credentials" }, findings: [] });
-  // What was claimed before can be taken up and ended.
+  // Earlier claims can be adopted and ended.
   const [claim] = await owner.queue("restart/nginx");
   expect(claim?.id).toBe(held.draft.id);
   expect(await owner.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
@@ -71,7 +71,7 @@ test("mending gives a tree that was first used without credentials to them, once
   await expect((await open(root, null)).join(draftFor("restart/nginx"))).rejects.toMatchObject({ code: "not-allowed" });
 });
 
-test("without credentials nothing is mended, and an examination warns that everybody may change the claims", async () => {
+test("without credentials mending is refused, and an examination warns that everybody may change the claims", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
   await takeDurably(stranger, "a");
@@ -86,11 +86,11 @@ test("without credentials nothing is mended, and an examination warns that every
   });
 });
 
-test("what may not be mended is named, and the rest is", async () => {
+test("mending names the znodes that it may not change, and changes the rest", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
   await takeDurably(stranger, "a");
-  // Everybody may do all there but change the rights.
+  // Everybody may do everything there except change the rights.
   await (await plain()).restrict(`${root}/locks/a`, 15);
   await expect(mended(await open(root, "ops:secret"))).rejects.toMatchObject({
     code: "not-allowed",
@@ -99,7 +99,7 @@ test("what may not be mended is named, and the rest is", async () => {
   expect(await (await plain("ops:secret")).acl(`${root}/locks`)).toEqual([expect.stringMatching(/^digest ops/)]);
 });
 
-test("an examination says what these credentials may not do, and makes nothing", async () => {
+test("an examination reports what these credentials may not do, and creates nothing", async () => {
   const root = freshRoot();
   const owner = await open(root, "ops:secret");
   await takeDurably(owner, "a");
@@ -123,13 +123,13 @@ test("an examination says what these credentials may not do, and makes nothing",
   expect(await below(client, root)).toEqual(before);
 });
 
-test("where no tree is yet, an examination says so by finding nothing wrong, and makes none", async () => {
+test("an examination without a tree finds nothing wrong, and creates none", async () => {
   const root = `${freshRoot()}/below`;
   expect((await examined(await open(root, "ops:secret"))).findings).toEqual([]);
   expect(await (await plain()).exists(root)).toBe(false);
 });
 
-test("a session timeout that the servers cut down is warned of", async () => {
+test("an examination warns of a session timeout that the servers cut down", async () => {
   const { host, port } = inject("zookeeper");
   const url = `zookeeper://ops:secret@${host}:${port}${freshRoot()}`;
   const coordinator = await openZooKeeper(url, { ...TEST_OPTIONS, sessionTimeoutMs: 3_600_000 });

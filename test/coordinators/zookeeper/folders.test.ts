@@ -1,4 +1,4 @@
-// The folders of locks vanish when they are empty, by the server or by Holdline, and nobody who joins meanwhile is lost.
+// The server or Holdline removes a lock's folder when it is empty, and a claim that joins meanwhile is not lost.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
@@ -31,7 +31,7 @@ async function proxied(server: ServerAddress): Promise<FaultProxy> {
   return proxy;
 }
 
-/** A step of a transaction that makes a container: its number, that it is not the last, and no error. */
+/** The head of a step that makes a container: its type, not the last step, no error. */
 const CONTAINER_STEP = Buffer.from([0, 0, 0, Opcode.createContainer, 0, 255, 255, 255, 255]);
 const makesContainers = { opcode: Opcode.multi, where: (frame: Buffer) => frame.includes(CONTAINER_STEP) };
 
@@ -47,7 +47,7 @@ async function leaveAll(coordinator: Coordinator, locks: readonly string[]): Pro
 
 describe.each(Object.entries(SERVERS))("on a server %s", (_, prepare) => {
   test("folders vanish with those above them, others stay, and what is used again works with greater tokens", async () => {
-    // As often as it looks on a server of its own; one that serves for real looks once a minute.
+    // This server looks for empty containers all the time; by default a server looks once a minute.
     const server = await startZooKeeper({ properties: { "znode.container.checkIntervalMs": "50" } });
     onTestFinished(() => server.close());
     const proxy = await proxied(server);
@@ -75,7 +75,7 @@ describe.each(Object.entries(SERVERS))("on a server %s", (_, prepare) => {
     for (const folder of ["locks", "alive", "history"]) expect(await client.exists(`/x/${folder}`), folder).toBe(true);
   });
 
-  test("many who come and go on a few locks all have their turn, although folders vanish all the time", async () => {
+  test("many clients that come and go on a few locks all get their turn, although folders vanish all the time", async () => {
     const server = await startZooKeeper({ properties: { "znode.container.checkIntervalMs": "1" } });
     onTestFinished(() => server.close());
     const proxies = await Promise.all(Array.from({ length: 8 }, () => proxied(server)));
@@ -97,13 +97,13 @@ describe.each(Object.entries(SERVERS))("on a server %s", (_, prepare) => {
   });
 });
 
-describe("a joiner whose folder goes", () => {
+describe("a claimant whose folder vanishes", () => {
   test("between its look and its entry makes it again", async () => {
     const [root, server] = [freshRoot(), inject("zookeeper")];
     const [proxy, client] = [await proxied(server), await plain(server)];
     const coordinator = await open(proxy.address, root);
     await leaveAll(coordinator, ["a/b"]);
-    // Whoever finds a folder that has gone looks which are missing; when it comes to make them, more are.
+    // A claimant that finds its folder gone looks which folders are missing. Before it makes them, another one vanishes.
     await client.remove(`${root}/locks/a/b`);
     const making = proxy.holdRequest(makesContainers);
     const draft = draftFor("a/b");
@@ -115,7 +115,7 @@ describe("a joiner whose folder goes", () => {
     expect(await idsIn(coordinator, "a/b")).toEqual([draft.id]);
   });
 
-  test("and comes back by another's hand joins behind that one", async () => {
+  test("and is made again by another claimant joins behind that one", async () => {
     const [root, server] = [freshRoot(), inject("zookeeper")];
     const [proxy, other] = [await proxied(server), await open(`${server.host}:${server.port}`, root)];
     const coordinator = await open(proxy.address, root);
@@ -142,7 +142,7 @@ describe("a joiner whose folder goes", () => {
       const making = proxy.holdRequest({ opcode: [Opcode.create, Opcode.multi], where: mentions("/locks/a/b/_c_") });
       const isCaught = await Promise.race([making.caught.then(() => true), settled.then(() => false)]);
       if (!isCaught) break;
-      // Every other time it is there when it is to be made, and has gone when it is to be entered.
+      // Every other time the folder exists when it is to be made, and is gone when the claim is to enter it.
       if (tries % 2 === 1) await client.create(`${root}/locks/a/b`);
       else if (tries > 0) await client.remove(`${root}/locks/a/b`);
       making.release();
@@ -179,7 +179,7 @@ describe("where the server knows no containers", () => {
     return { root, server, proxy, client, coordinator: await open(proxy.address, root) };
   }
 
-  test("a joiner that comes before the folder is deleted keeps it, and one that comes after makes it again", async () => {
+  test("a claimant that joins before the folder is deleted keeps it, and one that joins after makes it again", async () => {
     const { root, server, proxy, client, coordinator } = await stage();
     const other = await open(`${server.host}:${server.port}`, root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -195,7 +195,7 @@ describe("where the server knows no containers", () => {
     expect(await coordinator.join(draftFor("a"))).toMatchObject({ positions: [{ ahead: [] }] });
   });
 
-  test("folders of other programs, and what stands in them, stay", async () => {
+  test("folders of other programs, and their contents, stay", async () => {
     const { root, client, coordinator } = await stage();
     await client.create(`${root}/locks/kazoo/lock`);
     await leaveAll(coordinator, ["kazoo/lock", "kazoo"]);
@@ -207,7 +207,7 @@ describe("where the server knows no containers", () => {
     expect(await client.children(`${root}/locks/mine`)).toEqual(["notes"]);
   });
 
-  test("one that hangs up instead of saying so is understood", async () => {
+  test("Holdline understands a server that hangs up instead of saying so", async () => {
     const [root, server] = [freshRoot(), inject("zookeeper")];
     const [proxy, client] = [await proxied(server), await plain(server)];
     const coordinator = await open(proxy.address, root);

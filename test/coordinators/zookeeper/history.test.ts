@@ -1,5 +1,4 @@
-// The history in ZooKeeper: one folder for all locks, kept within its bounds whoever writes it, and read as earlier versions
-// wrote it.
+// The history in ZooKeeper: one folder for all locks, kept within its bounds whoever writes to it. The records of earlier versions are read too.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
@@ -13,7 +12,7 @@ import { ownerAt, RELEASED, takeDurably, TEST_OPTIONS } from "../conformance/sto
 
 failOnLeaks();
 
-// One record in so many has the history trimmed.
+// One record in this many trims the history.
 const TRIM_EVERY = 32;
 
 async function open(root: string, options: Partial<CoordinatorOptions> = {}): Promise<Coordinator> {
@@ -35,7 +34,7 @@ async function end(coordinator: Coordinator, lock: string): Promise<string> {
   return draft.id;
 }
 
-/** A record as Holdline wrote it before: in a folder of the lock's own. */
+/** A record as Holdline up to 0.1 wrote it, in a folder of the lock's own. */
 async function plantFormer(client: PlainClient, root: string, lock: string): Promise<string> {
   const claim = freshId();
   const ended = { claim, event: "released", by: "deploy@web-01", reason: "done", claimedAt: 1_700_000_000_000 };
@@ -55,7 +54,7 @@ async function plantFormer(client: PlainClient, root: string, lock: string): Pro
 }
 
 describe("the history", () => {
-  test("has no folders for locks: what is there is the records", async () => {
+  test("has records and no folders for locks", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const coordinator = await open(root);
     for (const lock of ["restart/nginx", "a=b", "%5F"]) await end(coordinator, lock);
@@ -65,7 +64,7 @@ describe("the history", () => {
     expect((await coordinator.history(null, 2)).map(({ lock }) => lock)).toEqual(["%5F", "a=b"]);
   });
 
-  test("is kept short also by processes that end with their release", async () => {
+  test("is trimmed by processes that end with their release, too", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const first = await open(root, { historyKeep: 3 });
     for (let index = 0; index < TRIM_EVERY; index += 1) await end(first, index === 0 ? "b" : "a");
@@ -77,7 +76,7 @@ describe("the history", () => {
     expect(await first.history("b", 9)).toHaveLength(1);
   });
 
-  test("has a bound over all locks, which holds for readers at once", async () => {
+  test("has a bound over all locks, which readers see at once", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const coordinator = await open(root, { historyTotal: 5 });
     const claims: string[] = [];
@@ -90,7 +89,7 @@ describe("the history", () => {
     expect(await client.children(`${root}/history`)).toHaveLength(5);
   });
 
-  test("forgets what is too old: readers at once, and the store with a later record", async () => {
+  test("forgets records that are too old: readers at once, the store with a later record", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const [coordinator, patient] = [await open(root, { historyForMs: 1 }), await open(root, { historyForMs: 3_600_000 })];
     for (let index = 0; index < TRIM_EVERY; index += 1) await end(patient, `ci/${index}`);
@@ -102,7 +101,7 @@ describe("the history", () => {
     expect(left.filter((name) => !name.startsWith("_h_last="))).toEqual([]);
   });
 
-  test("keeps its records, and shows them, whatever was planted with numbers far ahead", async () => {
+  test("keeps and shows its records although someone has planted numbers far ahead", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const bounds = { historyKeep: 2, historyTotal: 5 };
     const coordinator = await open(root, bounds);
@@ -118,7 +117,7 @@ describe("the history", () => {
     expect(await claimsOf(null)).toEqual([a3, a2, b]);
   });
 
-  test("counts a record that was copied from another tree, whose numbers are ahead, as any other", async () => {
+  test("counts a record from a copied tree, whose numbers are ahead, like any other", async () => {
     const [from, root, client] = [freshRoot(), freshRoot(), await plain()];
     const [source, coordinator] = [await open(from), await open(root, { historyKeep: 1 })];
     const copied = await end(source, "a");
@@ -130,7 +129,7 @@ describe("the history", () => {
     expect(own).not.toBe(copied);
   });
 
-  test("costs what is asked for, however many locks there were", async () => {
+  test("costs as much as is asked for, however many locks there were", async () => {
     const root = freshRoot();
     const writer = await open(root);
     for (let index = 0; index < 20; index += 1) await end(writer, `ci/${index}/deep`);
@@ -144,7 +143,7 @@ describe("the history", () => {
     expect([proxy.count(Opcode.getChildren), proxy.count(Opcode.getData)]).toEqual([2, 6]);
   });
 
-  test("is read as it was written up to 0.1, beside what is written now", async () => {
+  test("has the records that 0.1 wrote beside those of today", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const former = [
       await plantFormer(client, root, "a"),

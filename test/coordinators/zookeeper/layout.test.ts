@@ -1,10 +1,10 @@
-// The layout in ZooKeeper: claims of ours and of foreign recipes, and their order. Names of locks are in test/doors/.
+// The names of claims in ZooKeeper, Holdline's and those of foreign recipes, and their order. Names of locks are tested in test/doors/.
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { claimPrefix, notBehind, orderClaims, parseClaimName } from "../../../src/coordinators/zookeeper/layout.js";
 
-describe("a claim's node name", () => {
-  test("tells id, slots and key, of which the key is hashed", () => {
+describe("a claim's znode name", () => {
+  test("has the id, the slots and the hash of the key", () => {
     const id = randomUUID();
     const claim = { id, key: null, slots: 1, settles: true };
     const plain = parseClaimName(`${claimPrefix(claim)}0000000007`);
@@ -18,14 +18,14 @@ describe("a claim's node name", () => {
     expect(same?.slots).toBe(3);
   });
 
-  test("tells whether it stays ephemeral, so that its deletion alone says that it has left", () => {
+  test("says whether the claim stays ephemeral, so that its deletion alone means that it has left", () => {
     const claim = { id: randomUUID(), key: "rack 12", slots: 3, settles: false };
     const named = [claim, { ...claim, key: null, slots: Number.POSITIVE_INFINITY }];
     for (const { id, slots, ...one } of named)
       expect(parseClaimName(`${claimPrefix({ id, slots, ...one })}0000000007`)).toMatchObject({ id, slots, settles: false });
   });
 
-  test("of foreign recipes is an exclusive claim; Curator's readers share", () => {
+  test("of a foreign recipe means an exclusive claim, except that Curator's readers share", () => {
     const uuid = randomUUID();
     for (const name of [
       `_c_${uuid}-lock-0000000001`,
@@ -41,7 +41,7 @@ describe("a claim's node name", () => {
     for (const name of ["nginx", "lock-1", "_h_0000000001", "lease-0000000001x", ""]) expect(parseClaimName(name), name).toBeNull();
   });
 
-  test("stands in the order of its number, not of its text, also where the numbers wrap", () => {
+  test("sorts by its number, not by its text, even where the numbers wrap", () => {
     const claim = (sequence: string): string => `_c_${randomUUID()}-${sequence.endsWith("7") ? "1" : "e1"}-lock-${sequence}`;
     const queue = [claim("2147483646"), claim("2147483647"), claim("-2147483648"), claim("-2147483647")];
     expect(orderClaims([...queue].reverse()).map(({ ref }) => ref)).toEqual(queue);
@@ -49,7 +49,7 @@ describe("a claim's node name", () => {
     expect(orderClaims([...mixed].reverse()).map(({ ref }) => ref)).toEqual(mixed);
   });
 
-  test("tells by its bytes whether it is behind another, as its place among all does", () => {
+  test("shows by its bytes whether it is behind another, just as the sorted list does", () => {
     const uuid = randomUUID();
     const beginnings = [`_c_${uuid}-1-lock-`, `_c_${uuid}-e1-lock-`, "lock-", `${uuid}__lock__`, "__READ__", `äö${uuid}__rlock__`];
     for (const around of [0, 12, 2 ** 31 - 1, -(2 ** 31)]) {

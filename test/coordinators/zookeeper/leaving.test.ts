@@ -1,4 +1,4 @@
-// Letting go comes first: what a claim leaves beside itself, its history record and its liveness entry, cannot keep it.
+// A claim can always be let go: trouble with its history record or its liveness entry does not keep it.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
@@ -33,7 +33,7 @@ const ADDRESS = () => `${inject("zookeeper").host}:${inject("zookeeper").port}`;
 const recordOf = (lock: string, number: number) => `_h_${lock}=${String(number).padStart(10, "0")}`;
 
 describe("a claim is let go", () => {
-  test("with its record, where another record has the number that comes next", async () => {
+  test("with its record when another record already has the next number", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -43,7 +43,7 @@ describe("a claim is let go", () => {
     expect(warnings).toEqual([]);
   });
 
-  test("without its record, with a warning, where many records are in the way", async () => {
+  test("without its record, and with a warning, when many records are in the way", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -56,7 +56,7 @@ describe("a claim is let go", () => {
     ]);
   });
 
-  test("where the history's folder is missing", async () => {
+  test("when the history's folder is missing", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -66,7 +66,7 @@ describe("a claim is let go", () => {
     expect(warnings).toEqual([]);
   });
 
-  test("by its owner and by others, where the history may not be written or read", async () => {
+  test("by its owner and by others when they may not write or read the history", async () => {
     for (const permissions of [READ, 16]) {
       const [root, client] = [freshRoot(), await plain()];
       const [owner, admin] = [await open(ADDRESS(), root), await open(ADDRESS(), root)];
@@ -83,7 +83,7 @@ describe("a claim is let go", () => {
     }
   });
 
-  test("with its record, where its liveness entry may not be removed", async () => {
+  test("with its record when nobody may remove its liveness entry", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -93,7 +93,7 @@ describe("a claim is let go", () => {
     expect(warnings).toEqual([expect.stringMatching(/its liveness entry stays until the session ends/)]);
   });
 
-  test("with its record, where somebody has made znodes below it", async () => {
+  test("with its record when another client has made znodes below it", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator, warnings } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -104,7 +104,7 @@ describe("a claim is let go", () => {
     expect(warnings).toEqual([expect.stringMatching(/2 znodes that another client had made below the claim on a were removed/)]);
   });
 
-  test("only as it was read: where it has been changed since, nothing below it is touched", async () => {
+  test("only as it was read: after a change nothing below it is touched", async () => {
     const [root, client] = [freshRoot(), await plain()];
     const { coordinator } = await open(ADDRESS(), root);
     const { draft, settled } = await takeDurably(coordinator, "a");
@@ -115,7 +115,7 @@ describe("a claim is let go", () => {
     expect(await client.exists(`${path}/below`)).toBe(true);
   });
 
-  test("where a quota is used up; joining says so", async () => {
+  test("when a quota is used up; joining names the quota", async () => {
     const server = await startZooKeeper({ properties: { "zookeeper.enforceQuota": "true" } });
     onTestFinished(() => server.close());
     const client = await plain(server);
@@ -140,8 +140,8 @@ describe("a claim is let go", () => {
   });
 });
 
-describe("a claim that was let go without a record, whose reply was lost,", () => {
-  test("is done", async () => {
+describe("after a lost reply, a leave without a record", () => {
+  test("is found done", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const [root, client] = [freshRoot(), await plain()];
@@ -154,7 +154,7 @@ describe("a claim that was let go without a record, whose reply was lost,", () =
     await lost;
   });
 
-  test("is not done where it never arrived and another has taken the claim away with a record", async () => {
+  test("is found not done when it never arrived and someone else has ended the claim with a record", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const [root, client] = [freshRoot(), await plain()];

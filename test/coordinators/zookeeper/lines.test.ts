@@ -1,4 +1,4 @@
-// A thousand claims of one process in one line: what they ask a server for does not grow with the square of their number.
+// A thousand claims of one process in one line: their requests do not grow with the square of their number.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Joined, QueuePosition } from "../../../src/locks/coordinator.js";
@@ -30,10 +30,10 @@ async function openStage(): Promise<{ proxy: FaultProxy; coordinator: Coordinato
   return { proxy, coordinator, other };
 }
 
-const refsAhead = ({ positions: standings }: Joined): string[] => (standings[0]?.ahead ?? []).map(({ ref }) => ref);
-const refOf = ({ positions: standings }: Joined): string => standings[0]?.ref ?? "";
+const refsAhead = ({ positions }: Joined): string[] => (positions[0]?.ahead ?? []).map(({ ref }) => ref);
+const refOf = ({ positions }: Joined): string => positions[0]?.ref ?? "";
 
-test("a claim alone is one create and one list", async () => {
+test("a claim that is alone costs one create and one list", async () => {
   const { proxy, coordinator } = await openStage();
   const before = [proxy.count(Opcode.create), proxy.count(Opcode.getChildren)];
   await coordinator.join(draftFor("a", EPHEMERAL));
@@ -42,7 +42,7 @@ test("a claim alone is one create and one list", async () => {
   ]);
 });
 
-test("those that join, look and read holders at once share what the server is asked for", async () => {
+test("claims that join, look and read the holders at once share their requests", async () => {
   const { proxy, coordinator } = await openStage();
   const lists = (): number => proxy.count(Opcode.getChildren);
   const before = lists();
@@ -55,20 +55,20 @@ test("those that join, look and read holders at once share what the server is as
   }
 
   const [afterJoins, reads] = [lists(), proxy.count(Opcode.getData)];
-  await Promise.all(joined.map(({ positions: standings }) => coordinator.position(standings[0]!)));
+  await Promise.all(joined.map(({ positions }) => coordinator.position(positions[0]!)));
   expect(lists() - afterJoins, "for the looks").toBe(2);
   await Promise.all(joined.map(() => coordinator.queue("a", undefined, 2)));
   expect(lists() - afterJoins, "for the holders").toBe(4);
   expect(proxy.count(Opcode.getData) - reads).toBe(4);
 });
 
-test("a list that was asked for before a claim was created is not the claim's", async () => {
+test("a claim does not use a list that was requested before the claim was created", async () => {
   const { proxy, coordinator, other } = await openStage();
   const first = await coordinator.join(draftFor("a", EPHEMERAL));
   const held = proxy.holdReply(Opcode.getChildren);
   const looking = coordinator.position(first.positions[0]!);
   await within(held.caught, "the list");
-  // Enters after the list was made, before anybody has read it.
+  // Joins after the server has made the list, and before anyone has read it.
   const between = await other.join(draftFor("a", EPHEMERAL));
   const joining = coordinator.join(draftFor("a", EPHEMERAL));
   await until(async () => (await other.queue("a")).length === 3, "the claim to be created");
@@ -77,7 +77,7 @@ test("a list that was asked for before a claim was created is not the claim's", 
   expect(refsAhead(await within(joining, "the join"))).toEqual([refOf(first), refOf(between)]);
 });
 
-test("of a thousand requests no more than 256 are on their way to a server at once", async () => {
+test("at most 256 of a thousand requests are under way to a server at once", async () => {
   const { proxy, coordinator, other } = await openStage();
   const held = proxy.holdReply(Opcode.create);
   const before = proxy.count(Opcode.create);
@@ -90,31 +90,31 @@ test("of a thousand requests no more than 256 are on their way to a server at on
   expect(await within(joining, "the joins")).toHaveLength(1_000);
 });
 
-describe("a list that several have shared", () => {
-  /** Somebody else's claim, and behind it two of one session, which have one list in common. */
+describe("a list that several claims have shared", () => {
+  /** Another session's claim, and behind it two of one session that share a list. */
   async function openLine() {
     const { proxy, coordinator, other } = await openStage();
     const first = await other.join(draftFor("a", EPHEMERAL));
     const joins = [draftFor("a", EPHEMERAL), draftFor("a", EPHEMERAL), draftFor("a", EPHEMERAL)];
-    // The list of the first one is under way when the others ask for theirs.
+    // The first one's list is under way when the others ask for theirs.
     const joined = await Promise.all(joins.map((draft) => coordinator.join(draft)));
     const [second, third] = joined.toSorted((one, another) => refsAhead(one).length - refsAhead(another).length);
     return { proxy, coordinator, other, first, second: second as Joined, third: third as Joined };
   }
 
-  test("serves each of them once more, and then it is asked anew who has left", async () => {
+  test("serves each of them once more, and then the server is asked again who has left", async () => {
     const { proxy, coordinator, other, first, second } = await openLine();
     await other.withdraw(first.positions);
     const before = proxy.count(Opcode.getChildren);
-    const [standing] = second.positions as [QueuePosition];
-    const once = await coordinator.position(standing);
+    const [position] = second.positions as [QueuePosition];
+    const once = await coordinator.position(position);
     expect(proxy.count(Opcode.getChildren) - before).toBe(0);
     expect(once.ahead.map(({ ref }) => ref)).toEqual([refOf(first)]);
-    expect((await coordinator.position(standing)).ahead).toEqual([]);
+    expect((await coordinator.position(position)).ahead).toEqual([]);
     expect(proxy.count(Opcode.getChildren) - before).toBe(1);
   });
 
-  test("does not have those of whom the server has told that they left", async () => {
+  test("does not have claims that the server has reported as gone", async () => {
     const { proxy, coordinator, other, first, second, third } = await openLine();
     const leaving = coordinator.departed(second, "a", [refOf(first)]);
     await other.withdraw(first.positions);
@@ -124,13 +124,13 @@ describe("a list that several have shared", () => {
     expect(proxy.count(Opcode.getChildren) - before).toBe(0);
   });
 
-  test("does not hide that one's own entry was removed", async () => {
+  test("does not hide that the claim's own entry was removed", async () => {
     const { coordinator, other, second } = await openLine();
     await other.withdraw(second.positions);
     await expect(coordinator.position(second.positions[0]!)).rejects.toMatchObject({ code: "claim-lost" });
   });
 
-  test("comes with an answer of now, so that what a session has seen is a fencing token", async () => {
+  test("comes with a fresh answer, so that the latest revision of the session is a fencing token", async () => {
     const { coordinator, other, second } = await openLine();
     const later = await other.join(draftFor("b", EPHEMERAL));
     expect(second.session.latestRevision()).toBeLessThan(later.session.latestRevision());

@@ -1,5 +1,5 @@
-// What node-zookeeper-client does not see or cannot bear, and the session layer makes good: each gap as a test of its own,
-// with a faulty network between. Beside it: several servers, and an ensemble that loses its leader.
+// Faults that node-zookeeper-client does not see or cannot bear, over a faulty network; several servers; and an ensemble that loses its
+// leader.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
@@ -19,7 +19,7 @@ async function open(addresses: string, root: string, options: Partial<Coordinato
   return coordinator;
 }
 
-/** Two ways to the same server, each with faults of its own, as if there were two servers. */
+/** Two proxies to the same server, each with its own faults, as if there were two servers. */
 async function twoWays() {
   const server = inject("zookeeper");
   const proxies = [await openFaultProxy(server), await openFaultProxy(server)] as const;
@@ -28,11 +28,11 @@ async function twoWays() {
 }
 
 describe("a half-open connection", () => {
-  test("is dropped when no reply comes, and the session goes on at another server", async () => {
+  test("is dropped when no reply comes, and the session goes on with another server", async () => {
     const { proxies, addresses } = await twoWays();
     const coordinator = await open(addresses, freshRoot());
     const joined = await coordinator.join(draftFor("a"));
-    // Whichever it has chosen: it goes silent without closing anything.
+    // The server in use goes silent without closing the connection.
     const used = proxies.findIndex((proxy) => proxy.connections > 0);
     proxies[used]?.freeze();
     const asked = within(coordinator.position(only(joined)), "an answer through the other server");
@@ -40,7 +40,7 @@ describe("a half-open connection", () => {
     expect(joined.session.lost.aborted).toBe(false);
   });
 
-  test("a waiter behind it is woken all the same", async () => {
+  test("does not keep a waiter behind it from waking", async () => {
     const { proxies, addresses } = await twoWays();
     const root = freshRoot();
     const holder = await open(`${inject("zookeeper").host}:${inject("zookeeper").port}`, root);
@@ -55,7 +55,7 @@ describe("a half-open connection", () => {
   });
 });
 
-describe("a connect that is accepted and never answered", () => {
+describe("a connection that is accepted and never answered", () => {
   test("is given up for the next server", async () => {
     const { proxies, addresses } = await twoWays();
     await proxies[0].welcome("ignore");
@@ -88,7 +88,7 @@ describe("an answer that the client library cannot bear", () => {
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
   });
 
-  test("many answers in one piece are all read", async () => {
+  test("many answers in one packet are all read", async () => {
     const coordinator = await open(`${inject("zookeeper").host}:${inject("zookeeper").port}`, freshRoot());
     await coordinator.join(draftFor("a"));
     const answers = await Promise.all(Array.from({ length: 2_000 }, () => coordinator.queue("a")));
@@ -96,8 +96,8 @@ describe("an answer that the client library cannot bear", () => {
   });
 });
 
-describe("conditional writes", () => {
-  test("hold for what was just settled too", async () => {
+describe("a conditional write", () => {
+  test("fails on a claim that was changed since it was settled", async () => {
     const coordinator = await open(`${inject("zookeeper").host}:${inject("zookeeper").port}`, freshRoot());
     const { draft, settled } = await takeDurably(coordinator, "a");
     await coordinator.update(draft.id, settled, recordFor(draft, { reason: "changed since" }));
@@ -107,7 +107,7 @@ describe("conditional writes", () => {
 });
 
 describe("an ensemble of three", () => {
-  test("that loses its leader keeps sessions, places and held claims", async ({ skip }) => {
+  test("keeps sessions, places and held claims when it loses its leader", async ({ skip }) => {
     if (!(await canStartServers())) skip("an ensemble needs a local installation");
     const ensemble = await startEnsemble();
     onTestFinished(() => ensemble.close());

@@ -1,4 +1,4 @@
-// When a session counts as alive, as confirmed and as lost: by a clock that the test moves, over real connections.
+// When a session counts as alive, as confirmed and as lost, by a clock that the test moves, over real connections.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { isFromLeader } from "../../../src/coordinators/zookeeper/wire/protocol.js";
 import { ZkSession } from "../../../src/coordinators/zookeeper/session.js";
@@ -17,7 +17,7 @@ const START = 1_000_000;
 /** Longer than the pause between a leader's pings to its followers. */
 const PAUSE_MS = TIMEOUT_MS / 4 + UPTIME_ERROR_MS + 1;
 
-/** A connected session whose time passes only as the test says. */
+/** A connected session whose time passes only when the test says so. */
 async function openSession(sessionTimeoutMs = TIMEOUT_MS) {
   const proxy = await openFaultProxy(inject("zookeeper"));
   onTestFinished(() => proxy.close());
@@ -32,7 +32,7 @@ async function openSession(sessionTimeoutMs = TIMEOUT_MS) {
   return { proxy, session, time, confirmations: session.wire.confirmations, lost: within(lost, "the session to be lost") };
 }
 
-test("a ping keeps a session alive from when it was sent, and the late answer does not make it later", async () => {
+test("a ping keeps a session alive as of its sending, even if the answer is late", async () => {
   const { proxy, session, time, confirmations, lost } = await openSession();
   const ping = proxy.holdReply(Opcode.ping);
   await ping.caught;
@@ -41,12 +41,12 @@ test("a ping keeps a session alive from when it was sent, and the late answer do
   await until(() => session.wire.heardAt === arrivesAt, "the answer to arrive");
   expect(confirmations.answeredAt).toBe(START);
   expect(session.lost.aborted).toBe(false);
-  // What was heard lately is only the answer to what was asked long ago.
+  // The server was heard lately, but only with the answer to an old request.
   time.now += TIMEOUT_MS * 0.25;
   await lost;
 });
 
-test("a session is lost by the timeout that the server has granted, which may be shorter than was asked for", async () => {
+test("a session is lost by the timeout that the server has granted, even if it is shorter than requested", async () => {
   const { session, time, lost } = await openSession(600_000);
   expect(session.wire.sessionTimeoutMs).toBe(60_000);
   expect(session.heldUntil()).toBe(START + 60_000);
@@ -54,14 +54,14 @@ test("a session is lost by the timeout that the server has granted, which may be
   await lost;
 });
 
-test("reads and pings confirm nothing; a write does, as of what the leader must have heard of by then", async () => {
+test("reads and pings confirm nothing; a write confirms as of the last request that the leader must have heard of", async () => {
   const { session, time, confirmations } = await openSession();
   const { wire } = session;
   const readAt = (time.now += 10);
   await wire.exists("/");
   expect(confirmations).toMatchObject({ answeredAt: readAt, confirmedAt: START });
   time.now += 10;
-  // The leader may not have been told of the read.
+  // The leader may not have heard of the read yet.
   await wire.confirm();
   expect(confirmations.confirmedAt).toBe(START);
   time.now += PAUSE_MS;
@@ -72,12 +72,12 @@ test("reads and pings confirm nothing; a write does, as of what the leader must 
   expect(session.heldUntil()).toBe(readAt + TIMEOUT_MS);
 });
 
-test("a write that is refused confirms as well, and not what one server says or a session that is over", () => {
+test("a refused write confirms as well; an error of one server, or of a session that is over, does not", () => {
   expect([0, -101, -103, -110].every(isFromLeader)).toBe(true);
   expect([-4, -6, -112, -118, -127].some(isFromLeader)).toBe(false);
 });
 
-test("a session that takes another connection is not confirmed before a write", async () => {
+test("a session on a new connection is not confirmed before its first write", async () => {
   const { proxy, session, time, confirmations } = await openSession();
   const cutAt = (time.now += 100);
   await proxy.cut();
@@ -87,7 +87,7 @@ test("a session that takes another connection is not confirmed before a write", 
   expect(confirmations.confirmedAt).toBe(cutAt);
 });
 
-test("with a claim in hand the session is confirmed again and again, and asked at once after a gap", async () => {
+test("a session with a claim in hand is confirmed again and again, and at once after a gap", async () => {
   const { proxy, session, time } = await openSession();
   session.hold("a claim");
   await session.wire.exists("/");
@@ -107,7 +107,7 @@ test("with a claim in hand the session is confirmed again and again, and asked a
   expect(await isPending(unasked)).toBe(true);
 });
 
-test("after the machine has slept for most of the timeout the session is lost, whatever its server says", async () => {
+test("after the machine has slept for most of the timeout the session is lost, whatever the server says", async () => {
   const { session, time, lost } = await openSession();
   session.hold("a claim");
   time.now += TIMEOUT_MS * 0.8;
@@ -115,7 +115,7 @@ test("after the machine has slept for most of the timeout the session is lost, w
   expect(session.heldUntil()).toBeGreaterThan(time.now);
 });
 
-test("a grant after a long wait is confirmed by the ensemble", async () => {
+test("the ensemble confirms a grant after a long wait", async () => {
   const { proxy, session, time } = await openSession();
   await session.confirm();
   expect(proxy.count(Opcode.multi), "a session that is fresh").toBe(0);
@@ -131,7 +131,7 @@ test("a grant after a long wait is confirmed by the ensemble", async () => {
   expect(session.isFresh).toBe(true);
 });
 
-test("a grant in a session that has ended is none", async () => {
+test("a grant in a session that has ended is refused", async () => {
   const { proxy, session, time } = await openSession();
   time.now += TIMEOUT_MS * 0.65;
   await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);

@@ -1,5 +1,4 @@
-// What is asked, and in which order, when nobody knows what has become of a settle or a leave, and before an ephemeral
-// claim is granted.
+// What Holdline asks the server, and in which order, after a lost reply to a settle or a leave, and before an ephemeral claim is granted.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
@@ -31,7 +30,7 @@ async function openStage() {
 
 const CLOCK = { opcode: Opcode.setData, where: mentions("/clock") };
 
-test("after a lost settle the server is brought up to date before it is asked what became of it", async () => {
+test("after a lost settle the server is brought up to date before it is asked what happened", async () => {
   const { proxy, coordinator } = await openStage();
   await coordinator.sync();
   const draft = draftFor("a");
@@ -48,7 +47,7 @@ test("after a lost settle the server is brought up to date before it is asked wh
   expect((await within(settling, "the settle")).entries).toHaveLength(1);
 });
 
-test("after a lost leave the server is brought up to date before it is asked what became of it", async () => {
+test("after a lost leave the server is brought up to date before it is asked what happened", async () => {
   const { proxy, coordinator } = await openStage();
   await coordinator.sync();
   const { draft, settled } = await takeDurably(coordinator, "a");
@@ -64,7 +63,7 @@ test("after a lost leave the server is brought up to date before it is asked wha
   expect(await within(leaving, "the leave")).toBe("done");
 });
 
-test("a settle that is still under way when its session is lost can settle nothing once its caller has been told", async () => {
+test("a settle that is still under way when its session is lost cannot succeed once its caller knows", async () => {
   const { proxy, sleep, coordinator } = await openStage();
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
@@ -73,7 +72,7 @@ test("a settle that is still under way when its session is lost can settle nothi
   settling.catch(() => undefined);
   await settle.caught;
   const removal = proxy.holdRequest({ opcode: Opcode.delete, where: mentions(draft.id) });
-  // The agent counts the session as lost; for the server it lives on.
+  // The agent counts the session as lost, but for the server it lives on.
   sleep.ms += TEST_OPTIONS.sessionTimeoutMs * 0.85;
   await within(removal.caught, "the removal of what a late settle would delete");
   expect(await isPending(settling)).toBe(true);
@@ -81,7 +80,7 @@ test("a settle that is still under way when its session is lost can settle nothi
   await expect(within(settling, "the settle")).rejects.toBeInstanceOf(SessionLostError);
 });
 
-test("a settle that its caller has given up is undone when it happens all the same", async () => {
+test("a settle that its caller has given up is undone if it happens all the same", async () => {
   const { proxy, coordinator, other } = await openStage();
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
@@ -98,7 +97,7 @@ test("a settle that its caller has given up is undone when it happens all the sa
   expect(await idsIn(coordinator, "a")).toEqual([]);
 });
 
-test("a turn that comes after a long wait is granted only once the ensemble has confirmed that the session lives", async () => {
+test("a turn after a long wait is granted only once the ensemble has confirmed that the session lives", async () => {
   const { proxy, sleep, coordinator, other } = await openStage();
   const first = await other.join(draftFor("a", { settles: false }));
   const signal = new AbortController().signal;

@@ -1,4 +1,4 @@
-// What tidying removes of a tree that earlier versions have left, and what it never does.
+// What tidying removes from a tree of an earlier version, and what it leaves alone.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
@@ -35,7 +35,7 @@ function formerRecord(claim: string): string {
   return JSON.stringify({ ...ended, record });
 }
 
-test("folders that are empty go, with those above them; whatever has something in it stays, and a second time nothing is done", async () => {
+test("empty folders go, with those above them; a folder with anything in it stays; a second run does nothing", async () => {
   const [root, client] = [freshRoot(), await plain()];
   const coordinator = await open(root);
   const held = await takeDurably(coordinator, "ci/held");
@@ -63,7 +63,7 @@ test("folders that are empty go, with those above them; whatever has something i
   expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
 });
 
-test("of the records of before, and of now, those within the history's bounds stay", async () => {
+test("records within the history's bounds stay, those of earlier versions included", async () => {
   const [root, client] = [freshRoot(), await plain()];
   const [narrow, writer] = [await open(root, { historyKeep: 2 }), await open(root)];
   const claims = [freshId(), freshId(), freshId()];
@@ -80,7 +80,7 @@ test("of the records of before, and of now, those within the history's bounds st
   expect((await writer.history(null, 9)).map(({ lock }) => lock)).toEqual(["c", "c", "b"]);
 });
 
-test("a record below which another client has made something is named in a warning, and is in no other's way", async () => {
+test("a record with another client's znode below it is named in a warning, and does not keep other records from going", async () => {
   const [root, client] = [freshRoot(), await plain()];
   const warnings: string[] = [];
   const log = { ...TEST_OPTIONS.log, warn: (_: object, message: string) => void warnings.push(message) };
@@ -97,7 +97,7 @@ test("a record below which another client has made something is named in a warni
   expect(warnings).toEqual(full.map((path) => expect.stringContaining(`the record ${path} `) as string));
 });
 
-test("what these credentials may not remove is refused in clear words", async () => {
+test("tidying without the right to remove fails with clear words", async () => {
   const [root, client] = [freshRoot(), await plain()];
   const owner = await open(root, {}, "ops:secret@");
   const { draft, settled } = await takeDurably(owner, "a/b");

@@ -1,5 +1,4 @@
-// What a waiter, or a holder, may be told, and is not: watches that are refused, lost, on their way, or too many for one
-// request; and entries that somebody else writes to meanwhile.
+// Watches that are refused, lost, under way, or too many for one request, and entries that somebody else writes to meanwhile.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
@@ -19,7 +18,7 @@ failOnLeaks();
 
 const EPHEMERAL: Partial<Draft> = { settles: false };
 
-/** A coordinator whose connection can be meddled with, and one whose cannot. */
+/** A coordinator behind a proxy that the test controls, and one with a direct connection. */
 async function openBeside(address: string): Promise<{ root: string; waiting: Coordinator; other: Coordinator }> {
   const { host, port } = inject("zookeeper");
   const root = freshRoot();
@@ -37,7 +36,7 @@ async function openProxy(): Promise<FaultProxy> {
   return proxy;
 }
 
-const refOf = ({ positions: standings }: Joined): string => standings[0]?.ref ?? "";
+const refOf = ({ positions }: Joined): string => positions[0]?.ref ?? "";
 const forever = (): AbortSignal => new AbortController().signal;
 
 async function takeOut(coordinator: Coordinator, lock: string, id: string): Promise<void> {
@@ -46,7 +45,7 @@ async function takeOut(coordinator: Coordinator, lock: string, id: string): Prom
   await coordinator.withdraw([{ lock, ref: claim.ref, revision: claim.revision }]);
 }
 
-test("whose entry was removed while the connection was away in the middle of a look has no turn", async () => {
+test("a waiter whose entry was removed during a broken connection, in the middle of a look, has no turn", async () => {
   const proxy = await openProxy();
   const { waiting, other } = await openBeside(proxy.address);
   const holder = draftFor("a");
@@ -56,7 +55,7 @@ test("whose entry was removed while the connection was away in the middle of a l
   turn.catch(() => undefined);
   await until(() => proxy.count(Opcode.setWatches) === 1 && proxy.count(Opcode.exists) === 1, "it to watch");
   await waiting.list();
-  // The look that follows the settle is lost with its connection, and the next one comes late.
+  // The look after the settle is lost with its connection, and the next one comes late.
   const lost = proxy.dropRequest(Opcode.exists);
   const next = proxy.holdRequest(Opcode.createSession);
   const settled = await other.settle(holder, settling, recordFor(holder));
@@ -68,7 +67,7 @@ test("whose entry was removed while the connection was away in the middle of a l
   await expect(within(turn, "the turn")).rejects.toMatchObject({ code: "claim-lost" });
 });
 
-test("whose session the server ends while the connection stands joins anew, and was not taken out", async () => {
+test("a waiter whose session the server ends over a live connection joins anew, and does not count as taken out", async () => {
   const pacer = await openFramePacer();
   onTestFinished(() => pacer.close());
   const { waiting, other } = await openBeside(pacer.address);
@@ -84,7 +83,7 @@ test("whose session the server ends while the connection stands joins anew, and 
   expect((await within(turn, "the turn")).outcome).toBe("granted");
 });
 
-test("that another waiter of the session has asked about one's own entry does not yet say that it is there", async () => {
+test("a waiter does not take another waiter's question about its entry for proof that the entry exists", async () => {
   const pacer = await openFramePacer();
   onTestFinished(() => pacer.close());
   const { waiting, other } = await openBeside(pacer.address);
@@ -93,7 +92,7 @@ test("that another waiter of the session has asked about one's own entry does no
   const own = await waiting.join(mine);
   const between = await other.join(draftFor("a", EPHEMERAL));
   const behind = await waiting.join(draftFor("a", EPHEMERAL));
-  // First one's own entry is taken away, and then the holder leaves; both are told of in the order in which they are asked for.
+  // The waiter's own entry goes first, then the holder leaves. The server reports them in the order in which it is asked.
   await takeOut(other, "a", mine.id);
   await other.withdraw(holder.positions);
   pacer.sendApart();
@@ -103,7 +102,7 @@ test("that another waiter of the session has asked about one's own entry does no
   await others;
 });
 
-/** ZooKeeper's word for a request that it has no time for; it has no body. */
+/** ZooKeeper's error code for a request that it has no time for. Such an answer has no body. */
 const THROTTLED = -127;
 function refusal(reply: Buffer) {
   const send = Buffer.from(reply);
@@ -111,7 +110,7 @@ function refusal(reply: Buffer) {
   return { send, cut: false };
 }
 
-test("a request to watch that the server refuses takes nobody else's watch away", async () => {
+test("a watch that the server refuses does not take another waiter's watch away", async () => {
   const tamperer = await openTamperer();
   const { waiting, other } = await openBeside(tamperer.address);
   const holder = await other.join(draftFor("a", EPHEMERAL));
@@ -125,7 +124,7 @@ test("a request to watch that the server refuses takes nobody else's watch away"
   expect(await within(told, "the other to be told")).toEqual([refOf(holder)]);
 });
 
-test("a holder whose watch over its own claim is refused does not go on as if it were watched", async () => {
+test("a holder whose watch over its own claim is refused counts its claim as lost", async () => {
   const tamperer = await openTamperer();
   const { waiting } = await openBeside(tamperer.address);
   const held = await waiting.join(draftFor("a", EPHEMERAL));
@@ -136,10 +135,10 @@ test("a holder whose watch over its own claim is refused does not go on as if it
   expect(watch.lost.reason).toMatchObject({ code: "unreachable" });
 });
 
-test("more in the way than one request may name are watched by several", async () => {
+test("entries too many for one request are watched with several", async () => {
   const proxy = await openProxy();
   const { waiting, other } = await openBeside(proxy.address);
-  // In the path, each letter is six.
+  // Each letter takes six bytes of the path.
   const lock = "ü".repeat(127);
   const slots = 1_300;
   const ahead: Joined[] = [];
@@ -153,7 +152,7 @@ test("more in the way than one request may name are watched by several", async (
   expect(proxy.count(Opcode.createSession)).toBe(connections);
 });
 
-test("an entry is withdrawn whatever is written to it meanwhile", async () => {
+test("an entry is withdrawn even if somebody writes to it meanwhile", async () => {
   const proxy = await openProxy();
   const { root, waiting } = await openBeside(proxy.address);
   const plain = await openPlainClient(inject("zookeeper"));
@@ -172,7 +171,7 @@ test("an entry is withdrawn whatever is written to it meanwhile", async () => {
   expect(await idsIn(waiting, "a")).toEqual([]);
 });
 
-test("a claim that was settled, and written to before that was known, is settled, and changed", async () => {
+test("a claim that somebody writes to before its settle is known counts as settled, and as changed", async () => {
   const proxy = await openProxy();
   const { root, waiting } = await openBeside(proxy.address);
   const plain = await openPlainClient(inject("zookeeper"));

@@ -1,5 +1,4 @@
-// What a waiter asks the server for, and what it takes for its turn. Requests are counted, and events made to come
-// together, by a proxy in front of the server.
+// What a waiter asks the server for, and what counts as its turn. A proxy counts requests and makes events arrive together.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, Draft, Joined } from "../../../src/locks/coordinator.js";
@@ -15,7 +14,7 @@ failOnLeaks();
 
 const EPHEMERAL: Partial<Draft> = { settles: false };
 
-/** Somebody who waits through a proxy, and others who do not. */
+/** A coordinator that waits behind a proxy, and another with a direct connection. */
 async function openStage() {
   const server = inject("zookeeper");
   const proxy = await openFaultProxy(server);
@@ -29,8 +28,8 @@ async function openStage() {
   return { proxy, waiting: await open(proxy.address), other: await open(`${server.host}:${server.port}`) };
 }
 
-/** Has it wait in line, and tells when it has looked so often. */
-function waitInLine(coordinator: Coordinator, draft: Draft, options: Partial<TurnOptions> = {}) {
+/** Waits in line; `looked` resolves once it has looked that often. */
+function startWaiting(coordinator: Coordinator, draft: Draft, options: Partial<TurnOptions> = {}) {
   let looks = 0;
   const turn = takeTurn(coordinator, draft, {
     signal: new AbortController().signal,
@@ -53,14 +52,14 @@ function joinedBy(turn: Turn) {
   return turn.joined;
 }
 
-test("who knows who is ahead reads nothing when they leave", async () => {
+test("a waiter that knows who is ahead reads nothing when they leave", async () => {
   const { proxy, waiting, other } = await openStage();
   const line: Joined[] = [];
   while (line.length < 5) line.push(await other.join(draftFor("a", EPHEMERAL)));
   const leaves = (position: number): Promise<void> => other.withdraw((line[position] as Joined).positions);
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
+  const { turn, looked } = startWaiting(waiting, draftFor("a", EPHEMERAL));
   await looked(1);
-  await until(() => asked(proxy).looks === 1, "it to watch the nearest three, and its own, with one request");
+  await until(() => asked(proxy).looks === 1, "it to watch the nearest three, and its own entry, with one request");
   await leaves(0);
   await leaves(1);
   expect(await other.queue("a")).toHaveLength(4);
@@ -75,13 +74,13 @@ test("who knows who is ahead reads nothing when they leave", async () => {
   expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
 });
 
-test("who leaves while the line is read is not asked about again", async () => {
+test("a waiter does not ask again about claims that leave while it reads the line", async () => {
   const { proxy, waiting, other } = await openStage();
   const [first, second] = [await other.join(draftFor("a", EPHEMERAL)), await other.join(draftFor("a", EPHEMERAL))];
   let proceed = (): void => undefined;
   const paused = new Promise<void>((resolve) => (proceed = resolve));
   let pauses = 0;
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), {
+  const { turn, looked } = startWaiting(waiting, draftFor("a", EPHEMERAL), {
     pause: (_claimsAhead, signal) => {
       pauses += 1;
       return pauses === 1 ? paused : new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
@@ -99,15 +98,15 @@ test("who leaves while the line is read is not asked about again", async () => {
   expect(asked(proxy)).toEqual({ lists: 2, looks: 1 });
 });
 
-test("nor when the holder's claim is durable; but a claim that is only just settling has not left", async () => {
+test("the same holds for a durable holder, and a claim that is only settling has not left", async () => {
   const { proxy, waiting, other } = await openStage();
   const draft = draftFor("a");
   const settling = await other.join(draft);
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL));
+  const { turn, looked } = startWaiting(waiting, draftFor("a", EPHEMERAL));
   await looked(1);
   await until(() => asked(proxy).looks === 2, "it to watch it, and its own");
   const settled = await other.settle(draft, settling, recordFor(draft));
-  await until(() => asked(proxy).looks === 3, "it to look at what has vanished, and to find it there");
+  await until(() => asked(proxy).looks === 3, "it to look at the entry that has vanished, and to find it there");
   await waiting.list();
   const before = asked(proxy);
   await other.leave(draft.id, settled.entries, RELEASED);
@@ -115,10 +114,10 @@ test("nor when the holder's claim is durable; but a claim that is only just sett
   expect(asked(proxy)).toEqual(before);
 });
 
-test("who wants a fencing token reads the line when the holder has left", async () => {
+test("a waiter that needs a fencing token reads the line when the holder has left", async () => {
   const { proxy, waiting, other } = await openStage();
   const held = await takeDurably(other, "a");
-  const { turn, looked } = waitInLine(waiting, draftFor("a", EPHEMERAL), { needsFencingToken: true });
+  const { turn, looked } = startWaiting(waiting, draftFor("a", EPHEMERAL), { needsFencingToken: true });
   await looked(1);
   await until(() => asked(proxy).looks === 2, "it to watch");
   const { lists } = asked(proxy);
@@ -131,11 +130,11 @@ test("who wants a fencing token reads the line when the holder has left", async 
   expect(asked(proxy).lists).toBeGreaterThan(lists);
 });
 
-test("whose own entry was taken away before the holder left has no turn, though it hears of both at once", async () => {
+test("a waiter whose own entry went before the holder left has no turn, although both reports arrive at once", async () => {
   const { proxy, waiting, other } = await openStage();
   const first = await other.join(draftFor("a", EPHEMERAL));
   const mine = draftFor("a", EPHEMERAL);
-  const { turn, looked } = waitInLine(waiting, mine);
+  const { turn, looked } = startWaiting(waiting, mine);
   await looked(1);
   await until(() => asked(proxy).looks === 1, "it to watch the holder, and its own");
   await waiting.list();

@@ -1,3 +1,4 @@
+// Reading queues while entries leave or the connection breaks, and showing foreign contenders. A fake wire answers.
 import { describe, expect, test } from "vitest";
 import { claimPrefix, createLayout } from "../../../src/coordinators/zookeeper/layout.js";
 import { WireError, ZK } from "../../../src/coordinators/zookeeper/wire/protocol.js";
@@ -5,7 +6,7 @@ import { foreignRecord, fetchQueue } from "../../../src/coordinators/zookeeper/r
 import type { Wire } from "../../../src/coordinators/zookeeper/wire/wire.js";
 import { freshId } from "../../support/roots.js";
 
-/** A lock with these entries, of which some leave after they have been listed. */
+/** A lock with these entries. Those in `leaving` leave after they have been listed. */
 function wireWith(entries: readonly string[], leaving: readonly string[]): { readonly wire: Wire; readonly asked: string[] } {
   const asked: string[] = [];
   const stat = { czxid: 1, mzxid: 1, ctime: 0, mtime: 0, version: 0, ephemeralOwner: null };
@@ -21,7 +22,7 @@ function wireWith(entries: readonly string[], leaving: readonly string[]): { rea
   return { wire: wire as unknown as Wire, asked };
 }
 
-test("the first claims of a queue are as many as were asked for, whoever leaves while they are read", async () => {
+test("as many claims as asked for are read from the front, although some leave during the read", async () => {
   const entries = Array.from(
     { length: 20 },
     (_, index) =>
@@ -43,14 +44,14 @@ test("the first claims of a queue are as many as were asked for, whoever leaves 
   expect(await first(Number.POSITIVE_INFINITY, [7])).toHaveLength(19);
 });
 
-test("a connection that is lost while a queue is read fails the reading, and leaves no failure that nobody takes", async () => {
+test("a connection that is lost during a read fails the read, and leaves no unhandled rejection", async () => {
   const entries = [`${claimPrefix({ id: freshId(), key: null, slots: 1, settles: true })}0000000001`];
   const lost = (): Promise<never> => Promise.reject(new WireError(ZK.connectionLoss));
   const wire = { ...wireWith(entries, []).wire, exists: lost, getData: lost } as unknown as Wire;
   await expect(fetchQueue(wire, createLayout("/holdline"), "db", 2)).rejects.toThrow(WireError);
 });
 
-describe("what another program's contender says of itself", () => {
+describe("the name of another program's contender", () => {
   test.each([
     "10.0.0.7",
     "web-07.example.com",
@@ -60,10 +61,10 @@ describe("what another program's contender says of itself", () => {
     "主机-1",
     "x".repeat(255),
     "ü".repeat(255),
-  ])("is shown where it is an address or a name: %s", (data) => expect(foreignRecord(data).owner.node).toBe(data));
+  ])("is shown when it is an address or a name: %s", (data) => expect(foreignRecord(data).owner.node).toBe(data));
 
   test.each(["", "x".repeat(256), "ü".repeat(256), "a\nb", "a\tb", "\u007f", "\u001b[2J", "ü\u001b[2J", "ü\u202eb", "{}\u0000"])(
-    "is not shown where it could be anything: %j",
+    "is not shown when it could be anything: %j",
     (data) => expect(foreignRecord(data).owner.node).toBe("unknown"),
   );
 });

@@ -1,4 +1,4 @@
-// What durable claims leave in ZooKeeper beside themselves: liveness of those that a process has in hand, none of leases.
+// Liveness entries: every durable claim that a process has in hand has one, and a lease has none.
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator, CoordinatorOptions } from "../../../src/locks/coordinator.js";
@@ -27,7 +27,7 @@ async function plain(): Promise<PlainClient> {
 const ADDRESS = () => `${inject("zookeeper").host}:${inject("zookeeper").port}`;
 
 describe("liveness entries", () => {
-  test("are there for the claims of processes and not for leases, in whatever session", async () => {
+  test("exist for the claims of processes and not for leases, in any session", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -43,14 +43,14 @@ describe("liveness entries", () => {
     await until(() => proxy.sessions.length === 2, "a new session");
     await until(async () => (await claimIn(coordinator, "held")).alive, "the process's claim to be alive again");
     expect(await alive()).toEqual([held.draft.id]);
-    // A server that makes leases for years does not keep one of them in mind.
+    // A process that makes leases for years remembers none of them.
     expect(await isPending(asked)).toBe(true);
     expect(await coordinator.leave(lent.draft.id, renewed.entries, RELEASED)).toBe("done");
     expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
     expect(await alive()).toEqual([]);
   });
 
-  test("are put back for a claim of whose process others have changed the data", async () => {
+  test("are put back for a claim whose data others have changed", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -70,7 +70,7 @@ describe("liveness entries", () => {
     expect(await writer.history("a", 10)).toMatchObject([{ claim: draft.id, data: { status: "BUSY" } }]);
   });
 
-  test("are not put back by one who has only written to another's claim", async () => {
+  test("are not put back by a process that has only written to another's claim", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -86,8 +86,8 @@ describe("liveness entries", () => {
   });
 });
 
-describe("liveness that comes back with a new session", () => {
-  test("is that of a claim that others have written to meanwhile, and not of one that was taken over", async () => {
+describe("a new session", () => {
+  test("puts the liveness of a claim back that others have written to meanwhile, and not of one that was taken over", async () => {
     const proxy = await openFaultProxy(inject("zookeeper"));
     onTestFinished(() => proxy.close());
     const root = freshRoot();
@@ -96,7 +96,7 @@ describe("liveness that comes back with a new session", () => {
     const taken = await takeDurably(coordinator, "taken");
     const record = recordFor(written.draft, { data: { status: "READY" } });
     settledOf(await other.update(written.draft.id, written.settled, record));
-    // In the name of the very same owner: what tells them apart is the fencing token.
+    // By the very same owner: only the fencing token tells the two apart.
     settledOf(await other.adopt(taken.draft.id, taken.settled.entries, recordFor(taken.draft)));
     await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
     await until(async () => (await claimIn(other, "written")).alive, "the claim to be alive again");

@@ -1,7 +1,7 @@
-// Frames, however the network cuts them.
+// The stream of a server's bytes is cut into frames, however the network has cut it.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Frames } from "../../../src/coordinators/zookeeper/wire/jute.js";
+import { Frames } from "../../../../src/coordinators/zookeeper/wire/jute.js";
 
 function frame(body: Uint8Array): Buffer {
   const length = Buffer.alloc(4);
@@ -9,7 +9,7 @@ function frame(body: Uint8Array): Buffer {
   return Buffer.concat([length, body]);
 }
 
-test("all frames come whole and in order, wherever they are cut, though what is read into is used again", () => {
+test("all frames arrive whole and in order, wherever the stream is cut, although the read buffer is reused", () => {
   const bodies = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 8 });
   fc.assert(
     fc.property(bodies, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (all, pieces) => {
@@ -30,7 +30,7 @@ test("all frames come whole and in order, wherever they are cut, though what is 
   );
 });
 
-test("no more are given once no more are wanted, nor what was begun on a connection that is gone", () => {
+test("no frame follows once the caller wants no more, nor the rest of one from a lost connection", () => {
   const frames = new Frames();
   const got: string[] = [];
   const two = Buffer.concat([frame(Buffer.from("one")), frame(Buffer.from("two"))]);
@@ -42,7 +42,7 @@ test("no more are given once no more are wanted, nor what was begun on a connect
   expect(got).toEqual(["one", "one", "two"]);
 });
 
-test.each([-1, 0, 2 ** 31 - 1])("a length of %i is none", (length) => {
+test.each([-1, 0, 2 ** 31 - 1])("a length of %i is refused", (length) => {
   for (const cut of [4, 2]) {
     const bytes = Buffer.alloc(8);
     bytes.writeInt32BE(length);

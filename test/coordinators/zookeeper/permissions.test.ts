@@ -1,4 +1,4 @@
-// Credentials in the URL protect claims only in a tree whose parents belong to them too.
+// Credentials in the URL protect claims only if the folders above the claims belong to them too.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
 import type { Coordinator } from "../../../src/locks/coordinator.js";
@@ -28,7 +28,7 @@ async function plain(credentials: string | null = null): Promise<PlainClient> {
   return client;
 }
 
-test("a tree that was first used without credentials is refused with what to do, and nothing stays in line", async () => {
+test("a tree that was first used without credentials is refused, with what to do, and nothing stays in line", async () => {
   const root = freshRoot();
   const stranger = await open(root, null);
   await stranger.withdraw((await stranger.join(draftFor("a"))).positions);
@@ -41,14 +41,14 @@ test("a tree that was first used without credentials is refused with what to do,
   await untilEmpty(stranger, "a");
 });
 
-test("a root that was made by hand for everybody is refused", async () => {
+test("a root that somebody has made by hand for everybody is refused", async () => {
   const [root, client] = [freshRoot(), await plain()];
   await client.create(root);
   const owner = await open(root, "ops:secret");
   await expect(owner.join(draftFor("a"))).rejects.toMatchObject({ code: "configuration" });
 });
 
-test("a tree that everybody may read and nobody change is not taken for an open one", async () => {
+test("a tree that everybody may read and nobody may change is not mistaken for an open one", async () => {
   const root = freshRoot();
   const owner = await open(root, "ops:secret");
   await takeDurably(owner, "a");
@@ -56,7 +56,7 @@ test("a tree that everybody may read and nobody change is not taken for an open 
   await expect((await open(root, "ops:secret")).join(draftFor("b"))).rejects.toMatchObject({ code: "not-allowed" });
 });
 
-test("a lock's folder that another client made for everybody is refused, and the other locks are not", async () => {
+test("a lock's folder that another client has made for everybody is refused, and other locks are not", async () => {
   const root = freshRoot();
   const owner = await open(root, "ops:secret");
   const held = await takeDurably(owner, "a");
@@ -84,7 +84,7 @@ test.each(["history", "clock", "locks/a", "locks/a/b"])(
   },
 );
 
-test("a claim in a tree that everybody may change is not adopted, and stays as it was", async () => {
+test("a claim in a tree that everybody may change is not adopted and stays as it was", async () => {
   const root = freshRoot();
   const owner = await open(root, "ops:secret");
   const { draft, settled } = await takeDurably(owner, "a");
@@ -95,7 +95,7 @@ test("a claim in a tree that everybody may change is not adopted, and stays as i
   expect((await owner.queue("a"))[0]).toMatchObject({ id: draft.id, reason: draft.reason, fencingToken: settled.fencingToken });
 });
 
-test("a tree of other credentials refuses in words", async () => {
+test("a tree of other credentials is refused in words", async () => {
   const root = freshRoot();
   await takeDurably(await open(root, "ops:secret"), "a");
   await expect((await open(root, "mallory:secret")).join(draftFor("a"))).rejects.toMatchObject({
@@ -104,7 +104,7 @@ test("a tree of other credentials refuses in words", async () => {
   });
 });
 
-test("rights are asked for once in a session, together with the join, and without credentials never", async () => {
+test("rights are read once in a session, together with the join, and never without credentials", async () => {
   const proxy = await openFaultProxy(inject("zookeeper"));
   onTestFinished(() => proxy.close());
   const root = freshRoot();
