@@ -44,7 +44,7 @@ def write(log, line):
 def take_turns(path, log, count, name):
     client = connect()
     try:
-        # A turn writes twice with a round trip between them, so that another's turn has room to show itself.
+        # A turn writes twice with a round trip in between, which leaves room for a second turn to show itself.
         for _ in range(count):
             with lock_of(client, path, name):
                 write(log, "start " + name)
@@ -95,5 +95,5 @@ for order in sys.stdin:
     task, *words = order.split()
     threading.Thread(target=attempt, args=(TASKS[task], *words), daemon=True).start()
 
-# Whoever has closed the pipe wants nothing of this process any more; its sessions end with it.
+# The other side has closed the pipe, so this process ends, and its sessions with it.
 os._exit(0)
