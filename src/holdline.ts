@@ -11,7 +11,7 @@ import { openCoordinator } from "./coordinators/registry.js";
 import { createLeases } from "./library/leases.js";
 import type { Leases } from "./library/leases.js";
 import type { Dependencies } from "./library/values.js";
-import { readData, readDependencies, readSharing, readText } from "./library/values.js";
+import { parseData, readDependencies, readSharing, readText } from "./library/values.js";
 import { viewLock } from "./views/lock.js";
 import type { LockView } from "./views/lock.js";
 import type { Owner } from "./locks/claim.js";
@@ -143,7 +143,7 @@ function readWhole(value: number, name: keyof HoldlineOptions): number {
 }
 
 function requestOf(name: string, options: LockOptions, owner: Owner): EphemeralRequest {
-  const [reason, data] = [readText(options.reason, "reason"), readData(options.data)];
+  const [reason, data] = [readText(options.reason, "reason"), parseData(options.data)];
   return { lock: parseLockName(name), ...readSharing(options), owner, reason, data };
 }
 

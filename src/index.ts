@@ -2,7 +2,7 @@
 export type { HeldClaim, Holdline, HoldlineOptions, LockOptions } from "./holdline.js";
 export { openHoldline, TimedOutError } from "./holdline.js";
 export type { HostLockType } from "./leases/hosts.js";
-export type { HeldLease } from "./leases/lease.js";
+export type { HeldLease } from "./leases/request.js";
 export type {
   AcquireOptions,
   AcquireOutcome,

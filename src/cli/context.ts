@@ -5,7 +5,7 @@ import type { Resumed } from "../actions/resuming.js";
 import type { StopRequests } from "../actions/stop.js";
 import type { Trial } from "../actions/trial.js";
 import type { ActionSettings } from "../config/settings.js";
-import type { LeaseContext } from "../leases/lease.js";
+import type { LeaseContext } from "../leases/request.js";
 import type { Log, StoreReport } from "../locks/coordinator.js";
 import type { Stores } from "../views/stores.js";
 import type { Io } from "./io.js";

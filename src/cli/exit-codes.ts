@@ -5,7 +5,8 @@ import { InterruptedError } from "../actions/stop.js";
 import type { Outcome, Result } from "../actions/result.js";
 import { HoldlineError } from "../locks/errors.js";
 import type { ErrorCode } from "../locks/errors.js";
-import type { Acquired, Released, Renewed } from "../leases/lease.js";
+import type { Acquired } from "../leases/acquiring.js";
+import type { Released, Renewed } from "../leases/lease.js";
 
 /** What an exit code tells scripts and timers. */
 export const EXIT_CODES = {

@@ -112,8 +112,8 @@ function isAbsent({ value }: Field): boolean {
   return value === undefined || value === null || value === "";
 }
 
-function readOptional<T, D>(field: Field, read: (field: Field) => T | undefined, otherwise: D): T | D | undefined {
-  return isAbsent(field) ? otherwise : read(field);
+function readOptional<T, D>(field: Field, read: (field: Field) => T | undefined, fallback: D): T | D | undefined {
+  return isAbsent(field) ? fallback : read(field);
 }
 
 function readRequired<T>(field: Field, read: (field: Field) => T | undefined): T | undefined {

@@ -1,5 +1,5 @@
-// Changing the structured data of a claim: one key, a merge, or all of it. Data is what JSON can carry; maps are plain
-// objects whose keys are always their own. Pure functions.
+// Changing the structured data of a claim: one key, a merge, or all of it. Data is whatever JSON can carry; maps are plain
+// objects without inherited keys. Pure.
 import { isObject } from "../locks/claim.js";
 import { plainData } from "../locks/data.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -13,7 +13,7 @@ export type DataChange =
 
 /**
  * The data after some changes, one after another.
- * @throws HoldlineError `usage` when a key lies below something that is no map, or the outcome is too large
+ * @throws HoldlineError `usage` when a key lies below something that is no map, or the result is too large
  */
 export function applyChanges(data: unknown, changes: readonly DataChange[]): unknown {
   let changed = data;
@@ -67,10 +67,10 @@ export function parseDataPath(text: string): readonly string[] {
   });
 }
 
-// Enough to know a path again by.
+// Enough to recognise a path.
 const LONGEST_SHOWN = 100;
 
-/** A path of keys for messages: on one line, and of a length that can be read. */
+/** A path of keys for messages: on one line, and short enough to read. */
 export function shownPath(path: readonly string[]): string {
   return shortened(sanitize(path.join(".")), LONGEST_SHOWN);
 }
@@ -78,7 +78,7 @@ export function shownPath(path: readonly string[]): string {
 // As deep as the YAML that is read may be nested.
 const LONGEST_PATH = 100;
 
-/** What is in the data that would not reach every reader as it is meant, in words that complete "--data …"; `null` when nothing is. */
+/** What some readers of the data would take for something else, in words that complete "--data …"; `null` when nothing. */
 export function problemInData(data: unknown): string | null {
   if (typeof data === "number" && !Number.isFinite(data)) return `must not have ${data}: JSON cannot carry it`;
   if (typeof data !== "object" || data === null) return null;
@@ -91,7 +91,7 @@ export function problemInData(data: unknown): string | null {
   return null;
 }
 
-/** Keys that the data must not have: what other programs make of them once they read it is not ours to risk. */
+/** Whether a key is forbidden in data: programs in JavaScript that read it could be made to change their own prototypes. */
 export function isForbiddenKey(key: string): boolean {
   return key === "__proto__" || key === "constructor" || key === "prototype";
 }

@@ -1,12 +1,11 @@
-// Which hosts are locked along with a host: those that it depends on, and whatever they depend on. A pure function over
-// the declared map.
+// The hosts that a host depends on, directly or through others, by the declared map: they are locked along with it. Pure.
 
 /** By host, the hosts that depend on it. */
 export type DependencyMap = ReadonlyMap<string, readonly string[]>;
 
 /**
- * The hosts that `host` depends on, directly or through others: those it depends on itself first, then those of these,
- * and so on, by name within each pass. Cycles are fine; the host itself is not among them.
+ * The hosts that `host` depends on: first those that it depends on itself, then those that these depend on, and so on, by
+ * name within each pass. Cycles are fine; the host itself is not among them.
  */
 export function dependenciesOf(host: string, map: DependencyMap): readonly string[] {
   const needs = new Map<string, string[]>();

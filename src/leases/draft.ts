@@ -1,22 +1,21 @@
-// What a lease is in the queues: the draft with which it joins, and the record that it is settled with. Pure but for the
-// id that a draft is given whose request has none.
+// What a lease is in the queues: the draft that joins, the record that it settles with, and the claim that comes of it.
+// Pure, but for the new id of a draft whose request has none.
 import { randomUUID } from "node:crypto";
 import { encodeRecord } from "../locks/claim.js";
 import type { Claim, ClaimRecord } from "../locks/claim.js";
 import type { Draft, JustSettled, Traits } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import type { LeaseContext, LeaseRequest } from "./lease.js";
+import type { HeldLease, LeaseRequest, LeaseTaker } from "./request.js";
 
-/** A claim on its way to be a lease: while it waits it belongs to this process, with whose session it ends. */
-export function draftOf(request: LeaseRequest, { node, process }: LeaseContext): Draft {
+/** A lease that is about to wait. Until it settles it belongs to this process, and ends with its session. */
+export function leaseDraftOf(request: LeaseRequest, { node, process }: LeaseTaker): Draft {
   const { locks, type, key, slots, principal, caller, path, reason, data } = request;
-  const owner = { node, principal, action: null, process };
   return {
     id: request.id ?? randomUUID(),
     locks,
     key,
     slots,
-    owner,
+    owner: { node, principal, action: null, process },
     reason,
     data,
     settles: true,
@@ -24,19 +23,28 @@ export function draftOf(request: LeaseRequest, { node, process }: LeaseContext):
   };
 }
 
-/** The same once it is held: nobody's process, and over at `expiresAt`. */
+/** The record of a lease in hand: it belongs to no process, and expires at `expiresAt`. */
 export function leasedRecordOf({ key, slots, owner, reason, data, lease }: Draft, expiresAt: number | null): ClaimRecord {
   return { owner: { ...owner, process: null }, key, slots, made: null, lease, expiresAt, reason, data, failure: null };
 }
 
-/** The lease that a draft has become, as it stands in the queue of its first lock. */
-export function claimOf(draft: Draft, { entries, fencingToken, since }: JustSettled, expiresAt: number | null): Claim {
+/** A lease in hand as it stands in the queue of its first lock. */
+export function leasedClaimOf(draft: Draft, { entries, fencingToken, since }: JustSettled, expiresAt: number | null): Claim {
   const [entry] = entries;
   if (entry === undefined) throw new HoldlineError("bug", "a lease on no lock");
   return { ...leasedRecordOf(draft, expiresAt), ...entry, id: draft.id, durable: true, alive: true, since, fencingToken };
 }
 
-/** @throws HoldlineError `usage` when its locks with its data do not fit into one transaction */
+export function heldLeaseOf({ id, lock, lease, fencingToken, expiresAt }: Claim): HeldLease {
+  return { id, locks: lease?.locks ?? [lock], fencingToken: fencingToken ?? 0, expiresAt };
+}
+
+/** When a lease expires that begins `now`. Clocks have whole milliseconds, and the lease must not get fewer than it was promised. */
+export function expiryOf(ttlMs: number, now: number): number {
+  return now + Math.ceil(ttlMs);
+}
+
+/** @throws HoldlineError `usage` when the locks with their records do not fit into one transaction */
 export function refuseIfTooLarge(draft: Draft, { maxLocks, maxBytes, bytesPerLock }: Traits): void {
   const { locks } = draft;
   if (locks.length > maxLocks) {

@@ -1,15 +1,15 @@
-// A claim that holds a lock, found by its id and written to in place. What is written is lease.ts's matter.
+// A claim that holds a lock: finding it by its id, and writing to it in place. What to write is lease.ts's.
 import type { Claim, ClaimRecord } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endExpired, readAllEntries, hasExpired, readHolders } from "../line/holders.js";
 
 /**
- * The claim `id` if it holds the lock, and its time is not over: a lease whose time is over is ended on the way. The
- * answer was true at some moment during the call, also where the server that is asked lags behind the others.
+ * The claim `id` if it holds the lock. An expired lease does not, and is ended on the way. The answer was true at some
+ * moment during the call, even if the server that answers lags behind the others of its ensemble.
  */
 export async function findHeld(coordinator: Coordinator, lock: string, id: string, signal?: AbortSignal): Promise<Claim | null> {
-  // The store's clock is read with a write, and what is read after that has all that was there before.
+  // What is read after a sync has everything that was committed before it.
   const now = await coordinator.sync(signal);
   const claim = (await readHolders(coordinator, lock, signal)).find((holder) => holder.id === id);
   if (claim === undefined) return null;
@@ -17,30 +17,31 @@ export async function findHeld(coordinator: Coordinator, lock: string, id: strin
   try {
     await endExpired(coordinator, [claim], signal);
   } catch (error) {
-    // Whoever may only read can ask all the same.
+    // Callers with read access alone can ask all the same.
     if (error instanceof HoldlineError && error.code === "not-allowed") return null;
     throw error;
   }
-  // One that was renewed meanwhile is looked at again.
+  // Somebody may have renewed it meanwhile.
   return findHeld(coordinator, lock, id, signal);
 }
 
 /**
- * Reads what is to be gone: a server of an ensemble may lag behind, and not know yet of what another has just been told.
- * The store's clock is read with a write, and what is read after that has all that was there before.
+ * Reads once more before something counts as gone: the server of an ensemble that answered may not know yet what another
+ * has just committed. What is read after a sync has everything that was committed before it.
  */
 export async function afterCatchingUp<T>(coordinator: Coordinator, read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   await coordinator.sync(signal);
   return read();
 }
 
-// Each try that fails means that somebody else has written in between. So many in a row mean that something else is wrong.
+// A try fails when somebody else has written in between. So many failures in a row mean that something else is wrong.
 export const MOST_TRIES = 20;
 
 /**
  * Writes to a durable claim in place, in all its entries at once.
- * @param write gives the new record for the claim as it is, `again` to look at it anew; it is called again when another has written meanwhile
- * @returns the claim as it stands then, or `gone`
+ * @param write makes the new record from the claim as it is, or says `again` to read the claim anew; it is called again when
+ * somebody else has written meanwhile
+ * @returns the claim as it stands afterwards, or `gone`
  * @throws HoldlineError `not-allowed` for an ephemeral claim, which is never written to
  */
 export async function rewrite(

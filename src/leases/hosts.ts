@@ -1,4 +1,5 @@
-// Locks on hosts: which hosts are meant, what each type of lock shares, and the host that a file's path belongs to. Pure functions.
+// Locks on hosts: which host a name or a file's path means, which hosts are locked along with it, and what each type of lock
+// shares. Pure.
 import type { LeaseType } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { canonicalHost, hostLock, hostProblem } from "../locks/names.js";
@@ -20,16 +21,16 @@ export function parseHost(text: string): string {
   });
 }
 
-/** May two names be one host's: the short one, and a full one that begins with it? */
+/** Whether two names may mean one host: a short one, and a full one that begins with it. */
 export function mayBeSame(one: string, other: string): boolean {
   const [short, full] = one.length < other.length ? [one, other] : [other, one];
-  // The beginning of an address is no name.
+  // The first number of an IP address is no short name.
   return !short.includes(".") && !/^\d+$/.test(short) && full.startsWith(`${short}.`);
 }
 
 /**
- * The name under which a host is locked, whether it is called by its short name or by its full one: the name that is known of it.
- * Where none is known, or several are, nobody can say that they are one.
+ * The name under which a host is locked, whether the caller uses its short name or its full one: the known name. With no
+ * known name, or with several that fit, nobody can say which host is meant, and the name stays as it is.
  */
 export function knownAs(host: string, known: Iterable<string>): string {
   const names = new Set(known);
@@ -38,12 +39,12 @@ export function knownAs(host: string, known: Iterable<string>): string {
   return same !== undefined && others.length === 0 ? same : host;
 }
 
-/** The hosts that are known: this node, and those that depend on each other. */
+/** The known hosts: this node, and those of the map. */
 export function knownHosts(node: string, dependencies: DependencyMap): readonly string[] {
   return [canonicalHost(node), ...[...dependencies].flatMap(([host, dependents]) => [host, ...dependents])];
 }
 
-/** What a lock on a host shares: a `host` lock nothing, the others with each other. */
+/** How a lock on a host is shared: `host` with nobody, the other types with each other. */
 export function sharingOf(type: HostLockType): { readonly key: string | null; readonly slots: number } {
   return type === "host" ? { key: null, slots: 1 } : { key: SHARED, slots: Number.POSITIVE_INFINITY };
 }
@@ -85,9 +86,9 @@ export function parseFilePath(text: string, node: string): { readonly host: stri
 
 // The user and the port of a URL say nothing about which host it is.
 const SMB = /^smb:\/\/(?:[^@/]*@)?(\[[0-9a-f:.]+\]|[^/:]+)(?::\d+)?\/./i;
-// Everybody is shown the path; who its owner is to the server, and by which password, is nobody's business.
+// Everybody sees the path, and must not see a user or a password in it.
 const USER = /^(smb:\/\/)[^@/]*@/i;
-// Two slashes are another kind of URL, whose scheme is no server.
+// With two slashes it is a URL, and what comes before the colon is its scheme, not a server.
 const EXPORT = /^(?:[^@/:\s]+@)?(\[[0-9a-f:.]+\]|[^/:\\\s]+):\/(?!\/)./i;
 
 function notAPath(text: string): HoldlineError {

@@ -1,68 +1,68 @@
-// A lease that is asked for with an id of the caller's: however often and of however many processes it is asked for with
-// the same id, there is one claim. Whoever comes second waits for what becomes of the first, and is given its lease.
+// A lease under an id of the caller's own: however often and through however many processes the caller asks with that id,
+// there is one claim. The second to ask waits for the outcome of the first, and gets its lease.
 //
-//   looking → (nobody) in line → acquired, held, or looking again when another was faster
-//           → (somebody else stands in line with it) following → looking
-//           → (it is a lease) found
+//   looking → (no claim has the id) in line → acquired, held, or looking again when another was faster
+//           → (a claim of somebody else's waits with the id) following → looking
+//           → (a lease has it) found
+import { readPresentQueue } from "../line/holders.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
-import { readPresentQueue } from "../line/holders.js";
-import { attemptLease, findHolders, takenOut } from "./lease.js";
-import type { Acquired, Attempt, LeaseContext, LeaseRequest } from "./lease.js";
+import { judge, untilAnswered } from "./acquiring.js";
+import type { Acquired, Try } from "./acquiring.js";
+import { attemptLease, findObstacles, UNDECIDED } from "./attempt.js";
+import type { Attempt } from "./attempt.js";
+import type { LeaseContext, LeaseRequest } from "./request.js";
 
 export type OnceRequest = LeaseRequest & { readonly id: string };
 
 /** `found`: the lease is there, from an earlier time. */
 export type AcquiredOnce = Acquired | { readonly outcome: "found"; readonly claim: Claim };
 
-/** The ids with which requests of this process stand in line: within a session, a claim is its id. */
+/** The ids of this process's requests that stand in line now: within a session, a claim is its id. */
 const inLine = new WeakMap<Coordinator, Set<string>>();
+
+// A claim with nobody in its way becomes a lease within some round trips.
+const SHORTEST_PAUSE_MS = 10;
 
 /**
  * Takes the lease `request.id`, or finds it.
  * @throws HoldlineError `conflict` when the id is that of another principal's claim, or of one on other locks; see also `acquireLease`
  */
 export async function acquireOnce(request: OnceRequest, context: LeaseContext): Promise<AcquiredOnce> {
-  const { coordinator, clock, signal, sleepTimeMs } = context;
+  const { coordinator, signal, sleepTimeMs } = context;
   const { id } = request;
-  const startedAt = clock.now();
   const ids = inLine.get(coordinator) ?? new Set();
   inLine.set(coordinator, ids);
-  // What was answered before, by whichever server of an ensemble, is seen from here on.
+  // From here on this session sees what any server of the ensemble answered before.
   await coordinator.sync(signal);
-  for (;;) {
-    const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
+  return untilAnswered(request, context, async (leftMs, tries): Promise<Try<AcquiredOnce>> => {
     const own = await findOwn(request, context);
-    if (own?.durable === true) return { outcome: "found", claim: own };
+    if (own?.durable === true) return { answer: { outcome: "found", claim: own } };
     if (own === null && !ids.has(id)) {
       ids.add(id);
-      let attempt: Attempt;
       try {
-        attempt = await attemptUnlessDoubled({ ...request, waitMs: leftMs }, context);
+        return judge(await attemptUnlessDoubled({ ...request, waitMs: leftMs }, context), tries);
       } finally {
         ids.delete(id);
       }
-      if (attempt.outcome === "acquired" || attempt.outcome === "held") return attempt;
-      // On ZooKeeper, of two that join at the same moment the first is taken out by the second.
-      if (attempt.outcome === "taken-out" && (await findOwn(request, context)) === null) throw takenOut(attempt);
-      continue;
     }
-    const held = leftMs === 0 ? await findHolders(request, id, context) : null;
-    if (held !== null) return held;
-    await clock.sleep(Math.max(SHORTEST_PAUSE_MS, Math.min(sleepTimeMs, leftMs ?? sleepTimeMs)), signal);
-  }
+    const held = leftMs === 0 ? await findObstacles(request, id, context) : null;
+    if (held !== null) return { answer: held };
+    return { retryAfterMs: Math.max(SHORTEST_PAUSE_MS, Math.min(sleepTimeMs, leftMs ?? sleepTimeMs)) };
+  });
 }
 
-// A claim that nobody stands in the way of is a lease within some round trips.
-const SHORTEST_PAUSE_MS = 10;
-
+/** Where another request with the same id was faster, the attempt decides nothing: the next look finds that request's claim. */
 async function attemptUnlessDoubled(request: OnceRequest, context: LeaseContext): Promise<Attempt> {
   try {
-    return await attemptLease(request, context);
+    const attempt = await attemptLease(request, context);
+    // On ZooKeeper, of two that join at the same moment the first is taken out by the second.
+    const isDoubled = attempt.outcome === "taken-out" && (await findOwn(request, context)) !== null;
+    return isDoubled ? UNDECIDED : attempt;
   } catch (error) {
-    // A store may refuse to have the same id twice: whoever was faster is found by another look.
-    if (error instanceof HoldlineError && error.code === "conflict") return { outcome: "undecided" };
+    // A store may refuse to have the same id twice.
+    if (error instanceof HoldlineError && error.code === "conflict") return UNDECIDED;
     throw error;
   }
 }

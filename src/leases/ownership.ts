@@ -1,27 +1,27 @@
-// Whose a lease is: what may be ended and renewed by its id, and by whom. Scripts hold ids that they did not mean to have
-// (`acquire` prints the holder's when it fails), so that knowing one is not enough.
+// Whose lease it is, and so who may renew and end it. To know its id is not enough: `acquire` prints the holder's id when it
+// fails, and scripts take that for their own.
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 
 /** Who writes to a lease or ends it. */
-export interface Over {
+export interface LeaseWriter {
   /** The principal. */
   readonly by: string;
   readonly signal?: AbortSignal;
-  /** Also another principal's. */
+  /** Allows it for another principal's lease, too. */
   readonly force?: boolean;
 }
 
 /** Who ends a lease, and why. */
-export interface Ending extends Over {
+export interface LeaseEnding extends LeaseWriter {
   readonly reason: string | null;
 }
 
 /**
- * Whose the lease is: the asker's own, or another's that is forced.
+ * Whether the lease is the writer's own, or another's that is forced.
  * @throws HoldlineError `not-allowed` for another's without force
  */
-export function refuseOthers({ id, lock, owner }: Claim, { by, force = false }: Over): "own" | "forced" {
+export function refuseOthers({ id, lock, owner }: Claim, { by, force = false }: LeaseWriter): "own" | "forced" {
   if (owner.principal === by) return "own";
   if (force) return "forced";
   throw new HoldlineError("not-allowed", `the lease ${id} on ${lock} belongs to ${owner.principal}, and you are ${by}`, {

@@ -1,19 +1,18 @@
 // Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. That others hold a lock, or
 // that a lease is over, is an answer here and no error.
-import type { Clock } from "../line/clock.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import { HOST_LOCK_TYPES, hostLocksOf, knownAs, knownHosts, parseHost } from "../leases/hosts.js";
 import type { HostLockType } from "../leases/hosts.js";
-import { acquireLease, isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
-import type { Perspective } from "../line/perspective.js";
+import { acquireLease } from "../leases/acquiring.js";
+import { isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/lease.js";
 import { SILENT_PROGRESS } from "../line/progress.js";
-import type { HeldLease, LeaseContext, LeaseRequest, Released } from "../leases/lease.js";
-import type { ProcessIdentity } from "../locks/claim.js";
+import type { Released } from "../leases/lease.js";
+import type { HeldLease, LeaseContext, LeaseRequest, LeaseTaker } from "../leases/request.js";
 import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endAllExpired, readPresentQueue } from "../line/holders.js";
 import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";
-import { readAnyId, readData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
+import { readAnyId, parseData, readId, readSharing, readText, readTimeoutMs, readTtlMs } from "./values.js";
 import { claimsOn, typesOf, viewLock } from "../views/lock.js";
 import type { ClaimView, HeldAs, LockView } from "../views/lock.js";
 
@@ -135,27 +134,23 @@ export interface Leases {
   history(options?: HistoryOptions): Promise<readonly HistoryRecord[]>;
 }
 
-/** What leases are made with, beside the store. */
-export interface LeaseMaker {
-  readonly node: string;
+/** Who takes the leases, and what locking a host means to them. */
+export interface LibraryTaker extends LeaseTaker {
   readonly principal: string;
-  readonly clock: Clock;
-  readonly process: ProcessIdentity;
-  readonly sleepTimeMs: number;
   readonly dependencies: DependencyMap;
-  readonly perspective: Perspective;
 }
 
 /** As the command line's. */
 export const DEFAULT_TTL_MS = 30 * 60_000;
 const DEFAULT_LIMIT = 20;
 
-export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Leases {
-  const { node, principal: by, dependencies, perspective } = maker;
+export function createLeases(coordinator: Coordinator, taker: LibraryTaker): Leases {
+  const { node, principal: by, dependencies, perspective } = taker;
 
   async function take(request: LeaseRequest, signal: AbortSignal | undefined): Promise<AcquireOutcome> {
     const context: LeaseContext = {
-      ...{ coordinator, node, clock: maker.clock, process: maker.process, sleepTimeMs: maker.sleepTimeMs, perspective },
+      ...taker,
+      coordinator,
       progress: SILENT_PROGRESS,
       signal: signal ?? new AbortController().signal,
     };
@@ -181,7 +176,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
         locks: [parseLockName(name)],
         principal: by,
         reason: readText(options.reason, "reason"),
-        data: readData(options.data),
+        data: parseData(options.data),
         ttlMs: readTtlMs(options.ttlMs, DEFAULT_TTL_MS),
         waitMs: readTimeoutMs(options.timeoutMs, 0),
       };
@@ -205,7 +200,7 @@ export function createLeases(coordinator: Coordinator, maker: LeaseMaker): Lease
         principal: by,
         caller: readText(options.caller, "caller"),
         reason: readText(options.description, "description"),
-        data: readData(options.data),
+        data: parseData(options.data),
         ttlMs: readTtlMs(options.ttlMs, null),
         waitMs,
         alone,

@@ -43,8 +43,8 @@ export function readAnyId(value: unknown): string {
 }
 
 /** A time to wait: 0 is not at all, and `Infinity`, which comes back as `null`, for ever. @throws HoldlineError `usage` */
-export function readTimeoutMs(value: unknown, otherwise: number): number | null {
-  const ms = value ?? otherwise;
+export function readTimeoutMs(value: unknown, fallback: number): number | null {
+  const ms = value ?? fallback;
   if (typeof ms !== "number" || !(ms >= 0)) {
     throw new HoldlineError("usage", `timeoutMs must be a number of milliseconds from 0, not ${quoted(value)}`);
   }
@@ -52,15 +52,15 @@ export function readTimeoutMs(value: unknown, otherwise: number): number | null 
 }
 
 /** How long a lease lasts; `null`, or `Infinity`, until it is ended. @throws HoldlineError `usage` */
-export function readTtlMs(value: unknown, otherwise: number | null): number | null {
-  const ms = value === undefined ? otherwise : value;
+export function readTtlMs(value: unknown, fallback: number | null): number | null {
+  const ms = value === undefined ? fallback : value;
   if (ms === null || ms === Number.POSITIVE_INFINITY) return null;
   if (typeof ms === "number" && ms > 0) return ms;
   throw new HoldlineError("usage", `ttlMs must be a number of milliseconds above 0, or null, not ${quoted(value)}`);
 }
 
 /** A copy of what JSON can carry of some data. @throws HoldlineError `usage` for what it cannot, and for too much */
-export function readData(value: unknown): unknown {
+export function parseData(value: unknown): unknown {
   const plain = plainData(value ?? null);
   if ("problem" in plain) throw new HoldlineError("usage", `data ${plain.problem}`);
   return JSON.parse(JSON.stringify(plain.data));

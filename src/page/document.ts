@@ -13,14 +13,14 @@ import type { Viewer } from "./viewer.js";
 import { compareLocks } from "./words.js";
 
 /** Where the reader is, and what is offered to those who want to be known, or to be known no more. */
-export interface Standing {
+export interface Visit {
   readonly door: "sign-in" | "sign-out" | null;
   /** The address of the page itself, from its path on. */
   readonly here: string;
 }
 
 /** Who looks, and when by the store's clock. */
-export interface Looking extends Standing {
+export interface Looking extends Visit {
   readonly viewer: Viewer;
   readonly now: number;
   /** As of when what is shown was so, where a store does not answer; else `null`. */
@@ -118,7 +118,7 @@ export function historyDocument(
 }
 
 /** In place of a page: what went wrong, in words. */
-export function problemDocument(message: string, hint: string | null, standing: Standing): string {
+export function problemDocument(message: string, hint: string | null, standing: Visit): string {
   const main = html`<h1>This cannot be shown</h1>
     <p>${said(message)}</p>
     ${hint === null ? null : html`<p>${said(hint)}</p>`}`;
@@ -139,7 +139,7 @@ const LINKS = [
 ] as const;
 
 /** @param looking `null` for what does not change with the locks */
-export function pageDocument({ title, current, main, warning }: Parts, standing: Standing, looking: Looking | null): string {
+export function pageDocument({ title, current, main, warning }: Parts, standing: Visit, looking: Looking | null): string {
   const links = LINKS.map(([address, word]) =>
     address === current ? html`<a href="${address}" aria-current="page">${word}</a>` : html`<a href="${address}">${word}</a>`,
   );
@@ -184,7 +184,7 @@ function outageOf(silentSince: number): Html {
   </p>`;
 }
 
-function doorOf({ door, here }: Standing): Html | null {
+function doorOf({ door, here }: Visit): Html | null {
   if (door === "sign-out") return html`<form method="post" action="/sign-out"><button>Sign out</button></form>`;
   if (door === null) return null;
   return html`<a href="/sign-in?${new URLSearchParams({ to: here }).toString()}">Sign in</a>`;

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../locks/errors.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { problemDocument } from "../page/document.js";
 import { signInDocument } from "../page/sign-in.js";
-import { sendPlainDocument, standingOf } from "./page/send.js";
+import { sendPlainDocument, visitOf } from "./page/send.js";
 
 /** The form of a route's errors: Locker's, FleetLock's, a document of the page, or problem details (RFC 9457). */
 export type ErrorForm = "locker" | "fleetlock" | "page" | "problem";
@@ -78,7 +78,7 @@ export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): 
 /** Refuses with a document of the page. Unknown readers get the form to sign in with, which then leads on to where they wanted. */
 function refusePage(reply: FastifyReply, { status, message, hint }: Refusal): FastifyReply {
   const { door, headers } = reply.request;
-  const standing = standingOf(reply.request);
+  const standing = visitOf(reply.request);
   if (status !== 401 || door?.act !== "sign-in") return sendPlainDocument(reply, problemDocument(message, hint ?? null, standing));
   // A reader who gave no credentials has given no wrong ones.
   const problem = headers.authorization === undefined ? null : message;

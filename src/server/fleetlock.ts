@@ -2,7 +2,9 @@
 // a claim, a lease in the name of the machine's id that lasts until the machine says that it is back.
 // https://coreos.github.io/zincati/development/fleetlock/protocol/
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { acquireLease } from "../leases/lease.js";
+import { judge, untilAnswered } from "../leases/acquiring.js";
+import { attemptLease } from "../leases/attempt.js";
+import type { LeaseRequest } from "../leases/request.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { parseLockName } from "../locks/names.js";
@@ -29,10 +31,6 @@ interface Slot {
 }
 
 const LONGEST_ID = 1_024;
-// The same machine that asks twice at once is answered as soon as it has its slot: a few round trips to the store. A second
-// is long beside that, and whoever is told no asks again.
-const MOST_LOOKS = 20;
-const BETWEEN_LOOKS_MS = 50;
 
 const HEADERS = {
   type: "object",
@@ -111,42 +109,39 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
   });
 }
 
-/** Has one claim made for a machine, unless it has one. @returns who is in the way; `null` when it has a slot */
+/** Makes sure that a machine has one slot. @returns who is in the way; `null` when it has its slot */
 async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promise<readonly Claim[] | null> {
   const { lock, id, slots, by } = slot;
   const context = { ...(await service.leases(lock)), signal };
-  const { coordinator, clock } = context;
+  const request: LeaseRequest = {
+    locks: [lock],
+    type: "lease",
+    key: null,
+    slots,
+    principal: by,
+    caller: id,
+    path: null,
+    reason: "reboot",
+    data: null,
+    ttlMs: null,
+    waitMs: 0,
+    alone: false,
+  };
   let isMade = false;
-  for (let look = 1; ; look += 1) {
-    // Two servers may each have made one. The first in line stays: whoever of them is the later to look sees both. That is
-    // done also for a client that has hung up, so that no machine has two slots.
+  return untilAnswered<readonly Claim[] | null>(request, context, async (_leftMs, tries) => {
+    // Two servers may each have made a slot for the machine. The first in line stays: the later of the two to look sees both.
+    // This look happens even if the client has hung up, so that no machine keeps two slots.
     const ending = { by, reason: "reserved twice at once", ...(isMade ? {} : { signal }) };
-    const queue = await endLeases(coordinator, lock, ending, (present) => claimsOf(present, slot).slice(1));
-    if (claimsOf(queue, slot).length > 0) return null;
-    const acquired = await acquireLease(
-      {
-        locks: [lock],
-        type: "lease",
-        key: null,
-        slots,
-        principal: by,
-        caller: id,
-        path: null,
-        reason: "reboot",
-        data: null,
-        ttlMs: null,
-        waitMs: 0,
-        alone: false,
-      },
-      context,
-    );
-    isMade = acquired.outcome === "acquired";
-    if (acquired.outcome === "acquired") continue;
-    // What the machine has asked another server for at this moment is about to be its slot.
-    const isInTheMaking = acquired.holders.some(({ lease }) => lease?.caller === id);
-    if (!isInTheMaking || look === MOST_LOOKS) return acquired.holders;
-    await clock.sleep(BETWEEN_LOOKS_MS, signal);
-  }
+    const queue = await endLeases(context.coordinator, lock, ending, (present) => claimsOf(present, slot).slice(1));
+    if (claimsOf(queue, slot).length > 0) return { answer: null };
+    // The machine has asked another server at this moment, and that claim is about to become its slot.
+    const isInTheMaking = (holders: readonly Claim[]) => holders.some(({ lease }) => lease?.caller === id);
+    const tried = judge(await attemptLease(request, context), tries, isInTheMaking);
+    if (!("answer" in tried)) return tried;
+    if (tried.answer.outcome === "held") return { answer: tried.answer.holders };
+    isMade = true;
+    return { retryAfterMs: 0 };
+  });
 }
 
 /** The claims that are a machine's slot, in queue order: those that have been granted and settled. */

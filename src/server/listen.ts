@@ -1,7 +1,7 @@
 // The server from its first connection to its last: opens what it serves, and ends within a deadline.
 import type { AddressInfo } from "node:net";
 import type { Stores } from "../views/stores.js";
-import type { LeaseContext } from "../leases/lease.js";
+import type { LeaseContext } from "../leases/request.js";
 import type { Log } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { Access } from "./access.js";

@@ -2,8 +2,9 @@
 // and each count is a claim on it: a lease with that key which lasts until it is ended. Whatever else holds the lock is in the
 // way as another key would be. Pools that nobody holds are not listed.
 import type { FastifyInstance } from "fastify";
-import { acquireLease } from "../leases/lease.js";
-import type { Acquired, LeaseContext } from "../leases/lease.js";
+import { acquireLease } from "../leases/acquiring.js";
+import type { Acquired } from "../leases/acquiring.js";
+import type { LeaseContext, LeaseRequest } from "../leases/request.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { isInHand } from "../line/holders.js";
@@ -23,10 +24,6 @@ interface LockerRequest {
 }
 
 const LONGEST_TEXT = 1_024;
-// Whoever asks without waiting stands in line for some round trips to the store; a second is long beside that, and short
-// beside what a client waits for an answer.
-const MOST_LOOKS = 20;
-const BETWEEN_LOOKS_MS = 50;
 
 const PARAMS = { type: "object", required: ["pool"], properties: { pool: { type: "string", description: "the lock's name" } } };
 const BODY = {
@@ -136,36 +133,29 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
 }
 
 /** Takes one more claim for a requestor, unless another key is in the way. */
-async function count(
+function count(
   pool: string,
   { key, requestor }: { readonly key: string; readonly requestor: string },
   { name: principal }: Caller,
   context: LeaseContext,
 ): Promise<Acquired> {
-  for (let look = 1; ; look += 1) {
-    const acquired = await acquireLease(
-      {
-        locks: [pool],
-        type: "lease",
-        key,
-        slots: Number.POSITIVE_INFINITY,
-        principal,
-        caller: requestor,
-        path: null,
-        reason: null,
-        data: null,
-        ttlMs: null,
-        waitMs: 0,
-        alone: false,
-      },
-      context,
-    );
-    // Behind holders with the same key it was kept back by another key that stands in line. Mostly that is another who has
-    // asked at this moment, and who is about to be told no.
-    const isPassing = acquired.outcome === "held" && whyNot(acquired.holders, key) === WAITER;
-    if (!isPassing || look === MOST_LOOKS) return acquired;
-    await context.clock.sleep(BETWEEN_LOOKS_MS, context.signal);
-  }
+  const request: LeaseRequest = {
+    locks: [pool],
+    type: "lease",
+    key,
+    slots: Number.POSITIVE_INFINITY,
+    principal,
+    caller: requestor,
+    path: null,
+    reason: null,
+    data: null,
+    ttlMs: null,
+    waitMs: 0,
+    alone: false,
+  };
+  // A waiter with another key keeps this request from joining holders with the same key. Mostly that is another request of
+  // this moment, whose answer will be no.
+  return acquireLease(request, context, (holders) => whyNot(holders, key) === WAITER);
 }
 
 function readRequest({ params, body }: { params: LockerRequest["Params"]; body: LockerRequest["Body"] }) {

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { claimsOn } from "../views/lock.js";
 import type { Stores } from "../views/stores.js";
-import type { LeaseContext } from "../leases/lease.js";
+import type { LeaseContext } from "../leases/request.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { VERSION } from "../version.js";

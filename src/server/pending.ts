@@ -4,7 +4,7 @@ import type { FastifyReply } from "fastify";
 import { refuse } from "./errors.js";
 
 /** One kind of them. */
-export class Kind {
+export class ConnectionLimit {
   readonly #name: string;
   readonly most: number;
   #count = 0;
@@ -42,10 +42,13 @@ const MOST_STREAMS = 4_000;
 const MOST_POLLS = 4_000;
 
 export interface Pending {
-  readonly streams: Kind;
-  readonly polls: Kind;
+  readonly streams: ConnectionLimit;
+  readonly polls: ConnectionLimit;
 }
 
 export function createPending(): Pending {
-  return { streams: new Kind("event streams", MOST_STREAMS), polls: new Kind("requests that wait for a lock", MOST_POLLS) };
+  return {
+    streams: new ConnectionLimit("event streams", MOST_STREAMS),
+    polls: new ConnectionLimit("requests that wait for a lock", MOST_POLLS),
+  };
 }

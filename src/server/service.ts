@@ -1,6 +1,6 @@
 // What every route is given to work with. Types only; the runtime and app.ts make the real thing.
 import type { Stores } from "../views/stores.js";
-import type { LeaseContext } from "../leases/lease.js";
+import type { LeaseContext } from "../leases/request.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Mirror } from "./mirror.js";
 import type { Pending } from "./pending.js";

@@ -12,7 +12,7 @@ import { readLock } from "../../src/cli/leases.js";
 import { COMMANDS, GLOBAL_OPTIONS } from "../../src/cli/command-table.js";
 import { applyChanges } from "../../src/leases/data.js";
 import { HOST_LOCK_TYPES } from "../../src/leases/hosts.js";
-import type { LeaseRequest } from "../../src/leases/lease.js";
+import type { LeaseRequest } from "../../src/leases/request.js";
 import { decodeRecord, encodeRecord, isSlots } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { lockNameProblem } from "../../src/locks/names.js";

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { knownAs, parseFilePath, parseHost, sharingOf } from "../../src/leases/hosts.js";
 import type { HostLockType } from "../../src/leases/hosts.js";
-import type { LeaseRequest } from "../../src/leases/lease.js";
-import { acquireLease, releaseById } from "../../src/leases/lease.js";
+import type { LeaseRequest } from "../../src/leases/request.js";
+import { acquireLease } from "../../src/leases/acquiring.js";
+import { releaseById } from "../../src/leases/lease.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { hostLock, hostOfLock, hostProblem, lockNameProblem, parseLockName } from "../../src/locks/names.js";

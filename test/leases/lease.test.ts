@@ -4,8 +4,9 @@ import { createClock } from "../../src/line/clock.js";
 import { DurableClaim } from "../../src/actions/durable-claim.js";
 import { waitInLine } from "../../src/line/waiting.js";
 import { applyChanges } from "../../src/leases/data.js";
-import type { HeldLease, LeaseRequest } from "../../src/leases/lease.js";
-import { acquireLease, changeData, isLeaseHeld, readData, releaseById, releaseLease, renewLease } from "../../src/leases/lease.js";
+import type { HeldLease, LeaseRequest } from "../../src/leases/request.js";
+import { acquireLease } from "../../src/leases/acquiring.js";
+import { changeData, isLeaseHeld, fetchData, releaseById, releaseLease, renewLease } from "../../src/leases/lease.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { readHolders, readPresentHolders } from "../../src/line/holders.js";
@@ -279,7 +280,7 @@ describe("the data of a claim", () => {
     expect(outcomes).not.toContain("gone");
     const [claim] = await coordinator.queue("db");
     expect(claim).toMatchObject({ data: { count: 0, a: 1, b: 1 }, expiresAt: START + 9_000, fencingToken: lease.fencingToken });
-    expect(await readData(coordinator, "db", lease.id)).toEqual({ data: { count: 0, a: 1, b: 1 } });
+    expect(await fetchData(coordinator, "db", lease.id)).toEqual({ data: { count: 0, a: 1, b: 1 } });
   });
 
   test("of a lease that is over is gone", async () => {
@@ -287,7 +288,7 @@ describe("the data of a claim", () => {
     const { coordinator, lease } = await leased(stage, { data: 1 });
     stage.now = START + 4_000;
     expect(await changeData(coordinator, "db", lease.id, () => 2)).toBe("gone");
-    expect(await readData(coordinator, "db", lease.id)).toBe("gone");
+    expect(await fetchData(coordinator, "db", lease.id)).toBe("gone");
     expect(await coordinator.history("db", 10)).toMatchObject([{ event: "expired", data: 1 }]);
   });
 
@@ -295,7 +296,7 @@ describe("the data of a claim", () => {
     const coordinator = await openStage().open();
     const draft = draftFor("db", { data: { a: 1 } });
     await coordinator.join(draft);
-    expect(await readData(coordinator, "db", draft.id)).toEqual({ data: { a: 1 } });
+    expect(await fetchData(coordinator, "db", draft.id)).toEqual({ data: { a: 1 } });
     expect(await codeOf(changeData(coordinator, "db", draft.id, () => 2))).toMatch(/^not-allowed: .* is ephemeral/);
   });
 

@@ -3,7 +3,7 @@
 import { BY_STORE } from "../support/perspectives.js";
 import { onTestFinished } from "vitest";
 import { createClock } from "../../src/line/clock.js";
-import type { LeaseContext, LeaseRequest } from "../../src/leases/lease.js";
+import type { LeaseContext, LeaseRequest } from "../../src/leases/request.js";
 import type { Claim } from "../../src/locks/claim.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { ownerAt, TEST_OPTIONS } from "../coordinators/conformance/store.js";

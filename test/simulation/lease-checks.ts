@@ -1,6 +1,7 @@
 // What must be true of leases: how long they last, by the store's clock; who ends them and who writes to them; and that
 // whoever asks something of one is told what has happened.
-import type { Acquired, Released, Renewed } from "../../src/leases/lease.js";
+import type { Acquired } from "../../src/leases/acquiring.js";
+import type { Released, Renewed } from "../../src/leases/lease.js";
 import { isObject } from "../../src/locks/claim.js";
 import type { Ending } from "../../src/locks/coordinator.js";
 import type { Deed } from "./lease-jobs.js";

@@ -1,7 +1,7 @@
 // What people and their scripts do with leases: who takes which, for how long, and what becomes of it then. Drawn from the
 // choices; plain data. Doing it is people.ts's.
 import { sharingOf } from "../../src/leases/hosts.js";
-import type { LeaseRequest } from "../../src/leases/lease.js";
+import type { LeaseRequest } from "../../src/leases/request.js";
 import type { Choices } from "./choices.js";
 
 /** Something that is done to a claim by whoever knows its id. `ask`: whether it is held. */

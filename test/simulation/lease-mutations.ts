@@ -5,8 +5,8 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease's time is counted by the node's own clock",
     in: "attemptLease",
-    find: "endOf(request.ttlMs, (await coordinator.sync(context.signal)).ms)",
-    replacement: "endOf(request.ttlMs, Date.now())",
+    find: "expiryOf(request.ttlMs, (await coordinator.sync(signal)).ms)",
+    replacement: "expiryOf(request.ttlMs, Date.now())",
   },
   {
     name: "whether a lease's time is over is judged by the node's own clock",
@@ -53,14 +53,14 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a renewal is counted from when the lease was made",
     in: "renewLease",
-    find: "expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms)",
-    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.since)",
+    find: "expiresAt: ttlMs === null ? null : expiryOf(ttlMs, time.ms)",
+    replacement: "expiresAt: ttlMs === null ? null : expiryOf(ttlMs, present.since)",
   },
   {
     name: "a renewal adds to what is left",
     in: "renewLease",
-    find: "expiresAt: ttlMs === null ? null : endOf(ttlMs, time.ms)",
-    replacement: "expiresAt: ttlMs === null ? null : endOf(ttlMs, present.expiresAt ?? time.ms)",
+    find: "expiresAt: ttlMs === null ? null : expiryOf(ttlMs, time.ms)",
+    replacement: "expiresAt: ttlMs === null ? null : expiryOf(ttlMs, present.expiresAt ?? time.ms)",
   },
   {
     name: "a renewal puts back the data that it has read first",
@@ -128,8 +128,8 @@ export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease that is refused because it is not alone stays in line",
     in: "attemptLease",
-    find: "if (isGranted) await coordinator.withdraw(line.joined.positions);",
-    replacement: "",
+    find: "if (request.alone && !isAlone) { await coordinator.withdraw(positions);",
+    replacement: "if (request.alone && !isAlone) {",
   },
   {
     name: "a lease that waits for another of its locks counts as held",

@@ -3,15 +3,9 @@
 import type { GuardContext } from "../../src/actions/context.js";
 import { perspectiveOn } from "../../src/actions/context.js";
 import { applyChanges } from "../../src/leases/data.js";
-import {
-  acquireLease,
-  changeData,
-  isLeaseHeld,
-  type LeaseContext,
-  releaseById,
-  releaseLease,
-  renewLease,
-} from "../../src/leases/lease.js";
+import { acquireLease } from "../../src/leases/acquiring.js";
+import { changeData, isLeaseHeld, releaseById, releaseLease, renewLease } from "../../src/leases/lease.js";
+import type { LeaseContext } from "../../src/leases/request.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import type { Agent, JobEnd } from "./agent.js";
 import type { Told } from "./lease-checks.js";

@@ -1,7 +1,7 @@
 // `holdline acquire`: a lease on a lock, until it is released or its time is over.
 import { readDurationOrNoneMs, readLabel, readSlots } from "../../config/field.js";
-import type { LeaseRequest } from "../../leases/lease.js";
-import { acquireLease } from "../../leases/lease.js";
+import type { LeaseRequest } from "../../leases/request.js";
+import { acquireLease } from "../../leases/acquiring.js";
 import { defaultSlots } from "../../locks/rule.js";
 import type { Command, Invocation } from "../command.js";
 import { warnOfSkipCoordination } from "../coordinated.js";

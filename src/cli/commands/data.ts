@@ -1,7 +1,7 @@
 // `holdline data`: shows the structured data of a claim, or changes it in place.
 import type { DataChange } from "../../leases/data.js";
 import { applyChanges, parseDataPath, shownPath } from "../../leases/data.js";
-import { changeData, readData } from "../../leases/lease.js";
+import { changeData, fetchData } from "../../leases/lease.js";
 import { isObject } from "../../locks/claim.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseAnyClaimId } from "../../locks/ids.js";
@@ -19,7 +19,7 @@ export const data: Command = {
     const coordinator = await context.coordinator(lock);
     const { signal } = context.stop;
     const found = await (changes.length === 0
-      ? readData(coordinator, lock, id, signal)
+      ? fetchData(coordinator, lock, id, signal)
       : changeData(coordinator, lock, id, (present) => applyChanges(present, changes), signal));
     if (found === "gone") {
       throw new HoldlineError("nothing-there", `no claim ${id} holds ${lock}: it has ended, or still waits`, {

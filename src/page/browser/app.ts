@@ -1,6 +1,6 @@
 // The page in a browser: what the server has sent comes to life. The only module that looks for what is on the page.
 import { ageTicker } from "./ages.js";
-import { createActs } from "./acts.js";
+import { createClaimDialog } from "./claim-dialog.js";
 import { wireFilter } from "./filter.js";
 import { followHistory } from "./history.js";
 import { LockList } from "./list.js";
@@ -27,11 +27,11 @@ if (viewer !== null) {
   const free = document.getElementById("free");
   const locks = list && new LockList(list, { viewer, now: shownAt, only, ages });
   const filter = locks && document.getElementById("filter") && wireFilter(locks);
-  const acts = createActs();
+  const dialog = createClaimDialog();
   const records = history && followHistory(history, shownAt, ages);
 
   const changed = (lock: LockJson | null): void => {
-    if (lock !== null) acts.noteChange(lock);
+    if (lock !== null) dialog.onLockChanged(lock);
     if (lock === null || history?.dataset["only"] === undefined || history.dataset["only"] === lock.lock) records?.refreshSoon();
     filter?.showCounts();
     if (free !== null) free.hidden = locks?.isEmpty() === false;
@@ -40,7 +40,7 @@ if (viewer !== null) {
     {
       all(all) {
         locks?.replaceAll(all);
-        for (const lock of all) acts.noteChange(lock);
+        for (const lock of all) dialog.onLockChanged(lock);
         changed(null);
       },
       one(lock) {

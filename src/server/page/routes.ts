@@ -16,7 +16,7 @@ import { isSilence, soon } from "../pulse.js";
 import type { Service } from "../service.js";
 import { readFilter } from "../v1/history.js";
 import { routeAssets } from "./assets.js";
-import { sendDocument, standingOf } from "./send.js";
+import { sendDocument, visitOf } from "./send.js";
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -130,7 +130,7 @@ function unlessSilent(reply: FastifyReply, silentSince: number | null): FastifyR
 
 function lookingOf({ mirror }: Service, request: FastifyRequest, silentSince: number | null): Looking {
   const { name, rights } = request.caller;
-  return { viewer: { name, ...rights }, now: mirror.now(), silentSince, ...standingOf(request) };
+  return { viewer: { name, ...rights }, now: mirror.now(), silentSince, ...visitOf(request) };
 }
 
 function queryOf(query: Query): URLSearchParams {

@@ -3,7 +3,7 @@
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Standing } from "../../page/document.js";
+import type { Visit } from "../../page/document.js";
 import { acceptsGzip } from "./assets.js";
 
 // A document that is smaller is sent in as many packets either way.
@@ -25,7 +25,7 @@ const HEADERS = {
 };
 
 /** What a document offers its reader, and where the reader is. */
-export function standingOf({ door, method, url }: FastifyRequest): Standing {
+export function visitOf({ door, method, url }: FastifyRequest): Visit {
   return { door: door?.act ?? null, here: method === "POST" ? "/" : url };
 }
 

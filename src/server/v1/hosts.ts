@@ -13,7 +13,7 @@ import { requireRight, requireRightBehind } from "../access.js";
 import type { Service } from "../service.js";
 import { answerAcquire } from "./acquiring.js";
 import { answers, asked, CALLER, DATA, HOST_LEASE, HOST_STATE, ID, NOT_MODIFIED, params, TTL, WAIT } from "./schemas.js";
-import { readData, readMember, readTtl, readWait, sendTagged } from "./values.js";
+import { parseData, readMember, readTtl, readWait, sendTagged } from "./values.js";
 
 interface Body extends Readonly<Record<string, unknown>> {
   readonly host?: string;
@@ -72,7 +72,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
         principal: caller.name,
         caller: readMember(body, "caller", readLabel, null),
         reason: readMember(body, "description", readDescription, null),
-        data: readData(body["data"], "data"),
+        data: parseData(body["data"], "data"),
         ttlMs: readTtl(body, ttlMs),
         waitMs: readWait(body),
         alone: false,

@@ -19,7 +19,7 @@ import type { Service } from "../service.js";
 import { answerAcquire } from "./acquiring.js";
 import { findEntries } from "./claims.js";
 import { answers, asked, CALLER, DATA, ID, LEASE, LOCK, NOT_MODIFIED, object, params, TTL, WAIT } from "./schemas.js";
-import { readData, readMember, readTtl, readWait, requireSome, sendTagged } from "./values.js";
+import { parseData, readMember, readTtl, readWait, requireSome, sendTagged } from "./values.js";
 
 type Body = Readonly<Record<string, unknown>>;
 interface OfLease {
@@ -76,7 +76,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
         caller: readMember(body, "caller", readLabel, null),
         path: null,
         reason: readMember(body, "reason", readLabel, null),
-        data: readData(body["data"], "data"),
+        data: parseData(body["data"], "data"),
         ttlMs: readTtl(body, ttlMs ?? DEFAULT_TTL_MS),
         waitMs: readWait(body),
         alone: false,
@@ -206,10 +206,10 @@ function overOf({ params: { id } }: FastifyRequest<OfLease>): Refusal {
 function readChanges(body: Body): readonly DataChange[] {
   const { set, merge } = body as { readonly set?: object; readonly merge?: object };
   const changes: DataChange[] = [];
-  if ("replace" in body) changes.push({ kind: "replace", value: readData(body["replace"], "replace") });
-  if (merge !== undefined) changes.push({ kind: "merge", value: readData(merge, "merge") });
+  if ("replace" in body) changes.push({ kind: "replace", value: parseData(body["replace"], "replace") });
+  if (merge !== undefined) changes.push({ kind: "merge", value: parseData(merge, "merge") });
   for (const [path, value] of Object.entries(set ?? {}))
-    changes.push({ kind: "set", path: parseDataPath(path), value: readData(value, `set ${path}`) });
+    changes.push({ kind: "set", path: parseDataPath(path), value: parseData(value, `set ${path}`) });
   if (changes.length > 0) return changes;
   throw new HoldlineError("usage", "it is not said what to change", {
     hint: 'right would be such as {"set": {"status": "READY"}}',

@@ -20,15 +20,15 @@ export function readMember<T, D>(
   from: Readonly<Record<string, unknown>>,
   name: string,
   read: (field: Field) => T | undefined,
-  otherwise: D,
+  fallback: D,
 ): T | D {
   const value = from[name];
-  return value === undefined || value === null ? otherwise : readGiven(value, name, read);
+  return value === undefined || value === null ? fallback : readGiven(value, name, read);
 }
 
-/** How long a lease is to last; `null`: until it is released. @param otherwise where nothing is said */
-export function readTtl(body: Readonly<Record<string, unknown>>, otherwise: number | null): number | null {
-  return body["ttl"] === null ? null : readMember(body, "ttl", readTtlMs, otherwise);
+/** How long a lease is to last; `null`: until it is released. @param fallback where nothing is said */
+export function readTtl(body: Readonly<Record<string, unknown>>, fallback: number | null): number | null {
+  return body["ttl"] === null ? null : readMember(body, "ttl", readTtlMs, fallback);
 }
 
 /** Proxies and clients give up on an answer that takes longer; who wants to wait on asks again with the same id. */
@@ -46,7 +46,7 @@ function readWaitMs(field: Field): number | undefined {
 }
 
 /** Data that comes with a claim. */
-export function readData(value: unknown, name: string): unknown {
+export function parseData(value: unknown, name: string): unknown {
   return readGiven(value ?? null, name, (field) => {
     const problem = problemInData(field.value);
     if (problem !== null) return field.refuse(problem);

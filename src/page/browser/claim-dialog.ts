@@ -5,9 +5,9 @@ import type { LockJson } from "../../views/json.js";
 import { focusNear } from "./list.js";
 import { focusOn } from "./markup.js";
 
-export interface Acts {
+export interface ClaimDialog {
   /** A dialog about a claim that has ended meanwhile says so. */
-  noteChange(lock: LockJson): void;
+  onLockChanged(lock: LockJson): void;
 }
 
 interface Act {
@@ -28,7 +28,7 @@ const SLOWEST_ANSWER_MS = 3_000;
 const NOT_YET =
   "the server, or its store, has not answered yet. What you asked for still stands: the claim ends when they answer, unless you cancel";
 
-export function createActs(): Acts {
+export function createClaimDialog(): ClaimDialog {
   const dialog = document.getElementById("act") as HTMLDialogElement;
   const form = dialog.querySelector("form") as HTMLFormElement;
   const reason = form.elements.namedItem("reason") as HTMLTextAreaElement;
@@ -121,7 +121,7 @@ export function createActs(): Acts {
   });
 
   return {
-    noteChange({ lock, holders, waiting }) {
+    onLockChanged({ lock, holders, waiting }) {
       if (act === null || act.lock !== lock || submit.disabled) return;
       const { claim } = act;
       const isHeld = holders.some(({ id }) => id === claim);
