@@ -4,7 +4,7 @@ import { readGiven } from "../config/given.js";
 import type { Invocation } from "./command.js";
 
 /**
- * An option's value; `otherwise` when it was not given.
+ * An option's value; `fallback` when it was not given.
  * @param name its long name
  * @throws HoldlineError `usage` with what the reader says is wrong
  */
@@ -12,7 +12,7 @@ export function readOption<T, D>(
   options: Invocation["options"],
   name: string,
   read: (field: Field) => T | undefined,
-  otherwise: D,
+  fallback: D,
 ): T | D {
-  return options[name] === undefined ? otherwise : readGiven(options[name], `--${name}`, read);
+  return options[name] === undefined ? fallback : readGiven(options[name], `--${name}`, read);
 }

@@ -1,5 +1,5 @@
-// The `actions` of a configuration: from anything at all to settings, or to problems that say what is wrong
-// with each key. Reads no file and asks nothing of the machine.
+// Parses the `actions` of a configuration into settings, or into problems that say what is wrong with each key. Reads no file
+// and asks the machine nothing.
 import type { ProcessPattern } from "../actions/machine.js";
 import { plainData } from "../locks/data.js";
 import { canonicalLock } from "../locks/names.js";
@@ -21,7 +21,7 @@ import type { Field } from "./field.js";
 import { readArgv, readEnvironment } from "./command.js";
 import type { AcquireSettings, ActionSettings, VerifySettings } from "./settings.js";
 
-/** One key of an action or a lock, for documents; the table that they are tested against. */
+/** One key of a map in the configuration, as the documents describe it. */
 export interface KeyDoc {
   readonly key: string;
   readonly default: string;
@@ -33,34 +33,34 @@ export const ACTION_KEYS: readonly KeyDoc[] = [
   {
     key: "mode",
     default: "serialize",
-    doc: "serialize, or serialize_process: a restart, which has failed where no process has restarted",
+    doc: "serialize, or serialize_process for a restart, which has failed if no process restarted",
   },
   { key: "lock", default: "the action's name", doc: "the lock under which it runs" },
   { key: "command", default: "", doc: "the program and its arguments, as a list; no shell" },
   { key: "shell", default: "", doc: "instead of command: a text for /bin/sh -c" },
-  { key: "timeout", default: "none", doc: "after this its whole process group gets SIGTERM" },
-  { key: "kill_after", default: "10 s", doc: "after this, counted from SIGTERM, SIGKILL" },
+  { key: "timeout", default: "none", doc: "when this is over, its whole process group gets SIGTERM" },
+  { key: "kill_after", default: "10 s", doc: "how long after SIGTERM the group gets SIGKILL" },
   { key: "acquire.timeout", default: "the general one", doc: "how long to wait for the lock; 0: do not wait, none: for ever" },
   {
     key: "acquire.sleep_time",
     default: "the general one",
-    doc: "the longest pause between looks where nothing wakes the waiter sooner",
+    doc: "the longest pause between two looks, unless something wakes the waiter sooner",
   },
-  { key: "slots", default: "1, or unlimited with a key", doc: "how many claims may be held at once" },
-  { key: "key", default: "none", doc: "claims with the same key may be held together: take a rack at a time" },
+  { key: "slots", default: "1, or unlimited with a key", doc: "how many claims may hold the lock at once" },
+  { key: "key", default: "none", doc: "claims with the same key may hold the lock together: a rack at a time" },
   { key: "process.command_string", default: "none", doc: "a regular expression (RE2) for the process's name" },
-  { key: "process.full_cmd", default: "false", doc: "true: command_string is sought in the full command line" },
+  { key: "process.full_cmd", default: "false", doc: "true: match command_string against the full command line" },
   { key: "process.user", default: "any", doc: "the process's user, by name or number" },
-  { key: "process.must_restart", default: "true", doc: "false: the action may succeed without a process having restarted" },
+  { key: "process.must_restart", default: "true", doc: "false: the action may succeed although no process restarted" },
   {
     key: "already_restarted",
     default: "run",
-    doc: "run: a run always runs the action; skip: not where an earlier run was left and the process has restarted since",
+    doc: "run: always run the action; skip: not if an earlier run was left unfinished and the process has restarted since",
   },
   { key: "verify.command", default: "", doc: "a check of the service, as a list; it passes with exit code 0" },
   { key: "verify.shell", default: "", doc: "instead of verify.command: a text for /bin/sh -c" },
   { key: "verify.interval", default: "1 s", doc: "the pause between two checks" },
-  { key: "verify.timeout", default: "30 s", doc: "how long the check may fail before the action has failed" },
+  { key: "verify.timeout", default: "30 s", doc: "how long the check may fail before the action fails" },
   { key: "on_failure", default: "hold", doc: "hold: a failed action keeps the lock; release: it lets go" },
   { key: "env", default: "{}", doc: "added to the command's environment" },
   { key: "cwd", default: "the agent's", doc: "the command's working directory" },
@@ -71,17 +71,17 @@ const DEFAULT_KILL_AFTER_MS = 10_000;
 const DEFAULT_VERIFY_INTERVAL_MS = 1_000;
 const DEFAULT_VERIFY_TIMEOUT_MS = 30_000;
 
-/** What the reading of actions needs from elsewhere. */
+/** What parsing actions needs from elsewhere. */
 export interface ActionContext {
-  /** The general `acquire`, for actions that do not say. */
+  /** The general `acquire`, for actions without their own. */
   readonly acquire: AcquireSettings;
-  /** Makes a directory absolute: a relative one is taken from where the file is. */
+  /** Makes a directory absolute; a relative one starts at the file's own directory. */
   readonly directory: (path: string) => string;
-  /** Is told of each regular expression, to check it later: the package that can is loaded only when there is one. */
+  /** Takes each regular expression, to check it later: the package for that is loaded only when there is one. */
   readonly onPattern: (field: Field, pattern: string) => void;
 }
 
-/** Reads `actions:`. Those that are wrong are left out, after their problems have been recorded. */
+/** Parses `actions:`. Records the problems of a wrong action and leaves it out. */
 export function parseActions(field: Field | undefined, context: ActionContext): readonly ActionSettings[] {
   const actions: ActionSettings[] = [];
   for (const [name, child] of (field && readMap(field)) ?? []) {
@@ -92,8 +92,7 @@ export function parseActions(field: Field | undefined, context: ActionContext): 
 }
 
 function parseAction(field: Field, name: string, context: ActionContext): ActionSettings | undefined {
-  if (field.value === null)
-    return field.refuse(`is empty; right would be such as { command: [systemctl, restart, nginx.service] }`);
+  if (field.value === null) return field.refuse(`is empty; write for example { command: [systemctl, restart, nginx.service] }`);
   const keys = readKnownMap(field, topKeys(ACTION_KEYS));
   if (keys === undefined) return undefined;
   const mode = readIfThere(
@@ -140,7 +139,7 @@ function readAcquire(field: Field, general: AcquireSettings): AcquireSettings | 
   );
 }
 
-/** `process:` says which processes are meant, and what is expected of them. */
+/** What `process:` says: which processes are meant, and whether one must restart. */
 interface Sought {
   readonly process: ProcessPattern | null;
   readonly mustRestart: boolean;
@@ -193,14 +192,14 @@ export function readData(field: Field): unknown {
   return "data" in plain ? plain.data : field.refuse(plain.problem);
 }
 
-// An action's name is given on command lines, and is its lock's name where none is said.
+// An action's name stands on command lines, and is also its lock's name by default.
 function readName(field: Field, name: string): boolean {
   const named: Field = { ...field, value: name };
   if (name.startsWith("-")) return field.refuse('an action\'s name must not begin with "-"') !== undefined;
   return readLabel(named) !== undefined && readLockName(named) !== undefined;
 }
 
-/** The parts, if none was refused. */
+/** The parts; `undefined` if a reader refused one. */
 function complete<T extends Record<string, unknown>>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } | undefined {
   return Object.values(parts).includes(undefined) ? undefined : (parts as { [K in keyof T]: Exclude<T[K], undefined> });
 }

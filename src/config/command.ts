@@ -1,15 +1,15 @@
-// Commands in a configuration: a list that is run as it is, or a text for the shell; and what is added to their environment.
+// Reads commands of a configuration (a list that runs as it is, or text for the shell) and their environment.
 import { readMap, readText } from "./field.js";
 import type { Field } from "./field.js";
 import { shownValue } from "./problems.js";
 
-const EXAMPLE = "right would be such as [systemctl, restart, nginx.service]";
+const EXAMPLE = "write for example [systemctl, restart, nginx.service]";
 
-/** The program and its arguments out of `command` or `shell`, of which there must be exactly one. */
+/** The program and its arguments, from either `command` or `shell`. */
 export function readArgv(parent: Field, keys: ReadonlyMap<string, Field>): readonly string[] | undefined {
   const command = keys.get("command");
   const shell = keys.get("shell");
-  if (command !== undefined && shell !== undefined) return shell.refuse("there are both `command` and `shell`: leave one out");
+  if (command !== undefined && shell !== undefined) return shell.refuse("both `command` and `shell` are given: leave one out");
   if (command !== undefined) return readCommand(command);
   if (shell === undefined) return parent.refuse("needs a `command` (a list, no shell) or a `shell` (a text for /bin/sh -c)");
   const text = readText(shell);
@@ -19,11 +19,11 @@ export function readArgv(parent: Field, keys: ReadonlyMap<string, Field>): reado
 
 function readCommand(field: Field): readonly string[] | undefined {
   if (typeof field.value === "string")
-    return field.refuse(`must be a list, because no shell takes a text apart; ${EXAMPLE}, or \`shell\` instead`);
+    return field.refuse(`must be a list, because no shell splits the text; ${EXAMPLE}, or \`shell\` instead`);
   if (!Array.isArray(field.value)) return field.refuse(`must be a list, not ${shownValue(field.value)}; ${EXAMPLE}`);
   if (field.value.length === 0) return field.refuse(`must not be empty; ${EXAMPLE}`);
   const argv = field.value.map((value: unknown, index) => readText(field.child(String(index), value)));
-  if (argv[0]?.trim() === "") return field.refuse("must begin with the name of a program, and that is empty");
+  if (argv[0]?.trim() === "") return field.refuse("must begin with the name of a program, but the first item is empty");
   return argv.includes(undefined) ? undefined : (argv as string[]);
 }
 
@@ -36,6 +36,6 @@ export function readEnvironment(field: Field): Readonly<Record<string, string>> 
     const value = /^[^=\0]+$/.test(name) ? readText(child) : child.refuse('a variable\'s name must not be empty or have "=" in it');
     if (value !== undefined) env.push([name, value]);
   }
-  // Every variable must have been read; fromEntries makes own properties, whatever their names.
+  // fromEntries makes own properties, whatever their names.
   return env.length === variables.size ? Object.fromEntries(env) : undefined;
 }

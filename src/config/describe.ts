@@ -1,12 +1,12 @@
-// The settings in force in the form of a configuration file, for people and for `check --json`: secrets hidden, and
-// otherwise such that reading it again gives the same settings.
+// Describes the settings in force in the form of a configuration file, for people and for `check --json`. Secrets are hidden;
+// apart from them, loading the description gives the same settings.
 import { HIDDEN, isSecretName, redactUrl, redactUrlsIn } from "./secrets.js";
 import type { AccessEntry, AcquireSettings, ActionSettings, Settings, VerifySettings } from "./settings.js";
 
 /** A value of a description: what JSON can carry. */
 export type Described = null | string | number | boolean | readonly unknown[] | { readonly [key: string]: unknown };
 
-/** The settings as plain data, keyed as in a file. What is not said and has no default is left out. */
+/** The settings as plain data, keyed as in a file. Leaves out what has neither value nor default. */
 export function describeSettings(settings: Settings): { readonly [key: string]: Described } {
   const { locks } = settings;
   return {
@@ -55,7 +55,7 @@ function describeAccess([name, { password, token, certificate, may, locks }]: re
   return [name, withoutNull({ password: hidden(password), token: hidden(token), certificate, may, locks })] as const;
 }
 
-/** A duration that reads back as exactly the same: "90 s", "10 min", "250 ms", or "none". */
+/** A duration that parses back to exactly the same: "90 s", "10 min", "250 ms", or "none". */
 export function exactDuration(ms: number | null): string {
   if (ms === null) return "none";
   const units = [
@@ -68,7 +68,7 @@ export function exactDuration(ms: number | null): string {
   return unit === undefined ? `${decimal(ms)} ms` : `${ms / unit[0]} ${unit[1]}`;
 }
 
-// Never in the form 1e-7, which is no duration.
+// Never as 1e-7, which does not parse as a duration.
 function decimal(ms: number): string {
   return Number.isInteger(ms) ? String(ms) : ms.toFixed(9).replace(/0+$/, "");
 }
@@ -110,7 +110,7 @@ function describeVerify(verify: VerifySettings): Described {
 }
 
 function describeAcquire(acquire: AcquireSettings): Described {
-  // Nothing to wait is written as the number that people write.
+  // People write 0, without a unit, for not waiting.
   return {
     sleep_time: exactDuration(acquire.sleepTimeMs),
     timeout: acquire.timeoutMs === 0 ? 0 : exactDuration(acquire.timeoutMs),

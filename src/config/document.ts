@@ -1,6 +1,6 @@
-// YAML made safe: the core schema and nothing else, no tags of anybody's own, no duplicate keys, bounded aliases and
-// nesting, and for every value the line where it stands and the way it was written. To be imported only where there is
-// something to read: most starts of `exec` have no file, and the package takes longer to load than they need.
+// Reads YAML safely: only the core schema, no custom tags, no duplicate keys, bounded aliases and nesting. Knows each value's
+// line, and how it was written. Import it only when there is YAML to read: most starts of `exec` have no file, and the package
+// takes longer to load than they take.
 import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, visit } from "yaml";
 import type { CST, Document, Node, Pair, Scalar, YAMLMap, YAMLSeq } from "yaml";
 import { messageOf } from "../locks/errors.js";
@@ -9,24 +9,24 @@ import { plainOrigin } from "./problems.js";
 import type { Origin, Problems } from "./problems.js";
 
 export interface YamlText {
-  /** Maps are `Map`s, so that their order is the file's and no key is special; `undefined` when it could not be read. */
+  /** Maps are `Map`s, so that they keep the file's order and no key is special; `undefined` if the text is wrong. */
   readonly value: unknown;
   readonly origin: Origin;
 }
 
-// Aliases that point to aliases multiply: a few lines can stand for gigabytes. No configuration needs more than this of
-// one anchor's; and each is looked for in the whole document, which bounds how many there may be at all.
+// Aliases that point to aliases multiply: a few lines can stand for gigabytes. No configuration needs more aliases of one
+// anchor. Resolving one searches the whole document, so their total is bounded as well.
 const MOST_ALIASES = 100;
 const MOST_ALIASES_AT_ALL = 1_000;
 
-// Composing recurses, and near the end of the stack node does not throw but aborts when a regular expression has to be
-// compiled there ("RegExpCompiler Allocation failed"). No configuration is nested like that.
+// Composing recurses. Near the end of the stack node aborts instead of throwing, if it has to compile a regular expression
+// there ("RegExpCompiler Allocation failed"). No configuration nests this deep.
 const DEEPEST = 100;
 
-// The parser's words quote what they are about: a tag may be as long as the file.
+// The parser quotes what it complains about, and a tag may be as long as the file.
 const LONGEST_FAULT = 200;
 
-/** Reads one YAML document. What is wrong with it goes to `problems`. */
+/** Parses one YAML document. Adds what is wrong with it to `problems`. */
 export function parseYaml(text: string, name: string, problems: Problems): YamlText {
   const lines = new LineCounter();
   const refuse = (offset: number, message: string): YamlText => {
@@ -44,11 +44,11 @@ export function parseYaml(text: string, name: string, problems: Problems): YamlT
     merge: false,
     resolveKnownTags: false,
     stringKeys: true,
-    uniqueKeys: false, // it compares each key with all others; see refuseDuplicates
+    uniqueKeys: false, // this would compare each key with all others; duplicateKeys does not
     strict: true,
-    prettyErrors: false, // they quote the lines of the file, and with them its secrets
+    prettyErrors: false, // those quote lines of the file, secrets included
   }).compose(tokens, true, text.length) as Iterable<Document.Parsed>;
-  if (second !== undefined) return refuse(second.range[0], "is not proper YAML: there is a second document, and only one is read");
+  if (second !== undefined) return refuse(second.range[0], "is not proper YAML: it has a second document, and only one is read");
   if (document === undefined) return { value: null, origin: plainOrigin(name) };
   const origin = originOf(document, name, lines);
   for (const fault of [...document.errors, ...document.warnings])
@@ -71,7 +71,7 @@ export function parseYaml(text: string, name: string, problems: Problems): YamlT
   }
 }
 
-/** What the text has too much of, and where; `null` for nothing. Looks at the parser's tokens, which are made without recursion. */
+/** What the text has too much of, and where; `null` if it is within bounds. Walks the parser's tokens, without recursion. */
 function excessOf(tokens: readonly CST.Token[]): { readonly offset: number; readonly problem: string } | null {
   const open: { readonly token: CST.Token; readonly depth: number }[] = tokens.map((token) => ({ token, depth: 0 }));
   let aliases = 0;
@@ -89,7 +89,7 @@ function excessOf(tokens: readonly CST.Token[]): { readonly offset: number; read
   return null;
 }
 
-/** Where keys stand that the map has already. */
+/** The offsets of keys that repeat an earlier key of their map. */
 function duplicateKeys({ items }: YAMLMap<Scalar>): number[] {
   const seen = new Set<unknown>();
   return items.flatMap(({ key }) => {
@@ -102,7 +102,7 @@ function duplicateKeys({ items }: YAMLMap<Scalar>): number[] {
 function originOf(document: Document.Parsed, name: string, lines: LineCounter): Origin {
   const keys = new WeakMap<YAMLMap, ReadonlyMap<string, Pair<Scalar, Node | null>>>();
   const keysOf = (map: YAMLMap<Scalar, Node | null>) => {
-    // Made once for each map: a file of another kind may have problems with all of its thousands of keys.
+    // Made once for each map: a file that is no configuration can have a problem with every one of thousands of keys.
     const known = keys.get(map) ?? new Map(map.items.map((pair) => [String(pair.key.value), pair]));
     keys.set(map, known);
     return known;
@@ -124,9 +124,9 @@ function originOf(document: Document.Parsed, name: string, lines: LineCounter): 
 
 interface Found {
   readonly node: Node | null;
-  /** Where the value's key stands, or where the path ends when it goes on beyond what is there. */
+  /** The offset of the value's key, or of the last key that the document still has of the path. */
   readonly offset: number | null;
-  /** Is the whole path there? */
+  /** Whether the document has the whole path. */
   readonly whole: boolean;
 }
 

@@ -1,5 +1,5 @@
-// One value of a configuration with the place where it stands, and the readers that make typed values of it. A reader
-// gives `undefined` for what it refuses, after it has said why; it never throws.
+// A field is one value of a configuration and its place; readers turn fields into typed values. A reader that refuses a value
+// records why and returns `undefined`; it never throws.
 import { DURATION_FORM, parseDurationMs } from "../locks/durations.js";
 import { claimIdIn, ID_EXAMPLE } from "../locks/ids.js";
 import { canonicalLock, lockNameProblem } from "../locks/names.js";
@@ -10,9 +10,9 @@ import type { Origin, Problems } from "./problems.js";
 export interface Field {
   readonly value: unknown;
   readonly path: readonly string[];
-  /** How it was written, where that is known. */
+  /** How the value was written, if that is known. */
   readonly written: string | null;
-  /** Records what is wrong with it. */
+  /** Records what is wrong with the value. */
   refuse(message: string): undefined;
   child(key: string, value: unknown): Field;
 }
@@ -32,7 +32,7 @@ export function createField(value: unknown, path: readonly string[], origin: Ori
   };
 }
 
-/** The fields of a map, in its order; an empty value is an empty map. Every map that a file makes is a `Map`. */
+/** The fields of a map, in its order; an empty value is an empty map. */
 export function readMap(field: Field): Map<string, Field> | undefined {
   const { value } = field;
   if (value === null || value === undefined) return new Map();
@@ -45,7 +45,7 @@ export function readMap(field: Field): Map<string, Field> | undefined {
   return fields;
 }
 
-/** The fields of a map which may have only the keys `known`. Names such as `__proto__` are unknown keys like any other. */
+/** The fields of a map that may have only the keys `known`. Names such as `__proto__` are unknown keys like any other. */
 export function readKnownMap(field: Field, known: readonly string[]): Map<string, Field> | undefined {
   const fields = readMap(field);
   if (fields === undefined) return undefined;
@@ -57,52 +57,47 @@ export function readKnownMap(field: Field, known: readonly string[]): Map<string
   return fields;
 }
 
-/** Reads the field if it is there; `otherwise` when it is not. */
-export function readIfThere<T, D>(
-  field: Field | undefined,
-  read: (field: Field) => T | undefined,
-  otherwise: D,
-): T | D | undefined {
-  return field === undefined ? otherwise : read(field);
+/** Reads the field, or returns `fallback` if it is not there. */
+export function readIfThere<T, D>(field: Field | undefined, read: (field: Field) => T | undefined, fallback: D): T | D | undefined {
+  return field === undefined ? fallback : read(field);
 }
 
-// A name or a principal travels in every claim; it is shown in columns.
+// Every claim carries a name and a principal, and tables show them in columns.
 const LONGEST_LABEL_BYTES = 255;
 
-/** A short text on one line: a node, a principal, a key. A number is taken as it was written. */
+/** A short text on one line: a node, a principal, a key. A number counts as it was written. */
 export function readLabel(field: Field): string | undefined {
   const text = readText(field);
   if (text === undefined) return undefined;
   if (text.trim() === "") return field.refuse("must not be empty; leave it out for its default");
   if (/\p{Cc}/u.test(text) || !text.isWellFormed()) return field.refuse("must be text without control characters");
   const bytes = Buffer.byteLength(text);
-  if (bytes > LONGEST_LABEL_BYTES) return field.refuse(`has ${bytes} bytes, and ${LONGEST_LABEL_BYTES} is the most`);
+  if (bytes > LONGEST_LABEL_BYTES) return field.refuse(`has ${bytes} bytes; at most ${LONGEST_LABEL_BYTES} are allowed`);
   return text;
 }
 
-// People read it, and each of the claim's entries carries it.
+// People read it, and every entry of the claim carries it.
 const LONGEST_DESCRIPTION_BYTES = 4_096;
 
 /** What a lock on a host is for, in words; it may have several lines. */
 export function readDescription(field: Field): string | undefined {
   const text = readText(field);
   if (text === undefined) return undefined;
-  if (text.trim() === "" || !text.isWellFormed())
-    return field.refuse("must say something; leave it out where there is nothing to say");
+  if (text.trim() === "" || !text.isWellFormed()) return field.refuse("must not be empty; leave it out if there is nothing to say");
   const bytes = Buffer.byteLength(text);
   return bytes <= LONGEST_DESCRIPTION_BYTES
     ? text
-    : field.refuse(`has ${bytes} bytes, and ${LONGEST_DESCRIPTION_BYTES} is the most`);
+    : field.refuse(`has ${bytes} bytes; at most ${LONGEST_DESCRIPTION_BYTES} are allowed`);
 }
 
 /** The id of a claim. */
 export function readClaimId(field: Field): string | undefined {
   const text = readLabel(field);
   if (text === undefined) return undefined;
-  return claimIdIn(text) ?? field.refuse(`must be the id of a claim, which is a UUID such as ${ID_EXAMPLE}`);
+  return claimIdIn(text) ?? field.refuse(`must be the id of a claim, a UUID such as ${ID_EXAMPLE}`);
 }
 
-/** Any text that a process can be given. Numbers and booleans are taken as they were written: `1.10` is not `1.1`. */
+/** Any text that a process can be given. Numbers and booleans count as they were written: `1.10` is not `1.1`. */
 export function readText(field: Field): string | undefined {
   const { value } = field;
   if (typeof value === "string") {
@@ -112,17 +107,17 @@ export function readText(field: Field): string | undefined {
   if (typeof value === "number" || typeof value === "boolean") return field.written ?? String(value);
   return field.refuse(
     value === null || value === undefined
-      ? 'must be a text, and is empty (write "" for an empty text)'
-      : `must be a text, not ${shownValue(value)}`,
+      ? 'must be text, but is empty (write "" for an empty text)'
+      : `must be text, not ${shownValue(value)}`,
   );
 }
 
-/** Of a host's lock the one name that it has. */
+/** A lock's canonical name. */
 export function readLockName(field: Field): string | undefined {
   const text = typeof field.value === "number" ? (field.written ?? String(field.value)) : field.value;
   const problem = lockNameProblem(text);
   if (problem === null) return canonicalLock(text as string);
-  return field.refuse(`a lock's name ${problem}; right would be such as "restart/nginx"`);
+  return field.refuse(`a lock's name ${problem}; write for example "restart/nginx"`);
 }
 
 export function readChoice<T extends string>(field: Field, choices: readonly T[]): T | undefined {
@@ -141,14 +136,14 @@ const BOOLEANS = new Map([
   ["0", false],
 ]);
 
-/** `true` or `false`, also in the other words that people use in environment variables. */
+/** A boolean, also in the words that people use in environment variables. */
 export function readBoolean(field: Field): boolean | undefined {
   if (typeof field.value === "boolean") return field.value;
   const value = typeof field.value === "string" ? BOOLEANS.get(field.value.toLowerCase()) : undefined;
   return value ?? field.refuse(`must be true or false, not ${shownValue(field.value)}`);
 }
 
-/** A whole number, also as text because the environment knows nothing else. */
+/** A whole number, also as text: the environment has nothing else. */
 export function readWhole(field: Field, least: number, most: number): number | undefined {
   const { value } = field;
   const number = typeof value === "string" && /^[+-]?\d{1,15}$/.test(value.trim()) ? Number(value) : value;
@@ -163,15 +158,15 @@ export function readSlots(field: Field): number | undefined {
   return readWhole(field, 1, Number.MAX_SAFE_INTEGER);
 }
 
-/** Which durations a setting takes beside the positive ones. */
+/** Which durations a setting takes. Positive ones always. */
 export interface DurationBounds {
   readonly zero?: boolean;
   /** The longest in milliseconds. */
   readonly most?: number;
 }
 
-// A timer of Node's that is set to more than 2^31 ms (24.8 days) goes off at once, which would kill a command that was
-// to have a month. What is meant to be longer than this is meant to be for ever.
+// A timer of Node's that is set to more than 2^31 ms (24.8 days) fires at once, and would kill a command that may take a month.
+// Whoever means longer than this means for ever.
 const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 /** A duration in milliseconds. */

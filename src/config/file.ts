@@ -1,5 +1,5 @@
-// Finding and reading the configuration file. One that is named must be there; one that is merely looked for may be
-// missing, but when it is there it must be readable: a node that cannot read its configuration must not run without it.
+// Finds and reads the configuration file. A named file must exist. A file in the usual places may be missing, but if it is there
+// it must be readable: a node that cannot read its configuration must not run without it.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { sanitize, shortened } from "../locks/text.js";
@@ -13,30 +13,30 @@ export interface ConfigText {
   readonly text: string;
 }
 
-/** What was found, and what was there and may not be used. */
+/** The file that was found, and those that may not be used. */
 export interface Found {
   /** `null` when there is none. */
   readonly config: ConfigText | null;
-  /** Warnings: files that were passed over, and why. */
+  /** Warnings: which files were passed over, and why. */
   readonly passedOver: readonly string[];
 }
 
 /**
- * The configuration file.
- * @param named by `--config`; else `$HOLDLINE_CONFIG` may name one
+ * Finds the configuration file.
+ * @param named the name that `--config` gives; without one, `$HOLDLINE_CONFIG` may give it
  * @throws HoldlineError `configuration`
  */
 export function findConfig(named: string | null, surroundings: Surroundings): Found {
   const variable = surroundings.env["HOLDLINE_CONFIG"];
   if (named !== null) return found(readNamed(absoluteIn(named, "--config", surroundings), "--config"));
-  // Empty is how a shell unsets a variable for one command.
+  // A shell unsets a variable for one command by making it empty.
   if (variable !== undefined && variable !== "")
     return found(readNamed(absoluteIn(variable, "HOLDLINE_CONFIG", surroundings), "HOLDLINE_CONFIG"));
   const passedOver: string[] = [];
   for (const { path, trust } of searchPath(surroundings)) {
     const why = whyNotTrusted(path, trust, surroundings.uid);
     if (why !== null) {
-      passedOver.push(`${shownPath(path)} is passed over: ${why}; to use it all the same, name it with --config`);
+      passedOver.push(`${shownPath(path)} is not used: ${why}; to use it anyway, name it with --config`);
       continue;
     }
     const text = readConfig(path);
@@ -55,16 +55,16 @@ function absoluteIn(name: string, by: string, { cwd, homedir }: Surroundings): s
 }
 
 /**
- * A file that must be there, because somebody has named it.
+ * Reads a file that somebody named, so that it must exist.
  * @param path an absolute path
- * @param by who names it, for messages
+ * @param by what names it, for messages
  * @throws HoldlineError `configuration`
  */
 export function readNamed(path: string, by: string): ConfigText {
   const text = readConfig(path);
   if (text !== null) return { path, text };
   throw new HoldlineError("configuration", `${shownPath(path)}: there is no such file (named by ${by})`, {
-    hint: "name a file that is there, or none: then the defaults serve",
+    hint: "name an existing file, or none to run with the defaults",
   });
 }
 
@@ -74,14 +74,14 @@ const REASONS: ReadonlyMap<string | undefined, string> = new Map([
   ["ENAMETOOLONG", "no file has so long a name"],
 ]);
 
-// What is longer is hardly a path, but rather what was to be in the file.
+// A longer text is hardly a path; rather somebody gave the file's contents.
 const LONGEST_SHOWN = 500;
 
 function shownPath(path: string): string {
   return shortened(sanitize(path), LONGEST_SHOWN);
 }
 
-// A configuration has a few kilobytes. The bound is for those who name a log or a device.
+// A configuration has a few kilobytes. The bound protects against a log or a device.
 const LARGEST_BYTES = 1_048_576;
 const PIECE_BYTES = 16_384;
 
@@ -99,7 +99,7 @@ function readConfig(path: string): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new HoldlineError("configuration", `${shownPath(path)}: is not YAML: it is no text in UTF-8`, { cause: error });
+    throw new HoldlineError("configuration", `${shownPath(path)}: is not YAML: it is not text in UTF-8`, { cause: error });
   }
 }
 
@@ -107,8 +107,8 @@ function readBytes(path: string): Buffer {
   const file = openSync(path, "r");
   try {
     if (fstatSync(file).isDirectory())
-      throw new HoldlineError("configuration", `${shownPath(path)}: is a directory, and a YAML file is needed`);
-    // Read to the end rather than to the size: a pipe (`--config <(…)`) has none.
+      throw new HoldlineError("configuration", `${shownPath(path)}: is a directory, not a YAML file`);
+    // Read to the end and not to the size: a pipe (`--config <(…)`) has no size.
     const pieces: Buffer[] = [];
     for (let length = 0; length <= LARGEST_BYTES;) {
       const piece = Buffer.allocUnsafe(PIECE_BYTES);
@@ -117,7 +117,7 @@ function readBytes(path: string): Buffer {
       pieces.push(piece.subarray(0, count));
       length += count;
     }
-    throw new HoldlineError("configuration", `${shownPath(path)}: is larger than 1 MiB, and no configuration is`);
+    throw new HoldlineError("configuration", `${shownPath(path)}: is larger than 1 MiB, too large for a configuration`);
   } finally {
     closeSync(file);
   }

@@ -1,12 +1,12 @@
-// A single value that somebody gives now and here, on a command line or in a request, read by the same readers as the
-// configuration's but told as a usage error.
+// Reads a single value of a command line or a request with the configuration's readers, and reports what is wrong with it as a
+// usage error.
 import { HoldlineError } from "../locks/errors.js";
 import { createField } from "./field.js";
 import type { Field } from "./field.js";
 import { createProblems, plainOrigin } from "./problems.js";
 
 /**
- * A value that was given.
+ * Reads a value.
  * @param name what gave it, for messages: `--ttl`
  * @throws HoldlineError `usage` with what the reader says is wrong
  */

@@ -1,4 +1,4 @@
-// Puts the settings together: defaults, file, environment and flags. Everything that is wrong anywhere is said at once.
+// Puts the settings together from defaults, file, environment and flags. Reports everything that is wrong at once.
 import { dirname, join } from "node:path";
 import { parseActions } from "./actions.js";
 import { sqliteUrl } from "../coordinators/urls.js";
@@ -23,17 +23,17 @@ import type { Surroundings } from "./surroundings.js";
 export interface LoadRequest {
   /** The file that `--config` names; `null` when it was not given. */
   readonly config: string | null;
-  /** What flags say of settings: `coordinator`, `log.level`, … */
+  /** The settings that flags give: `coordinator`, `log.level`, … */
   readonly flags: ReadonlyMap<SettingPath, string>;
   readonly surroundings: Surroundings;
 }
 
-/** The flags that set settings, for messages. */
+/** The flags behind settings, for messages. */
 const FLAG_NAMES: Partial<Record<SettingPath, string>> = { coordinator: "--coordinator", "log.level": "--quiet or --verbose" };
 
 /**
- * The settings in force.
- * @throws HoldlineError `configuration` with one line for each problem, naming file and line, key, and what would be right
+ * Loads the settings in force.
+ * @throws HoldlineError `configuration` with one line for each problem: its file and line, its key, and what would be right
  */
 export async function loadSettings(request: LoadRequest): Promise<Settings> {
   const problems = createProblems();
@@ -47,7 +47,7 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
   for (const layer of [layers.file, layers.environment, layers.flags]) {
     for (const [path, field] of layer) SETTINGS[path].read(field);
   }
-  // Actions are read even when a setting is wrong, so that all problems are said at once.
+  // Parsed even if a setting is wrong, so that all problems are reported at once.
   const values = problems.lines.length === 0 ? valuesOf(layers) : null;
   const acquire = { sleepTimeMs: values?.("acquire.sleep_time") ?? 0, timeoutMs: values?.("acquire.timeout") ?? null };
   const { cwd, homedir } = request.surroundings;
@@ -159,7 +159,7 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
   return { ...NO_FILE, ...parts, settings };
 }
 
-/** The map itself, or the name of a YAML or JSON file that holds it. */
+/** Reads the map, or the YAML or JSON file that the field names. */
 async function dependenciesIn(
   field: Field | undefined,
   base: string | null,
@@ -167,18 +167,18 @@ async function dependenciesIn(
   problems: Problems,
 ): Promise<DependencyMap> {
   if (typeof field?.value !== "string") return parseDependencies(field);
-  if (field.value === "") return (field.refuse("names no file; leave it out where no host depends on another"), new Map());
+  if (field.value === "") return (field.refuse("names no file; leave it out if no host depends on another"), new Map());
   return readDependencies(absolutePath(field.value, base, homedir), "dependencies", problems);
 }
 
 /**
- * A map of hosts out of a file of its own.
- * @param by who names the file, for messages
+ * Reads a map of hosts from a file of its own.
+ * @param by what names the file, for messages
  */
 export async function readDependencies(path: string, by: string, problems: Problems): Promise<DependencyMap> {
   const { text } = readNamed(path, by);
   const { parseYaml } = await import("./document.js");
-  // What is wrong elsewhere is no reason to read no more of this file.
+  // A problem elsewhere must not stop parsing this file, so this file's problems are also counted apart.
   const found = createProblems();
   const noting: Problems = {
     add(...problem) {
@@ -206,8 +206,13 @@ function environmentFields(env: Surroundings["env"], problems: Problems): Fields
       fields.set(path, createField(value, path.split("."), plainOrigin(name), problems));
       continue;
     }
-    // A variable of this family may be anybody's, but one that is nearly a setting's is a setting that would be
-    // missed: with a mistyped coordinator each node would lock for itself alone.
+    const part = PARTS.find((key) => variableOf(key) === name);
+    if (part !== undefined) {
+      problems.add(plainOrigin(name), [], `has no effect; set \`${part}\` in the configuration file`);
+      continue;
+    }
+    // A variable with this prefix may belong to somebody else. One that is nearly a setting's is a typing mistake: with a
+    // mistyped coordinator, each node would lock for itself alone.
     const near = nearestTo(name, variables.keys());
     if (near !== null)
       problems.add(plainOrigin(shortened(name, LONGEST_VARIABLE)), [], `is an unknown variable; did you mean ${near}?`);
@@ -222,7 +227,7 @@ function flagFields(flags: LoadRequest["flags"], problems: Problems): Fields {
   return new Map(entries);
 }
 
-/** The values in force, of fields that have all been found right; `null` where the default depends on the machine. */
+/** The values in force, from fields without problems; a value is `null` if its default depends on the machine. */
 function valuesOf(layers: Layers) {
   const raw = (fields: Fields) => new Map([...fields].map(([path, { value }]) => [path, value]));
   const env = [...layers.environment].map(([path, { value }]) => [variableOf(path), String(value)]);
@@ -231,7 +236,7 @@ function valuesOf(layers: Layers) {
   const values = new Map<SettingPath, unknown>();
   for (const path of SETTING_PATHS) {
     const value = merged(path);
-    // The field of the file knows how a number was written: a node called 010 is not 10.
+    // The file's field knows how a number was written: a node called 010 is not 10.
     const field = winner(layers, path)?.field ?? createField(value, path.split("."), plainOrigin("default"), problems);
     values.set(path, value === null ? null : SETTINGS[path].read(field));
   }
@@ -263,7 +268,7 @@ async function checkPatterns(patterns: readonly [Field, string][]): Promise<void
       RE2JS.compile(pattern);
     } catch (error) {
       const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error);
-      field.refuse(`is no regular expression in RE2 syntax: ${why.length > 100 ? `${why.slice(0, 100)}…` : why}`);
+      field.refuse(`is not a regular expression in RE2 syntax: ${why.length > 100 ? `${why.slice(0, 100)}…` : why}`);
     }
   }
 }

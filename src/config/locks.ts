@@ -1,5 +1,5 @@
-// The `locks` and `dependencies` of a configuration: defaults for locks by name, and which hosts depend on which. From
-// anything at all to settings, or to problems that say what is wrong with each key.
+// Parses the `locks` and `dependencies` of a configuration: defaults for locks by name, and which hosts depend on which. Knows
+// which settings are in force for a lock.
 import { canonicalHost, hostProblem } from "../locks/names.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import { mayBeSame } from "../leases/hosts.js";
@@ -12,20 +12,20 @@ import type { LockSettings, SettingOrigin, Settings } from "./settings.js";
 
 /** The keys of a lock's defaults. */
 export const LOCK_KEYS: readonly KeyDoc[] = [
-  { key: "ttl", default: "30 min", doc: "how long a lease on it lasts when nothing is said (`lock`: until it is unlocked)" },
+  { key: "ttl", default: "30 min", doc: "how long a lease on it lasts unless --ttl says (`lock`: until it is unlocked)" },
   { key: "principal", default: "the general one", doc: "in whose name it is leased" },
   { key: "coordinator", default: "the general one", doc: "the store of its queue, as a URL" },
 ];
 
-/** The name under `locks:` whose settings serve all locks that have none of their own. */
+/** The name under `locks:` whose settings hold for all locks without their own. */
 export const DEFAULT_LOCK = "default";
 
-/** How long a lease lasts where nobody has said, in milliseconds. */
+/** How long a lease lasts by default, in milliseconds. */
 export const DEFAULT_TTL_MS = 30 * 60_000;
 
 const NOTHING_SAID: LockSettings = { ttlMs: null, principal: null, coordinator: null };
 
-/** Reads `locks:`. Those that are wrong are left out, after their problems have been recorded. */
+/** Parses `locks:`. Records the problems of a wrong entry and leaves it out. */
 export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSettings> {
   const locks = new Map<string, LockSettings>();
   const known = LOCK_KEYS.map(({ key }) => key);
@@ -42,22 +42,22 @@ export function parseLocks(field: Field | undefined): ReadonlyMap<string, LockSe
   return locks;
 }
 
-/** How long a lease lasts, in milliseconds: no timer runs for it, so that it may be long. */
+/** How long a lease lasts, in milliseconds. No timer runs for it, so it may be long. */
 export function readTtlMs(field: Field): number | undefined {
   return readDurationMs(field, { most: Number.MAX_SAFE_INTEGER });
 }
 
 /** What is in force for a lock. */
 export interface LockInForce {
-  /** `null` where nothing is said. */
+  /** `null` if the configuration gives none. */
   readonly ttlMs: number | null;
   readonly principal: string;
   readonly coordinator: string;
 }
 
 /**
- * The settings of one lock: its own, else those of `default`, else the general ones. What the environment or a flag says
- * in general wins over what the file says of one lock, as it does everywhere.
+ * The settings of one lock: its own, else those of `default`, else the general ones. The environment and flags win over
+ * the file, also over the lock's own settings there.
  */
 export function settingsOfLock(settings: Settings, lock: string): LockInForce {
   const own = settings.locks.get(lock) ?? NOTHING_SAID;
@@ -72,12 +72,12 @@ export function settingsOfLock(settings: Settings, lock: string): LockInForce {
 
 const FIXING: ReadonlySet<SettingOrigin> = new Set(["environment", "flag"]);
 
-/** The URLs of all stores that locks can be in, each once; first that of the locks of which nothing is said. */
+/** The URLs of all stores that locks can be in, each once; first the one for locks without their own. */
 export function coordinatorsInForce(settings: Settings): readonly string[] {
   return [...new Set([DEFAULT_LOCK, ...settings.locks.keys()].map((lock) => settingsOfLock(settings, lock).coordinator))];
 }
 
-/** Reads a map of hosts: by host, those that depend on it, as a list or as one name. */
+/** Parses a map of hosts. Each key is a host; its value names the hosts that depend on it, as a list or as one name. */
 export function parseDependencies(field: Field | undefined): DependencyMap {
   const map = new Map<string, readonly string[]>();
   for (const [name, child] of (field && readMap(field)) ?? []) {
@@ -90,13 +90,13 @@ export function parseDependencies(field: Field | undefined): DependencyMap {
   return map;
 }
 
-/** One host under two names would depend on nothing under one of them. */
+/** A host with two names in the map would lack its dependencies under one of them. */
 function refuseTwoNames(field: Field | undefined, map: DependencyMap): void {
   const names = new Set([...map].flatMap(([host, dependents]) => [host, ...dependents]));
   for (const short of names) {
     const [full, ...others] = [...names].filter((name) => name.length > short.length && mayBeSame(short, name));
     if (full === undefined || others.length > 0) continue;
-    field?.refuse(`has ${quoted(short)} and ${quoted(full)}, which are one host; right would be the same name everywhere`);
+    field?.refuse(`has ${quoted(short)} and ${quoted(full)}, which are one host; use the same name everywhere`);
   }
 }
 
@@ -116,5 +116,5 @@ function readHost(field: Field): string | undefined {
   if (text === undefined) return undefined;
   const host = canonicalHost(text);
   const problem = hostProblem(host);
-  return problem === null ? host : field.refuse(`a host's name ${problem}; right would be such as "dc01"`);
+  return problem === null ? host : field.refuse(`a host's name ${problem}; write for example "dc01"`);
 }

@@ -1,4 +1,4 @@
-// Paths as people write them in a configuration: `~` and relative ones.
+// Makes paths absolute as people write them in a configuration: relative ones, and those with `~`.
 import { isAbsolute, resolve } from "node:path";
 import { HoldlineError } from "../locks/errors.js";
 
@@ -8,19 +8,19 @@ export function expandHome(path: string, homedir: string): string {
 }
 
 /**
- * An absolute path: `~` is the home directory, and a relative one is taken from `base`.
- * @param base `null`: the working directory, which is gone
- * @throws HoldlineError `configuration` for a relative one where there is nothing to take it from
+ * An absolute path: `~` is the home directory, and a relative path starts at `base`.
+ * @param base `null` if the working directory is gone
+ * @throws HoldlineError `configuration` for a relative path without a base
  */
 export function absolutePath(path: string, base: string | null, homedir: string): string {
   return resolveFrom(base, expandHome(path, homedir));
 }
 
-/** The same, where `~` is a name as any other. */
+/** The same, but `~` is a name like any other. */
 export function resolveFrom(base: string | null, path: string): string {
   if (base !== null) return resolve(base, path);
   if (isAbsolute(path)) return resolve(path);
   throw new HoldlineError("configuration", `${JSON.stringify(path)} is a relative path, and the working directory is gone`, {
-    hint: "give an absolute path, or change to a directory that is there",
+    hint: "give an absolute path, or change to an existing directory",
   });
 }

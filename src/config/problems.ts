@@ -1,16 +1,16 @@
-// What is wrong with a configuration: problems are collected, each with the place where it stands, and then thrown as
-// one error, so that whoever wrote the file sees all of them at once.
+// Collects the problems of a configuration, each with its place, and throws them as one error, so that the file's author sees
+// all of them at once.
 import { HoldlineError } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
 import { redactUrlsIn } from "./secrets.js";
 
-/** Where settings come from: a file, a variable of the environment, or a flag. */
+/** Where settings come from: a file, an environment variable, or a flag. */
 export interface Origin {
-  /** As people know it: a file's path, `HOLDLINE_NODE`, `--coordinator`. */
+  /** The name that people know: a file's path, `HOLDLINE_NODE`, `--coordinator`. */
   readonly name: string;
-  /** The line of the value at a path, counted from 1; `null` where there are no lines. */
+  /** The line of the value at a path, counted from 1; `null` if the origin has no lines. */
   lineOf(path: readonly string[]): number | null;
-  /** How the value at a path was written, such as "1.10" where its number is 1.1; `null` where that is not known. */
+  /** How the value at a path was written, such as "1.10" for the number 1.1; `null` if that is not known. */
   writtenAt(path: readonly string[]): string | null;
 }
 
@@ -19,20 +19,20 @@ export function plainOrigin(name: string): Origin {
   return { name, lineOf: () => null, writtenAt: () => null };
 }
 
-/** A place for problems. */
+/** Collects problems. */
 export interface Problems {
   add(origin: Origin, path: readonly string[], message: string): void;
-  /** One line for each, in the order in which they stand in their file. */
+  /** One line for each problem, in the order of the file. */
   readonly lines: readonly string[];
-  /** @throws HoldlineError `configuration` when there are any, with one line for each */
+  /** @throws HoldlineError `configuration` if there are problems, with one line for each */
   throwIfAny(): void;
 }
 
-// All that is said here is shorter; what is longer quotes too much.
+// Our own messages are shorter; a longer one quotes too much.
 const LONGEST_MESSAGE = 400;
 const LONGEST_PATH = 200;
 
-// A file of another kind can be wrong in thousands of places; nobody reads those.
+// A file that is no configuration can be wrong in thousands of places, and nobody reads those.
 const MOST_SHOWN = 50;
 
 export function createProblems(): Problems {
@@ -46,7 +46,7 @@ export function createProblems(): Problems {
     add(origin, path, message) {
       const line = origin.lineOf(path);
       const where = sanitize(line === null ? origin.name : `${origin.name}:${line}`);
-      // The YAML parser's own words quote what they are about, whatever that is and however long.
+      // The YAML parser quotes what it complains about, however long.
       const words = shortened(sanitize(redactUrlsIn(message)), LONGEST_MESSAGE);
       const text = path.length === 0 ? `${where}: ${words}` : `${where}: ${formatPath(path)}: ${words}`;
       found.set(text, { origin: origin.name, line: line ?? 0 });
@@ -69,7 +69,7 @@ export function formatPath(path: readonly string[]): string {
   return shortened(keys.join("."), LONGEST_PATH);
 }
 
-/** A value as it is quoted in a problem: short, on one line, without passwords. */
+/** A value for a message: short, on one line, without passwords. */
 export function shownValue(value: unknown): string {
   if (value === null || value === undefined) return "empty";
   if (Array.isArray(value)) return "a list";

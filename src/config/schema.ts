@@ -1,5 +1,5 @@
-// Every setting outside `actions` and `locks`, in one table: where the file, `check`, the environment and README take
-// its name, its default and its meaning from. Owns no values; load.ts puts those together.
+// The table of settings outside `actions` and `locks`: names, defaults and meanings for the file, the environment, `check` and
+// docs/settings.md. Owns no values; load.ts puts those together.
 import convict from "convict";
 import { coordinatorUrlProblem } from "../coordinators/urls.js";
 import {
@@ -17,7 +17,7 @@ import { HISTORY_TOTAL } from "../locks/history-bounds.js";
 import { createProblems, plainOrigin } from "./problems.js";
 import type { Settings } from "./settings.js";
 
-/** Which settings there are, and what each one's value is once it has been read. */
+/** The type of each setting's value. */
 export interface SettingValues {
   readonly node: string;
   readonly principal: string;
@@ -45,9 +45,9 @@ export interface SettingValues {
 export type SettingPath = keyof SettingValues;
 
 export interface Setting<T = unknown> {
-  /** What it is for, in one line. */
+  /** Its meaning in one line. */
   readonly doc: string;
-  /** As it would be written in a file; `null` where it depends on the machine, as `defaultDoc` says. */
+  /** As a file would have it; `null` if it depends on the machine, as `defaultDoc` says. */
   readonly default: string | null;
   readonly defaultDoc: string | null;
   /** A value that differs from the default, for documents. */
@@ -55,8 +55,8 @@ export interface Setting<T = unknown> {
   readonly read: (field: Field) => T | undefined;
 }
 
-// In the order in which people read them. A default is text and not a value: convict turns the text of a variable into
-// a number or a boolean wherever the default is one, and takes "30 parsecs" for 30.
+// In the order in which people read them. Defaults are text: convict turns a variable's text into a number or a boolean if the
+// default is one, and takes "30 parsecs" for 30.
 export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> } = {
   node: {
     doc: "this machine's name; claims are known by it, so each node needs its own",
@@ -68,7 +68,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
   principal: {
     doc: "who acts: shown with claims and in the history",
     default: null,
-    defaultDoc: "user@node; under sudo, who called it",
+    defaultDoc: "user@node; under sudo, the user who called it",
     example: "deploy@example.com",
     read: readLabel,
   },
@@ -87,7 +87,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     read: readPath,
   },
   "acquire.sleep_time": {
-    doc: "the longest pause between looks where nothing wakes the waiter sooner",
+    doc: "the longest pause between two looks, unless something wakes the waiter sooner",
     default: "0.25 s",
     defaultDoc: null,
     example: "1 s",
@@ -108,28 +108,28 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     read: (field) => readDurationMs(field),
   },
   session_timeout: {
-    doc: "how long the coordinator waits for a silent agent before its place in line is gone",
+    doc: "how long a silent agent keeps its place in line",
     default: "15 s",
     defaultDoc: null,
     example: "30 s",
     read: (field) => readDurationMs(field),
   },
   release_timeout: {
-    doc: "how long to go on trying to release a lock after its action",
+    doc: "how long to keep trying to release a lock after its action",
     default: "60 s",
     defaultDoc: null,
     example: "5 min",
     read: (field) => readDurationMs(field, { zero: true }),
   },
   skip_coordination: {
-    doc: "true: `run` runs without any lock, and says so; `exec`, `acquire` and `lock` take theirs all the same",
+    doc: "true: `run` runs without any lock, and says so; `exec`, `acquire` and `lock` still take theirs",
     default: "false",
     defaultDoc: null,
     example: "true",
     read: readBoolean,
   },
   "log.level": {
-    doc: "the least that is logged: debug, info, warn, error or silent",
+    doc: "the lowest level to log: debug, info, warn, error or silent",
     default: "info",
     defaultDoc: null,
     example: "debug",
@@ -143,35 +143,35 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     read: (field) => readChoice(field, ["auto", "text", "json"]),
   },
   "history.keep": {
-    doc: "how many records of the history are kept for each lock",
+    doc: "how many records of the history to keep of each lock",
     default: "100",
     defaultDoc: null,
     example: "1000",
     read: (field) => readWhole(field, 1, 100_000),
   },
   "history.for": {
-    doc: "how long records of the history are kept at most; none: there is no limit",
+    doc: "how long to keep records of the history; none: no limit",
     default: "none",
     defaultDoc: null,
     example: "90 days",
     read: (field) => readDurationOrNoneMs(field, { most: Number.MAX_SAFE_INTEGER }),
   },
   "history.total": {
-    doc: "how many records of the history are kept of all locks together",
+    doc: "how many records of the history to keep of all locks together",
     default: String(HISTORY_TOTAL),
     defaultDoc: null,
     example: "50000",
     read: (field) => readWhole(field, 1, 1_000_000),
   },
   "serve.listen": {
-    doc: "the address on which holdline serve listens",
+    doc: "the address that holdline serve listens on",
     default: "127.0.0.1",
     defaultDoc: null,
     example: "10.0.0.5",
     read: readLabel,
   },
   "serve.port": {
-    doc: "the port on which holdline serve listens; 0: any that is free",
+    doc: "the port that holdline serve listens on; 0: any free one",
     default: "3000",
     defaultDoc: null,
     example: "8443",
@@ -192,14 +192,14 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     read: readPath,
   },
   "serve.client_ca": {
-    doc: "the file with the authorities (PEM) whose client certificates are taken as credentials",
+    doc: "the file with the authorities (PEM) whose client certificates count as credentials",
     default: null,
     defaultDoc: "none: no client certificates",
     example: "/etc/holdline/clients.crt",
     read: readPath,
   },
   "serve.rate": {
-    doc: "requests a second that one address may make, and as many more at once; 0: any number",
+    doc: "requests per second from one address, and as many more in a burst; 0: no limit",
     default: "500",
     defaultDoc: null,
     example: "50",
@@ -210,27 +210,27 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
 /** The settings' paths in the table's order. */
 export const SETTING_PATHS = Object.keys(SETTINGS) as readonly SettingPath[];
 
-/** The environment variable of a setting: `acquire.timeout` is `HOLDLINE_ACQUIRE_TIMEOUT`. */
-export function variableOf(path: SettingPath): string {
+/** The environment variable of a key: `acquire.timeout` is `HOLDLINE_ACQUIRE_TIMEOUT`. */
+export function variableOf(path: string): string {
   return `HOLDLINE_${path.replaceAll(".", "_").toUpperCase()}`;
 }
 
-/** The variables of this family that are no settings: the first is for us, the others are what a guarded command sees. */
+/** The variables with this prefix that are no settings. We read the first; a guarded command gets the others. */
 export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
-  HOLDLINE_CONFIG: "the configuration file, where --config names none",
+  HOLDLINE_CONFIG: "the configuration file, unless --config names one",
   HOLDLINE_ACTION: "given to a guarded command: the name of its action",
-  HOLDLINE_LOCK: "given to a guarded command: the lock under which it runs",
+  HOLDLINE_LOCK: "given to a guarded command: the lock that it runs under",
   HOLDLINE_CLAIM: "given to a guarded command: the id of its claim",
-  HOLDLINE_WITHIN: "given to a guarded command: the claims around its own, where holdline runs under holdline",
+  HOLDLINE_WITHIN: "given to a guarded command: the claims that enclose its own, if holdline runs under holdline",
   HOLDLINE_FENCING_TOKEN: "given to a guarded command: a number that grows with every change of holder",
 };
 
-/** What has been said of settings, by path. A value is as it was written, or as YAML makes it. */
+/** The settings that one source gives, by path: text as it was written, or a value out of YAML. */
 export type Layer = ReadonlyMap<SettingPath, unknown>;
 
 /**
- * What is in force of what file, environment and flags say: flags win over the environment, which wins over the file.
- * All of it must have been checked before, field by field: convict's own words name no file and no line.
+ * Merges what file, environment and flags give: flags win over the environment, which wins over the file. Every field must
+ * have been checked before, because convict's messages name neither file nor line.
  */
 export function mergeLayers(file: Layer, env: Readonly<Record<string, string>>, flags: Layer): (path: SettingPath) => unknown {
   const schema: Record<string, unknown> = {};
@@ -274,14 +274,14 @@ export function readCoordinator(field: Field): string | undefined {
   return problem === null ? url : field.refuse(problem);
 }
 
-// Empty is no default here: a template that was rendered without its value must not silently mean a lock on this
-// machine alone.
+// Empty does not mean the default: a template that was rendered without its value must not quietly give a lock on this machine
+// alone.
 function readNonEmpty(field: Field): string | undefined {
   const text = readText(field);
   return text?.trim() === "" ? field.refuse("must not be empty; leave it out for its default") : text;
 }
 
-// No system takes a longer one, and what is made of it (the default coordinator's URL) is bounded as well.
+// No system takes a longer path, and the URL that is made of one (the default coordinator's) is bounded as well.
 const LONGEST_PATH_BYTES = 4_096;
 
 function readPath(field: Field): string | undefined {

@@ -1,11 +1,11 @@
-// What must not be shown: which part of a URL and which variables of an action are secrets, and what stands in their place.
+// Secrets that nobody may see: which part of a URL and which variables are secret, and what replaces them.
 
 /** Stands where a secret was. */
 export const HIDDEN = "***";
 
 /**
- * A coordinator's URL without its password, fit for logs, errors and `check`. It is meant for URLs that are wrong as
- * well, so it hides rather too much: everything from the first colon after the scheme to the last "@".
+ * A coordinator's URL without its password, for logs, errors and `check`. Since the URL may be wrong, it rather hides too
+ * much: everything from the first colon after the scheme to the last "@".
  */
 export function redactUrl(url: string): string {
   const shown = url.replace(/([?&;]([^?=&;#]*)=)[^&;#]*/g, (whole, named: string, name: string) =>
@@ -22,15 +22,15 @@ export function redactUrl(url: string): string {
 }
 
 /**
- * Any text without the passwords of URLs in it, such as a command's argument. A URL may lack its scheme. Each look-behind
- * lets a run of characters be tried from its beginning alone: a text without end takes time in proportion, not squared.
+ * Any text, such as a command's argument, without the passwords of its URLs. A URL may lack its scheme. The look-behinds let a
+ * run of characters match only from its beginning, so that a long text takes linear and not quadratic time.
  */
 export function redactUrlsIn(text: string): string {
   const redacted = text.replace(/(?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s"'<>]+/gi, (url) => redactUrl(url));
   return redacted.replace(/(?<![^\s:@/"'<>])([^\s:@/"'<>]+):[^\s:@"'<>]+@(?=\S)/g, `$1:${HIDDEN}@`);
 }
 
-/** Does a variable's name say that its value is a secret? */
+/** Whether a variable's name says that its value is a secret. */
 export function isSecretName(name: string): boolean {
   return /pass|secret|token|credential|auth|private|api_?key|access_?key/i.test(name) || /(?:^|_)(?:key|pwd|pw)$/i.test(name);
 }

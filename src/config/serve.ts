@@ -1,5 +1,5 @@
-// The settings of `holdline serve` beyond single values: who may do what (`access`), and the groups of machines that
-// reboot under FleetLock (`groups`). From anything at all to settings, or to problems that say what is wrong with each key.
+// Parses the maps that configure `holdline serve`: who may do what (`access`), and the groups of machines that reboot under
+// FleetLock (`groups`).
 import { canonicalLock, lockNameProblem } from "../locks/names.js";
 import { readIfThere, readKnownMap, readLabel, readMap, readText, readWhole } from "./field.js";
 import type { Field } from "./field.js";
@@ -10,20 +10,20 @@ import type { AccessEntry, Right } from "./settings.js";
 export const ACCESS_KEYS: readonly KeyDoc[] = [
   { key: "password", default: "none", doc: "the scrypt hash of a password for basic credentials; holdline serve --hash makes one" },
   { key: "token", default: "none", doc: "the scrypt hash of a bearer token; holdline serve --hash makes one" },
-  { key: "certificate", default: "none", doc: "the common name of a client's certificate that serve.client_ca has signed" },
-  { key: "may", default: "[read]", doc: "what it may do: read, lock, clear" },
-  { key: "locks", default: "['*']", doc: "patterns of the locks for which it may: * stands for any text" },
+  { key: "certificate", default: "none", doc: "the common name of a client certificate that serve.client_ca signed" },
+  { key: "may", default: "[read]", doc: "what the caller may do: read, lock, clear" },
+  { key: "locks", default: "['*']", doc: "patterns of the locks that it may do this to: * stands for any text" },
 ];
 
-/** The name under `access:` that says what may be done without credentials. */
+/** The name under `access:` for callers without credentials. */
 export const ANONYMOUS = "anonymous";
 
-/** What somebody may do: look; take, renew and release; end what is another's. */
+/** Rights: `read` looks; `lock` takes, renews and releases; `clear` ends what belongs to others. */
 export const RIGHTS = ["read", "lock", "clear"] as const satisfies readonly Right[];
 
 const MOST_SLOTS = 1_000_000;
 
-/** Reads `access:`. Those that are wrong are left out, after their problems have been recorded. */
+/** Parses `access:`. Records the problems of a wrong entry and leaves it out. */
 export function parseAccess(field: Field | undefined): ReadonlyMap<string, AccessEntry> {
   const entries = new Map<string, AccessEntry>();
   const known = ACCESS_KEYS.map(({ key }) => key);
@@ -40,19 +40,19 @@ export function parseAccess(field: Field | undefined): ReadonlyMap<string, Acces
     if (password === undefined || token === undefined || certificate === undefined || may === undefined || locks === undefined)
       continue;
     const hasCredentials = password !== null || token !== null || certificate !== null;
-    if (name === ANONYMOUS && hasCredentials) child.refuse("must have no credentials: it is for those who have none");
+    if (name === ANONYMOUS && hasCredentials) child.refuse("must have no credentials: it is for callers who have none");
     else if (name !== ANONYMOUS && !hasCredentials) child.refuse("must have a password, a token or a certificate");
     else entries.set(name, { password, token, certificate, may, locks });
   }
   return entries;
 }
 
-/** Reads `groups:`: how many machines of each group may reboot at once. */
+/** Parses `groups:`: how many machines of each group may reboot at once. */
 export function parseGroups(field: Field | undefined): ReadonlyMap<string, number> {
   const groups = new Map<string, number>();
   for (const [name, child] of (field && readMap(field)) ?? []) {
     const slots = readWhole(child, 1, MOST_SLOTS);
-    // It is part of a lock's name.
+    // The group's name becomes part of a lock's name.
     if (!GROUP.test(name) || lockNameProblem(`reboot/${name}`) !== null)
       child.refuse('must be named with letters, digits, "." and "-", which is what FleetLock allows');
     else if (slots !== undefined) groups.set(name, slots);
@@ -63,27 +63,27 @@ export function parseGroups(field: Field | undefined): ReadonlyMap<string, numbe
 // https://coreos.github.io/zincati/development/fleetlock/protocol/: a group is [a-zA-Z0-9.-]+
 const GROUP = /^[a-zA-Z0-9.-]+$/;
 
-/** `scrypt:N:r:p:salt:hash`, the latter two in base64url; see server/passwords.ts, which makes and checks them. */
+/** `scrypt:N:r:p:salt:hash`, the last two in base64url. server/passwords.ts makes and checks hashes. */
 const HASH = /^scrypt:(\d{4,7}):(\d{1,2}):(\d{1,2}):[\w-]{16,}:[\w-]{43}$/;
 
-// More would let a stranger's guess take seconds, and more than half a gigabyte.
+// With more, each guess of a stranger would take seconds and half a gigabyte.
 const MOST_WORK = 2 ** 22;
 
 function readHash(field: Field): string | undefined {
   const text = readText(field);
   if (text === undefined) return undefined;
   const [, N = 0, r = 0, p = 0] = (HASH.exec(text) ?? []).map(Number);
-  // The value is not quoted: what is no hash may be the secret itself.
-  if (N === 0) return field.refuse("must be a hash as holdline serve --hash prints it, and not the secret itself");
+  // The message does not quote the value: it may be the secret itself.
+  if (N === 0) return field.refuse("must be a hash that holdline serve --hash printed, not the secret itself");
   const isCost = Number.isInteger(Math.log2(N)) && r > 0 && p > 0 && N * r * p <= MOST_WORK;
-  return isCost ? text : field.refuse("is a hash with a cost that is not taken; holdline serve --hash makes one that is");
+  return isCost ? text : field.refuse("is a hash whose cost is out of range; holdline serve --hash makes one in range");
 }
 
 function readRights(field: Field): readonly Right[] | undefined {
   const words: readonly unknown[] = Array.isArray(field.value) ? field.value : [field.value];
   const known = words.filter((word): word is Right => (RIGHTS as readonly unknown[]).includes(word));
   if (known.length === words.length && words.length > 0) return known;
-  return field.refuse("must be a list out of read, lock and clear");
+  return field.refuse("must be a list of rights: read, lock, clear");
 }
 
 function readPatterns(field: Field): readonly string[] | undefined {
@@ -91,6 +91,6 @@ function readPatterns(field: Field): readonly string[] | undefined {
   const words: readonly unknown[] = Array.isArray(value) ? value : [value];
   const isPattern = (word: unknown): word is string =>
     typeof word === "string" && lockNameProblem(word.replaceAll("*", "x")) === null;
-  // A host's lock is the same in upper case and in lower.
+  // Host names are case-insensitive.
   return words.every(isPattern) ? words.map(canonicalLock) : field.refuse('must be a list of patterns such as "app/*"');
 }

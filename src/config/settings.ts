@@ -1,4 +1,4 @@
-// The settings in force, after the file, the environment and the flags have been put together. Plain data.
+// The types of the settings in force, after load.ts has put file, environment and flags together.
 import type { GuardedAction } from "../actions/action.js";
 import type { AcquireSettings } from "../line/waiting.js";
 import type { DependencyMap } from "../leases/dependencies.js";
@@ -6,7 +6,7 @@ import type { DependencyMap } from "../leases/dependencies.js";
 export type { GuardedAction as ActionSettings, VerifySettings } from "../actions/action.js";
 export type { AcquireSettings } from "../line/waiting.js";
 
-/** Defaults for leases and host locks of one name; `null` where nothing is said. */
+/** Defaults for leases and host locks of one name; `null` if the configuration gives none. */
 export interface LockSettings {
   readonly ttlMs: number | null;
   readonly principal: string | null;
@@ -16,9 +16,9 @@ export interface LockSettings {
 
 export type Right = "read" | "lock" | "clear";
 
-/** What those may do who have some credentials. */
+/** Credentials, and what a caller may do with them. */
 export interface AccessEntry {
-  /** Hashes of the secrets; `null` where there is none. */
+  /** The secret's hash; `null` without one. */
   readonly password: string | null;
   readonly token: string | null;
   /** The common name of a client's certificate. */
@@ -36,25 +36,25 @@ export interface ServeSettings {
   readonly cert: string | null;
   readonly key: string | null;
   readonly clientCa: string | null;
-  /** Requests a second from one address, and as many more at once; 0: any number. */
+  /** Requests per second from one address, and as many more in a burst; 0: no limit. */
   readonly rate: number;
 }
 
-/** How much of the history is kept. */
+/** How much history to keep. */
 export interface HistorySettings {
   /** Records of each lock. */
   readonly keep: number;
-  /** `null`: however old they are. */
+  /** The age of the oldest record, in milliseconds; `null`: no limit. */
   readonly forMs: number | null;
   /** Records of all locks together. */
   readonly total: number;
 }
 
-/** Who said what is in force of a setting. */
+/** Where a setting's value comes from. */
 export type SettingOrigin = "default" | "file" | "environment" | "flag";
 
 export interface Settings {
-  /** The file that was read, or `null` when there was none. */
+  /** The configuration file; `null` without one. */
   readonly file: string | null;
   readonly node: string;
   readonly principal: string;
@@ -69,17 +69,17 @@ export interface Settings {
   readonly history: HistorySettings;
   /** In the file's order. */
   readonly actions: readonly GuardedAction[];
-  /** By name; `default` serves all others. See `settingsOfLock`. */
+  /** By name; `default` holds for all others. See `settingsOfLock`. */
   readonly locks: ReadonlyMap<string, LockSettings>;
-  /** By host, those that depend on it. */
+  /** For each host, the hosts that depend on it. */
   readonly dependencies: DependencyMap;
   readonly serve: ServeSettings;
-  /** By name: what may be done with whose credentials. */
+  /** By the caller's name. */
   readonly access: ReadonlyMap<string, AccessEntry>;
   /** By name: how many machines of a group may reboot at once. */
   readonly groups: ReadonlyMap<string, number>;
-  /** By the setting's path in the file (`acquire.timeout`), for `check`; not there for settings that were made by hand. */
+  /** By the setting's path in the file (`acquire.timeout`); missing in settings that code made. */
   readonly origins?: ReadonlyMap<string, SettingOrigin>;
-  /** Warnings: configuration files that were found and may not be used. */
+  /** Warnings: which configuration files were found but may not be used, and why. */
   readonly passedOver?: readonly string[];
 }

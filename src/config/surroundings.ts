@@ -1,21 +1,21 @@
-// What the settings' defaults depend on: the machine, the user and the environment. Nothing here can hang: no name
-// server is asked.
+// The machine, the user and the environment, as far as the settings' defaults depend on them. Nothing here can hang: it asks no
+// name server.
 import { readFileSync } from "node:fs";
 import * as os from "node:os";
 import { isAbsolute, join } from "node:path";
 import { workingDirectory } from "../working-directory.js";
 import type { Trust } from "./trust.js";
 
-/** What is around a process, as plain data so that tests can make their own. */
+/** What surrounds a process, as plain data, so that tests can make their own. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** `null` where it is gone. */
+  /** `null` if it is gone. */
   readonly cwd: string | null;
   readonly homedir: string;
-  /** `/etc`, where the system's own configuration is. */
+  /** The directory of the system's configuration: `/etc`. */
   readonly etc: string;
   readonly isRoot: boolean;
-  /** The effective user id; `null` where the system has none. */
+  /** The effective user id; `null` if the system has none. */
   readonly uid: number | null;
   readonly user: string;
   readonly hostname: string;
@@ -36,9 +36,9 @@ export function surroundingsHere(): Surroundings {
 }
 
 /**
- * The node's fully qualified name: the host name where it has a dot, else the official name that the hosts file gives
- * it, else the host name as it is. The name server is not asked, although it may know a longer one: it can hang, and a
- * node that is called otherwise while its name server is away would not know its own claims again.
+ * The node's fully qualified name: the host name if it has a dot, else the official name in the hosts file, else the host name
+ * as it is. A name server may know a longer one, but it can hang; and a node whose name changed with the name server's health
+ * would not recognize its own claims.
  */
 export function qualifiedName({ hostname, etc }: Pick<Surroundings, "hostname" | "etc">): string {
   if (hostname.includes(".")) return hostname;
@@ -50,24 +50,24 @@ export function qualifiedName({ hostname, etc }: Pick<Surroundings, "hostname" |
   return hostname;
 }
 
-/** Is it a name that any machine may have before somebody gives it one? Claims are known by it, so it will not do where machines share a store. */
+/** Whether any machine may have this name before somebody names it. Machines that share a store need names of their own. */
 export function isNobodysName(node: string): boolean {
   return /^(localhost\d*|ip6-localhost|ip6-loopback|\(none\))(\.|$)/i.test(node);
 }
 
-/** Where the journal is kept when nothing is said. */
+/** Where the journal is by default. */
 export function defaultStateDir({ env, homedir, isRoot }: Pick<Surroundings, "env" | "homedir" | "isRoot">): string {
   if (isRoot) return "/var/lib/holdline";
   return join(baseDirectory(env["XDG_STATE_HOME"]) ?? join(homedir, ".local", "state"), "holdline");
 }
 
-/** A place where a configuration is looked for. */
+/** A usual place of a configuration. */
 export interface Place {
   readonly path: string;
   readonly trust: Trust;
 }
 
-/** Where a configuration is looked for when none is named, in this order. */
+/** The usual places of a configuration, in the order in which they are searched when nobody names a file. */
 export function searchPath({ env, homedir, cwd, etc }: Pick<Surroundings, "env" | "homedir" | "cwd" | "etc">): readonly Place[] {
   const configHome = baseDirectory(env["XDG_CONFIG_HOME"]) ?? join(homedir, ".config");
   return [
@@ -86,13 +86,13 @@ function readIfReadable(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return ""; // a machine without it has no longer name
+    return ""; // without the file there is no longer name
   }
 }
 
 /**
- * The person who called sudo; `null` where this process does not run under sudo as root. Only root's word counts: anybody
- * else may set the variable, and has a name of their own.
+ * The user who called sudo; `null` if this process does not run as root under sudo. Anybody may set the variable, so it counts
+ * only for root.
  */
 export function sudoUser(env: Surroundings["env"], isRoot = process.geteuid?.() === 0): string | null {
   const user = env["SUDO_USER"] ?? "";
@@ -103,7 +103,7 @@ function userName(): string {
   try {
     return os.userInfo().username;
   } catch {
-    // A container may run under a number that has no entry in any database.
+    // A container may run under a user id that no database knows.
     return `uid-${process.geteuid?.() ?? "unknown"}`;
   }
 }

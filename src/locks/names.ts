@@ -7,13 +7,13 @@ export const LONGEST_NAME_BYTES = 255;
 
 /** Why `name` cannot be a lock's name, in words that complete "lock name …", or `null` when it can. */
 export function lockNameProblem(name: unknown): string | null {
-  if (typeof name !== "string") return "must be a text";
+  if (typeof name !== "string") return "must be text";
   if (name === "") return "must not be empty";
   // Neither SQLite nor a command's environment can carry it: both would cut the name off there.
   if (name.includes("\0")) return "must not have a NUL character";
   if (!name.isWellFormed()) return "must be well-formed Unicode";
   const bytes = Buffer.byteLength(name);
-  if (bytes > LONGEST_NAME_BYTES) return `has ${bytes} bytes, and ${LONGEST_NAME_BYTES} is the most`;
+  if (bytes > LONGEST_NAME_BYTES) return `has ${bytes} bytes; at most ${LONGEST_NAME_BYTES} are allowed`;
   const segments = name.split("/");
   if (segments.some((segment) => segment === "")) return 'must not begin or end with "/" or have two in a row';
   if (segments.some((segment) => segment === "." || segment === "..")) return 'must not have "." or ".." between slashes';

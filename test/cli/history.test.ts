@@ -204,7 +204,7 @@ describe("filters", () => {
     [{ since: "0" }, "--since: must be more than 0"],
     [{ event: "ended" }, '--event: must be failed, released, cleared, expired or recovered, not "ended"'],
     [{ by: "" }, "--by: must not be empty"],
-    [{ id: "4000" }, "--id: must be the id of a claim, which is a UUID"],
+    [{ id: "4000" }, "--id: must be the id of a claim, a UUID"],
     [{ id: " " }, "--id: must not be empty"],
   ])("that make no sense are refused: %j", (options, message) => {
     expect(() => parseHistory(invocation([], options))).toThrow(

@@ -147,8 +147,8 @@ describe("lock", () => {
     [["dc01"], { ttl: "0 s" }, "--ttl: must be more than 0"],
     [["dc01"], { ensureUnlock: true, wait: "1 s" }, "--ensure-unlock and --wait exclude each other"],
     [["dc01"], { ensureUnlock: true, retry: "3" }, "--ensure-unlock and --retry exclude each other"],
-    [["dc01"], { description: " " }, "--description: must say something"],
-    [["dc01"], { description: "x".repeat(5_000) }, "--description: has 5000 bytes, and 4096 is the most"],
+    [["dc01"], { description: " " }, "--description: must not be empty"],
+    [["dc01"], { description: "x".repeat(5_000) }, "--description: has 5000 bytes; at most 4096 are allowed"],
     [["dc01"], { caller: "a\nb" }, "--caller: must be text without control characters"],
     [["dc01"], { data: "{" }, "--data:1: is not proper YAML"],
     [["dc01"], { data: "!!js/function x" }, "--data:1: is not proper YAML"],
@@ -191,7 +191,7 @@ describe("deps", () => {
     expect((await run(deps, ["dc01"], { dependencies: file })).out).toBe("power\n");
     writeFileSync(file, "power: [dc01, 'a b']\n");
     expect(await refusal(() => run(deps, ["dc01"], { dependencies: file }))).toBe(
-      `configuration: ${file}:1: power.1: a host's name must be without blanks, "/", "\\" and "@"; right would be such as "dc01" | `,
+      `configuration: ${file}:1: power.1: a host's name must be without blanks, "/", "\\" and "@"; write for example "dc01" | `,
     );
     expect(await refusal(() => run(deps, ["dc01"], { dependencies: `${file}.none` }))).toContain(
       `configuration: ${file}.none: there is no such file (named by --dependencies)`,

@@ -33,7 +33,7 @@ describe("a document is refused", () => {
     ["a tag of someone's own", "a: !!js/function 'x'", /^file:1: is not proper YAML: Unresolved tag/],
     ["a tag of another schema", "a: !!binary aGk=", /Unresolved tag/],
     ["a duplicate key", "a: 1\na: 2", /^file:2: .*Map keys must be unique/],
-    ["a second document", "a: 1\n---\nb: 2", /^file:2: .*there is a second document/],
+    ["a second document", "a: 1\n---\nb: 2", /^file:2: .*it has a second document/],
     ["a key that is no text", "? [a]\n: 1", /all keys must be strings/],
     ["an alias without an anchor", "a: *b", /Unresolved alias/],
     ["tabs", "a:\n\tb: 1", /Tabs/],

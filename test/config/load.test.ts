@@ -85,6 +85,15 @@ describe("what is in force", () => {
     expect((await load("state_dir: ~/state", { around })).stateDir).toBe(join(around.homedir, "state"));
   });
 
+  test.each(["actions", "locks", "dependencies", "access", "groups"])("%s cannot be set in the environment", async (part) => {
+    const name = `HOLDLINE_${part.toUpperCase()}`;
+    const loading = load(null, { env: { [name]: "{}" } });
+    await expect(loading).rejects.toMatchObject({
+      code: "configuration",
+      message: `${name}: has no effect; set \`${part}\` in the configuration file`,
+    });
+  });
+
   test("variables that commands see, and those of others, are no settings", async () => {
     const env = {
       HOLDLINE_ACTION: "x",
@@ -146,9 +155,9 @@ describe("finding the file", () => {
     mkdirSync(join(around.cwd, "holdline.yaml"));
     const request = { flags: new Map(), surroundings: around };
     expect(await problemsIn(loadSettings({ ...request, config: around.homedir + "/.." }))).toEqual([
-      `${around.cwd}: is a directory, and a YAML file is needed`,
+      `${around.cwd}: is a directory, not a YAML file`,
     ]);
-    expect(await problemsIn(loadSettings({ ...request, config: null }))).toEqual([" is a directory, and a YAML file is needed"]);
+    expect(await problemsIn(loadSettings({ ...request, config: null }))).toEqual([" is a directory, not a YAML file"]);
   });
 
   test.skipIf(process.geteuid?.() === 0)("a file that may not be read is not passed over", async () => {
@@ -162,7 +171,7 @@ describe("finding the file", () => {
 
   test("a device that never ends is not read to its end", async () => {
     const [problem] = await problemsIn(loadSettings({ config: "/dev/zero", flags: new Map(), surroundings: surroundings() }));
-    expect(problem).toBe("/dev/zero: is larger than 1 MiB, and no configuration is");
+    expect(problem).toBe("/dev/zero: is larger than 1 MiB, too large for a configuration");
   });
 
   test("an empty file says nothing, and that is fine", async () => {
@@ -173,7 +182,7 @@ describe("finding the file", () => {
 describe("problems", () => {
   test("a file that is no text, and one that is no YAML", async () => {
     expect(await problemsOf(null, { config: configFile(Uint8Array.of(0xff, 0xfe, 0x00)) })).toEqual([
-      " is not YAML: it is no text in UTF-8",
+      " is not YAML: it is not text in UTF-8",
     ]);
     const [problem] = await problemsOf("actions: [\n");
     expect(problem).toMatch(/^\d+: is not proper YAML: .* \(column \d+\)$/);
@@ -194,7 +203,7 @@ describe("problems", () => {
     expect(await problemsOf(text)).toEqual([
       '1: nodee: is an unknown key; did you mean "node"?',
       expect.stringMatching(/^3: acquire\.timeout: must be a number of seconds.*, or none, not "soon"$/),
-      "6: actions.a.command: must not be empty; right would be such as [systemctl, restart, nginx.service]",
+      "6: actions.a.command: must not be empty; write for example [systemctl, restart, nginx.service]",
       expect.stringMatching(/^7: actions\.a\.timeout: must be a number of seconds.*not "-5 s"$/),
       '8: history.keep: must be a whole number from 1 to 100000, not "many"',
     ]);
@@ -215,9 +224,9 @@ describe("problems", () => {
   });
 
   test.each([
-    ["node:", "node: must be a text, and is empty"],
+    ["node:", "node: must be text, but is empty"],
     ['coordinator: ""', "coordinator: must not be empty"],
-    ["node: [a]", "node: must be a text, not a list"],
+    ["node: [a]", "node: must be text, not a list"],
     ["acquire: 5", "acquire: must be a map of keys and values, not 5"],
     ["acquire: { sleep_time: 0 }", "acquire.sleep_time: must be more than 0"],
     ["acquire: { timeout: 5 parsecs }", 'not "5 parsecs"'],

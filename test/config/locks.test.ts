@@ -82,7 +82,7 @@ describe("dependencies", () => {
   test.each([
     ["{ hv01: [a b] }", "dependencies.hv01.0: a host's name must be without blanks"],
     ["{ 'a/b': [x] }", "dependencies.a/b: a host's name must be without blanks"],
-    ["{ hv01: [[x]] }", "dependencies.hv01.0: must be a text"],
+    ["{ hv01: [[x]] }", "dependencies.hv01.0: must be text"],
     ["[x]", "dependencies: must be a map of keys and values"],
     ["/nowhere/map.yaml", "/nowhere/map.yaml: there is no such file (named by dependencies)"],
     ['""', "dependencies: names no file"],

@@ -73,15 +73,15 @@ describe("what is wrong is said", () => {
     [`access: { a: { token: "${HASH}", lock: x } }`, /access\.a\.lock: is an unknown key; did you mean "locks"/],
     [`access: { "a:b": { token: "${HASH}" } }`, /must be named without ":"/],
     [`access: { anonymous: { token: "${HASH}" } }`, /access\.anonymous: must have no credentials/],
-    [`access: { a: { token: "${HASH}", may: [read, write] } }`, /access\.a\.may: must be a list out of read, lock and clear/],
-    [`access: { a: { token: "${HASH}", may: [] } }`, /access\.a\.may: must be a list out of/],
+    [`access: { a: { token: "${HASH}", may: [read, write] } }`, /access\.a\.may: must be a list of rights: read, lock, clear/],
+    [`access: { a: { token: "${HASH}", may: [] } }`, /access\.a\.may: must be a list of rights/],
     [`access: { a: { token: "${HASH}", locks: [1] } }`, /access\.a\.locks: must be a list of patterns/],
     [`access: { a: { token: "${HASH}", locks: [""] } }`, /access\.a\.locks: must be a list of patterns/],
     // Each of these would have failed with every request.
-    [hash("32767:8:3"), /cost that is not taken/],
-    [hash("32768:0:3"), /cost that is not taken/],
-    [hash("32768:8:0"), /cost that is not taken/],
-    [hash("4194304:32:1"), /cost that is not taken/],
+    [hash("32767:8:3"), /cost is out of range/],
+    [hash("32768:0:3"), /cost is out of range/],
+    [hash("32768:8:0"), /cost is out of range/],
+    [hash("4194304:32:1"), /cost is out of range/],
     ["groups: { default: 0 }", /groups\.default: must be a whole number from 1/],
     ['groups: { "a b": 1 }', /must be named with letters, digits/],
     ["serve: { port: 65536 }", /serve\.port: must be a whole number from 0 to 65535/],
@@ -94,7 +94,7 @@ describe("what is wrong is said", () => {
   test("and a secret that stands where its hash should is not repeated", async () => {
     for (const key of ["password", "token"]) {
       const [problem = ""] = await problemsOf(`access: { a: { ${key}: hunter2-hunter2 } }`);
-      expect(problem).toContain(`access.a.${key}: must be a hash as holdline serve --hash prints it`);
+      expect(problem).toContain(`access.a.${key}: must be a hash that holdline serve --hash printed`);
       expect(problem).not.toContain("hunter2");
     }
   });

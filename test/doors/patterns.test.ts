@@ -103,7 +103,7 @@ test.each(REFUSED)("%s is refused as a configuration is, with exit code 78", asy
   const text = `actions: { a: { shell: x, process: { command_string: ${JSON.stringify(pattern)} } } }`;
   const read = await openLater(() => load(text), ["configuration"]);
   if ("value" in read) throw new Error("it was accepted");
-  expect(read.error.message).toMatch(/:1: actions\.a\.process\.command_string: is no regular expression in RE2 syntax: /);
+  expect(read.error.message).toMatch(/:1: actions\.a\.process\.command_string: is not a regular expression in RE2 syntax: /);
   expect(exitCodeOfError(read.error)).toBe(78);
   expect(EXIT_CODES).toHaveProperty("78");
 });

@@ -27,7 +27,7 @@ describe("a configuration that is wrong: 78", () => {
     [
       "an empty command",
       "actions:\n  a: { command: [] }\n",
-      /:2: actions\.a\.command: must not be empty; right would be such as \[systemctl/,
+      /:2: actions\.a\.command: must not be empty; write for example \[systemctl/,
     ],
     [
       "a command that names no program",
@@ -39,7 +39,7 @@ describe("a configuration that is wrong: 78", () => {
     [
       "a pattern that is none",
       'actions:\n  a: { command: [touch, ran], process: { command_string: "nginx(" } }\n',
-      /command_string: is no regular expression in RE2 syntax: /,
+      /command_string: is not a regular expression in RE2 syntax: /,
     ],
     [
       "a negative duration",
@@ -52,7 +52,7 @@ describe("a configuration that is wrong: 78", () => {
     [
       "a lock name of 300 bytes",
       `actions:\n  a: { command: [touch, ran], lock: ${"x".repeat(300)} }\n`,
-      /actions\.a\.lock: .*300 bytes, and 255 is the most/,
+      /actions\.a\.lock: .*300 bytes; at most 255 are allowed/,
     ],
     ['a lock name with ".."', "actions:\n  a: { command: [touch, ran], lock: a/../b }\n", /actions\.a\.lock: .*"\.\."/],
     [
@@ -132,6 +132,7 @@ describe("a configuration that is wrong: 78", () => {
       /^holdline: HOLDLINE_COORDINATR: is an unknown variable; did you mean HOLDLINE_COORDINATOR\?/,
     ],
     ["a variable with a bad duration", { HOLDLINE_ACQUIRE_TIMEOUT: "soon" }, /^holdline: HOLDLINE_ACQUIRE_TIMEOUT: /],
+    ["a variable for a map of the file", { HOLDLINE_ACCESS: "{}" }, /^holdline: HOLDLINE_ACCESS: has no effect; set `access` in/],
     ["a variable with a bad URL", { HOLDLINE_COORDINATOR: "zk1:2181" }, /^holdline: HOLDLINE_COORDINATOR: .*must be a URL/],
   ])("%s", async (_what, env, words) => {
     const place = await openPlace(env);
@@ -163,7 +164,7 @@ describe("a command line that is wrong: 64", () => {
     [
       "a lock name of 300 bytes",
       ["exec", "x".repeat(300), "--", "touch", "ran"],
-      /^holdline: the lock name "x{60}…" has 300 bytes, and 255 is the most/,
+      /^holdline: the lock name "x{60}…" has 300 bytes; at most 255 are allowed/,
     ],
     ["a lock name of 300 bytes in few letters", ["locks", "ä".repeat(150)], /has 300 bytes/],
     [
