@@ -25,6 +25,7 @@ import { Asking, type Timers } from "./asking.js";
 import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Reads } from "./reads.js";
+import type { EngineSession } from "./session.js";
 import { Sessions } from "./sessions.js";
 import type { QueueStore, StoreTraits } from "./store.js";
 import { Watches } from "./watches.js";
@@ -91,8 +92,8 @@ export class QueueEngine implements Coordinator {
   }
 
   /** The latest session, for whoever wants to end it in the store. */
-  get sessionId(): string | null {
-    return this.#sessions.latest?.id ?? null;
+  get session(): EngineSession | null {
+    return this.#sessions.latest;
   }
 
   /** Opens a session before it is needed, so that this process shows in the store. */

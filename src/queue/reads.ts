@@ -5,7 +5,7 @@ import { HoldlineError } from "../locks/errors.js";
 import type { Asking } from "./asking.js";
 import { claimOf, isBereft } from "./records.js";
 import type { Sessions } from "./sessions.js";
-import type { QueueStore, StoredEntry, StoredPlace } from "./store.js";
+import type { QueueStore, Step, StoredEntry, StoredPlace } from "./store.js";
 
 export class Reads {
   readonly #store: QueueStore;
@@ -86,7 +86,10 @@ export class Reads {
     if (this.#isReadOnly) return;
     for (const session of sessions) {
       try {
-        await this.#asking.ask(undefined, (patience) => this.#store.commit([{ do: "end", session, isEnded: true }], patience));
+        const steps: Step[] = [{ do: "end", session, isEnded: true }];
+        const committed = await this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience));
+        // Whoever moves up by that has a later turn than the one who held the lock in the session.
+        if (committed.isDone) this.#sessions.latest?.see(committed.revision);
       } catch (error) {
         // Whoever may only look sees them as gone all the same.
         if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;

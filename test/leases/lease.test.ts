@@ -97,7 +97,7 @@ describe("a lease", () => {
     let looks = 0;
     // The first look at the clock finds it in time; the second is the one from which the new time would be counted.
     stage.before = ({ operation }) => {
-      if (operation === "now" && (looks += 1) === 2) stage.now = START + 4_000;
+      if (operation === "sync" && (looks += 1) === 2) stage.now = START + 4_000;
     };
     expect(await renewLease(coordinator, "db", lease.id, { ttlMs: 4_000, ...BY_FORCE })).toEqual({ outcome: "expired" });
     expect(looks).toBeGreaterThan(1);

@@ -7,9 +7,11 @@ import type { LeaseContext, LeaseRequest } from "../../src/leases/request.js";
 import type { Claim } from "../../src/locks/claim.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
 import { ownerAt, TEST_OPTIONS } from "../coordinators/conformance/store.js";
-import { openMemory } from "../simulation/memory/coordinator.js";
-import { Link, type Request } from "../simulation/memory/link.js";
-import { MemoryStore } from "../simulation/memory/store.js";
+import { openEngine } from "../../src/queue/engine.js";
+import type { Request } from "../../src/stores/memory/index.js";
+import { MemoryServer } from "../../src/stores/memory/server.js";
+import { Link } from "../stores/memory/link.js";
+import { createLinkedStore } from "../stores/memory/linked-store.js";
 
 export const START = Date.UTC(2025, 10, 21, 9, 0, 0);
 
@@ -23,7 +25,6 @@ export interface Stage {
 
 export function openStage(): Stage {
   const stage: Stage = { now: START, before: () => undefined, open };
-  const store = new MemoryStore(() => stage.now);
   const timers = new Set<NodeJS.Timeout>();
   onTestFinished(() => {
     for (const timer of timers) clearTimeout(timer);
@@ -33,13 +34,15 @@ export function openStage(): Stage {
     timers.add(timer);
     return () => clearTimeout(timer);
   };
+  const server = new MemoryServer({ now: () => stage.now, after, putsAway: true });
   let members = 0;
   async function open(): Promise<Coordinator> {
-    const link = new Link(`member ${(members += 1)}`, store, (direction, request, arrive) => {
+    const link = new Link(`member ${(members += 1)}`, server, (direction, request, arrive) => {
       const waited = direction === "request" ? stage.before(request) : undefined;
       void Promise.resolve(waited).then(() => setImmediate(arrive));
     });
-    const coordinator = await openMemory(store, link, { ...TEST_OPTIONS, uptime: () => stage.now, after, storeAfter: after });
+    const timersOfIts = { uptimeMs: () => stage.now, after };
+    const coordinator = await openEngine(createLinkedStore(server, link), { ...TEST_OPTIONS, timers: timersOfIts });
     onTestFinished(() => coordinator.close());
     return coordinator;
   }

@@ -9,8 +9,11 @@ import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
 import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
 import { actById, useLease } from "./people.js";
-import { type MemoryCoordinator, openMemory } from "./memory/coordinator.js";
-import { type Carry, Link } from "./memory/link.js";
+import { openEngine, type QueueEngine } from "../../src/queue/engine.js";
+import type { StoreTraits } from "../../src/queue/store.js";
+import { MEMORY_TRAITS } from "../../src/stores/memory/index.js";
+import { type Carry, Link } from "../stores/memory/link.js";
+import { createLinkedStore } from "../stores/memory/linked-store.js";
 import type { SimulatedNode } from "./node.js";
 import type { Job } from "./scenario.js";
 import { describeJob } from "./scenario.js";
@@ -28,6 +31,9 @@ export interface JobEnd {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const SESSION_TIMEOUT_MS = 10_000;
+// How often those look who wait for what the store does not tell.
+const SLEEP_TIME_MS = 3_000;
+const LEAVES_WITHIN_S = (3 * CONNECT_TIMEOUT_MS) / 1_000 + 1;
 export const RELEASE_TIMEOUT_MS = 20_000;
 
 const silent = (): void => undefined;
@@ -43,7 +49,7 @@ export class Agent {
   hasSeenAttempts = false;
   /** When the latest of the wishes stood that its journal and the claims that it took up have told it of. */
   seenWish: BootMoment | null = null;
-  coordinator: MemoryCoordinator | null = null;
+  coordinator: QueueEngine | null = null;
   /** What has come up while it was stopped; `null` when it is not. */
   #stopped: (() => void)[] | null = null;
   readonly #world: World;
@@ -68,7 +74,8 @@ export class Agent {
           : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
       scheduler.park("message", `${name} `, about, arrive);
     };
-    this.link = new Link(name, world.store, carry, () => node.uptime());
+    this.link = new Link(name, world.store, carry);
+    this.link.onEffect = (client, effect) => world.store.actAs(client, effect);
   }
 
   /** Parks something of this process's own. */
@@ -128,8 +135,7 @@ export class Agent {
   kill(delivers: boolean): void {
     if (!this.isAlive) return;
     this.#die();
-    if (this.coordinator === null) this.link.close(delivers);
-    else this.coordinator.die(delivers);
+    this.link.close(delivers);
     for (const group of this.node.groups) {
       // A command whose latch is still closed never begins.
       if (group.agent === this && (group.state === "latched" || group.endsWithAgent)) group.die("SIGKILL");
@@ -167,17 +173,13 @@ export class Agent {
     this.#die();
   }
 
-  /** What it has still sent to take its claims out of their queues has to arrive first. */
+  /** It takes its claims out of their queues, or gives up their session, within the time that three requests may take. */
   async #demandNothingLeft(): Promise<void> {
     const { checks } = this.#world;
-    try {
-      // What was lost with a connection and is sent anew may come after what was sent since.
-      do await this.coordinator?.sync();
-      while (this.isAlive && this.link.isBusy);
-    } catch {
-      return; // The store does not answer: what is left ends with the session.
+    for (let seconds = 0; seconds < LEAVES_WITHIN_S; seconds += 1) {
+      await new Promise<void>((resolve) => this.after(1_000, "", resolve));
+      if (ephemeralOf(this.#world, this).length === 0) return;
     }
-    if (!this.isAlive) return;
     for (const { id, lock } of ephemeralOf(this.#world, this))
       checks.fail(`${this.name} is done and has left ${checks.nameOf(id)} on ${lock}`);
   }
@@ -210,15 +212,17 @@ export class Agent {
     return result ?? { outcome: "nothing to do", message: "" };
   }
 
-  async #open(): Promise<MemoryCoordinator> {
-    const { scheduler, store } = this.#world;
-    this.coordinator ??= await openMemory(store, this.link, {
+  async #open(): Promise<QueueEngine> {
+    const { store, scenario } = this.#world;
+    const traits: StoreTraits = scenario.leavesEnded ? { ...MEMORY_TRAITS, wakes: "poll" } : MEMORY_TRAITS;
+    this.coordinator ??= await openEngine(createLinkedStore(store, this.link, traits), {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
-      uptime: () => this.node.uptime(),
+      sleepTimeMs: SLEEP_TIME_MS,
       historyKeep: Number.POSITIVE_INFINITY,
-      after: (ms, run) => this.after(ms, "", run),
-      storeAfter: (ms, run) => scheduler.after(ms, "store", "", run),
+      historyTotal: Number.POSITIVE_INFINITY,
+      log: SILENT_LOG,
+      timers: { uptimeMs: () => this.node.uptime(), after: (ms, run) => this.after(ms, "", run) },
     });
     return this.coordinator;
   }

@@ -4,7 +4,7 @@ import type { Ending } from "../../src/locks/coordinator.js";
 import { CommandChecks } from "./command-checks.js";
 import { changesIn, LeaseChecks } from "./lease-checks.js";
 import type { Group } from "./node.js";
-import type { StoredEntry, StoreObserver } from "./memory/entry.js";
+import type { SeenEntry, StoreObserver } from "./store.js";
 import { Stories, type Story } from "./stories.js";
 import type { World } from "./world.js";
 
@@ -54,7 +54,7 @@ export class Checks implements StoreObserver {
     return this.stories.nameOf(claim);
   }
 
-  joined(entries: readonly StoredEntry[], by: string): void {
+  joined(entries: readonly SeenEntry[], by: string): void {
     const agent = this.#world.agents.get(by);
     const idles = agent?.job.kind === "resume" && !agent.hasSeenAttempts;
     this.stories.begin(entries, by);
@@ -65,7 +65,7 @@ export class Checks implements StoreObserver {
     if (idles) this.fail(`${by} joins the line to resume what nobody has left`);
   }
 
-  settled(entries: readonly StoredEntry[], by: string): void {
+  settled(entries: readonly SeenEntry[], by: string): void {
     for (const entry of entries) {
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is settled on ${entry.lock}, token ${entry.fencingToken}`);
       if (!this.stories.isHeld(entry)) this.fail(`${by} settles ${this.nameOf(entry.id)} on ${entry.lock}, which is not held`);
@@ -80,9 +80,9 @@ export class Checks implements StoreObserver {
     for (const lock of story.locks) this.commands.demandRule(lock);
   }
 
-  adopted(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
+  adopted(entries: readonly SeenEntry[], before: readonly SeenEntry[], by: string): void {
     for (const [index, entry] of entries.entries()) {
-      const old = before[index] as StoredEntry;
+      const old = before[index] as SeenEntry;
       this.#world.scheduler.say(
         "store",
         `${by} has adopted ${this.nameOf(entry.id)} on ${entry.lock}, token ${entry.fencingToken}`,
@@ -95,12 +95,12 @@ export class Checks implements StoreObserver {
     }
   }
 
-  updated(entries: readonly StoredEntry[], before: readonly StoredEntry[], by: string): void {
+  updated(entries: readonly SeenEntry[], before: readonly SeenEntry[], by: string): void {
     for (const [index, entry] of entries.entries()) {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
-      const then = before[index] as StoredEntry;
-      if (failure !== undefined && then.record?.failure?.message !== failure) this.#demandRecorded(entry);
+      const then = before[index] as SeenEntry;
+      if (failure !== undefined && then.record?.failure?.message !== failure) this.#demandRecorded(entry, by);
       const kind = this.#world.agents.get(by)?.job.kind;
       if (kind === "lease" || kind === "by-id") this.leases.updated(entry, then, by);
       else if (!this.stories.isOwner(then, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
@@ -110,18 +110,18 @@ export class Checks implements StoreObserver {
   }
 
   /** Once an admin has cleared it, the history alone tells what has failed. */
-  #demandRecorded({ id, lock }: StoredEntry): void {
+  #demandRecorded({ id, lock }: SeenEntry, by: string): void {
     const { store } = this.#world;
     const [latest] = store.history(lock, 1);
-    if (store.refusesHistory || (latest?.claim === id && latest.isKept)) return;
+    if (store.wasRefused(by, id, lock) || (latest?.claim === id && latest.isKept)) return;
     this.fail(`the failure of ${this.nameOf(id)} on ${lock} is not recorded`);
   }
 
-  left(entries: readonly StoredEntry[], ending: Ending | null, by: string): void {
+  left(entries: readonly SeenEntry[], ending: Ending | null, isRecorded: boolean, by: string): void {
     for (const { id } of entries) {
       const story = this.stories.of(id) as Story;
       const isThere = story.locks.some((lock) => this.#world.store.stored(lock).some((entry) => entry.id === id));
-      if (!isThere) story.endedAt = this.#world.store.transactions;
+      if (!isThere) story.endedAt = this.#world.store.revision;
       if (ending !== null && entries.length !== story.locks.length)
         this.fail(`${by} ends ${story.name} on one of its locks and not on the others`);
     }
@@ -132,12 +132,12 @@ export class Checks implements StoreObserver {
         `${name} leaves ${entry.lock}: ${ending === null ? "withdrawn, or its session has ended" : `${ending.event} by ${by}`}`,
       );
       const isDurable = entry.session === null;
-      if (isDurable !== (ending !== null))
-        this.fail(`${name} has ended on ${entry.lock} as only ${isDurable ? "an ephemeral" : "a durable"} claim may`);
+      if (isDurable && ending === null) this.fail(`${by} ends ${name} on ${entry.lock} without a record`);
+      else if (isDurable !== (ending !== null)) this.fail(`${name} has ended on ${entry.lock} as only a durable claim may`);
       if (ending !== null) {
         const place = `${entry.id} ${entry.lock}`;
         this.ended.set(place, (this.ended.get(place) ?? 0) + 1);
-        if (this.#world.store.refusesHistory) this.unrecorded.add(place);
+        if (!isRecorded) this.unrecorded.add(place);
         this.leases.ended(entry, ending, by);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");
         else if (entry.record?.lease == null && ending.event !== "cleared" && !this.stories.isOwner(entry, by))
@@ -157,7 +157,14 @@ export class Checks implements StoreObserver {
     }
   }
 
-  #demandRecoverable(entry: StoredEntry, by: string, does: string): void {
+  owned(entry: SeenEntry, by: string): void {
+    const client = this.#world.store.ownerOf(entry.livesBy);
+    if (entry.session !== null || entry.record?.lease != null || client === null) return;
+    if (!this.stories.isOwner(entry, client))
+      this.fail(`${by} has ${this.nameOf(entry.id)} live by a session of ${client}, which is not its owner`);
+  }
+
+  #demandRecoverable(entry: SeenEntry, by: string, does: string): void {
     const agent = this.#world.agents.get(by);
     const { owner, failure } = entry.record ?? { owner: null, failure: null };
     const name = this.nameOf(entry.id);
@@ -176,7 +183,7 @@ export class Checks implements StoreObserver {
     return job?.kind === "exec" || ((job?.kind === "run" || job?.kind === "resume") && job.action.onFailure === "hold");
   }
 
-  #noteToken(entry: StoredEntry): void {
+  #noteToken(entry: SeenEntry): void {
     const { id, lock, fencingToken } = entry;
     if (this.#world.hasGoneBack) this.stories.ofEntries([entry]).tokenOfOldStore = fencingToken;
     const last = this.#lastToken.get(lock) ?? 0;

@@ -2,17 +2,17 @@
 // not so, and everything is recorded once.
 import type { RunEntry } from "../../src/actions/machine.js";
 import { type Agent, type JobEnd, RELEASE_TIMEOUT_MS } from "./agent.js";
-import type { StoredEntry } from "./memory/entry.js";
+import type { SeenEntry } from "./store.js";
 import type { World } from "./world.js";
 
 // Each but the last is answered that somebody has changed the claim, which people do some few times.
 const MOST_CHANGES = 6;
 
 /** Ephemeral claims that a process has in a session that it has not given up. */
-export function ephemeralOf(world: World, agent: Agent): readonly StoredEntry[] {
+export function ephemeralOf(world: World, agent: Agent): readonly SeenEntry[] {
   const session = agent.coordinator?.session ?? null;
   if (session === null || session.lost.aborted) return [];
-  return world.store.entries().filter((entry) => entry.session === session.id);
+  return world.store.present().filter((entry) => entry.session === session.id);
 }
 
 /** A process has told its caller how its job has ended. */
@@ -42,7 +42,7 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
       checks.fail(`${agent.name} could not let go of its claim although it was answered ${answers} times`);
     return;
   }
-  const held = new Set(store.entries().map(({ id }) => id));
+  const held = new Set(store.present().map(({ id }) => id));
   for (const entry of agent.node.runs.get(job.action.name)?.values() ?? []) {
     if (entry.agent.pid === agent.identity.pid && !held.has(entry.claim)) {
       checks.fail(`${agent.name} is done, and its journal still speaks of ${stories.nameOf(entry.claim)}, which is gone`);
@@ -54,7 +54,7 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
 function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
   if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen || agent.link.isBusy) return;
   const { stories } = world.checks;
-  for (const entry of world.store.entries()) {
+  for (const entry of world.store.present()) {
     const story = stories.of(entry.id);
     // What was adopted was left by somebody else, and stays left.
     if (entry.session !== null || story === undefined || story.adopted !== null || !stories.isOwner(entry, agent.name)) continue;
@@ -69,7 +69,7 @@ function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
 export function checkEnd(world: World, ended: ReadonlyMap<string, number>): void {
   const { store, nodes, checks } = world;
   const { stories } = checks;
-  for (const entry of store.entries()) checks.fail(`in the end ${stories.nameOf(entry.id)} is still on ${entry.lock}`);
+  for (const entry of store.present()) checks.fail(`in the end ${stories.nameOf(entry.id)} is still on ${entry.lock}`);
   const recorded = new Map<string, number>();
   for (const { claim, lock, isKept } of store.history(null, Number.POSITIVE_INFINITY)) {
     if (isKept) continue;

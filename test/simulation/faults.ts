@@ -179,11 +179,11 @@ function freezeStore(world: World): boolean {
 /** Nothing can be recorded any more: a quota is used up, or the rights are not there. */
 function refuseHistory(world: World): boolean {
   const { store, scheduler, choices } = world;
-  if (store.refusesHistory) return false;
+  if (store.hasNoRoom) return false;
   const lastsMs = choices.pick(OUTAGES_MS);
   world.noteFault("store", `takes no records for ${lastsMs} ms`);
-  store.refusesHistory = true;
-  scheduler.after(lastsMs, "store", "", () => (store.refusesHistory = false));
+  store.hasNoRoom = true;
+  scheduler.after(lastsMs, "store", "", () => (store.hasNoRoom = false));
   return true;
 }
 
@@ -212,7 +212,7 @@ function reboot(world: World): boolean {
 }
 
 function clear(world: World): boolean {
-  const durable = world.store.entries().filter(({ session, record }) => session === null && record !== null);
+  const durable = world.store.present().filter(({ session, record }) => session === null && record !== null);
   if (durable.length === 0) return false;
   const { id, lock } = world.choices.pick(durable);
   world.noteFault("admin", `clears ${world.checks.nameOf(id)} on ${lock}`);
@@ -221,7 +221,7 @@ function clear(world: World): boolean {
 }
 
 function takeOut(world: World): boolean {
-  const ephemeral = world.store.entries().filter(({ session }) => session !== null);
+  const ephemeral = world.store.present().filter(({ session }) => session !== null);
   if (ephemeral.length === 0) return false;
   const entry = world.choices.pick(ephemeral);
   world.noteFault("admin", `takes ${world.checks.nameOf(entry.id)} out of the queue of ${entry.lock} by hand`);

@@ -5,7 +5,7 @@ import type { Released, Renewed } from "../../src/leases/lease.js";
 import { isObject } from "../../src/locks/claim.js";
 import type { Ending } from "../../src/locks/coordinator.js";
 import type { Deed } from "./lease-jobs.js";
-import type { StoredEntry } from "./memory/entry.js";
+import type { SeenEntry } from "./store.js";
 import type { Stories, Story } from "./stories.js";
 import type { World } from "./world.js";
 
@@ -23,9 +23,9 @@ interface Question {
 /** A question, when it was asked, and what has come of it so far. */
 interface Ask extends Question {
   readonly sinceMs: number;
-  readonly sinceTransaction: number;
+  readonly sinceRevision: number;
   /** The entry that the store has written to, or ended, because of it, as it was then. */
-  done: StoredEntry | null;
+  done: SeenEntry | null;
 }
 
 /** What somebody is told. */
@@ -46,12 +46,12 @@ export class LeaseChecks {
 
   asked(by: string, question: Question): void {
     const { store } = this.#world;
-    this.#asks.set(by, { ...question, sinceMs: store.now(), sinceTransaction: store.transactions, done: null });
+    this.#asks.set(by, { ...question, sinceMs: store.now(), sinceRevision: store.revision, done: null });
   }
 
-  settled(entries: readonly StoredEntry[], by: string): void {
+  settled(entries: readonly SeenEntry[], by: string): void {
     const ask = this.#asks.get(by);
-    const [entry] = entries as [StoredEntry];
+    const [entry] = entries as [SeenEntry];
     const name = this.#stories.nameOf(entry.id);
     if (ask?.kind !== "acquire") return this.#fail(`${by} settles ${name}, a lease that it has not asked for`);
     if (entry.record?.owner.process !== null) this.#fail(`${by} settles ${name}, a lease that belongs to a process`);
@@ -59,11 +59,11 @@ export class LeaseChecks {
     for (const { lock, ref } of entries) {
       if (ask.alone && this.#world.store.stored(lock)[0]?.ref !== ref) this.#fail(`${by} settles ${name} beside others on ${lock}`);
     }
-    ask.done = { ...entry };
+    ask.done = entry.copy();
   }
 
   /** Somebody who is not a claim's owner writes to it. */
-  updated(entry: StoredEntry, before: StoredEntry, by: string): void {
+  updated(entry: SeenEntry, before: SeenEntry, by: string): void {
     const ask = this.#asks.get(by);
     const writes = `${by} writes to ${this.#stories.nameOf(entry.id)}`;
     if (ask?.claim !== entry.id || (ask.kind !== "renew" && ask.kind !== "change"))
@@ -80,11 +80,11 @@ export class LeaseChecks {
       if (now?.expiresAt !== then?.expiresAt) this.#fail(`${writes} and gives it another time`);
       if (changesIn(now?.data) !== changesIn(then?.data) + 1) this.#fail(`${writes} and loses a change of its data`);
     }
-    ask.done = { ...entry };
+    ask.done = entry.copy();
   }
 
   /** A durable claim ends on one of its locks. */
-  ended(entry: StoredEntry, ending: Ending, by: string): void {
+  ended(entry: SeenEntry, ending: Ending, by: string): void {
     const name = this.#stories.nameOf(entry.id);
     if (ending.event === "expired") {
       if (!isOverAt(entry, this.#world.store.now()))
@@ -98,7 +98,7 @@ export class LeaseChecks {
     const isAsked = ask?.claim === entry.id && (ask.kind === "release" || ask.kind === "unlock");
     if (!isAsked || ending.event !== "released") return this.#fail(`${by} ends the lease ${name}, which it has not asked for`);
     this.#demandRight(entry, ask, by, `${by} ends ${name}`);
-    ask.done = { ...entry };
+    ask.done = entry.copy();
   }
 
   told(by: string, told: Told): void {
@@ -123,15 +123,15 @@ export class LeaseChecks {
     const story = this.#stories.of(claim) as Story;
     const entries = [...story.entries.values()];
     if (outcome === "is held") {
-      if (story.endedAt !== null && story.endedAt <= ask.sinceTransaction) this.#fail(`${says}, which was gone`);
+      if (story.endedAt !== null && story.endedAt <= ask.sinceRevision) this.#fail(`${says}, which was gone`);
       if (story.isLease && !story.isDurable) this.#fail(`${says}, which waits`);
       // Another may have given it a time since that is over already.
-      const unwritten = entries.filter(({ revision }) => revision <= ask.sinceTransaction);
+      const unwritten = entries.filter(({ revision }) => revision <= ask.sinceRevision);
       if (unwritten.some((entry) => isOverAt(entry, ask.sinceMs))) this.#fail(`${says}, whose time was over`);
       return;
     }
     // Durable since before it was asked for: whoever waited then is not in question.
-    const wasInHand = entries.some(({ session, fencingToken }) => session === null && (fencingToken ?? 0) <= ask.sinceTransaction);
+    const wasInHand = entries.some(({ session, fencingToken }) => session === null && (fencingToken ?? 0) <= ask.sinceRevision);
     if (!wasInHand) return;
     if (outcome !== "refused" && story.endedAt === null) this.#fail(`${says}, which is there`);
     const isOwn = entries.every(({ record }) => record?.owner.principal === by);
@@ -139,13 +139,13 @@ export class LeaseChecks {
   }
 
   /** Another principal's lease is renewed and ended by force alone. */
-  #demandRight({ record }: StoredEntry, ask: Ask, by: string, does: string): void {
+  #demandRight({ record }: SeenEntry, ask: Ask, by: string, does: string): void {
     if (record?.lease != null && record.owner.principal !== by && !ask.forced)
       this.#fail(`${does}, which is another's, without force`);
   }
 
   /** Its time is counted by the store's clock, from a moment between the question and now. */
-  #demandTime({ record }: StoredEntry, { ttlMs, sinceMs }: Ask, does: string): void {
+  #demandTime({ record }: SeenEntry, { ttlMs, sinceMs }: Ask, does: string): void {
     const expiresAt = record?.expiresAt ?? null;
     const isInTime =
       ttlMs !== null && expiresAt !== null && expiresAt >= sinceMs + ttlMs && expiresAt <= this.#world.store.now() + ttlMs;
@@ -154,7 +154,7 @@ export class LeaseChecks {
   }
 }
 
-function isOverAt({ record }: StoredEntry, now: number): boolean {
+function isOverAt({ record }: SeenEntry, now: number): boolean {
   return isOver(record?.expiresAt ?? null, now);
 }
 

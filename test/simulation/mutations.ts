@@ -1,6 +1,7 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. Those of
-// leases are lease-mutations.ts's, and those of the store that the code relies on are store-mutations.ts's.
+// leases are lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
 import { LEASE_MUTATIONS } from "./lease-mutations.js";
+import { ENGINE_MUTATIONS } from "./engine-mutations.js";
 import { STORE_MUTATIONS } from "./store-mutations.js";
 
 export interface Mutation {
@@ -278,5 +279,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "return [];",
   },
   ...LEASE_MUTATIONS,
+  ...ENGINE_MUTATIONS,
   ...STORE_MUTATIONS,
 ];

@@ -46,7 +46,7 @@ export async function useLease({ request, deeds }: LeaseJob, world: World, agent
 
 /** Does what the job says to a claim that it names, or to one that is seen in the queues. */
 export async function actById({ claim, deeds }: ByIdJob, world: World, agent: Agent, context: GuardContext): Promise<JobEnd> {
-  const seen = world.store.entries().filter(({ id, record }) => record !== null && (claim === null || id === claim));
+  const seen = world.store.present().filter(({ id, record }) => record !== null && (claim === null || id === claim));
   if (seen.length === 0) return { outcome: "nothing to do", message: "" };
   const { id, lock } = world.choices.pick(seen);
   return act(deeds, lock, id, world, agent, context);

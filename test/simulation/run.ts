@@ -22,8 +22,9 @@ export interface Outcome {
   readonly met: ReadonlyMap<string, number>;
 }
 
-// A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes.
-const MOST_STEPS = 30_000;
+// A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes, and a hundred nodes that renew
+// their sessions while they wait some ten thousand.
+const MOST_STEPS = 100_000;
 // From the end of the faults on: thirty nodes that take turns at the slowest action need a quarter of that.
 const LONGEST_CALM_MS = 1_800_000;
 // Faults come early or not at all: from then on the fleet is to come to its end.

@@ -39,6 +39,8 @@ export interface Scenario {
   readonly hasNamesakes: boolean;
   /** May the store be restored from a backup? */
   readonly isRestored: boolean;
+  /** Does the store leave what ended sessions have left to whoever meets it, and have waiters look for themselves? */
+  readonly leavesEnded: boolean;
 }
 
 /** What is the same on all nodes of one action. */
@@ -75,6 +77,7 @@ export function drawScenario(choices: Choices): Scenario {
     troublePercent: choices.pick([0, 20, 40]),
     hasNamesakes: choices.percent(8),
     isRestored: choices.percent(8),
+    leavesEnded: choices.percent(50),
   };
 }
 

@@ -49,7 +49,7 @@ export class Scheduler {
 
   /** Has `fire` parked as a local step in `ms`; gives what calls it off. */
   after(ms: number, owner: string, what: string, fire: () => void): () => void {
-    const timer: Timer = { at: this.now + Math.max(0, ms), owner, what, fire, isOff: false };
+    const timer: Timer = { at: this.now + Math.max(0, Math.ceil(ms)), owner, what, fire, isOff: false };
     let place = this.#timers.length;
     while (place > 0 && (this.#timers[place - 1] as Timer).at > timer.at) place -= 1;
     this.#timers.splice(place, 0, timer);

@@ -19,6 +19,11 @@ class PlainSignal {
     this.#listeners?.delete(listener);
   }
 
+  /** There is no bound: node's `setMaxListeners` calls this of what is none of its own. */
+  setMaxListeners(): void {
+    return;
+  }
+
   throwIfAborted(): void {
     if (this.aborted) throw this.reason;
   }

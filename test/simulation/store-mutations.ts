@@ -1,122 +1,83 @@
-// Small changes of what the code above the seam relies on: promises that a store could break, which the simulation must
-// notice as well.
+// Small changes of the store below the engine's seam: promises that a store could break, which the simulation must notice. Those of the
+// engine itself are engine-mutations.ts's. That folders vanish when they are empty is a matter of ZooKeeper alone: a joiner that finds
+// none, finds one that has come back or loses it again, a folder that goes although somebody has joined, and tokens that begin anew with
+// it are cases of test/coordinators/zookeeper/folders.test.ts.
 import type { Mutation } from "./mutations.js";
-
-const SETTLE = "const settle = (): JustSettled => this.#store.settle(session.id, draft, joined.positions, record);";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: settling gives up the place in line",
-    in: "MemoryStore.settle",
-    find: "this.#contents.liveness.set(draft.id, session); this.observer?.settled",
-    replacement: `for (const entry of own) this.#contents.locks.set(entry.lock, [...this.#queue(entry.lock).filter((other) => other !== entry), entry]);
-    this.#contents.liveness.set(draft.id, session);
-    this.observer?.settled`,
+    in: "MemoryServer.#carryOut",
+    find: "if (step.settles) [entry.durable, entry.since] = [true, at];",
+    replacement: `if (step.settles) {
+          [entry.durable, entry.since] = [true, at];
+          this.#contents.locks.set(step.lock, [...this.queueOf(step.lock).filter((other) => other !== entry), entry]);
+        }`,
   },
   {
     name: "in the store: a write does not ask whether the entry is as it was read",
-    in: "MemoryStore.#asRead",
-    find: "entry?.revision === read[index]?.revision && entry?.session === null",
-    replacement: "entry?.session === null",
-  },
-  {
-    name: "in the store: a failed claim counts as free",
-    in: "MemoryStore.#standingOf",
-    find: "if (entry.ref === ref) break;",
-    replacement: "if (entry.ref === ref) break;\n      if (entry.record?.failure != null) continue;",
-  },
-  {
-    name: "in the store: settling takes the claim out and puts it back in two transactions",
-    in: "MemoryCoordinator.settle",
-    find: SETTLE,
-    replacement: `await this.#sessions.ask(request("settle", draft.id), () => this.#store.withdraw(joined.positions), signal);
-    const settle = (): JustSettled => this.#store.settle(session.id, draft, this.#store.join(session.id, draft, []), record);`,
-  },
-  {
-    name: "in the store: a claim on several locks is settled lock by lock",
-    in: "MemoryCoordinator.settle",
-    find: SETTLE,
-    replacement: `const settleOne = (place: (typeof joined.positions)[number]) => (): JustSettled => this.#store.settle(session.id, draft, [place], record);
-    for (const place of joined.positions.slice(1)) await this.#sessions.ask(request("settle", draft.id), settleOne(place), signal);
-    ${SETTLE}`,
+    in: "MemoryServer.#refusalOf",
+    find: 'entry.revision === step.revision && (step.do === "put" || entry.durable)',
+    replacement: 'step.do === "put" || entry.durable',
   },
   {
     name: "in the store: the numbers of a queue are compared as text",
-    in: "MemoryStore.#append",
-    find: "queue.push(entry);",
-    replacement: "queue.push(entry);\n    queue.sort((one, other) => (one.ref < other.ref ? -1 : 1));",
+    in: "MemoryServer.#carryOut",
+    find: "this.#contents.locks.set(lock, [...queue, whole]);",
+    replacement: "this.#contents.locks.set(lock, [...queue, whole].sort((one, other) => (one.ref < other.ref ? -1 : 1)));",
   },
   {
-    name: "in the store: a join whose reply was lost joins twice",
-    in: "MemoryStore.join",
-    find: "if (found.every((entry) => entry !== undefined)) return found.map((entry) => this.#standingOf(entry)); for (const lock of draft.locks) {",
-    replacement: "void found;\n    for (const lock of [] as string[]) {",
+    name: "in the store: a claim may stand in a queue twice",
+    in: "MemoryServer.#refusalOf",
+    find: 'return this.queueOf(step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;',
+    replacement: "return null;",
   },
   {
-    name: "in the store: a settle that is looked up takes what others have written since for its own",
-    in: "MemoryStore.settle",
-    find: "({ ...entry, revision: entry.fencingToken ?? 0 })",
-    replacement: "entry",
+    name: "in the store: a step of a session's former epoch is carried out",
+    in: "MemoryServer.#isOf",
+    find: "this.lives(id) && this.#contents.sessions.get(id)?.epoch === epoch",
+    replacement: "epoch >= 0 && this.lives(id)",
   },
   {
-    name: "in the store: a claim leaves without a record",
-    in: "MemoryStore.leave",
-    find: "addRecord(this.#contents, endedOf(entry, ending, this.now()), historyKeep);",
-    replacement: "void historyKeep;",
+    name: "in the store: renewing a session does not raise its epoch",
+    in: "MemoryServer.renew",
+    find: "session.epoch = Math.max(session.epoch, epoch);",
+    replacement: "void epoch;",
   },
   {
-    name: "in the store: what cannot be recorded is not let go of",
-    in: "MemoryStore.leave",
-    find: "this.#remove(entries, ending);",
-    replacement: 'if (this.refusesHistory) return "changed";\n    this.#remove(entries, ending);',
+    name: "in the store: a step of a session that has ended is carried out",
+    in: "MemoryServer.#refusalOf",
+    find: 'return this.#isOf(step.session) ? null : "no-session";',
+    replacement: "return null;",
   },
   {
-    name: "in the store: an adopted claim keeps its fencing token",
-    in: "MemoryStore.adopt",
-    find: "this.#write(entry, { record, fencingToken: this.#contents.transactions });",
-    replacement: "this.#write(entry, { record });",
-  },
-  {
-    name: "in the store: what a server says by itself counts as the leader's word",
-    in: "Sessions.#onLag",
-    find: "this.asks.onLag();",
-    replacement: "",
-  },
-  {
-    name: "in the store: a held claim is confirmed by what a server says by itself",
-    in: "Sessions.#renew",
-    find: "if (this.#link.isLagging && !silent.isHeld) return;",
-    replacement: "if (this.#link.isLagging) return;",
-  },
-  {
-    name: "in the store: who finds no folder does not make it",
-    in: "MemoryCoordinator.#joinIn",
-    find: "if (!(error instanceof FolderChanged)) throw error;",
-    replacement: "throw error;",
-  },
-  {
-    name: "in the store: who makes a folder that is there by then, or has gone again, does not try once more",
-    in: "MemoryCoordinator.#joinIn",
-    find: "if (tries >= MOST_TRIES) throw error;",
-    replacement: "if (tries >= 2) throw error;",
-  },
-  {
-    name: "in the store: a folder goes although somebody has joined since it was empty",
-    in: "removeFolder",
-    find: "if (!locks.has(lock)) folders.delete(lock);",
-    replacement: "folders.delete(lock);\n  locks.delete(lock);",
-  },
-  {
-    name: "in the store: fencing tokens are the numbers of entries, which begin anew with each folder",
-    in: "MemoryStore.settle",
-    find: "this.#write(entry, { session: null, record, fencingToken: this.#contents.transactions, since: this.now() });",
-    replacement:
-      "this.#write(entry, { session: null, record, fencingToken: this.#contents.folders.get(entry.lock) ?? 0, since: this.now() });",
+    name: "in the store: a session that has ended takes its durable claims with it",
+    in: "MemoryServer.#carryOut",
+    find: "if (!entry.durable) this.#remove(entry); if (!entry.durable) done.before.push(entry);",
+    replacement: "this.#remove(entry);\n          done.before.push(entry);",
   },
   {
     name: "in the store: a session that has ended leaves its claims in line",
-    in: "MemoryStore.closeSession",
-    find: "queue.filter(({ session }) => session === id),",
-    replacement: "queue.filter(({ session }) => session === id).slice(1),",
+    in: "MemoryServer.#carryOut",
+    find: "this.entries().filter(({ session }) => session === step.session)",
+    replacement: "this.entries().filter(({ session }) => session === step.session).slice(1)",
+  },
+  {
+    name: "in the store: whose process an entry's is can be said of another holder",
+    in: "MemoryServer.#carryOut",
+    find: "if (entry?.token !== step.token) break;",
+    replacement: "if (entry === undefined) break;",
+  },
+  {
+    name: "in the store: an entry that is withdrawn goes even if it is durable",
+    in: "MemoryServer.#carryOut",
+    find: '(step.do === "withdraw" && entry.durable)',
+    replacement: "step.do === undefined",
+  },
+  {
+    name: "in the store: renewing a session does not put off its end",
+    in: "MemoryServer.renew",
+    find: "this.#await(id, session.timeoutMs);",
+    replacement: "",
   },
 ];

@@ -1,7 +1,7 @@
 // What the simulation knows of each claim and of who is who: more than any process does. What must be true of it is
 // checks.ts's. It has the rule in words of its own, not src/locks/rule.ts's, which is among what is put to the test.
 import type { ProcessIdentity } from "../../src/locks/claim.js";
-import type { StoredEntry } from "./memory/entry.js";
+import type { SeenEntry } from "./store.js";
 import type { World } from "./world.js";
 
 /** What is known of one claim, in all its locks. */
@@ -11,7 +11,7 @@ export interface Story {
   readonly key: string | null;
   readonly slots: number;
   /** Its places, as they are stored. */
-  readonly entries: Map<string, StoredEntry>;
+  readonly entries: Map<string, SeenEntry>;
   isDurable: boolean;
   readonly isLease: boolean;
   /** The process that has joined with it. */
@@ -21,7 +21,7 @@ export interface Story {
   /** Its action has succeeded, and its process knew. */
   hasSucceeded: boolean;
   /** What was adopted, as it was before. */
-  adopted: StoredEntry | null;
+  adopted: SeenEntry | null;
   /** The fencing token that it was given by a store that had gone back in time. */
   tokenOfOldStore: number | null;
 }
@@ -57,12 +57,12 @@ export class Stories {
     if (story !== undefined) story.hasSucceeded = false;
   }
 
-  ofEntries([entry]: readonly StoredEntry[]): Story {
-    return this.#stories.get((entry as StoredEntry).id) as Story;
+  ofEntries([entry]: readonly SeenEntry[]): Story {
+    return this.#stories.get((entry as SeenEntry).id) as Story;
   }
 
-  begin(entries: readonly StoredEntry[], by: string): void {
-    const [{ id }] = entries as [StoredEntry];
+  begin(entries: readonly SeenEntry[], by: string): void {
+    const [{ id }] = entries as [SeenEntry];
     this.#stories.set(id, storyOf(this.nameOf(id), entries, by));
     this.noteHeld(entries);
   }
@@ -77,25 +77,25 @@ export class Stories {
   }
 
   /** The rule, as docs/design.md says it. */
-  isHeld(entry: StoredEntry): boolean {
+  isHeld(entry: SeenEntry): boolean {
     const queue = this.#world.store.stored(entry.lock);
     const position = queue.findIndex(({ ref }) => ref === entry.ref);
-    const upTo = queue.slice(0, position + 1).map(({ record }) => record ?? { key: null, slots: 1 });
-    return upTo.every(({ key }) => key === (entry.record?.key ?? null)) && upTo.every(({ slots }) => position < slots);
+    const upTo = queue.slice(0, position + 1);
+    return upTo.every(({ key }) => key === entry.key) && upTo.every(({ slots }) => position < slots);
   }
 
-  noteHeld(entries: readonly StoredEntry[]): void {
+  noteHeld(entries: readonly SeenEntry[]): void {
     for (const entry of entries) {
-      if (!this.#heldSince.has(entry.ref) && this.isHeld(entry)) this.#heldSince.set(entry.ref, this.#world.store.transactions);
+      if (!this.#heldSince.has(entry.ref) && this.isHeld(entry)) this.#heldSince.set(entry.ref, this.#world.store.revision);
     }
   }
 
   /** Infinity for a place that is not held. */
-  heldSince({ ref }: StoredEntry): number {
+  heldSince({ ref }: SeenEntry): number {
     return this.#heldSince.get(ref) ?? Number.POSITIVE_INFINITY;
   }
 
-  isOwner(entry: StoredEntry, by: string): boolean {
+  isOwner(entry: SeenEntry, by: string): boolean {
     const process = entry.record?.owner.process;
     const identity = this.#world.agents.get(by)?.identity;
     return process != null && identity !== undefined && process.pid === identity.pid && process.bootId === identity.bootId;
@@ -108,7 +108,7 @@ export class Stories {
   }
 }
 
-function storyOf(name: string, entries: readonly StoredEntry[], by: string): Story {
+function storyOf(name: string, entries: readonly SeenEntry[], by: string): Story {
   const { key, slots, lease } = entries[0]?.record ?? { key: null, slots: 1, lease: null };
   const places = new Map(entries.map((entry) => [entry.lock, entry]));
   return {

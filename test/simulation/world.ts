@@ -4,10 +4,8 @@ import type { Job, Scenario } from "./scenario.js";
 import { Agent } from "./agent.js";
 import { ADMIN, Checks } from "./checks.js";
 import type { Choices } from "./choices.js";
-import type { StoredEntry } from "./memory/entry.js";
-import type { Contents } from "./memory/contents.js";
-import { STORE } from "./memory/coordinator.js";
-import { MemoryStore } from "./memory/store.js";
+import { type SeenEntry, SimulatedStore } from "./store.js";
+import type { Contents } from "../../src/stores/memory/contents.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
 import type { GuardedAction } from "../../src/actions/action.js";
@@ -16,8 +14,11 @@ import type { Story } from "./stories.js";
 
 const EPOCH = 1_700_000_000_000;
 
+/** What nodes know the one store there is by. */
+const STORE_NAME = "memory";
+
 export class World {
-  readonly store: MemoryStore;
+  readonly store: SimulatedStore;
   readonly checks: Checks;
   readonly nodes: readonly SimulatedNode[];
   /** Every process that there ever was, by its name. */
@@ -41,11 +42,10 @@ export class World {
     readonly choices: Choices,
     readonly scenario: Scenario,
   ) {
-    this.store = new MemoryStore(() => EPOCH + scheduler.now);
-    this.store.onEmptied = (lock) =>
-      scheduler.park("message", "store", `removes the folder of ${lock} if it is empty`, () => this.store.removeFolder(lock));
     this.checks = new Checks(this);
-    this.store.observer = this.checks;
+    const after = (ms: number, run: () => void): (() => void) => scheduler.after(ms, "store", "", run);
+    const { leavesEnded } = scenario;
+    this.store = new SimulatedStore({ now: () => EPOCH + scheduler.now, after, putsAway: !leavesEnded }, this.checks);
     this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler, scenario.hasNamesakes));
     this.#faultsLeft = scenario.faults;
     for (const { node, startsAt, job } of scenario.tasks) {
@@ -65,8 +65,8 @@ export class World {
   /** @returns false where there is no backup */
   goBack(): boolean {
     if (this.#backup === null || this.hasGoneBack) return false;
-    this.#latestSeen = new Map(this.nodes.map((node) => [node, node.sightings.get(STORE)?.fencingToken ?? 0]));
-    this.store.goBackTo(this.#backup);
+    this.#latestSeen = new Map(this.nodes.map((node) => [node, node.sightings.get(STORE_NAME)?.fencingToken ?? 0]));
+    this.store.restore(this.#backup);
     return true;
   }
 
@@ -123,26 +123,21 @@ export class World {
 
   /** An admin ends a claim in all its locks, whatever it is. */
   clear(claim: string): void {
-    const entries = this.store.entries().filter(({ id, session }) => id === claim && session === null);
+    const entries = this.store.present().filter(({ id, session }) => id === claim && session === null);
     for (const { lock } of entries) this.#cleared.add(`${claim} ${lock}`);
-    const before = this.store.actor;
-    this.store.actor = ADMIN;
-    this.store.leave(claim, entries, { event: "cleared", by: ADMIN, reason: "in the way" }, Number.POSITIVE_INFINITY);
-    this.store.actor = before;
+    this.store.actAs(ADMIN, () => this.store.end(entries, { event: "cleared", by: ADMIN, reason: "in the way" }));
   }
 
   /** Somebody takes an ephemeral claim out of one of its queues by hand, as the store's own tools allow. */
-  takeOut(entry: StoredEntry): void {
+  takeOut(entry: SeenEntry): void {
     this.#cleared.add(`${entry.id} ${entry.lock}`);
-    const before = this.store.actor;
-    this.store.actor = ADMIN;
-    this.store.withdraw([entry]);
-    this.store.actor = before;
+    const { lock, ref } = entry;
+    this.store.actAs(ADMIN, () => this.store.commit([{ do: "withdraw", lock, ref }]));
   }
 
   /** Durable claims, but for leases, whose process is gone, or whose action has failed. */
-  leftovers(): readonly StoredEntry[] {
-    return this.store.entries().filter(({ session, record }) => {
+  leftovers(): readonly SeenEntry[] {
+    return this.store.present().filter(({ session, record }) => {
       if (session !== null || record === null || record.lease !== null) return false;
       return (
         record.failure !== null ||
@@ -159,7 +154,7 @@ export class World {
     this.isCalm = true;
     this.calmSince = this.scheduler.now;
     this.isStoreFrozen = false;
-    this.store.refusesHistory = false;
+    this.store.hasNoRoom = false;
     this.scheduler.say("fleet", "no more faults from here on");
     for (const node of this.nodes) node.wake();
     for (const agent of this.agents.values()) {
@@ -172,7 +167,7 @@ export class World {
 
   /** What people and timers do about what was left: run the action again, clear what has no action. */
   #tidy(): void {
-    for (const entry of this.store.entries()) if (entry.session === null && entry.record?.lease != null) this.#putAway(entry);
+    for (const entry of this.store.present()) if (entry.session === null && entry.record?.lease != null) this.#putAway(entry);
     for (const entry of this.leftovers()) {
       const node = this.#nodeOf(entry.record?.owner ?? null);
       const job = this.#jobFor(entry, node);
@@ -189,7 +184,7 @@ export class World {
     }
     if (this.scheduler.now > TIDY_FOR_MS) return;
     this.scheduler.after(TIDY_EVERY_MS, "fleet", "", () => {
-      if (this.living.length > 0 || this.store.entries().length > 0 || this.#isNoted()) this.#tidy();
+      if (this.living.length > 0 || this.store.present().length > 0 || this.#isNoted()) this.#tidy();
     });
   }
 
@@ -201,11 +196,11 @@ export class World {
   }
 
   /** Has a lease that its owner has left ended, and one whose time is over looked at, unless somebody waits behind it and will. */
-  #putAway({ id, record }: StoredEntry): void {
+  #putAway({ id, record }: SeenEntry): void {
     const story = this.checks.stories.of(id) as Story;
     if (this.living.some(({ name, job }) => name === story.by || (job.kind === "by-id" && job.claim === id))) return;
     const { expiresAt = null, owner } = record as ClaimRecord;
-    const isWaitedFor = story.locks.some((lock) => this.store.stored(lock).some(({ session }) => session !== null));
+    const isWaitedFor = story.locks.some((lock) => this.store.stored(lock).some(({ session }) => this.store.lives(session)));
     if (expiresAt !== null && (expiresAt > this.store.now() || isWaitedFor)) return;
     const node = this.#nodeOf(owner);
     this.launch(node, { kind: "by-id", claim: id, deeds: [{ kind: expiresAt === null ? "unlock" : "ask", afterMs: 0 }] });
@@ -215,7 +210,7 @@ export class World {
     return this.nodes.some(({ runs }) => [...runs.values()].some((ofAction) => ofAction.size > 0));
   }
 
-  #jobFor({ record, lock }: StoredEntry, node: SimulatedNode): Job | null {
+  #jobFor({ record, lock }: SeenEntry, node: SimulatedNode): Job | null {
     const name = record?.owner.action ?? null;
     if (name === null) return null;
     // Where the configuration has changed since, and the journal does not know of it, only the old one finds it.

@@ -40,6 +40,8 @@ export class MemoryServer {
   readonly #expiries = new Map<string, () => void>();
   readonly #watches = new Set<{ readonly lock: string | null; readonly tell: (change: StoreChange) => void }>();
   #contents: Contents = emptyContents();
+  /** Restoring does not bring it back: no session is called like another one. */
+  #sessionsOpened = 0;
 
   constructor(options: MemoryServerOptions) {
     this.#options = options;
@@ -70,13 +72,13 @@ export class MemoryServer {
   }
 
   line(lock: string, refs?: readonly string[]): Line {
-    const places = this.#queue(lock).map((entry) => this.#placeOf(entry));
+    const places = this.queueOf(lock).map((entry) => this.#placeOf(entry));
     const asked = refs === undefined ? places : places.filter(({ ref }) => refs.includes(ref));
     return { places: asked, revision: this.#contents.revision };
   }
 
   read(lock: string, first = Number.POSITIVE_INFINITY): readonly StoredEntry[] {
-    return this.#queue(lock)
+    return this.queueOf(lock)
       .slice(0, first)
       .map((entry) => this.#entryOf(entry));
   }
@@ -121,7 +123,8 @@ export class MemoryServer {
 
   openSession(timeoutMs: number): string {
     this.#contents.revision += 1;
-    const id = `s${this.#contents.revision}`;
+    this.#sessionsOpened += 1;
+    const id = `s${this.#sessionsOpened}`;
     this.#contents.sessions.set(id, { timeoutMs, epoch: 0, hasEnded: false });
     this.#await(id, timeoutMs);
     return id;
@@ -161,6 +164,11 @@ export class MemoryServer {
     return [...this.#contents.locks.values()].flat();
   }
 
+  /** The entries of one queue, in order. */
+  queueOf(lock: string): readonly Entry[] {
+    return this.#contents.locks.get(lock) ?? [];
+  }
+
   snapshot(): Contents {
     return copyOf(this.#contents);
   }
@@ -188,7 +196,7 @@ export class MemoryServer {
     switch (step.do) {
       case "append":
         if (!this.#isOf(step.session)) return "no-session";
-        return this.#queue(step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;
+        return this.queueOf(step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;
       case "put":
       case "remove": {
         const entry = this.#find(step);
@@ -225,7 +233,7 @@ export class MemoryServer {
     switch (step.do) {
       case "append": {
         const { lock, claim, session, key, slots, record } = step;
-        const queue = this.#queue(lock);
+        const queue = this.queueOf(lock);
         const entry = { lock, ref: String(revision), claim, key, slots, durable: false, session: session.id, revision };
         const whole = { ...entry, token: null, since: at, record };
         this.#contents.locks.set(lock, [...queue, whole]);
@@ -318,16 +326,12 @@ export class MemoryServer {
     this.#expiries.delete(id);
   }
 
-  #queue(lock: string): readonly Entry[] {
-    return this.#contents.locks.get(lock) ?? [];
-  }
-
   #find({ lock, ref }: { readonly lock: string; readonly ref: string }): Entry | undefined {
-    return this.#queue(lock).find((entry) => entry.ref === ref);
+    return this.queueOf(lock).find((entry) => entry.ref === ref);
   }
 
   #remove({ lock, ref }: Entry): void {
-    const queue = this.#queue(lock).filter((entry) => entry.ref !== ref);
+    const queue = this.queueOf(lock).filter((entry) => entry.ref !== ref);
     if (queue.length === 0) this.#contents.locks.delete(lock);
     else this.#contents.locks.set(lock, queue);
   }

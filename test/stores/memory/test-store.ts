@@ -138,7 +138,7 @@ function faultsOf(server: MemoryServer, link: Link, coordinator: QueueEngine, tr
     serve: async () => link.serve(),
     freeze: () => link.freeze(),
     thaw: () => link.serve(),
-    expireSession: async () => server.expireSession(coordinator.sessionId ?? ""),
+    expireSession: async () => server.expireSession(coordinator.session?.id ?? ""),
   };
 }
 
