@@ -202,9 +202,9 @@ const SESSIONS: readonly Mutation[] = [
   },
   {
     name: "in the engine: a former session is ended although something is held in it",
-    in: "Sessions.#open",
-    find: "if (former !== null && !former.hasHeld)",
-    replacement: "if (former !== null)",
+    in: "Sessions.#onLost",
+    find: "if (!session.isRenewed || !session.hasHeld)",
+    replacement: "",
   },
   {
     name: "in the engine: a session is said to be held for longer than it is",
@@ -228,7 +228,7 @@ const SESSIONS: readonly Mutation[] = [
   {
     name: "in the engine: no session is opened for what is in hand until somebody asks for one",
     in: "Sessions.#reopen",
-    find: "if (this.#isClosed || this.#inHand.size === 0) return;",
+    find: "if (this.#isClosed || (this.#inHand.size === 0 && this.#formers.size === 0)) return;",
     replacement: "if (this.#inHand.size >= 0) return;",
   },
   {

@@ -17,8 +17,8 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: a write does not ask whether the entry is as it was read",
     in: "MemoryServer.#refusalOf",
-    find: 'entry.revision === step.revision && (step.do === "put" || entry.durable)',
-    replacement: 'step.do === "put" || entry.durable',
+    find: 'entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles))',
+    replacement: 'entry.durable || (step.do === "put" && step.settles)',
   },
   {
     name: "in the store: the numbers of a queue are compared as text",

@@ -160,7 +160,9 @@ export class SimulatedStore extends MemoryServer {
 
   /** Newest first. */
   history(lock: string | null, limit: number): readonly HistoryRecord[] {
-    return this.archived(lock, limit, null).flatMap((archived) => decodeEnding(archived) ?? []);
+    return this.archived({ lock, limit, before: null, among: Number.POSITIVE_INFINITY }).flatMap(
+      (archived) => decodeEnding(archived) ?? [],
+    );
   }
 
   /** Ends a claim on all its locks as people do who have the right to, with a record where there is room for one. */
