@@ -1,20 +1,9 @@
 // Conformance: claims in hand. Settling at the same place, fencing tokens, conditional writes, liveness, and the end of sessions.
 import { describe, expect, test } from "vitest";
-import { ClaimLostError } from "../../../src/locks/errors.js";
-import { until } from "../../support/wait.js";
-import {
-  claimIn,
-  draftFor,
-  idsIn,
-  only,
-  onlyEntry,
-  ownerAt,
-  recordFor,
-  RELEASED,
-  settledOf,
-  type Stage,
-  takeDurably,
-} from "./store.js";
+import { ClaimLostError } from "../locks/errors.js";
+import { until } from "./until.js";
+import { claimIn, draftFor, idsIn, only, onlyEntry, ownerAt, recordFor, RELEASED, settledOf, takeDurably } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 const FAILURE = { exitCode: 3, signal: null, message: "nginx exited with 3", output: "bad config\n", at: 1_700_000_000_000 };
 

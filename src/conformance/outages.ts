@@ -2,10 +2,11 @@
 // is left behind.
 import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { SessionLostError, UnreachableError } from "../../../src/locks/errors.js";
-import { takeTurn } from "../../../src/line/turn.js";
-import { until, within } from "../../support/wait.js";
-import { claimIn, draftFor, idsIn, only, recordFor, RELEASED, settledOf, type Stage, takeDurably, untilEmpty } from "./store.js";
+import { SessionLostError, UnreachableError } from "../locks/errors.js";
+import { takeTurn } from "../line/turn.js";
+import { until, within } from "./until.js";
+import { claimIn, draftFor, idsIn, only, recordFor, RELEASED, settledOf, takeDurably, untilEmpty } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 // One lock, and several in one transaction.
 const LOCKS = [["a"], ["a", "b/c", "d"]];

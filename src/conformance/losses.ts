@@ -1,21 +1,9 @@
 // Conformance: requests and replies that are lost on the way, and connections that are cut. What was asked for is never
 // doubled and never assumed, and no place in line is lost.
 import { describe, expect, test } from "vitest";
-import { within } from "../../support/wait.js";
-import {
-  claimIn,
-  draftFor,
-  type Faults,
-  idsIn,
-  only,
-  type Operation,
-  ownerAt,
-  recordFor,
-  RELEASED,
-  settledOf,
-  type Stage,
-  takeDurably,
-} from "./store.js";
+import { within } from "./until.js";
+import { claimIn, draftFor, idsIn, only, ownerAt, recordFor, RELEASED, settledOf, takeDurably } from "./drafts.js";
+import type { Faults, Operation, Stage } from "./stage.js";
 
 const LOST = [
   ["reply", (faults: Faults, operation: Operation, claim: string) => faults.loseReply(operation, claim)],

@@ -1,22 +1,11 @@
 // Conformance: what can be read. Queues with all their fields, the names of locks, the history, the clock, and that every
 // question can be aborted.
 import { describe, expect, test } from "vitest";
-import type { ClaimRecord } from "../../../src/locks/claim.js";
-import type { Ending } from "../../../src/locks/coordinator.js";
-import { LONGEST_NAME_BYTES, lockNameProblem } from "../../../src/locks/names.js";
-import {
-  claimIn,
-  draftFor,
-  idsIn,
-  leaseOn,
-  only,
-  ownerAt,
-  recordFor,
-  RELEASED,
-  settledOf,
-  type Stage,
-  takeDurably,
-} from "./store.js";
+import type { ClaimRecord } from "../locks/claim.js";
+import type { Ending } from "../locks/coordinator.js";
+import { LONGEST_NAME_BYTES, lockNameProblem } from "../locks/names.js";
+import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, settledOf, takeDurably } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 // Each looks like something that a store might write itself, or needs care in some encoding.
 const AWKWARD_NAMES = [

@@ -1,11 +1,12 @@
 // Conformance: a crowd in one line, many claims of the same session beside those of another. What a session knows of a line it
 // may share among its claims; none of them may be granted by that before its turn, and none be forgotten.
 import { describe, expect, test } from "vitest";
-import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
-import { isHeld } from "../../../src/locks/rule.js";
-import { takeTurn } from "../../../src/line/turn.js";
-import { within } from "../../support/wait.js";
-import { draftFor, recordFor, RELEASED, type Stage } from "./store.js";
+import type { Coordinator, Draft } from "../locks/coordinator.js";
+import { isHeld } from "../locks/rule.js";
+import { takeTurn } from "../line/turn.js";
+import { within } from "./until.js";
+import { draftFor, recordFor, RELEASED } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 const EACH = 40;
 const SEEDS = [1, 2, 3, 4];

@@ -1,20 +1,10 @@
 // Conformance: being told of all that changes in a store. Each test follows a store as a display does, which looks again
 // only when it is told: what it is not told of it never shows.
 import { describe, expect, test } from "vitest";
-import type { Change, Coordinator, StoreWatch } from "../../../src/locks/coordinator.js";
-import { until } from "../../support/wait.js";
-import {
-  claimIn,
-  draftFor,
-  leaseOn,
-  only,
-  recordFor,
-  RELEASED,
-  settledOf,
-  type Stage,
-  type StoreUnderTest,
-  takeDurably,
-} from "./store.js";
+import type { Change, Coordinator, StoreWatch } from "../locks/coordinator.js";
+import { until } from "./until.js";
+import { claimIn, draftFor, leaseOn, only, recordFor, RELEASED, settledOf, takeDurably } from "./drafts.js";
+import type { Abilities, Stage } from "./stage.js";
 
 interface Follower {
   readonly watch: StoreWatch;
@@ -71,7 +61,7 @@ const has = (id: string, state: Partial<Shown["claims"][number]>) => (shown: Sho
   shown.claims.some((claim) => claim.id === id && Object.entries(state).every(([key, value]) => claim[key as "id"] === value));
 const hasNot = (id: string) => (shown: Shown) => shown.claims.every((claim) => claim.id !== id);
 
-export function describeWatching(stage: Stage, subject: StoreUnderTest): void {
+export function describeWatching(stage: Stage, subject: Abilities): void {
   describe("watching a store", () => {
     test.each(["another session", "one's own"])("tells of every kind of change made in %s", async (whose) => {
       const coordinator = await stage.open();

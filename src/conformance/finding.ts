@@ -1,15 +1,16 @@
 // Conformance: finding a claim by nothing but its id, wherever it stands.
 import { describe, expect, test } from "vitest";
-import { freshId } from "../../support/roots.js";
-import { claimIn, draftFor, RELEASED, type Stage, takeDurably } from "./store.js";
+import { randomUUID } from "node:crypto";
+import { claimIn, draftFor, RELEASED, takeDurably } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 export function describeFinding(stage: Stage): void {
   describe("finding a claim by its id", () => {
     test("gives nothing for one that is not there, and for what is no id", async () => {
       const coordinator = await stage.open();
-      expect(await coordinator.find(freshId())).toEqual([]);
+      expect(await coordinator.find(randomUUID())).toEqual([]);
       await takeDurably(coordinator, ["a", "b/c"]);
-      for (const id of [freshId(), "", "-", "%", "lock", "../a", "a/b", "\u0000", "'; DROP TABLE claims; --"]) {
+      for (const id of [randomUUID(), "", "-", "%", "lock", "../a", "a/b", "\u0000", "'; DROP TABLE claims; --"]) {
         expect(await coordinator.find(id), JSON.stringify(id)).toEqual([]);
       }
     });

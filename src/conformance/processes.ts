@@ -1,12 +1,13 @@
 // Conformance: contenders in processes of their own, and what becomes of their claims when they are killed.
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { freshDirectory } from "../../support/roots.js";
-import { until, within } from "../../support/wait.js";
-import { claimIn, draftFor, idsIn, RELEASED, recordFor, type Stage, type StoreUnderTest } from "./store.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { until, within } from "./until.js";
+import { claimIn, draftFor, idsIn, RELEASED, recordFor } from "./drafts.js";
+import type { Abilities, Stage } from "./stage.js";
 
-export function describeProcesses(stage: Stage, subject: StoreUnderTest): void {
+export function describeProcesses(stage: Stage, subject: Abilities): void {
   const deadline = { deadlineMs: subject.goneWithinMs };
 
   describe("processes of their own", () => {
@@ -60,7 +61,9 @@ export function describeProcesses(stage: Stage, subject: StoreUnderTest): void {
     });
 
     test("several processes take turns one at a time, with growing fencing tokens", async () => {
-      const trace = join(await freshDirectory(), "trace");
+      const directory = await mkdtemp(join(tmpdir(), "holdline-test-"));
+      onTestFinished(() => rm(directory, { recursive: true, force: true }));
+      const trace = join(directory, "trace");
       const task = { locks: ["a"], until: "all", rounds: 3, trace } as const;
       const contenders = await Promise.all([0, 1, 2, 3, 4].map(() => stage.contender(task)));
       await Promise.all(contenders.map((contender) => contender.ended()));

@@ -1,10 +1,11 @@
 // Conformance: taking turns over a store, with many contenders at once. The rule is locks/rule.ts's; what is shown here
 // is that it holds over this store, whatever the order in which things happen.
 import { describe, expect, test } from "vitest";
-import type { Coordinator, Draft } from "../../../src/locks/coordinator.js";
-import { takeTurn } from "../../../src/line/turn.js";
-import { until, within } from "../../support/wait.js";
-import { draftFor, idsIn, only, recordFor, RELEASED, type Stage, takeDurably } from "./store.js";
+import type { Coordinator, Draft } from "../locks/coordinator.js";
+import { takeTurn } from "../line/turn.js";
+import { until, within } from "./until.js";
+import { draftFor, idsIn, only, recordFor, RELEASED, takeDurably } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 interface Run {
   readonly draft: Draft;

@@ -1,8 +1,9 @@
 // Conformance: standing in line. Joining, what is ahead, who has left, and leaving the line again.
 import { describe, expect, test } from "vitest";
-import { ClaimLostError, SessionLostError } from "../../../src/locks/errors.js";
-import { within } from "../../support/wait.js";
-import { draftFor, entryOf, idsIn, only, recordFor, type Stage, takeDurably, untilEmpty } from "./store.js";
+import { ClaimLostError, SessionLostError } from "../locks/errors.js";
+import { within } from "./until.js";
+import { draftFor, entryOf, idsIn, only, recordFor, takeDurably, untilEmpty } from "./drafts.js";
+import type { Stage } from "./stage.js";
 
 export function describeJoining(stage: Stage): void {
   describe("joining the line", () => {

@@ -1,24 +1,12 @@
 // Conformance: claims of people. They depend on no process, are written to and ended by whoever knows of them, and end by
 // the store's clock; what holders.ts makes of that is shown here over each store.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Coordinator, HistoryRecord, Settled } from "../../../src/locks/coordinator.js";
-import { endExpired, readHolders, readPresentHolders } from "../../../src/line/holders.js";
-import { takeTurn } from "../../../src/line/turn.js";
-import { until, within } from "../../support/wait.js";
-import {
-  claimIn,
-  draftFor,
-  idsIn,
-  leaseOn,
-  only,
-  ownerAt,
-  recordFor,
-  RELEASED,
-  settledOf,
-  type Stage,
-  type StoreUnderTest,
-  type Taken,
-} from "./store.js";
+import type { Coordinator, HistoryRecord, Settled } from "../locks/coordinator.js";
+import { endExpired, readHolders, readPresentHolders } from "../line/holders.js";
+import { takeTurn } from "../line/turn.js";
+import { until, within } from "./until.js";
+import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, settledOf, type Taken } from "./drafts.js";
+import type { Abilities, Stage } from "./stage.js";
 
 const HOUR_MS = 3_600_000;
 const PERSON = { ...ownerAt("laptop-7"), action: null, process: null };
@@ -49,7 +37,7 @@ function interposed(coordinator: Coordinator, method: keyof Coordinator, deed: (
 
 const endings = (records: readonly HistoryRecord[]) => records.map(({ lock, claim, event, by }) => ({ lock, claim, event, by }));
 
-export function describeLeases(stage: Stage, subject: StoreUnderTest): void {
+export function describeLeases(stage: Stage, subject: Abilities): void {
   describe("a lease", () => {
     test("outlives the session in which it was made, and counts as alive without any", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
