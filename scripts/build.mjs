@@ -30,11 +30,17 @@ const INPUTS = [
 ];
 const STAMP = "dist/.built-from";
 
+// The suite that stores are held to is bundled with the library: what one of them throws the other has to know.
+const SUITE = [
+  { in: "src/conformance/index.ts", out: "conformance" },
+  { in: "src/conformance/contender.ts", out: "conformance-contender" },
+];
+
 // Bundled one by one rather than together: a chunk that two entries share is one more file to load at each start.
 const ENTRIES = [
   { source: "src/boot.ts", out: "main", format: "cjs" },
   { source: "src/main.ts", out: "program", format: "cjs", loaded: true },
-  { source: "src/index.ts", out: "index" },
+  { source: "src/index.ts", out: "index", together: SUITE },
   { source: "bench/driver.ts", out: "bench/driver" },
   { source: "bench/run.ts", out: "bench/run" },
   { source: "bench/http.ts", out: "bench/http" },
@@ -128,10 +134,10 @@ function putInPlace(out) {
  * one file in which that is evaluated only at times: node loads one file faster than many. Gives esbuild's account of it.
  * @param loaded it is not node that loads it, but src/boot.ts
  */
-async function bundle(esbuild, { source, out: name, format = "esm", loaded = false }, out) {
+async function bundle(esbuild, { source, out: name, format = "esm", loaded = false, together = [] }, out) {
   const { outputFiles, metafile } = await esbuild.build({
     absWorkingDir: root,
-    entryPoints: [{ in: source, out: name }],
+    entryPoints: [{ in: source, out: name }, ...together],
     outdir: out,
     chunkNames: "chunks/[name]-[hash]",
     bundle: true,

@@ -189,6 +189,69 @@ describe("installed for all", () => {
   });
 });
 
+/** A store of somebody else's, in JavaScript, as small as it can be: the engine over the in-memory one, without faults. */
+const STRANGERS_TEST = `
+import {
+  contendHere,
+  createMemoryStore,
+  describeCoordinator,
+  MemoryServer,
+  openEngine,
+  TEST_OPTIONS,
+  TEST_TIMERS,
+} from "holdline/conformance";
+
+describeCoordinator("a stranger's store", {
+  hasFaults: false,
+  goneWithinMs: 15_000,
+  start: async () => ({ now: () => performance.timeOrigin + performance.now(), close: async () => undefined }),
+  open: async ({ now }) => {
+    const server = new MemoryServer({ now, after: TEST_TIMERS.after, putsAway: true });
+    const open = async (options) => {
+      let isDead = false;
+      const carry = (_request, effect) => (isDead ? new Promise(() => undefined) : Promise.resolve().then(effect));
+      const coordinator = await openEngine(createMemoryStore(server, carry), { ...TEST_OPTIONS, timers: TEST_TIMERS, ...options });
+      return { coordinator, faults: null, die: () => (isDead = true) };
+    };
+    return {
+      open,
+      startContender: async (task) => {
+        const { coordinator, die } = await open({});
+        return contendHere(coordinator, task, die);
+      },
+      plantGarbageClaim: async (lock) => {
+        const session = { id: server.openSession(1_000_000), epoch: 0 };
+        server.commit([{ do: "append", lock, claim: "garbage", session, key: null, slots: 1, record: "{not json" }]);
+      },
+      plantGarbageHistory: async (lock) => void server.commit([{ do: "archive", lock, record: "garbage{", endedAt: null }]),
+      unreachable: async () => ({}),
+      close: async () => undefined,
+    };
+  },
+});
+`;
+
+interface Judged {
+  readonly status: string;
+}
+
+/** A program that contends for a lock of a module of somebody else's. */
+const STRANGERS_CONTENDER = `
+import { createMemoryStore, MemoryServer, openEngine, startContender, TEST_TIMERS } from "holdline/conformance";
+
+export const open = (_url, options) => {
+  const server = new MemoryServer({ now: Date.now, after: () => () => undefined, putsAway: true });
+  return openEngine(createMemoryStore(server), { timers: TEST_TIMERS, ...options });
+};
+
+if (process.argv[2] === "start") {
+  const contender = await startContender({ module: import.meta.url, opener: "open", url: "x://y", task: { locks: ["a"], until: "settled" } });
+  console.log((await contender.event("settled")).fencingToken > 0);
+  contender.tell();
+  await contender.ended();
+}
+`;
+
 describe("installed into a project", () => {
   let project = "";
 
@@ -221,5 +284,31 @@ describe("installed into a project", () => {
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     // The declarations are checked as well: nothing in them may lead to a package that is not installed.
     expect(run(process.execPath, [tsc, ...options, "--skipLibCheck", "false", "--typeRoots", types, "main.ts"], project)).toBe("");
+  });
+
+  describe("with vitest beside it", () => {
+    beforeAll(() => {
+      symlinkSync(join(ROOT, "node_modules/vitest"), join(project, "node_modules/vitest"));
+    });
+
+    test("somebody else's store is held to what Holdline's own ones promise", { timeout: 240_000 }, () => {
+      writeFileSync(join(project, "store.test.js"), STRANGERS_TEST);
+      writeFileSync(join(project, "vitest.config.js"), "export default { test: { testTimeout: 60_000, hookTimeout: 60_000 } };");
+      const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+      const report = join(project, "report.json");
+      const options = { cwd: project, env: ENV, encoding: "utf8", timeout: 200_000 } as const;
+      spawnSync(process.execPath, [vitest, "run", "--reporter=json", `--outputFile=${report}`], options);
+      const { testResults } = readJson(report) as {
+        readonly testResults: readonly [{ readonly assertionResults: readonly Judged[] }];
+      };
+      const { assertionResults } = testResults[0];
+      expect(assertionResults.filter(({ status }) => status !== "passed")).toEqual([]);
+      expect(assertionResults.length).toBeGreaterThan(90);
+    });
+
+    test("contenders of the suite are processes that open it by its module", () => {
+      writeFileSync(join(project, "contender.js"), STRANGERS_CONTENDER);
+      expect(run(process.execPath, ["contender.js", "start"], project)).toBe("true\n");
+    });
   });
 });

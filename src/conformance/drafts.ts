@@ -12,6 +12,8 @@ import type {
   QueuePosition,
   Settled,
 } from "../locks/coordinator.js";
+import type { Timers } from "../queue/asking.js";
+import { uptimeMs } from "../uptime.js";
 import { until } from "./until.js";
 
 /** The coordinator's options in tests. */
@@ -22,6 +24,15 @@ export const TEST_OPTIONS: CoordinatorOptions = {
   historyKeep: 100,
   sleepTimeMs: 50,
   log: testLog(),
+};
+
+/** Time for an engine that a test opens: this machine's own. */
+export const TEST_TIMERS: Timers = {
+  uptimeMs,
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
 };
 
 function testLog(): CoordinatorOptions["log"] {

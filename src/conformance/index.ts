@@ -3,7 +3,7 @@
 export { contendHere, type Contender } from "./contenders.js";
 export type { ContenderEvent, ContenderTask } from "./contending.js";
 export { type PackagedContender, startContender } from "./packaged-contender.js";
-export { TEST_OPTIONS } from "./drafts.js";
+export { TEST_OPTIONS, TEST_TIMERS } from "./drafts.js";
 export type { Faults, HeldBack, Member, Operation, RunningServer, StoreUnderTest, TestStore } from "./stage.js";
 export { describeCoordinator } from "./suite.js";
 export type * from "../locks/claim.js";
