@@ -272,6 +272,9 @@ describe("installed into a project", () => {
 
   test("its types stand by themselves, and are held to", () => {
     const source = `import { type HeldClaim, openHoldline, TimedOutError } from "holdline";
+      import type { QueueStore, StoreUnderTest } from "holdline/conformance";
+      export const faults: StoreUnderTest["hasFaults"] = false;
+      export const traits = (store: QueueStore): boolean => store.traits.sessions === "renewed";
       const holdline = await openHoldline("sqlite:///tmp/locks.db", { node: "web-07" });
       const held: string = await holdline.withLock("deploy", { timeoutMs: 0 }, async (claim: HeldClaim) => claim.lock);
       // @ts-expect-error: a lock is named by a text.
