@@ -10,7 +10,7 @@ describe("a test file's needs", () => {
     ["test/simulation/simulation.test.ts", "unit", []],
     ["test/needs.test.ts", "unit", []],
     ["test/simulation/mutants.test.ts", "machine", ["time"]],
-    ["test/coordinators/sqlite.test.ts", "machine", ["time"]],
+    ["test/stores/sqlite.test.ts", "machine", ["time"]],
     ["test/server/image.test.ts", "machine", ["time"]],
     ["test/quickstart.test.ts", "machine", ["build"]],
     ["test/cli/man-page.test.ts", "machine", ["man page readers"]],

@@ -3,12 +3,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../locks/errors.js";
 
 /** How long a condition may take: a deadline for a machine with two busy cores, not an expectation. */
-export const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 20_000;
 
 /** Between two looks at a condition: short beside what is waited for, long beside what a look costs. */
 const LOOK_EVERY_MS = 15;
 
-export interface UntilOptions {
+interface UntilOptions {
   /** What is waited for, in words that complete "waited … for …". */
   readonly what?: string;
   readonly deadlineMs?: number;

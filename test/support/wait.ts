@@ -1,5 +1,5 @@
 // Waiting in tests: for a condition, which the conformance suite does as well, and for nothing to happen.
-export { DEADLINE_MS, until, type UntilOptions, within } from "../../src/conformance/until.js";
+export { until, within } from "../../src/conformance/until.js";
 
 /** Whether `promise` has neither resolved nor rejected by the time that all pending work of this turn of the event loop is done. */
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {
