@@ -18,7 +18,9 @@ const LAYERS = [
   // The suite that stores are held to, somebody else's as well; all of it is tests, and none of it is in the program.
   { layer: "conformance", may: ["locks", "line", "queue", "stores/memory", "uptime"], packages: ["vitest"] },
   { layer: "coordinators", may: ["locks", "queue", "stores"], packages: [], deepest: 0 },
-  { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: ["node-zookeeper-client"] },
+  { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: [], deepest: 0 },
+  // The protocol and the connection, which know nothing of locks and queues.
+  { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   {
     layer: "actions",

@@ -23,6 +23,8 @@ const FORBIDDEN = [
   ["src/locks/rule.ts", "export const now = Date.now();", "locks reads no clock"],
   ["src/locks/rule.ts", "export const now = new Date();", "locks reads no clock"],
   ["src/locks/rule.ts", "setTimeout(() => undefined, 1);", "locks sets no timer"],
+  ["src/coordinators/zookeeper/url.ts", 'import "node-zookeeper-client";', "only the wire knows the client library"],
+  ["src/coordinators/zookeeper/wire/wire.ts", 'import "../reads.js";', "the wire does not know what it carries"],
   ["src/coordinators/zookeeper/url.ts", 'import "libsql";', "a coordinator imports its own store's client only"],
   ["src/coordinators/zookeeper/url.ts", 'import "../sqlite/index.js";', "coordinators never import each other"],
   ["src/coordinators/zookeeper/url.ts", 'export * from "../registry.js";', "a coordinator does not know who opens it"],
@@ -56,8 +58,9 @@ const ALLOWED = [
   ["src/locks/rule.ts", 'import "./claim.js";'],
   [
     "src/coordinators/zookeeper/url.ts",
-    'import "node-zookeeper-client/lib/ACL.js"; import "../../locks/claim.js"; import "./tree.js"; import "node:net";',
+    'import "../../locks/claim.js"; import "./reads.js"; import "./wire/wire.js"; import "node:net";',
   ],
+  ["src/coordinators/zookeeper/wire/client.ts", 'import "node-zookeeper-client/lib/ACL.js"; import "./jute.js";'],
   ["src/actions/machine.ts", 'import "../locks/claim.js"; import "./clock.js"; export const open = () => import("execa");'],
 ] as const;
 

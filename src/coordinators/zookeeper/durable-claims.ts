@@ -55,14 +55,14 @@ export class DurableClaims {
   async settle(
     draft: Draft,
     entries: readonly EntryRef[],
-    home: ZkSession,
+    joinedIn: ZkSession,
     record: ClaimRecord,
     signal?: AbortSignal,
   ): Promise<JustSettled> {
     const paths = entries.map((entry) => this.#layout.entry(entry));
     let isRetry = false;
     const stats = await this.#sessions.retry(signal, async (session) => {
-      const found = isRetry || session !== home ? await this.#findSettled(session, home, paths) : null;
+      const found = isRetry || session !== joinedIn ? await this.#findSettled(session, joinedIn, paths) : null;
       isRetry = true;
       return found ?? this.#commitSettle(session.wire, draft.id, paths, record);
     });
@@ -71,7 +71,7 @@ export class DurableClaims {
     const held = entries.map(({ lock, ref }) => ({ lock, ref, revision: SETTLED }));
     const settled = { entries: held, fencingToken: first.czxid };
     this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
-    if (home.lost.aborted) this.#liveness.restore(draft.id);
+    if (joinedIn.lost.aborted) this.#liveness.restore(draft.id);
     return { ...settled, since: first.ctime };
   }
 
@@ -107,15 +107,15 @@ export class DurableClaims {
    * The claim as it was settled although the reply was lost; `null` when it was not settled and still can be.
    * @throws SessionLostError when it was not settled and its session is gone. A transaction that is still under way can settle it no more
    */
-  async #findSettled(session: ZkSession, home: ZkSession, paths: readonly string[]): Promise<Stat[] | null> {
+  async #findSettled(session: ZkSession, joinedIn: ZkSession, paths: readonly string[]): Promise<Stat[] | null> {
     await sync(session.wire, this.#layout);
     const stats = await Promise.all(paths.map((path) => session.wire.exists(path)));
     if (stats.every(isDurable)) return stats as Stat[];
-    if (session === home) return null;
+    if (session === joinedIn) return null;
     // A transaction that is still under way fails once the entry that it would delete is gone.
     for (const path of paths) await removeUnsettled(session.wire, path);
-    throw home.lost.reason instanceof SessionLostError
-      ? home.lost.reason
+    throw joinedIn.lost.reason instanceof SessionLostError
+      ? joinedIn.lost.reason
       : new SessionLostError("the session was lost before the claim was settled");
   }
 

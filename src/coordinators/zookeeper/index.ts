@@ -121,8 +121,8 @@ class ZooKeeperCoordinator implements Coordinator {
   async join(draft: Draft, signal?: AbortSignal): Promise<Joined> {
     this.#positions.rememberKey(draft.key);
     let sentIn: ZkSession | null = null;
-    let entering: Promise<unknown> = Promise.resolve();
-    const enter = async (session: ZkSession): Promise<Joined> => {
+    let joining: Promise<unknown> = Promise.resolve();
+    const joinIn = async (session: ZkSession): Promise<Joined> => {
       const isRetry = sentIn !== null;
       sentIn = session;
       // Sent together, so that the question costs no round trip. If the answer is no, the entries are removed again.
@@ -137,16 +137,16 @@ class ZooKeeperCoordinator implements Coordinator {
       return { session, positions: entered.value };
     };
     try {
-      const joined = await this.#sessions.retry(signal, (session) => (entering = enter(session)));
-      const home = joined.session as ZkSession;
-      this.#entries.add(home, joined);
-      if (home.isFresh && joined.positions.every(({ ahead }) => isHeld([...ahead, draft], ahead.length)))
+      const joined = await this.#sessions.retry(signal, (session) => (joining = joinIn(session)));
+      const joinedIn = joined.session as ZkSession;
+      this.#entries.add(joinedIn, joined);
+      if (joinedIn.isFresh && joined.positions.every(({ ahead }) => isHeld([...ahead, draft], ahead.length)))
         this.#entries.hold(joined);
       if (signal?.aborted !== true) return joined;
       await this.withdraw(joined.positions);
       throw signal.reason;
     } catch (error) {
-      if (sentIn !== null) this.#removeTraces(sentIn, draft, entering);
+      if (sentIn !== null) this.#removeTraces(sentIn, draft, joining);
       throw error;
     }
   }
@@ -167,8 +167,8 @@ class ZooKeeperCoordinator implements Coordinator {
 
   async position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {
     const read = (wire: Wire) => this.#positions.positionOf(wire, this.#layout.lock(entry.lock), entry);
-    const home = this.#entries.of(entry.ref);
-    return home === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : home.persist(signal, read);
+    const joinedIn = this.#entries.of(entry.ref);
+    return joinedIn === undefined ? this.#sessions.retry(signal, ({ wire }) => read(wire)) : joinedIn.retry(signal, read);
   }
 
   async departed(joined: Joined, lock: string, refs: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
@@ -180,17 +180,17 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async withdraw(entries: readonly EntryRef[]): Promise<void> {
-    const [home] = entries.map(({ ref }) => this.#entries.of(ref));
+    const [joinedIn] = entries.map(({ ref }) => this.#entries.of(ref));
     this.#entries.forget(entries);
     const removeAll = async ({ wire }: ZkSession): Promise<void> => {
       await Promise.all(entries.map((entry) => removeUnsettled(wire, this.#layout.entry(entry))));
       this.#folders.removeBehind(this.#background, wire, locksOf(entries));
     };
-    if (this.#closing !== null || home?.lost.aborted === true) return;
-    if (home === undefined) return this.#sessions.retry(undefined, removeAll);
-    const removal = removeAll(home).catch((error: unknown) => {
+    if (this.#closing !== null || joinedIn?.lost.aborted === true) return;
+    if (joinedIn === undefined) return this.#sessions.retry(undefined, removeAll);
+    const removal = removeAll(joinedIn).catch((error: unknown) => {
       if (!isConnectionLoss(error)) throw toHoldlineError(error);
-      this.#sessions.cleanUp(home, removeAll);
+      this.#sessions.cleanUp(joinedIn, removeAll);
     });
     await patiently(removal);
     // Nobody waits for what still comes of it.
@@ -198,15 +198,15 @@ class ZooKeeperCoordinator implements Coordinator {
   }
 
   async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
-    const home = joined.session as ZkSession;
+    const joinedIn = joined.session as ZkSession;
     if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: its name tells others so");
     // Until something is sent the claim only waits, and keeps its place.
     signal?.throwIfAborted();
     try {
-      return await this.#durableClaims.settle(draft, joined.positions, home, record, signal);
+      return await this.#durableClaims.settle(draft, joined.positions, joinedIn, record, signal);
     } catch (error) {
       // The caller will not act under the claim, whatever has become of it, so nobody must wait behind it.
-      this.#sessions.cleanUp(home, ({ wire }) => this.#durableClaims.undoSettle(wire, joined.positions));
+      this.#sessions.cleanUp(joinedIn, ({ wire }) => this.#durableClaims.undoSettle(wire, joined.positions));
       throw error;
     } finally {
       this.#entries.forget(joined.positions);

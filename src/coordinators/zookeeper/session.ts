@@ -36,7 +36,10 @@ export interface SessionOptions {
   readonly connectTimeoutMs: number;
   readonly sessionTimeoutMs: number;
   readonly log: Log;
-  /** In milliseconds. It must count the machine's sleep. */
+  /**
+   * In milliseconds. It must count the machine's sleep from the first reading after it (uptime.ts says how it does): then neither a
+   * request, nor a grant, nor the watchdog takes a session for alive that the servers have ended meanwhile.
+   */
   readonly clock: () => number;
 }
 
@@ -132,7 +135,7 @@ export class ZkSession implements Session {
         if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
         if (this.wire.isConnected) return;
         if (deadline.aborted) throw this.#unreachable();
-        await this.change(ended.signal);
+        await this.nextChange(ended.signal);
       }
     } finally {
       ended.unlink();
@@ -143,7 +146,7 @@ export class ZkSession implements Session {
    * Resolves when the session connects, disconnects or ends, when `signal` is aborted, or when the function that `also` gets is called.
    * Never rejects.
    */
-  change(signal: AbortSignal | undefined, also?: (wake: () => void) => void): Promise<void> {
+  nextChange(signal: AbortSignal | undefined, also?: (wake: () => void) => void): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted === true) return resolve();
       const done = (): void => {
@@ -168,11 +171,11 @@ export class ZkSession implements Session {
    */
   async confirm(signal?: AbortSignal): Promise<void> {
     while (!this.isFresh) {
-      await this.persist(signal, (wire) => wire.confirm());
+      await this.retry(signal, (wire) => wire.confirm());
       if (this.isFresh) return;
       // The leader has not heard of this session lately, as after a gap. It will have by its next ping.
       const ended = link(AbortSignal.timeout(this.wire.sessionTimeoutMs * LEADER_PING_PAUSE), signal);
-      await this.change(ended.signal);
+      await this.nextChange(ended.signal);
       ended.unlink();
     }
   }
@@ -187,12 +190,12 @@ export class ZkSession implements Session {
   }
 
   /** Does something that is safe to do twice, again after every lost connection, for as long as the session lives. */
-  async persist<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
+  async retry<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
     for (;;) {
       signal?.throwIfAborted();
       this.lost.throwIfAborted();
       if (!this.wire.isConnected) {
-        await this.change(signal);
+        await this.nextChange(signal);
         continue;
       }
       try {

@@ -58,12 +58,12 @@ export class Sessions {
   }
 
   /** Removes ephemeral entries as soon as there is a connection. If that fails, ends the session that they belong to. */
-  cleanUp(home: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
+  cleanUp(joinedIn: ZkSession, remove: (session: ZkSession) => Promise<void>): void {
     void bestEffort(this.#options.log, "entries of a lost session end with it", async () => {
       try {
-        await this.retry(home.lost, remove);
+        await this.retry(joinedIn.lost, remove);
       } catch (error) {
-        home.giveUp("a claim could not be withdrawn");
+        joinedIn.giveUp("a claim could not be withdrawn");
         throw error;
       }
     });

@@ -187,16 +187,16 @@ export async function waitForDeparture(
       // Events may have been lost with a connection: after a reconnect the waiter asks about everything again.
       const { connections } = session;
       const unknown = watched.filter(({ ref, path, watcher }) => !gone.has(ref) && !session.wire.listen(path, watcher));
-      if (unknown.length > 0 || !session.isUsable) await session.persist(signal, (wire) => ask(wire, unknown));
+      if (unknown.length > 0 || !session.isUsable) await session.retry(signal, (wire) => ask(wire, unknown));
       if (own !== null && gone.has(own.ref)) {
         // It may have gone with its session. Then the server says so instead of answering.
-        await session.persist(signal, (wire) => wire.exists(folder));
+        await session.retry(signal, (wire) => wire.exists(folder));
         throw takenOutError(own);
       }
       // Entries that changed during the question may have left as well, and nobody has reported those that left before a reconnect.
       if (gone.size > 0 && !isChanged && session.connections === connections) return [...gone];
       while (!isChanged && session.connections === connections && !session.lost.aborted && signal?.aborted !== true)
-        await session.change(signal, (done) => (wake = done));
+        await session.nextChange(signal, (done) => (wake = done));
     }
   } finally {
     isOver = true;
