@@ -1,11 +1,11 @@
-// The time since boot with the time that the machine has slept, which is what deadlines that others keep are measured by. A suspended
-// or paused machine's monotonic clock (`performance.now()`) stands still while a store's clock goes on.
+// The time since boot, the machine's sleep included. It measures deadlines that others keep too: the monotonic clock
+// (`performance.now()`) of a suspended or paused machine stands still, while a store's clock goes on.
 import { openSync, readSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 
-/** The clocks that uptime is made from, in milliseconds. */
+/** The clocks that make up the uptime, in milliseconds. */
 export interface UptimeSources {
-  /** What the kernel says, sleep included; `null` where it does not say. */
+  /** The kernel's figure, sleep included; `null` on systems without one. */
   readonly kernelMs: () => number | null;
   /** Stands still while the machine sleeps. */
   readonly monotonicMs: () => number;
@@ -13,13 +13,13 @@ export interface UptimeSources {
   readonly wallMs: () => number;
 }
 
-// The kernel is asked after so long in any case.
+// The kernel is asked again after this time in any case.
 const ASK_AGAIN_MS = 100;
 
-// The kernel is asked at once when the wall clock has moved against the monotonic one by more than this. Reading the two takes far less.
+// The kernel is asked at once when the wall clock has moved against the monotonic one by more than this. Reading both takes far less.
 const WALL_MOVED_MS = 5;
 
-/** How far the difference of two uptimes may be off: 10 ms are the kernel's own grain, the rest is what is not noticed, and rounding. */
+/** How far the difference of two uptimes may be off: 10 ms are the kernel's own grain, the rest is drift below the threshold, and rounding. */
 export const UPTIME_ERROR_MS = 20;
 
 /**
@@ -51,7 +51,7 @@ export function createUptimeClock({ kernelMs, monotonicMs, wallMs }: UptimeSourc
   };
 }
 
-// Opened once for the whole process: opening takes longer than all the rest.
+// Opened once for the whole process: opening takes longer than everything else.
 let file: number | null | undefined;
 const text = Buffer.alloc(64);
 

@@ -1,11 +1,11 @@
-// The directory that this process works in, which others may remove while it does.
+// The directory that this process works in. Others may remove it meanwhile.
 import { existsSync } from "node:fs";
 
-/** Its path; `null` where it is gone. What is started without a path of its own begins there all the same. */
+/** Its path; `null` if it is gone. Commands that name no directory start there all the same. */
 export function workingDirectory(): string | null {
   try {
     const path = process.cwd();
-    // Node remembers what it has said once.
+    // Node caches its first answer.
     return existsSync(path) ? path : null;
   } catch {
     return null;

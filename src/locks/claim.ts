@@ -1,4 +1,4 @@
-// What a claim is: its record in a store, who owns it, and how both are read back from bytes that anyone may have written.
+// A claim: its record in a store, its owner, and how to read both back from bytes that anyone may have written.
 import { isTooDeep } from "./data.js";
 import { lockNameProblem } from "./names.js";
 import type { Contender } from "./rule.js";
@@ -10,17 +10,17 @@ export interface ProcessIdentity {
   /** The pid namespace, as `/proc/self/ns/pid` names it; `null` where there is none. */
   readonly pidNamespace: string | null;
   readonly pid: number;
-  /** Clock ticks from boot to the process's start; `null` where they are not to be had. */
+  /** Clock ticks from boot to the process's start; `null` where the system has none. */
   readonly startTicks: number | null;
 }
 
-/** Is it the same process, and not a later one with the same pid? */
+/** Whether both are the same process. A later process with the same pid is another one. */
 export function isSameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {
   if (one === null || other === null) return false;
   return (["pid", "startTicks", "bootId", "pidNamespace"] as const).every((key) => one[key] === other[key]);
 }
 
-/** Who made a claim. */
+/** The maker of a claim. */
 export interface Owner {
   readonly node: string;
   readonly principal: string;
@@ -28,17 +28,17 @@ export interface Owner {
   readonly action: string | null;
   /** `null` for leases, which depend on none, and for contenders that are not Holdline's. */
   readonly process: ProcessIdentity | null;
-  /** Which machine that is, whatever it is called; for claims of actions. */
+  /** The machine's identity, whatever its name; only claims of actions have it. */
   readonly machine?: string | null;
 }
 
-/** Why a durable claim is kept although its action has ended: it makes the claim toxic. */
+/** Why a durable claim is kept although its action has ended. It makes the claim toxic. */
 export interface Failure {
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** In words: what failed, for the people who wait behind it. */
   readonly message: string;
-  /** The last 4 KiB of what the failed command printed. */
+  /** The last 4 KiB of the failed command's output. */
   readonly output: string;
   /** Milliseconds since 1970 by the coordinator's clock. */
   readonly at: number;
@@ -47,35 +47,35 @@ export interface Failure {
 /** A moment of a node's own running time, to compare with process starts. */
 export interface BootMoment {
   readonly bootId: string | null;
-  /** Clock ticks since boot; `null` where they are not to be had, and `wallMs` is compared instead. */
+  /** Clock ticks since boot; `null` where the system has none and `wallMs` is compared instead. */
   readonly ticks: number | null;
   /** Milliseconds since 1970 by the node's clock: used only where there are no ticks. */
   readonly wallMs: number;
 }
 
-/** The later of two moments of one node. Boots have no order of their own: of different ones, `noted` is later, which was noted after the other. */
+/** The later of two moments of one node. Boots have no order: when they differ, `noted` is later, since it was noted after the other. */
 export function laterOf(earlier: BootMoment, noted: BootMoment): BootMoment {
   if (earlier.bootId !== noted.bootId) return noted;
   const isLater = earlier.ticks !== null && noted.ticks !== null ? earlier.ticks > noted.ticks : earlier.wallMs > noted.wallMs;
   return isLater ? earlier : noted;
 }
 
-/** How a lock taken by hand is meant; what that says of sharing is in leases/hosts.ts. */
+/** The type of a lock taken by hand. What each type shares with is in leases/hosts.ts. */
 export const LEASE_TYPES = ["lease", "generic", "host", "file"] as const;
 export type LeaseType = (typeof LEASE_TYPES)[number];
 
-/** What makes a durable claim a lease: it is a person's or a script's, and depends on no process. */
+/** Makes a durable claim a lease: it belongs to a person or a script, and depends on no process. */
 export interface Lease {
   readonly type: LeaseType;
-  /** On whose behalf the principal acts: a program, a ticket, a name; `null` where nobody was named. */
+  /** On whose behalf the principal acts: a program, a ticket, a name; `null` if nobody was named. */
   readonly caller: string | null;
   /** Of a `file` lock, the path that it is for. */
   readonly path: string | null;
-  /** All locks that the claim stands on, so that whoever meets one entry finds the others. */
+  /** All locks that the claim stands on, so that a reader of one entry finds the others. */
   readonly locks: readonly string[];
 }
 
-/** What a store keeps of a claim. Everything else in {@link Claim} is the store's own knowledge. */
+/** The part of a claim that its owner writes. The store itself knows everything else in {@link Claim}. */
 export interface ClaimRecord {
   readonly owner: Owner;
   readonly key: string | null;
@@ -103,8 +103,8 @@ export interface Claim extends ClaimRecord, Contender {
   /** Outlives its session. */
   readonly durable: boolean;
   /**
-   * Is the process that made it known to the store to be connected? Always true of an ephemeral claim, which ends with
-   * its process, and of a lease, which depends on none.
+   * Whether the store knows the process that made the claim to be connected. Always true for an ephemeral claim, which ends with
+   * its process, and for a lease, which depends on none.
    */
   readonly alive: boolean;
   /** When it was joined, or for a durable one settled: milliseconds since 1970 by the coordinator's clock. */
@@ -148,8 +148,8 @@ export function encodeRecord(record: ClaimRecord): string {
 }
 
 /**
- * The record out of a store's text; `null` for anything that is not one. A caller must then take the entry for an
- * exclusive claim of somebody else: garbage is never free.
+ * The record in a store's text; `null` if the text has none. A caller must then treat the entry as an exclusive claim of
+ * somebody else: garbage is never free.
  */
 export function decodeRecord(text: string): ClaimRecord | null {
   try {
@@ -159,7 +159,7 @@ export function decodeRecord(text: string): ClaimRecord | null {
   }
 }
 
-/** The record out of what JSON made of a store's text; `null` for anything that is not one. */
+/** The record in the JSON value of a store's text; `null` if the value is none. */
 export function readRecord(value: unknown): ClaimRecord | null {
   if (!isObject(value) || value["v"] !== RECORD_VERSION) return null;
   const owner = decodeOwner(value["owner"]);
@@ -175,7 +175,7 @@ export function readRecord(value: unknown): ClaimRecord | null {
   return { owner, key, slots, made, lease, expiresAt, reason, data: data ?? null, failure };
 }
 
-/** May `value` be a claim's slots: a whole number from 1, or no limit? */
+/** Whether `value` can be a claim's slots: a whole number from 1, or no limit. */
 export function isSlots(value: unknown): value is number {
   return typeof value === "number" && value >= 1 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY);
 }
@@ -226,7 +226,7 @@ export function decodeFailure(value: unknown): Failure | null | undefined {
   return { exitCode, signal, message, output, at: at as number };
 }
 
-/** Is it a plain object, such as JSON makes? */
+/** Whether it is a plain object, such as JSON makes. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 // Durations as people write them ("30 s", "10 min", "1 day"), in milliseconds inside; and moments as programs exchange them.
 
-// The units' names: every prefix of one stands for it. "ms" is none, and a unit of its own.
+// The units' names: every prefix stands for its unit. "ms" is no prefix but a unit of its own.
 const UNIT_NAMES: readonly (readonly [string, number])[] = [
   ["seconds", 1_000],
   ["minutes", 60_000],
@@ -9,7 +9,7 @@ const UNIT_NAMES: readonly (readonly [string, number])[] = [
   ["weeks", 604_800_000],
 ];
 
-// Every unit that a duration may be written with, in milliseconds.
+// Every spelling of a unit, in milliseconds.
 const UNITS = new Map<string, number>([
   ["ms", 1],
   ...UNIT_NAMES.flatMap(([name, ms]) => Array.from(name, (_, index) => [name.slice(0, index + 1), ms] as const)),
@@ -25,12 +25,12 @@ export const DURATION_FORM =
 // A hundred years: longer is surely a mistake, and timers overflow long before.
 const LONGEST_MS = 100 * 365 * 86_400_000;
 
-// Without two runs of blanks around nothing, which would be tried in every way that they can be divided.
+// Never two runs of blanks with nothing between them: a regular expression would try every way to divide them.
 const PART = /(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*/iy;
 
 /**
- * Milliseconds out of a number of seconds or a text such as "10 min" or "1h30m", larger units first; `null` for anything
- * else, for a negative one, and for one above a hundred years.
+ * The milliseconds of a number of seconds, or of a text such as "10 min" or "1h30m", larger units first; `null` for anything
+ * else, for a negative duration, and for one above a hundred years.
  */
 export function parseDurationMs(value: unknown): number | null {
   const ms = typeof value === "number" ? value * 1_000 : typeof value === "string" ? sumOfParts(value.trim()) : null;

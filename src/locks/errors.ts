@@ -1,6 +1,6 @@
-// Every error that Holdline raises on purpose. What is expected (held by another, timed out) is a value and not here.
+// Every error that Holdline raises on purpose. Expected outcomes (held by another, timed out) are values and not here.
 
-/** What went wrong, in one word that other programs may compare; `cli/exit-codes.ts` gives each its exit code. */
+/** The kind of error, in one word that other programs may compare. `cli/exit-codes.ts` gives each its exit code. */
 export type ErrorCode =
   | "usage"
   | "configuration"
@@ -14,7 +14,7 @@ export type ErrorCode =
   | "interrupted"
   | "bug";
 
-/** The base of all errors that Holdline raises itself: a code to branch on, words for a person, and a hint of what would be right. */
+/** The base of all errors that Holdline raises itself: a code to branch on, words for a person, and a hint at the right way. */
 export class HoldlineError extends Error {
   override readonly name: string = "HoldlineError";
 
@@ -31,7 +31,7 @@ export class HoldlineError extends Error {
   readonly hint: string | null;
 }
 
-/** The coordinator could not be reached, or did not answer in time. What was asked for may or may not have happened only where a method says so. */
+/** The coordinator could not be reached, or did not answer in time. The request has had no effect, unless its method says that it may have. */
 export class UnreachableError extends HoldlineError {
   override readonly name = "UnreachableError";
   constructor(message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}) {
@@ -42,7 +42,7 @@ export class UnreachableError extends HoldlineError {
 /** The coordinator was closed by its own process: no waiting brings it back. */
 export class ClosedError extends UnreachableError {}
 
-/** The session under which an ephemeral claim was made has ended, or may have: the claim is to be regarded as gone. */
+/** The session of an ephemeral claim has ended, or may have: the claim counts as gone. */
 export class SessionLostError extends HoldlineError {
   override readonly name = "SessionLostError";
   constructor(message: string, options: { readonly cause?: unknown } = {}) {
@@ -64,8 +64,8 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * Runs what may fail without harm, and says so in the log: the one place where an error may be swallowed.
- * @param reason what was attempted and why its failure does no harm, for the log
+ * Runs something that may fail without harm, and logs its failure: the one place that may swallow an error.
+ * @param reason what was tried and why its failure does no harm, for the log
  */
 export async function bestEffort(
   log: { debug(details: object, message: string): void },

@@ -1,5 +1,5 @@
-// Ids of claims as somebody gives them: UUIDs, and the names of other programs' entries, which stand for their ids. What
-// cannot be one is refused: an id that is nobody's would pass for a claim that has ended.
+// Ids of claims as callers give them: UUIDs, and the names of other programs' entries, which stand for their ids. A text that can be
+// neither is refused: it would otherwise pass for a claim that has ended.
 import { HoldlineError } from "./errors.js";
 import { quoted } from "./text.js";
 
@@ -10,13 +10,13 @@ const UUID = new RegExp(UUID_PATTERN);
 /** For hints. */
 export const ID_EXAMPLE = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
-/** Is it a UUID, as all of our claims have one? */
+/** Whether it is a UUID, such as all our claims have. */
 export function isClaimId(text: string): boolean {
   return UUID.test(text);
 }
 
 /**
- * The id of a claim of ours, in the form in which it is stored.
+ * The id of one of our claims, in its stored form.
  * @param hint what would be right
  * @throws HoldlineError `usage`
  */
@@ -26,15 +26,15 @@ export function parseClaimId(text: string, hint: string): string {
 }
 
 /**
- * The id of any claim, or `null` where the text cannot be one. The claims of other programs (Curator's, kazoo's) have none
- * but their entry's name, which ends in a number of ten digits.
+ * The id of any claim, or `null` if the text cannot be one. The claims of other programs (Curator's, kazoo's) have only their
+ * entry's name, which ends in a number of ten digits.
  */
 export function claimIdIn(text: string): string | null {
   if (isClaimId(text)) return text.toLowerCase();
   return /\d{10}$/.test(text) && !/\p{Cc}/u.test(text) && text.isWellFormed() ? text : null;
 }
 
-/** The same where there must be one. @throws HoldlineError `usage` */
+/** The same, for a text that must be an id. @throws HoldlineError `usage` */
 export function parseAnyClaimId(text: string, hint: string): string {
   const id = claimIdIn(text);
   if (id === null) throw notAnId(text, hint);
@@ -42,7 +42,7 @@ export function parseAnyClaimId(text: string, hint: string): string {
 }
 
 function notAnId(text: string, hint: string): HoldlineError {
-  // What an unset variable of a script becomes, which must not pass for a claim that is gone.
+  // A script's unset variable becomes this. It must not pass for a claim that is gone.
   const problem = text.trim() === "" ? "the id is empty" : `${quoted(text)} is no id of a claim: an id is a UUID`;
   return new HoldlineError("usage", problem, { hint });
 }

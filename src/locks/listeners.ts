@@ -1,10 +1,10 @@
-// Those who want to be told when something changes. Each is told at most once for all that happens in one turn, never
-// while it is being told, and never again once it has been removed.
+// Listeners to changes. Each is called at most once for everything that happens in one turn of the event loop, never while it
+// runs, and never again once it is removed.
 import type { Change } from "./coordinator.js";
 
 interface Listener {
   readonly onChange: (change: Change) => void;
-  /** What it has not been told of yet; `null` when it is up to date. */
+  /** Changes that it does not know of yet; `null` when it is up to date. */
   due: Due | null;
 }
 
@@ -14,7 +14,7 @@ interface Due {
   readonly claims: Set<string>;
 }
 
-/** The queue or the history of a lock, the liveness of a claim, or `null` for what may be anything. */
+/** A change: the queue or the history of a lock, the liveness of a claim, or `null` when it may be anything. */
 export type Changed = { readonly lock: string } | { readonly claim: string } | null;
 
 export class Listeners {
@@ -24,14 +24,14 @@ export class Listeners {
     return this.#listeners.size === 0;
   }
 
-  /** Gives what removes it again. */
+  /** Gives the function that removes it again. */
   add(onChange: (change: Change) => void): () => void {
     const listener: Listener = { onChange, due: null };
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Something has changed. Nobody is called before the present turn is over, so that many changes are one call. */
+  /** Notes a change. Listeners are called after the present turn, so that many changes are one call. */
   tell(changed: Changed): void {
     for (const listener of this.#listeners) {
       const isNew = listener.due === null;
@@ -49,7 +49,7 @@ export class Listeners {
     if (due !== null && this.#listeners.has(listener)) listener.onChange(due.isAnything ? null : due);
   }
 
-  /** Nobody is told any more. */
+  /** Removes all listeners. */
   clear(): void {
     this.#listeners.clear();
   }

@@ -1,9 +1,9 @@
-// "Did you mean": the known word that is nearest to one that is not known.
+// "Did you mean": the known word that is nearest to an unknown one.
 
-/** The candidate that `word` was probably meant to be, or `null` when none is near. */
+/** The candidate that `word` probably means, or `null` when none is near. */
 export function nearestTo(word: string, candidates: Iterable<string>): string | null {
   const plain = simplified(word);
-  // A third of the letters may differ: more, and the guess is no better than the list.
+  // A third of the letters may differ. With more, the guess is no better than the list.
   let best: { candidate: string; distance: number } | null = null;
   for (const candidate of candidates) {
     const other = simplified(candidate);
@@ -15,14 +15,14 @@ export function nearestTo(word: string, candidates: Iterable<string>): string | 
   return best?.candidate ?? null;
 }
 
-/** The end of a sentence that says what was probably meant, or what there is. */
+/** The end of a sentence: the word that was probably meant, or all words there are. */
 export function suggestion(word: string, candidates: readonly string[]): string {
   const nearest = nearestTo(word, candidates);
   if (nearest !== null) return `did you mean ${JSON.stringify(nearest)}?`;
   return candidates.length === 0 ? "there is none" : `there is ${listed(candidates)}`;
 }
 
-// More than this is no longer read.
+// Nobody reads a longer list.
 const MOST_LISTED = 15;
 
 function listed(words: readonly string[]): string {
@@ -30,12 +30,12 @@ function listed(words: readonly string[]): string {
   return words.length > MOST_LISTED ? `${shown} and ${words.length - MOST_LISTED} more` : shown;
 }
 
-// "stateDir", "state-dir" and "state_dir" are one word to whoever writes them. Longer words are not compared whole.
+// To their writers "stateDir", "state-dir" and "state_dir" are one word. Longer words are not compared whole.
 function simplified(word: string): string {
   return word.slice(0, 100).toLowerCase().replace(/[-_ ]/g, "");
 }
 
-/** How many letters must be put in, taken out, replaced or swapped with their neighbour (optimal string alignment). */
+/** How many letters to insert, remove, replace or swap with their neighbour (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -1,6 +1,6 @@
-// Patterns of locks' names, in which * stands for any text. Pure.
+// Patterns of lock names, in which * stands for any text. Pure.
 
-/** Does the pattern stand for all of the text? */
+/** Whether the pattern matches the whole text. */
 export function matchesPattern(pattern: string, text: string): boolean {
   const [first = "", ...others] = pattern.split("*");
   const last = others.pop();

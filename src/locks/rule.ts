@@ -1,7 +1,7 @@
-// The one rule: which claims of a queue are held, and what stands in the way of one that is not.
+// The one rule: which claims of a queue are held, and which claims stand in the way of one that is not.
 // Pure functions over the order of the queue; they know nothing of stores, sessions or time.
 
-/** What the rule needs to know of a claim. A queue is an array of these, first come first. */
+/** A claim as the rule sees it. A queue is an array of these, first come first. */
 export interface Contender {
   /** Claims with the same share key may be held together. `null` counts as a key of its own. */
   readonly key: string | null;
@@ -15,7 +15,7 @@ export function defaultSlots(key: string | null): number {
 }
 
 /**
- * Is the claim at `position` (counted from 0) held?
+ * Whether the claim at `position` (counted from 0) is held.
  *
  * A claim is held when every claim before it has the same key as it, and its position is less than the smallest
  * `slots` among itself and the claims before it. This one rule is a mutex (slots 1), a counting semaphore (slots N),
@@ -35,22 +35,22 @@ export function isHeld(queue: readonly Contender[], position: number): boolean {
 }
 
 /**
- * The positions of a smallest set of claims ahead of `position` of which at least one must leave before the claim can
- * be held; empty when it is held. A waiter that watches just these misses nothing: while all of them stay, so does
+ * The positions of a smallest set of claims ahead of `position`. At least one of them must leave before the claim can be
+ * held; the set is empty when it is held. A waiter that watches only these misses nothing: while all of them stay, so does
  * the reason that it waits. Among equals the nearest are chosen, because they leave last and so wake the waiter least.
  */
 export function blockers(queue: readonly Contender[], position: number): number[] {
   const claim = queue[position];
   if (claim === undefined || isHeld(queue, position)) return [];
 
-  // One claim alone suffices where it has another key, or where it allows only itself.
+  // One claim is enough if it has another key, or allows only itself.
   for (let ahead = position - 1; ahead >= 0; ahead -= 1) {
     const other = queue[ahead] as Contender;
     if (other.key !== claim.key || other.slots <= 1) return [ahead];
   }
   if (claim.slots <= position) return nearest(position, claim.slots);
 
-  // A claim ahead allows fewer than there are: it and as many others as fill its slots stand in the way.
+  // A claim ahead allows fewer than there are. It stands in the way, together with as many others as fill its slots.
   let strictest = position - 1;
   for (let ahead = position - 2; ahead >= 0; ahead -= 1) {
     if ((queue[ahead] as Contender).slots < (queue[strictest] as Contender).slots) strictest = ahead;

@@ -1,13 +1,13 @@
-// Abort signals that depend on others for a while. `AbortSignal.any` keeps something for each of its results as long as its
-// sources live, which adds up in a wait that goes on for days.
+// Abort signals that depend on others for a while. `AbortSignal.any` keeps memory for each of its results as long as its sources
+// live, which adds up in a wait of days.
 
-/** A signal that is aborted with the first of its sources, and what makes it independent of them again. */
+/** A signal that aborts with the first of its sources, and the function that makes it independent of them again. */
 export interface Linked {
   readonly signal: AbortSignal;
   readonly unlink: () => void;
 }
 
-/** Aborted as soon as one of the sources is, with that one's reason. Whoever links must unlink. */
+/** Links a signal that aborts as soon as one of the sources does, with its reason. The caller must unlink it. */
 export function link(...sources: readonly (AbortSignal | undefined)[]): Linked {
   const controller = new AbortController();
   const listening: (() => void)[] = [];

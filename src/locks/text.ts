@@ -1,8 +1,8 @@
-// Texts of others inside words of ours: made harmless, put in quotes, cut to a length that can be read. Pure functions.
+// Other people's texts inside our messages: made harmless, put in quotes, cut to a readable length. Pure functions.
 
 /**
- * Text that may come from anywhere, fit for a terminal: control characters and those that change the direction of
- * writing are shown by their numbers, so that no claim's data can move the cursor or hide another line.
+ * Text from anywhere, made fit for a terminal: characters that control it or change the direction of writing show as their
+ * numbers, so no claim's data can move the cursor or hide another line.
  */
 export function sanitize(text: string): string {
   return text.toWellFormed().replace(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/gu, (character) => {
@@ -19,15 +19,15 @@ const NAMED = new Map([
   ["\t", "\\t"],
 ]);
 
-/** At most `longest` characters of a text, with "…" where something is left out. */
+/** At most `longest` characters of a text, with "…" in the place of the rest. */
 export function shortened(text: string, longest: number): string {
   return text.length > longest ? `${text.slice(0, longest).toWellFormed()}…` : text;
 }
 
-// Enough to know a thing again by.
+// Enough to recognise it.
 const LONGEST_QUOTED = 60;
 
-/** The beginning of a text in quotes, on one line, for messages; of any other value what it is. */
+/** The beginning of a text in quotes, on one line, for messages; for any other value, its kind. */
 export function quoted(value: unknown): string {
   return typeof value === "string" ? sanitize(JSON.stringify(shortened(value, LONGEST_QUOTED))) : kindOf(value);
 }
