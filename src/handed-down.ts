@@ -1,22 +1,22 @@
-// What this process was handed by the one that started it, beside arguments and environment, and what node has changed of it
-// since: open descriptors, the limit of open files, ignored signals. Looked for at the very start, before anything is opened.
+// What this process got from its caller beside arguments and environment: open descriptors, the limit of open files, ignored
+// signals. Node changes some of that as it starts. This looks at the very start of the program, before anything is opened.
 import { constants } from "node:os";
 import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 
 export interface HandedDown {
   /** Descriptors from 3 on, in order. */
   readonly descriptors: readonly number[];
-  /** The soft limit of open files as it was before node raised it; `null` where that is not known, or nothing has changed. */
+  /** The soft limit of open files before node raised it; `null` where nobody knows it, or node has changed nothing. */
   readonly openFiles: number | null;
-  /** The numbers of signals that the caller has had ignored. */
+  /** The numbers of the signals that the caller wants ignored. */
   readonly ignored: readonly number[];
 }
 
 export const NOTHING_HANDED_DOWN: HandedDown = { descriptors: [], openFiles: null, ignored: [] };
 
 /**
- * Looks. To be called once, as the first thing that the program does, which each of its starts has to wait for. Where there is
- * no /proc, nothing is known.
+ * Looks. Call it once, as the first thing that the program does, and keep it fast: every start waits for it. Where there is no
+ * /proc, it finds nothing.
  */
 export function lookAtHandedDown(): HandedDown {
   const open = openHere();
@@ -36,7 +36,7 @@ function openHere(): Open {
   const numbers = names.map(Number).sort((one, other) => one - other);
   return numbers.flatMap((number) => {
     const target = linkOf("self", number);
-    return target === null ? [] : [[number, target] as const]; // The one by which the list was read is gone.
+    return target === null ? [] : [[number, target] as const]; // The descriptor by which the list was read is gone.
   });
 }
 
@@ -48,21 +48,21 @@ function linkOf(pid: number | "self", number: number): string | null {
   }
 }
 
-// Node opens the first of its own /dev/null after its event loop and that loop's pipes: what has fewer descriptors of
-// node's own before it was there already.
+// Node opens its first /dev/null after its event loop and that loop's pipes. A /dev/null with fewer of node's own descriptors
+// before it comes from the caller.
 const OWN_BEFORE_NULL = 5;
-// Up to this number node marks what it was given as it marks its own, to be closed in what it starts; above it only to the
-// first gap.
+// Node marks descriptors so that they close in what it starts: its own, and the caller's up to this number, and above it up to
+// the first gap.
 const ALWAYS_MARKED = 15;
 const O_CLOEXEC = 0o2000000;
-/** The part of the flags that says whether it is open for reading, writing or both. */
+/** The bits of the flags that say whether a descriptor is open for reading, writing or both. */
 const ACCESS = 3;
 const WRITE_ONLY = 1;
 
-// Texts are taken apart without regular expressions here: each has to be compiled, at every start.
+// No regular expressions here: each start would have to compile them.
 const OWN_KINDS = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[io_uring]"];
 
-/** The mark does not tell node's own from what it was given, so the kind has to. */
+/** The caller's descriptors. Node's mark does not tell them from its own, so their kind has to. */
 function descriptorsAmong(open: Open): number[] {
   const ends = new Map<string, number>();
   for (const [, target] of open) ends.set(target, (ends.get(target) ?? 0) + 1);
@@ -74,7 +74,7 @@ function descriptorsAmong(open: Open): number[] {
     if (isNull ? own < OWN_BEFORE_NULL : !target.startsWith("pipe:") || ends.get(target) !== 2) return false;
     const flags = isNull || number > ALWAYS_MARKED ? flagsOf(number) : O_CLOEXEC;
     if ((flags & O_CLOEXEC) === 0) return false;
-    // Both ends of make's job server are handed down, by the same numbers that they have above.
+    // A make hands down both ends of its job server, by the numbers that they have in the parent.
     return isNull ? (flags & ACCESS) === 0 : linkOf(process.ppid, number) !== target;
   };
   return open.flatMap(([number, target]) => {
@@ -85,12 +85,12 @@ function descriptorsAmong(open: Open): number[] {
   });
 }
 
-/** As open(2) has them, of a descriptor of this process. */
+/** The flags of a descriptor of this process, as open(2) has them. */
 function flagsOf(number: number): number {
   return Number.parseInt(fieldOf(readProc("self", `fdinfo/${number}`), "flags:") || "0", 8);
 }
 
-/** `nohup` becomes what it starts, and leaves its mark only where it was called on a terminal: an input that cannot be read, or its output file. */
+/** `nohup` becomes the program that it starts. It leaves a trace only if it was called on a terminal: an input that cannot be read, or its output file. */
 function isUnderNohup(open: Open): boolean {
   return open.some(([number, target]) => {
     if (number === 0) return target === "/dev/null" && (flagsOf(0) & ACCESS) === WRITE_ONLY;
@@ -99,12 +99,12 @@ function isUnderNohup(open: Open): boolean {
 }
 
 /**
- * Node raises the soft limit to the hard one and keeps no note of it, but the process that started this one has it still:
- * unless the hard limits differ, in which case limits were set in between.
+ * Node raises the soft limit to the hard one and forgets the old one. The parent process still has it, unless the hard limits
+ * differ: then somebody set limits in between.
  */
 function openFilesHere(): number | null {
   const parents = limitOf(process.ppid);
-  // Where it was the hard one all along there was nothing to raise.
+  // If it was the hard one all along, node had nothing to raise.
   if (parents === null || parents.soft === parents.hard || limitOf("self")?.hard !== parents.hard) return null;
   const soft = Number(parents.soft);
   return Number.isSafeInteger(soft) ? soft : null; // It may be "unlimited".
@@ -119,17 +119,17 @@ function limitOf(pid: number | "self"): { readonly soft: string; readonly hard: 
 
 const { SIGHUP, SIGTERM, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD } = constants.signals;
 const SHELLS = ["sh", "bash", "dash", "ash", "busybox", "ksh", "mksh", "zsh"];
-/** What a shell ignores for itself and not for what it starts: bash the first one always. */
+/** The signals that a shell ignores for itself and not for what it starts. Bash always ignores the first. */
 const OWN_OF_SHELLS = [SIGQUIT, SIGCHLD];
 const OWN_OF_INTERACTIVE = [...OWN_OF_SHELLS, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU];
 
 /**
- * Node takes every signal back to what it does by default, the hangup of `nohup` too. What a shell script ignores (`trap ''`),
- * its commands ignore; other programs often ignore for themselves alone, but for the hangup.
+ * Node resets every signal to its default, even the hangup that `nohup` ignores. The commands of a shell script ignore what the
+ * script ignores (`trap ''`). Other programs often ignore a signal for themselves alone, except the hangup.
  */
 function ignoredHere(underNohup: boolean): number[] {
   const status = readProc(process.ppid, "status");
-  // Sixteen digits: the real-time signals, which are nobody's custom, are the first half.
+  // Sixteen digits. The first half is the real-time signals, which nobody ignores.
   const mask = Number.parseInt(fieldOf(status, "SigIgn:").slice(-8) || "0", 16);
   const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => (mask >>> (signal - 1)) & 1);
   const isShell = SHELLS.includes(fieldOf(status, "Name:"));
@@ -139,13 +139,13 @@ function ignoredHere(underNohup: boolean): number[] {
   return underNohup && !known.includes(SIGHUP) ? [SIGHUP, ...known] : known;
 }
 
-/** What follows a word in a line of a text; empty where the word is not there. */
+/** What follows a word in a line of a text; empty where the text lacks the word. */
 function fieldOf(text: string, word: string): string {
   const at = text.indexOf(word);
   return at < 0 ? "" : text.slice(at + word.length, text.indexOf("\n", at)).trim();
 }
 
-// The longest that is read here has a page of text at most.
+// The longest of these files has a page of text at most.
 const bytes = Buffer.alloc(8_192);
 
 function readProc(pid: number | "self", name: string): string {

@@ -1,5 +1,5 @@
-// The library: locks for other programs, over the same coordinators, claims and rule as the agent's. What is held for as
-// long as a piece of work takes is here; locks that outlive their process are library/'s.
+// The library: locks for other programs, over the same coordinators, claims and rule as the agent's. Has the locks that last as
+// long as a piece of work; locks that outlive their process are library/leases.ts's.
 import { createClock } from "./line/clock.js";
 import { type EphemeralRequest, withEphemeralClaim } from "./line/ephemeral-claim.js";
 import { createPerspective } from "./line/perspective.js";
@@ -24,7 +24,7 @@ import { quoted } from "./locks/text.js";
 export interface HoldlineOptions {
   /** What others see as the owner's node; by default this machine's fully qualified name, as on the command line. */
   readonly node?: string;
-  /** Who asks, for others to see; by default `user@node`; under sudo the user is who called it. */
+  /** Who asks, for others to see; by default `user@node`. Under sudo, the user is the person who called sudo. */
   readonly principal?: string;
   /** How long to wait for a first connection, in milliseconds; 10 s by default. */
   readonly connectTimeoutMs?: number;
@@ -115,14 +115,14 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   const node = options.node ?? qualifiedName(surroundings);
   const principal = options.principal ?? `${surroundings.user}@${node}`;
   const owner: Owner = { node, principal, action: null, process: processes.self };
-  // It takes no claim for its own, so that its machine does not matter.
+  // The library takes no claim for its own, so its machine does not matter.
   const perspective = createPerspective({ node, machineOn: () => null, processes });
   return {
     ...createLeases(coordinator, {
       ...{ node, principal, sleepTimeMs, dependencies, perspective, clock },
       process: processes.self,
     }),
-    // Async, so that a wrong name rejects as everything else does.
+    // Async, so that a wrong name rejects as all other problems do.
     withLock: async (name, lockOptions, work) => {
       const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
       const waiting = { clock, progress: SILENT_PROGRESS, acquire: { timeoutMs, sleepTimeMs }, perspective, stop: signal };
@@ -143,8 +143,9 @@ function readWhole(value: number, name: keyof HoldlineOptions): number {
 }
 
 function requestOf(name: string, options: LockOptions, owner: Owner): EphemeralRequest {
+  const lock = parseLockName(name);
   const [reason, data] = [readText(options.reason, "reason"), parseData(options.data)];
-  return { lock: parseLockName(name), ...readSharing(options), owner, reason, data };
+  return { lock, ...readSharing(options), owner, reason, data };
 }
 
 async function withLock<T>(

@@ -2,6 +2,9 @@
 import type { AcquireSettings } from "../line/waiting.js";
 import type { ProcessPattern } from "./machine.js";
 
+/** The time between SIGTERM and SIGKILL for a command that says nothing else. */
+export const DEFAULT_KILL_AFTER_MS = 10_000;
+
 /** A check that must succeed before the next node may go. */
 export interface VerifySettings {
   readonly argv: readonly string[];
@@ -22,15 +25,15 @@ export interface GuardedAction {
   readonly slots: number;
   readonly key: string | null;
   readonly process: ProcessPattern | null;
-  /** In mode `serialize_process`: has the action failed when no process has started since it began? */
+  /** In mode `serialize_process`: whether the action has failed when no process has started since it began. */
   readonly mustRestart: boolean;
-  /** What a new run does where an earlier one left something and the process has restarted since: run all the same, or not. */
+  /** What a new run does when an earlier one left something and the process has restarted since: run all the same, or not. */
   readonly alreadyRestarted: "run" | "skip";
   readonly verify: VerifySettings | null;
   readonly onFailure: "hold" | "release";
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | null;
   readonly data: unknown;
-  /** Made up by `exec`: nobody else finishes what it did not come to, and its attempts are not kept. */
+  /** The action stands for an `exec`: nobody else finishes it, and the journal keeps no attempts of it. */
   readonly isOfExec?: true;
 }

@@ -1,4 +1,4 @@
-// What runs on this node are given: who the node is, its machine, its stores, and whom to tell.
+// What a run works with, whatever its action: its node's name, machine and stores, and where it reports.
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator, Log } from "../locks/coordinator.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";

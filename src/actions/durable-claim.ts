@@ -1,5 +1,5 @@
-// A durable claim in this process's hand, and the two ways in which it is let go of: released, or marked as failed and
-// kept. Both are tried until the release timeout, and neither ever touches a claim that has become someone else's.
+// A durable claim in this process's hand, and the two ways to be done with it: release it, or mark it as failed and keep it.
+// Tries either until the release timeout, and never touches a claim that has become somebody else's.
 import { isSameProcess } from "../locks/claim.js";
 import type { ClaimRecord, Failure } from "../locks/claim.js";
 import type { Coordinator, Ending, HistoryRecord, Settled } from "../locks/coordinator.js";
@@ -7,14 +7,14 @@ import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { BootMoment } from "../locks/claim.js";
 import type { Clock } from "../line/clock.js";
 
-/** What came of it. `lost`: the claim was no longer ours; `unreachable`: it still is, and the store was not told, or refuses to be. */
+/** What came of it. `lost`: the claim was no longer ours. `unreachable`: it still is ours, and the store did not answer, or refuses. */
 export type LetGo =
   | { readonly outcome: "done" }
   | { readonly outcome: "lost"; readonly why: string }
   | { readonly outcome: "unreachable"; readonly why: string };
 
-// Between two tries at a store that does not answer: each try waits long enough by itself, this only keeps a refused
-// connection from being tried in a tight loop.
+// The pause between two tries. A try at a silent store takes its time anyway; this keeps a store that refuses connections from
+// being tried in a tight loop.
 const PAUSE_MS = 250;
 
 /** A claim that this process has just settled or adopted, and what the store has of it. */
@@ -50,7 +50,7 @@ export class DurableClaim {
     this.#record = record;
   }
 
-  /** Ends the claim. @param failed why its action has failed, for the history */
+  /** Ends the claim. @param failed why its action has failed, for the history; `null` when it has not */
   release(ending: Ending, failed: Omit<Failure, "at"> | null = null): Promise<LetGo> {
     const coordinator = this.#coordinator;
     return this.#untilTimeout(async (signal) => {
@@ -61,7 +61,7 @@ export class DurableClaim {
   }
 
   /**
-   * Keeps the claim and says why: it is toxic from now on.
+   * Keeps the claim and writes into it why: it is toxic from now on.
    * @param moment now, by the node's running time: only a process started later counts as restarted since
    * @param by the principal whose run has failed
    */
@@ -83,11 +83,11 @@ export class DurableClaim {
     const { clock, releaseTimeoutMs } = this.#patience;
     const deadline = new AbortController();
     const over = new AbortController();
-    // A store may answer each time, and be full: people can only mend what they are told.
+    // A store may answer each time, and be full. People need to hear that to mend it.
     let problem: string | null = null;
     clock.sleep(releaseTimeoutMs, over.signal).then(
       () => deadline.abort(new UnreachableError(`${problem ?? "the coordinator did not answer"} (until the release timeout)`)),
-      () => undefined, // It was done before.
+      () => undefined, // Done before the timeout.
     );
     try {
       for (;;) {
@@ -126,11 +126,11 @@ export class DurableClaim {
     return `the claim was ${record.event}${record.by === null ? "" : ` by ${record.by}`}${record.reason === null ? "" : `: ${record.reason}`}`;
   }
 
-  /** The entry was written by someone else. Ours still if the owner is: then its new revision is taken up. */
+  /** Somebody has written to the entry. If this process still owns the claim, takes up its new revision; else says why not. */
   async #takeUpChange(signal: AbortSignal): Promise<string | null> {
     const claim = (await this.#coordinator.queue(this.lock, signal)).find(({ id }) => id === this.id);
     if (claim === undefined) return this.#whyGone(signal);
-    // Nothing of ours is without a process: it cannot be read any more, and what cannot be read is not ours to end.
+    // Our claims name their process. If this one does not, it can no longer be read, and what we cannot read is not ours to end.
     if (claim.owner.process === null) return "somebody has written something else into the claim, which is left as it is";
     if (!isSameProcess(this.#record.owner.process, claim.owner.process)) {
       return `the claim was taken over by ${claim.owner.principal} on ${claim.owner.node}`;
@@ -141,10 +141,10 @@ export class DurableClaim {
   }
 }
 
-// A claim that was just ended is among the newest records of its lock.
+// The record of a claim that has just ended is among the newest of its lock.
 const RECENT_RECORDS = 100;
 
-/** The store answers, and says no: asking it again until the release timeout would not change that. */
+/** Whether the store answers and says no: asking again until the release timeout would not change that. */
 function isRefusal(error: unknown): error is HoldlineError {
   return error instanceof HoldlineError && (error.code === "not-allowed" || error.code === "configuration");
 }

@@ -1,5 +1,5 @@
-// `exec`: any command under a lock, with an ephemeral claim that the command must not outlive. A durable one behaves as
-// a declared action does, and goes through guard.ts.
+// `exec`: any command under a lock. The claim is ephemeral, and the command must not outlive it. With --durable the command
+// becomes an action like a declared one, and run.ts runs it.
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { messageOf } from "../locks/errors.js";
@@ -7,7 +7,7 @@ import { execActionOf } from "../locks/exec-actions.js";
 import { environmentOf } from "../line/environment.js";
 import { withEphemeralClaim } from "../line/ephemeral-claim.js";
 import type { AcquireSettings } from "../line/waiting.js";
-import type { GuardedAction } from "./action.js";
+import { DEFAULT_KILL_AFTER_MS, type GuardedAction } from "./action.js";
 import { type ExecContext, type GuardContext, perspectiveOn, waitOptions } from "./context.js";
 import { runGuarded } from "./run.js";
 import type { CommandEnd } from "./machine.js";
@@ -22,10 +22,10 @@ export interface ExecSpec {
   readonly data: unknown;
 }
 
-/** How `exec` ended. `waitedMs` and the like are for people; the exit code is what callers go by. */
+/** How `exec` ended. */
 export type ExecEnd =
   | { readonly outcome: "ended"; readonly exitCode: number | null; readonly signal: string | null; readonly message: string }
-  /** The program could not be started. */
+  /** The program could not start. */
   | { readonly outcome: "not-started"; readonly message: string }
   /** The system had no room for another process. */
   | { readonly outcome: "not-now"; readonly message: string }
@@ -33,12 +33,9 @@ export type ExecEnd =
   /** The claim was lost while the command ran, and the command was ended. */
   | { readonly outcome: "claim-lost"; readonly message: string };
 
-// As for an action that says nothing else.
-const KILL_AFTER_MS = 10_000;
-
 /**
  * Runs a command under a lock.
- * @param contextOf what a durable claim needs, made when it is needed
+ * @param contextOf opens what the command needs, by the kind of its claim
  * @throws InterruptedError when asked to stop before it began
  * @throws UnreachableError when the coordinator cannot be reached before it began
  */
@@ -61,7 +58,15 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
     const tell = (message: string): void => progress.step(message, { lock, claim: claim.id });
     const { session, lost } = claim;
     const end = await machine.commands.run(
-      { argv: spec.argv, cwd: null, env, timeoutMs: null, killAfterMs: KILL_AFTER_MS, output: "inherit", endsWith: session },
+      {
+        argv: spec.argv,
+        cwd: null,
+        env,
+        timeoutMs: null,
+        killAfterMs: DEFAULT_KILL_AFTER_MS,
+        output: "inherit",
+        endsWith: session,
+      },
       { onGroup: () => undefined, signal: lost, relayed: stop, calledOff: stop.signal, tell },
     );
     if (!lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
@@ -93,7 +98,7 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     lock,
     argv,
     timeoutMs: null,
-    killAfterMs: KILL_AFTER_MS,
+    killAfterMs: DEFAULT_KILL_AFTER_MS,
     acquire,
     slots,
     key,
@@ -114,7 +119,7 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
   return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };
 }
 
-/** Whose claim it is, for recovery: the same command line under the same lock, of which only the program's name is shown. */
+/** By this name the same command line under the same lock finds its claim again. It shows the program's name and hides the rest. */
 function nameOf({ lock, argv }: Pick<ExecSpec, "lock" | "argv">): string {
   const digest = createHash("sha256")
     .update(JSON.stringify([lock, ...argv]))

@@ -1,10 +1,11 @@
-// What `exec --durable` has left on this node, which nobody finishes but the same command or an admin: `resume` only says
-// that it is there. Also clears away what the journal still says of execs whose claims are gone.
+// What `exec --durable` has left on this node. Only the same command or an admin finishes it; `resume` says that it is there.
+// Also clears out of the journal the execs whose claims are gone.
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { execProgramOf } from "../locks/exec-actions.js";
 import { readHolders } from "../line/holders.js";
+import { DEFAULT_KILL_AFTER_MS } from "./action.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
 import { endOrphan, isLeftover } from "./recovery.js";
 
@@ -12,7 +13,7 @@ import { endOrphan, isLeftover } from "./recovery.js";
 export interface ExecLeft {
   readonly lock: string;
   readonly claim: string;
-  /** Of its command line no more is known. */
+  /** The program's name: the claim has no more of the command line. */
   readonly program: string;
   /** What became of the command, in words; `null` where its agent was killed. */
   readonly failure: string | null;
@@ -23,11 +24,8 @@ interface Store {
   readonly isFor: (lock: string) => boolean;
 }
 
-// As many questions as a store's connection carries well without being flooded.
+// As many questions at once as do not flood a store's connection.
 const AT_ONCE = 32;
-
-// As for an action that says nothing else.
-const KILL_AFTER_MS = 10_000;
 
 /** The claims that durable execs of this node have left in a store. */
 export async function findExecsLeft({ coordinator, isFor }: Store, context: GuardContext): Promise<readonly ExecLeft[]> {
@@ -47,9 +45,9 @@ export async function findExecsLeft({ coordinator, isFor }: Store, context: Guar
 }
 
 /**
- * Clears away what the journal says of execs: attempts, which are nobody's wish any more, and runs whose claims are gone,
- * with what still runs of their commands. What a living agent has written stays.
- * @returns the runs whose store did not answer, so that nobody knows whether their claims are there
+ * Clears execs out of the journal: attempts, which nobody wishes for any more, and runs whose claims are gone, with what still
+ * runs of their commands. Entries of living agents stay.
+ * @returns the runs whose store did not answer, so that nobody knows whether their claims still stand
  */
 export async function tidyExecs(context: GuardContext): Promise<readonly ExecLeft[]> {
   const { machine, stop, log } = context;
@@ -65,7 +63,7 @@ export async function tidyExecs(context: GuardContext): Promise<readonly ExecLef
       try {
         const holders: readonly Claim[] = await readHolders(await context.coordinator(lock), lock, stop.signal);
         if (holders.some(({ id }) => id === claim)) continue;
-        await endOrphan(entry, { mode: "serialize", process: null, killAfterMs: KILL_AFTER_MS }, machine);
+        await endOrphan(entry, { mode: "serialize", process: null, killAfterMs: DEFAULT_KILL_AFTER_MS }, machine);
       } catch (error) {
         if (!(error instanceof HoldlineError) || stop.signal.aborted) throw error;
         log.warn({ lock, claim }, `what a durable exec has left on ${lock} cannot be looked after: ${messageOf(error)}`);

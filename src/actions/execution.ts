@@ -1,5 +1,4 @@
-// Running an action's command and then its check, under a claim that is already in hand. Owns what counts as success and
-// the words for failure; the claim itself is guard.ts's.
+// Runs an action's command, and its check. Owns what counts as success, and the words for failure. Knows no claim.
 import type { BootMoment, Failure } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -12,9 +11,9 @@ import type { StopRequests } from "./stop.js";
 /** How an action ended: a value, whatever happened. */
 export interface ActionEnd {
   readonly succeeded: boolean;
-  /** Has the command done anything at all? False when it could not be started, or was called off before. */
+  /** Whether the command has done anything at all: not when it could not start, or was called off before. */
   readonly began: boolean;
-  /** It did not begin because the system had no room for it just now: nothing is wrong with the action. */
+  /** Whether the command did not begin because the system had no room for it just now: nothing is wrong with the action. */
   readonly lacksRoom: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -64,13 +63,13 @@ export function afterCheck(ran: ActionEnd, checked: ActionEnd): ActionEnd {
   return { ...checked, began: true, lacksRoom: false, ranMs: ran.ranMs + checked.ranMs };
 }
 
-// A service that the command only asks to restart may take a moment: as long as its check may take, or this where it has none.
+// A command may only ask its service to restart, and the service takes a moment. It gets as long as the check has, or this.
 const RESTART_PATIENCE_MS = 5_000;
 const RESTART_PAUSE_MS = 100;
 
 /**
- * What is wrong with the processes that the action should have restarted, in words, or `null`: some must match, and the
- * eldest must have started since the action began.
+ * What is wrong with the processes that the action should have restarted, in words; `null` when nothing is: some match, and the
+ * eldest of them has started since the action began.
  */
 async function problemOfProcesses(action: GuardedAction, context: CommandContext, begunAt: BootMoment): Promise<string | null> {
   const { clock, processes } = context.machine;
@@ -82,7 +81,7 @@ async function problemOfProcesses(action: GuardedAction, context: CommandContext
     try {
       running = await processes.matching(pattern);
     } catch (error) {
-      // Such as a user that is no longer known. The command has run, so that it has to be said as its failure.
+      // A user that is no longer known, say. The command has run, so this is a failure of the action.
       if (error instanceof HoldlineError) return `its process cannot be looked for: ${error.message}`;
       throw error;
     }
@@ -93,7 +92,7 @@ async function problemOfProcesses(action: GuardedAction, context: CommandContext
       return `it restarted nothing: process ${eldest.pid}, which matches \`process\`, has been there since before the action began`;
     }
     await clock.sleep(RESTART_PAUSE_MS, context.stop.signal).catch((error: unknown) => {
-      if (!context.stop.signal.aborted) throw error; // Asked to stop: one last look decides.
+      if (!context.stop.signal.aborted) throw error; // After a stop request, one last look decides.
     });
   }
 }
@@ -127,17 +126,17 @@ export async function runCheck(action: GuardedAction, context: CommandContext, l
     const problem = problemOf(end, check.timeoutMs);
     if (problem === null) return success(end, clock.now() - started);
     const isOver = clock.now() - started + check.intervalMs >= check.timeoutMs;
-    // A check that the system had no room for says nothing: it is tried again.
+    // A check that the system had no room for says nothing about the service: try it again.
     const cannotStart = end.startProblem !== null && end.lacksRoom !== true;
     if (isOver || cannotStart || context.stop.signal.aborted) {
       const often = tries === 1 ? "" : ` (tried ${tries} times)`;
-      // A try that the deadline cut off says less than the one before it.
+      // A try that the deadline cut off tells less than the one before it.
       const telling = end.timedOut && lastWhole !== null ? lastWhole : end;
       return failure(telling, `the check failed: ${problemOf(telling, check.timeoutMs) ?? problem}${often}`, clock.now() - started);
     }
     lastWhole = end;
     await clock.sleep(check.intervalMs, context.stop.signal).catch((error: unknown) => {
-      if (!context.stop.signal.aborted) throw error; // Asked to stop: one last look decides.
+      if (!context.stop.signal.aborted) throw error; // After a stop request, one last look decides.
     });
   }
 }
@@ -152,7 +151,7 @@ function specOf(
   return { argv, timeoutMs, output, cwd: action.cwd, killAfterMs: action.killAfterMs, env: { ...action.env, ...launch.env } };
 }
 
-/** What was wrong with a command's end, in words, or `null`. */
+/** What is wrong with a command's end, in words; `null` when nothing is. */
 export function problemOf(end: CommandEnd, timeoutMs: number | null): string | null {
   if (end.startProblem !== null) return end.startProblem;
   if (end.timedOut) return `timed out after ${formatDuration(timeoutMs ?? end.ranMs)}`;

@@ -1,4 +1,4 @@
-// The machine that this process runs on, put together.
+// Puts together the machine that this process runs on.
 import type { Writable } from "node:stream";
 import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/coordinator.js";
@@ -14,16 +14,16 @@ export interface MachineOptions {
   readonly stateDir: string;
   readonly node: string;
   readonly log: Log;
-  /** Where `relay` sends what commands print; by default to this process's own standard streams. */
+  /** Where `relay` sends what commands print; by default this process's own standard streams. */
   readonly stdout?: Writable;
   readonly stderr?: Writable;
-  /** What commands are handed down; by default nothing. */
+  /** What commands get beside arguments and environment; by default nothing. */
   readonly handedDown?: HandedDown;
 }
 
-/** @throws HoldlineError `configuration` when the state directory cannot be made or written */
+/** @throws HoldlineError `configuration` when it cannot make or write the state directory */
 export function openMachine({ stateDir, node, log, ...forCommands }: MachineOptions): Machine {
-  // Before the journal is opened, which may be another machine's.
+  // Before the journal is opened: the journal may be another machine's, and is set aside then.
   const id = openMachineIdentity(stateDir, log);
   return {
     id,
@@ -33,7 +33,7 @@ export function openMachine({ stateDir, node, log, ...forCommands }: MachineOpti
   };
 }
 
-/** The same machine for a run that leaves nothing behind: makes no state directory, and needs none. */
+/** The same machine without a journal, for a run that leaves nothing behind: it makes no state directory, and needs none. */
 export function openStatelessMachine({ stateDir, ...forCommands }: Omit<MachineOptions, "node">): StatelessMachine {
   return { id: readMachineIdentity(stateDir), ...withoutState(forCommands) };
 }

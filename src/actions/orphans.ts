@@ -1,4 +1,4 @@
-// What still runs of the command of a claim whose agent is gone, as far as this machine shows it. Only looks.
+// Finds what still runs of a command whose agent is gone, as far as this machine shows it. Ends nothing.
 import type { Claim } from "../locks/claim.js";
 import { bestEffort } from "../locks/errors.js";
 import type { Log } from "../locks/coordinator.js";
@@ -9,16 +9,16 @@ import type { Leader, ProcessPattern } from "./machine.js";
 import { createProcesses } from "./processes.js";
 
 /**
- * The pids of a claim's command that live here: what carries the claim in its environment, and the process group that the
- * journal knows. None where nothing is seen; it may then run where this process cannot see it.
- * @param service what the action restarts: it is meant to outlive the command, with all that it has started
+ * The pids of a claim's command that live on this machine: those that carry the claim in their environment, and the process
+ * group that the journal knows. An empty list is no proof: the command may run where this process cannot see it.
+ * @param service what the action restarts; it is meant to outlive the command, with everything that it has started
  */
 export async function pidsOfCommand(
   { id, owner }: Pick<Claim, "id" | "owner">,
   { stateDir, service, log }: { readonly stateDir: string; readonly service: ProcessPattern | null; readonly log: Log },
 ): Promise<readonly number[]> {
   const found: { leader: Leader | null } = { leader: null };
-  await bestEffort(log, "the journal could not be read: the claim's command is sought by its environment alone", () => {
+  await bestEffort(log, "the journal could not be read: only the environment of processes tells which belong to the claim", () => {
     found.leader = readLeader(stateDir, owner.node, owner.action ?? "", id);
   });
   const pids = new Set([...carriersOf(id), ...(found.leader === null ? [] : pidsLeft(found.leader))]);

@@ -1,5 +1,5 @@
-// The processes of this machine: which match a pattern, whether a known one lives, and whether a service has restarted
-// since a claim was made. Listing goes through ps-list; what must be exact is read from /proc where there is one.
+// The processes of this machine: which of them match a pattern, and whether a service has restarted since a moment. ps-list
+// lists them; /proc, where there is one, gives what must be exact.
 import { basename } from "node:path";
 import { createProcessSight } from "../line/process-sight.js";
 import type { BootMoment } from "../locks/claim.js";
@@ -36,23 +36,23 @@ export function createProcesses(): Processes {
 }
 
 /**
- * Has what runs been started since? True when there are such processes and the eldest of them started after `since`,
- * or the machine has booted meanwhile. Equal is not after: the same tick, or the same second where ticks are unknown.
+ * Whether a service has restarted since `since`: it has processes, and the eldest of them started after that, or the machine has
+ * booted meanwhile. Equal is not after: neither the same tick nor, where ticks are unknown, the same second.
  */
 export function hasRestarted(since: BootMoment, running: readonly RunningProcess[]): boolean {
-  // The eldest started after it exactly when every one did.
+  // The eldest started after it exactly when all of them did.
   return running.length > 0 && running.every((process) => isAfter(process.started, since));
 }
 
 /**
- * Has what runs been started by what began at `begun`? Unlike for {@link hasRestarted}, the same tick counts: a command may
- * start its service within one, and hardly anybody else has just then.
+ * Whether an action that began at `begun` has restarted its service. Unlike in {@link hasRestarted}, the same tick counts: a
+ * command may start its service within one tick, and hardly anybody else does just then.
  */
 export function hasRestartedBy(begun: BootMoment, running: readonly RunningProcess[]): boolean {
   return running.length > 0 && running.every(({ started }) => !isAfter(begun, started));
 }
 
-/** The one that started first; `null` where there is none. */
+/** The process that started first; `null` where there is none. */
 export function eldestOf(running: readonly RunningProcess[]): RunningProcess | null {
   return running.reduce<RunningProcess | null>(
     (eldest, one) => (eldest === null || isAfter(eldest.started, one.started) ? one : eldest),
@@ -71,7 +71,7 @@ function moment(): BootMoment {
   return { bootId: ownIdentity().bootId, ticks: ticksNow(), wallMs: Date.now() };
 }
 
-/** A process as it was listed: `name` is that of its executable where that is known. */
+/** A process as ps-list has it. `name` is the name of its executable, where that is known. */
 interface Listed {
   readonly pid: number;
   readonly parent: number;
@@ -92,7 +92,7 @@ async function matching(pattern: ProcessPattern): Promise<readonly RunningProces
   return found.filter(({ pid }) => ofUser.has(pid));
 }
 
-/** Does a text match? @throws HoldlineError `configuration` for what is no pattern */
+/** A function that says whether a text matches. @throws HoldlineError `configuration` for a text that is no pattern */
 export async function compilePattern(commandString: string | null): Promise<(text: string) => boolean> {
   if (commandString === null) return () => true;
   const { RE2JS } = await import("re2js");
@@ -100,7 +100,7 @@ export async function compilePattern(commandString: string | null): Promise<(tex
     const compiled = RE2JS.compile(commandString);
     return (text) => compiled.matcher(text).find();
   } catch (error) {
-    // The configuration refuses it before anything runs; the library has only this.
+    // The configuration has refused such patterns before anything runs. This is for other callers.
     throw new HoldlineError(
       "configuration",
       `${quoted(commandString)} is no regular expression: ${shortened(sanitize(messageOf(error)), 100)}`,
@@ -119,12 +119,12 @@ function withProc(listed: readonly Listed[], pattern: ProcessPattern, isSought: 
     const stat = readStat(each.pid);
     if (stat === null || stat.ended) return [];
     const given = readArguments(each.pid) ?? [];
-    // Not ps's command line: under the C locale, which ps-list asks for, it has "?" in the place of all that is not ASCII.
+    // Not the command line of ps: ps-list asks for the C locale, which puts "?" in place of everything that is not ASCII.
     const texts = pattern.fullCmd ? [given.length > 0 ? given.join(" ") : stat.comm] : [...namesOf(stat.comm, each.name, given)];
     return texts.some(isSought) ? [{ stat, process: started(each, stat.startTicks) }] : [];
   });
-  // What runs in a container is another machine's. So is what has only started it, and names it on its command line
-  // (`unshare`, `conmon`): its program is another one, unlike that of a service which puts its own workers apart.
+  // A process in a container belongs to another machine. So does its starter, which names it on its own command line
+  // (`unshare`, `conmon`). A service that puts its own workers into a namespace runs the same program as they do, and counts.
   const inside = found.filter(({ stat }) => isInInnerNamespace(stat.pid)).map(({ stat }) => stat);
   const isStarter = ({ pid, comm }: ProcessStat) => inside.some((child) => child.parent === pid && child.comm !== comm);
   return found.filter(({ stat }) => !inside.includes(stat) && !isStarter(stat)).map(({ process }) => process);
@@ -135,16 +135,16 @@ function withoutProc(listed: readonly Listed[], pattern: ProcessPattern, isSough
 }
 
 function started(listed: Listed, ticks: number | null): RunningProcess {
-  // Where nothing is known it counts as old: then the action runs, perhaps needlessly, rather than never.
+  // A process with an unknown start counts as old: then the action runs, perhaps needlessly, rather than never.
   return { pid: listed.pid, started: { bootId: ownIdentity().bootId, ticks, wallMs: listed.startedWallMs ?? 0 } };
 }
 
-// The kernel cuts its names off after so many bytes.
+// The kernel cuts its names of processes to this many bytes.
 const COMM_BYTES = 15;
 
 /**
- * What a process is called: the kernel's name, as pgrep has it; that of its executable, which stays where a process names
- * itself or its threads otherwise (as newer Node does); and for a name that the kernel has cut, the whole of it.
+ * The names of a process: the kernel's, as pgrep has it; the executable's, which stays when a process renames itself or its
+ * threads (as newer Node does); and where the kernel has cut the name, the whole of it.
  */
 function namesOf(comm: string, executable: string, given: readonly string[]): Set<string> {
   const names = new Set([comm, executable]);
@@ -157,20 +157,20 @@ function namesOf(comm: string, executable: string, given: readonly string[]): Se
 }
 
 /**
- * This process and what started it; and likewise the other agents of this node, that wait for the same lock perhaps: their
- * command lines name the service too, and none of them is it.
+ * This process and its ancestors, and the other agents of this node with theirs. Agents that wait for the same lock have command
+ * lines that name the service, and none of them is it.
  */
 function agentsAndAncestors(listed: readonly Listed[]): Set<number> {
   const parents = new Map(listed.map(({ pid, parent }) => [pid, parent]));
   const spared = new Set<number>();
   for (const agent of [process.pid, ...listed.map(({ pid }) => pid).filter(isAgent)]) {
-    // Ends at 0, above the first process; `has` ends it even if pids were reused while the list was made.
+    // Ends at 0, above the first process. If the kernel has reused pids while the list was made, `has` ends it.
     for (let pid = agent; pid > 0 && !spared.has(pid); pid = parentOf(pid, parents)) spared.add(pid);
   }
   return spared;
 }
 
-/** Does it run the program that this process runs: the same interpreter with the same script? */
+/** Whether a process runs this process's program: the same interpreter with the same script. */
 function isAgent(pid: number): boolean {
   const [interpreter, script] = readArguments(process.pid) ?? [];
   if (script === undefined) return false;
@@ -195,7 +195,7 @@ async function listProcesses(): Promise<Listed[]> {
       startedWallMs: startTime?.getTime() ?? null,
     }));
   } catch (error) {
-    // Small container images have no `ps`, or one that does not know what it is asked for; /proc has it all.
+    // Small container images have no `ps`, or one that lacks the options. /proc has it all.
     if (ownStat() !== null) return listFromProc();
     throw new HoldlineError("configuration", `the processes of this machine cannot be listed: ${messageOf(error)}`, {
       hint: "install `ps` (on Debian and Ubuntu it is in the package procps)",

@@ -1,5 +1,5 @@
-// What earlier runs of an action left behind on this node, and what is to be done about it before the action may start.
-// Decides and adopts; running the action under an adopted claim is guard.ts's.
+// What earlier runs of an action have left on this node: finds leftovers, adopts them, and ends what still runs of them. What a
+// run makes of an adopted claim is claiming-states.ts's.
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
 import type { Ending } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -12,8 +12,9 @@ import { hasRestarted } from "./processes.js";
 import type { Run } from "./run-states.js";
 
 /**
- * Is it a claim that an earlier run of this action on this node left behind: durable, and its run is over because its
- * process is gone or its failure is recorded? Nobody else's claim is ever taken for one's own, nor another machine's that has the same name.
+ * Whether an earlier run of this action on this node left the claim behind: the claim is durable, and its run is over, because
+ * its process is gone or because the claim carries a failure. A claim of any other node, action or machine is no leftover, nor is
+ * one of another machine that has this node's name.
  */
 export function isLeftover(claim: Claim, action: string, perspective: Perspective): boolean {
   if (!claim.durable || claim.lease !== null || claim.owner.action !== action || !perspective.isMine(claim)) return false;
@@ -21,8 +22,8 @@ export function isLeftover(claim: Claim, action: string, perspective: Perspectiv
 }
 
 /**
- * Looks for leftovers, in the order of the queue, and clears away what the journal still says of claims that are gone: their orphaned commands are
- * ended, since nothing guards them any more.
+ * Finds leftovers, in the order of the queue. Also clears out of the journal the runs whose claims are gone, and ends their
+ * orphaned commands, since nothing guards these any more.
  * @throws HoldlineError `configuration` where another machine of this node's name holds the lock
  */
 export async function findLeftovers(
@@ -31,7 +32,7 @@ export async function findLeftovers(
 ): Promise<readonly Claim[]> {
   const { processes, journal } = machine;
   const holders: Claim[] = [];
-  // The journal knows where claims were made: the configuration may name another lock since.
+  // The journal knows the locks of earlier runs. The configuration may name another one since.
   const locks = new Set([action.lock, ...journal.runs(action.name).map((entry) => entry.lock)]);
   for (const lock of locks) holders.push(...(await readHolders(coordinator, lock, signal)));
   for (const entry of journal.runs(action.name)) {
@@ -42,7 +43,7 @@ export async function findLeftovers(
   return holders.filter((claim) => isLeftover(claim, action.name, perspective));
 }
 
-/** Ends what still runs of a run whose claim is gone, since nothing guards it any more, and forgets it. */
+/** Ends the command of a run whose claim is gone, since nothing guards it any more, and forgets the run. */
 export async function endOrphan(
   { action: name, claim, group }: RunEntry,
   action: Pick<GuardedAction, "mode" | "process" | "killAfterMs">,
@@ -54,11 +55,11 @@ export async function endOrphan(
 }
 
 /**
- * Takes over a leftover in place, and ends the command that it may have left running: the group that the journal knows,
- * and, since that may be another user's journal, or damaged, or deleted, all that was started under the claim.
- * @param made the moment of the wish that it stands for from now on
- * @returns `null` when the claim is gone or was changed since it was read: someone else was faster
- * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it: the claim stays as it is
+ * Takes over a leftover in place, and ends the command that may still run under it: the group that the journal knows, and all
+ * processes that carry the claim, since the journal may be another user's, or damaged, or deleted.
+ * @param made the moment of the wish that the claim stands for from now on
+ * @returns `null` when the claim is gone or has changed since it was read: another process was faster
+ * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it; the claim stays as it is
  */
 export async function adoptLeftover(
   { action, context, coordinator, owner }: Run,
@@ -67,14 +68,14 @@ export async function adoptLeftover(
 ): Promise<Taken | null> {
   const { processes, journal } = context.machine;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
-  // What has failed has ended: only then is it called so.
+  // A command that has failed has also ended: its run records a failure only then.
   if (claim.failure === null && !isFoundBy(entry?.group ?? null, processes)) {
     demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
   }
   const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
-  // Only whoever has the claim may end what ran under it: another process of this node may have been faster.
+  // After the adoption, because only the claim's owner may end what runs under it: another process may have been faster.
   if (entry?.group != null && processes.isAlive(entry.agent) !== true) await processes.endGroup(entry.group, action.killAfterMs);
   await processes.endCarriers(claim.id, serviceOf(action), action.killAfterMs);
   return { id: claim.id, lock: claim.lock, settled, record };
@@ -86,12 +87,12 @@ export async function returnLeftover({ coordinator }: Run, leftover: Claim, { se
   await coordinator.update(leftover.id, settled, { ...record, owner, failure, made, data });
 }
 
-/** Does the journal find whatever still runs? What has shared its agent's group is found by its leader, for as long as that lives. */
+/** Whether the journal's group finds all that still runs. Where the command shared its agent's group, only a living leader does. */
 function isFoundBy(leader: Leader | null, processes: Processes): boolean {
   return leader !== null && (leader.sharesGroup !== true || processes.isAlive(leader) === true);
 }
 
-/** A service that the action has restarted was started under its claim, and is what all this is for. */
+/** The service that the action restarts carries the claim as well, and must live on. */
 function serviceOf(action: Pick<GuardedAction, "mode" | "process">): GuardedAction["process"] {
   return action.mode === "serialize_process" ? action.process : null;
 }
@@ -107,9 +108,9 @@ function demandSight(id: string, lock: string, made: Claim["made"], owner: Owner
 }
 
 /**
- * Ends a leftover for which another one stands. It is adopted first: its command may still run, and until that has ended
- * nobody else may have its place.
- * @returns whether it has ended by this; otherwise somebody else was faster, and what the journal says of it is theirs
+ * Ends a leftover that this run does not need. Adopts it first: its command may still run, and nobody else may have its place
+ * until that has ended.
+ * @returns whether this ended it; otherwise another process was faster, and the journal's entry is that one's
  */
 export async function endLeftover(run: Run, claim: Claim, ending: Ending): Promise<boolean> {
   const adopted = await adoptLeftover(run, claim, claim.made);
@@ -117,8 +118,8 @@ export async function endLeftover(run: Run, claim: Claim, ending: Ending): Promi
 }
 
 /**
- * When the newest of several wishes stood; `null` where there is none. Those of earlier boots come first: every process
- * that runs now has started after them.
+ * The moment of the latest of several wishes; `null` where there is none. Wishes of earlier boots are older than those of this
+ * one: every process that runs now has started after them.
  */
 export function latestWish(moments: readonly (BootMoment | null)[], now: BootMoment): BootMoment | null {
   const known = moments.filter((moment) => moment !== null);
@@ -127,7 +128,7 @@ export function latestWish(moments: readonly (BootMoment | null)[], now: BootMom
   return first === undefined ? null : others.reduce(laterOf, first);
 }
 
-/** Has the action's process been restarted since `moment`? Never, for an action that names no process. */
+/** Whether the action's process has restarted since `moment`. An action that names no process never counts as restarted. */
 export async function restartedSince(action: GuardedAction, moment: Claim["made"], processes: Processes): Promise<boolean> {
   if (action.mode !== "serialize_process" || action.process === null || moment === null) return false;
   return hasRestarted(moment, await processes.matching(action.process));

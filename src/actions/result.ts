@@ -4,12 +4,12 @@
  * How a run ended.
  *
  * - `ran`: the command succeeded, and so did its check.
- * - `already-restarted`: the process has restarted since the claim was made; released, not run.
- * - `already-done`: the journal says that it had succeeded; released, not run.
+ * - `already-restarted`: the process has restarted since the wish; released, not run.
+ * - `already-done`: the journal says that an earlier run succeeded; released, not run.
  * - `failed`: the command or its check failed.
- * - `not-now`: the system had no room to start the command; nothing was run.
- * - `timed-out`: the lock was not to be had in time; nothing was run.
- * - `unreachable`: the coordinator did not answer; nothing was run.
+ * - `not-now`: the system had no room to start the command; nothing ran.
+ * - `timed-out`: the turn did not come in time; nothing ran.
+ * - `unreachable`: the coordinator did not answer. Nothing ran, unless `ranMs` says otherwise: then the lock could not be released.
  */
 export type Outcome = "ran" | "already-restarted" | "already-done" | "failed" | "not-now" | "timed-out" | "unreachable";
 
@@ -18,16 +18,16 @@ export interface Result {
   readonly action: string | null;
   readonly lock: string;
   readonly outcome: Outcome;
-  /** The claim's id; `null` when there was none. */
+  /** The claim's id; `null` where there was none. */
   readonly claim: string | null;
   readonly fencingToken: number | null;
-  /** Was it done under a lock? Not with `skip_coordination`. */
+  /** Whether it ran under its lock: not with `skip_coordination`. */
   readonly coordinated: boolean;
   readonly waitedMs: number;
-  /** `null` when nothing was run. */
+  /** `null` when nothing ran. */
   readonly ranMs: number | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** In words: why it failed, what it waited for. Empty where the outcome says it all. */
+  /** Why it failed, or what it waited for, in words. Empty where the outcome says it all. */
   readonly message: string;
 }

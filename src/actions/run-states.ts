@@ -9,8 +9,8 @@
 // Two more kinds of arrows: back to looking, where a claim was lost before it settled, or another process was faster to take
 // up a leftover; and straight to over, where nothing is to be done, the turn does not come, or the store does not answer.
 //
-// What may refuse a run belongs between granted and settled: the claim is still ephemeral there, and a run that withdraws it
-// leaves nothing behind. What is done around the command, under the lock, belongs into settled and succeeded.
+// Anything that may refuse a run belongs between granted and settled: the claim is still ephemeral there, and a run that
+// withdraws it leaves nothing behind. Anything to do around the command, under the lock, belongs in settled and succeeded.
 import type { BootMoment, Claim, Owner } from "../locks/claim.js";
 import type { Coordinator, Draft, EndEvent, Ending, Joined } from "../locks/coordinator.js";
 import type { Perspective } from "../line/perspective.js";
@@ -78,7 +78,7 @@ export function over(result: Result | null): At<"over"> {
   return { at: "over", result };
 }
 
-/** What the history is told when this run ends a claim. */
+/** How this run ends a claim, for the history. */
 export function endingBy({ context }: Run, event: EndEvent, reason: string | null): Ending {
   return { event, by: context.principal, reason };
 }

@@ -1,11 +1,11 @@
-// A user's or service manager's wish that this process ends, as guarded runs see it: while they wait they stop at once,
-// while their command runs it is passed on.
+// The wish of a user or a service manager that this process ends, as guarded runs see it. A run that waits stops at once; a run
+// whose command has begun passes the wish on to the command.
 import { HoldlineError } from "../locks/errors.js";
 
 export interface StopRequests {
   /** Aborted at the first request, with an {@link InterruptedError}. */
   readonly signal: AbortSignal;
-  /** Every request as it comes, to be passed on to a running command. Gives what ends the subscription. */
+  /** Calls the listener with every request as it comes. @returns a function that ends the subscription */
   subscribe(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 

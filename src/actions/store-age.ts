@@ -1,5 +1,5 @@
-// Noticing a store that went back in time, as one does that was restored from a backup: it has forgotten claims under which work
-// may still go on, and gives out fencing tokens a second time. Each run compares what the store says with what this node has seen.
+// Notices a store that went back in time, as a restored backup does. Such a store has forgotten claims under which work may go
+// on, and issues fencing tokens a second time. So each run compares what the store says with what this node has seen.
 import type { Changes, Coordinator, Log } from "../locks/coordinator.js";
 import { bestEffort, HoldlineError } from "../locks/errors.js";
 import type { Sighting, Sightings } from "./machine.js";
@@ -12,7 +12,7 @@ export interface StoreAgeOptions {
   readonly stop: AbortSignal;
 }
 
-/** To be made before a claim settles or is adopted: what was seen by then is older than the claim, whatever other runs do meanwhile. */
+/** Make it before a claim settles or is adopted: what this node has seen by then is older than the claim, whatever other runs do meanwhile. */
 export class StoreAge {
   readonly #coordinator: Aged;
   readonly #options: StoreAgeOptions;
@@ -25,8 +25,8 @@ export class StoreAge {
   }
 
   /**
-   * Compares a claim that is durable now with what was seen before, and remembers it when it is newer.
-   * @returns what to refuse the run with, or `null`
+   * Compares a claim that has just become durable with what this node saw before, and remembers it when it is newer.
+   * @returns the error to refuse the run with; `null` when all is well
    */
   async problem(claim: string, fencingToken: number): Promise<HoldlineError | null> {
     const { store } = this.#coordinator;
@@ -34,13 +34,13 @@ export class StoreAge {
     const { sightings } = this.#options;
     const seen = await this.#seen;
     let changes: Changes | null = null;
-    await this.#try("how often the store has changed is not known: only its fencing token is compared", async () => {
+    await this.#try("the store does not say how often it has changed: only its fencing token is compared", async () => {
       changes = (await this.#coordinator.changes?.(claim, this.#options.stop)) ?? null;
     });
     const now: Sighting = { fencingToken, changes, at: Date.now() };
     if (seen !== null && isOlder(now, seen)) return refusal(now, seen, store, sightings.fileOf(store));
-    await this.#try("what was seen of the store could not be written: a restored backup may not be noticed", () => {
-      // Two runs at once may both have looked before either writes. The lesser of two such neighbours is as good a mark.
+    await this.#try("this run could not remember how far the store has come: a later one may not notice a restored backup", () => {
+      // Two runs at once may both read before either writes. The lesser of two such neighbours is as good a mark.
       const latest = sightings.latest(store);
       if (latest === null || latest.fencingToken < fencingToken) sightings.save(store, now);
     });
@@ -51,21 +51,21 @@ export class StoreAge {
     const { store } = this.#coordinator;
     let seen: Sighting | null = null;
     if (store === undefined) return seen;
-    await this.#try("what was seen of the store could not be read: a restored backup is not noticed", () => {
+    await this.#try("this run could not read how far the store had come: it does not notice a restored backup", () => {
       seen = this.#options.sightings.latest(store);
     });
     return seen;
   }
 
-  /** Nothing of this may keep a run from its work; but an admin has to hear of it. */
+  /** A failure here must not keep a run from its work, but an admin has to hear of it. */
   #try(reason: string, attempt: () => unknown): Promise<void> {
     return bestEffort({ debug: (details, message) => this.#options.log.warn(details, message) }, reason, attempt);
   }
 }
 
 /**
- * Is what the store says now older than what was seen? A new claim has a token above all those before it. Where the tokens have a
- * higher part that grows with every restart of the store, the count of changes tells what they do not.
+ * Whether the store is older now than when it was seen. A new claim has a token above all those before it. Where a part of the
+ * token grows with every restart of the store, the token proves nothing, and the count of changes decides.
  */
 function isOlder(now: Sighting, seen: Sighting): boolean {
   if (now.fencingToken <= seen.fencingToken) return true;

@@ -1,12 +1,12 @@
-// A look at an action as it stands on this node now, without its lock: can its programs be started, which processes does its
-// pattern name, does its check succeed? Nothing is restarted.
+// Tries an action on this node without its lock and without running its command: can its programs start, which processes does
+// its pattern name, does its check succeed?
 import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import { type ActionEnd, type CommandContext, runCheck } from "./execution.js";
 import { findProgram } from "./commands/program.js";
 import { workingDirectory } from "../working-directory.js";
 
-/** Why a command of an action, or its check, could not be started from here, in words: as it would be when the action runs. */
+/** Why the command of an action, or its check, could not start on this node, in words; empty when both can. */
 export function startProblems({ argv, verify: check, cwd, env }: GuardedAction): string[] {
   const path = env["PATH"] ?? process.env["PATH"];
   const of = (what: string, [name]: readonly string[]): string[] => {
@@ -16,14 +16,14 @@ export function startProblems({ argv, verify: check, cwd, env }: GuardedAction):
   return [...of("its command", argv), ...(check === null ? [] : of("its check", check.argv))];
 }
 
-/** What came of it; `null` where the action has no pattern, or no check. */
+/** What came of a trial; `null` where the action has no pattern, or no check. */
 export interface Trial {
   /** How many processes match the pattern. */
   readonly matching: number | null;
   readonly check: ActionEnd | null;
 }
 
-/** Looks for the processes, and runs the check once where that is wanted. */
+/** Looks for the processes, and with `runsCheck` runs the check once. */
 export async function tryAction(
   action: GuardedAction,
   { runsCheck, ...context }: CommandContext & { readonly node: string; readonly runsCheck: boolean },
@@ -31,7 +31,7 @@ export async function tryAction(
   const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
   if (action.verify === null || !runsCheck) return { matching, check: null };
   const env = environmentOf({ action: action.name, lock: action.lock, node: context.node }, null);
-  // A pause as long as all tries may take leaves one.
+  // A pause as long as the deadline for all tries leaves one try.
   const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
   return { matching, check: await runCheck(once, context, { env, onGroup: () => undefined }) };
 }

@@ -1,8 +1,8 @@
-// Users by name or number, as the system's own databases know them.
+// Finds users by name or number in the system's own databases.
 import { readFileSync } from "node:fs";
 import { HoldlineError } from "../locks/errors.js";
 
-// A directory service that does not answer must not hold up a node for ever; those that do take well under a second.
+// A directory service that does not answer must not hold up a node for ever. One that answers takes well under a second.
 const LOOKUP_TIMEOUT_MS = 10_000;
 
 /**
@@ -18,7 +18,7 @@ export async function resolveUser(user: string): Promise<number> {
   });
 }
 
-/** The numeric id in the line of `user` in the text of a passwd file; `null` when there is none. */
+/** The numeric id of `user` in the text of a passwd file; `null` when there is none. */
 export function uidOfEntry(passwd: string, user: string): number | null {
   for (const line of passwd.split("\n")) {
     const [name, , uid] = line.split(":");
@@ -28,8 +28,8 @@ export function uidOfEntry(passwd: string, user: string): number | null {
 }
 
 /**
- * The numeric id in what `getent` answers, however the directory spells the name that was asked for: `CORP\\ann`,
- * `ann@corp.example` and `ANN` may all be `ann`. `null` where it is not one answer.
+ * The numeric id in the answer of `getent`, however the directory spells the name: `CORP\\ann`, `ann@corp.example` and `ANN` may
+ * all be `ann`. `null` unless there is exactly one answer.
  */
 export function uidOfAnswer(answer: string): number | null {
   const [line = "", ...others] = answer.split("\n").filter((each) => each !== "");
@@ -41,12 +41,12 @@ function readPasswd(): string {
   try {
     return readFileSync("/etc/passwd", "utf8");
   } catch {
-    // Not every system has one; the databases are asked then.
+    // Not every system has the file; lookUp asks the databases then.
     return "";
   }
 }
 
-// `getent` knows of LDAP and its like; where there is none (macOS), `id` does.
+// `getent` knows LDAP and the like. Where there is no `getent` (macOS), `id` does.
 async function lookUp(user: string): Promise<number | null> {
   const { execa } = await import("execa");
   const options = { reject: false, timeout: LOOKUP_TIMEOUT_MS, stdin: "ignore", stderr: "ignore" } as const;

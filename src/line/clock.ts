@@ -1,14 +1,14 @@
-// The machine's monotonic clock, and sleeping by it. No wall time: that may jump.
+// The machine's monotonic clock, and sleeping by it. Wall time may jump, and has no part here.
 import { performance } from "node:perf_hooks";
 
 export interface Clock {
-  /** Milliseconds on a monotonic clock: only differences mean anything. */
+  /** Milliseconds on a monotonic clock: only differences have a meaning. */
   now(): number;
   /** Resolves after `ms`; rejects with the signal's reason when that is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-// The longest delay that a timer takes (2^31 - 1 ms, 24.8 days): Node runs anything above it at once.
+// The longest delay that a timer takes (2^31 - 1 ms, 24.8 days): Node fires a longer one at once.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export function createClock(): Clock {
@@ -19,7 +19,7 @@ async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   const until = performance.now() + ms;
   do {
     await oneTimer(until - performance.now(), signal);
-    // More than one round only for very long sleeps, and because a timer may fire a fraction of a millisecond early.
+    // Very long sleeps take more rounds; and a timer may fire a fraction of a millisecond early.
   } while (performance.now() < until);
 }
 
@@ -35,7 +35,7 @@ function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
     };
     const timer = setTimeout(
       () => {
-        // A signal may outlive thousands of sleeps: none of them leaves a listener on it.
+        // A signal may outlive thousands of sleeps, and none of them may leave a listener on it.
         signal?.removeEventListener("abort", onAbort);
         resolve();
       },

@@ -1,10 +1,10 @@
-// Who holds a lock now: the claims at the front of its queue, and the leases among them whose time is over.
+// Who holds a lock now: reads the claims at the front of its queue, and ends the leases among them whose time is over.
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator, Ending, EntryRef, StoreTime } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { type Contender, isHeld } from "../locks/rule.js";
 
-// Holders stand at the front of a queue; it is read in growing pieces until one is seen that waits.
+// Holders stand at the front of a queue. This many claims are read at first, then twice as many, until one of them waits.
 const FIRST_PIECE = 2;
 
 /** The held claims of a lock, in queue order. */
@@ -16,7 +16,7 @@ export async function readHolders(coordinator: Coordinator, lock: string, signal
   }
 }
 
-/** The same without the leases whose time is over, which are ended on the way. */
+/** The held claims of a lock without expired leases, which this ends on the way. */
 export async function readPresentHolders(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
     const present = await presentAmong(coordinator, await readHolders(coordinator, lock, signal), signal);
@@ -24,7 +24,7 @@ export async function readPresentHolders(coordinator: Coordinator, lock: string,
   }
 }
 
-/** A lock's whole queue without the leases whose time is over, which are ended on the way. */
+/** A lock's whole queue without expired leases, which this ends on the way. */
 export async function readPresentQueue(coordinator: Coordinator, lock: string, signal?: AbortSignal): Promise<readonly Claim[]> {
   for (;;) {
     const present = await presentAmong(coordinator, await coordinator.queue(lock, signal), signal);
@@ -32,7 +32,7 @@ export async function readPresentQueue(coordinator: Coordinator, lock: string, s
   }
 }
 
-/** Those of `claims` whose time is not over; `again` where some have been ended, so that what was read is out of date. */
+/** The claims that have not expired; `again` where some have been ended, so that `claims` is out of date. */
 async function presentAmong(
   coordinator: Coordinator,
   claims: readonly Claim[],
@@ -41,7 +41,7 @@ async function presentAmong(
   try {
     return (await endExpired(coordinator, claims, signal)) === 0 ? claims : "again";
   } catch (error) {
-    // Whoever may only read can look all the same, and what is over counts no more.
+    // A caller who may only read can look all the same. Expired leases do not count, and stay.
     if (!isForbidden(error)) throw error;
     const seenAt = await coordinator.sync(signal);
     return claims.filter((claim) => !hasExpired(claim, seenAt));
@@ -51,18 +51,18 @@ async function presentAmong(
 /** A claim that is about to join. */
 export interface Newcomer extends Contender {
   readonly id: string;
-  /** It wants nobody else there, not even one that could be held together with it. */
+  /** Whether it refuses to share: no other claim may be there, not even one that could be held together with it. */
   readonly alone: boolean;
 }
 
-/** Who keeps a newcomer from being held at once: the lock's holders, or nobody. Its own claim does not count. */
+/** The claims that keep a newcomer from being held at once: the lock's holders, or none. The newcomer's own does not count. */
 export async function readObstacles(
   coordinator: Coordinator,
   lock: string,
   newcomer: Newcomer,
   signal?: AbortSignal,
 ): Promise<readonly Claim[]> {
-  // An expired lease that cannot be ended is in the way of all who come.
+  // An expired lease that this caller may not end is in the way of every newcomer.
   let all = await coordinator.queue(lock, signal);
   while ((await endExpired(coordinator, all, signal)) > 0) all = await coordinator.queue(lock, signal);
   const queue = all.filter(({ id }) => id !== newcomer.id);
@@ -71,8 +71,8 @@ export async function readObstacles(
 }
 
 /**
- * Is the claim at `position` in its owner's hand? A lease that has not been settled waits, wherever it stands: it may be
- * first here and still wait for another of its locks.
+ * Whether the claim at `position` is in its owner's hand. A lease that has not settled waits wherever it stands: it may be first
+ * here and still wait for another of its locks.
  */
 export function isInHand(queue: readonly Claim[], position: number): boolean {
   const claim = queue[position];
@@ -80,9 +80,10 @@ export function isInHand(queue: readonly Claim[], position: number): boolean {
 }
 
 /**
- * Ends the leases among `claims` whose time is over by the store's clock: whoever meets one does. One that was renewed
- * meanwhile stays, because it is no longer as it was read. The history says that each ended when its time was over, by nobody.
- * @returns how many are gone now, or have changed, so that what was read of the queue is out of date
+ * Ends the leases among `claims` whose time is over by the store's clock. Every process that meets one does this. A lease that
+ * was renewed meanwhile stays, because it is no longer as it was read. The history says that nobody ended it, and that it ended
+ * when its time was over.
+ * @returns how many have ended or changed, so that what was read of the queue is out of date
  */
 export async function endExpired(coordinator: Coordinator, claims: readonly Claim[], signal?: AbortSignal): Promise<number> {
   const leases = claims.filter(({ durable, expiresAt }) => durable && expiresAt !== null);
@@ -99,12 +100,12 @@ export async function endExpired(coordinator: Coordinator, claims: readonly Clai
   return seen.size;
 }
 
-// As many questions as a store's connection carries well without being flooded.
+// As many questions at once as do not flood a store's connection.
 const AT_ONCE = 32;
 
 /**
- * Ends the leases on `locks` whose time is over, on all locks with `null`, so that the history tells of them. It asks who holds
- * the locks, and not who waits. A lease that may not be ended stays, and one that may not be seen: the history can be read all the same.
+ * Ends the leases on `locks` whose time is over, on all locks with `null`, so that the history tells of them. Reads the holders
+ * of the locks and not the waiters. A lease that this caller may not end, or not see, stays: the history can be read all the same.
  */
 export async function endAllExpired(
   coordinator: Coordinator,
@@ -120,7 +121,7 @@ export async function endAllExpired(
   for (let start = 0; start < names.length; start += AT_ONCE) await Promise.all(names.slice(start, start + AT_ONCE).map(note));
   const now = leases.size === 0 ? null : await unlessForbidden(coordinator.sync(signal));
   if (now === null) return;
-  // One by one, so that one that may not be ended is in no other's way.
+  // One by one, so that a lease that this caller may not end does not keep others from ending.
   for (const claim of leases.values()) if (hasExpired(claim, now)) await unlessForbidden(endExpired(coordinator, [claim], signal));
 }
 
@@ -141,12 +142,12 @@ function expiredAt(endedAt: number): Ending {
   return { event: "expired", by: null, reason: null, endedAt };
 }
 
-/** Is the time of a lease over, by the earliest time that it may be at the store? */
+/** Whether the time of a lease is over, by the earliest time that it may be at the store. */
 export function hasExpired({ expiresAt }: Pick<Claim, "expiresAt">, { ms, errorMs }: StoreTime): boolean {
   return expiresAt !== null && expiresAt <= ms - errorMs;
 }
 
-/** All entries of a claim, of which one has been read: a claim on several locks ends, and is written to, as one. */
+/** All entries of a claim, given one of them: a claim on several locks ends, and is written to, as one. */
 export async function readAllEntries(coordinator: Coordinator, claim: Claim, signal?: AbortSignal): Promise<readonly EntryRef[]> {
   const others = (claim.lease?.locks ?? []).filter((lock) => lock !== claim.lock);
   const queues = await Promise.all(others.map((lock) => readHolders(coordinator, lock, signal)));

@@ -1,8 +1,8 @@
 // The signs by which a claim names its machine, and whether two claims come from the same one. Reads no signs itself:
-// actions/machine-identity.ts does.
+// actions/state/machine-identity.ts does.
 import type { Owner, ProcessIdentity } from "../locks/claim.js";
 
-/** What is known of a machine; `null` where it has no such sign, or this user may not read it. Hashes, not the ids themselves. */
+/** The signs of a machine, as hashes; `null` for a sign that it lacks or that this user may not read. */
 export interface MachineSigns {
   readonly machineId: string | null;
   readonly hardware: string | null;

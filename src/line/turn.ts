@@ -1,5 +1,5 @@
-// Waiting one's turn in the queues of one or several locks. Owns the loop between join and grant; it neither settles
-// nor runs anything, reads no clock, and knows no store but through the seam.
+// Waiting for a turn in the queues of one or several locks. Owns the loop between join and grant. Neither settles nor runs
+// anything, and reads no clock.
 //
 //   joining → waiting ⇄ looking → granted
 //                ↓ session lost → joining (at the end of the line), again and again while the store is silent
@@ -25,14 +25,14 @@ export interface TurnOptions {
   /** Resolves when it is time for another look though nothing has moved. Without it only departures wake the waiter. */
   readonly pause?: (claimsAhead: number, signal: AbortSignal) => Promise<void>;
   /**
-   * At the grant the store has been read after the last holder before the claim left, so that what its session has seen
-   * is a fencing token for it. Otherwise the leaving itself can be the grant, which is faster.
+   * The claim needs a fencing token of its session's: then the grant is read from the store after the last holder has left.
+   * Otherwise that leaving itself can be the grant, which is faster.
    */
   readonly needsFencingToken?: boolean;
   /**
-   * A claimant that stands in line waits through outages, and joins anew after them, until the signal ends the wait. This is
-   * called whenever the store has not answered in time, and resolves when the store is to be asked again. Without it the wait
-   * ends with the store's `UnreachableError`. A first join that the store does not answer rejects in any case.
+   * With this, a claimant that stands in line waits through outages, and joins anew after them, until the signal ends the wait.
+   * It is called each time that the store has not answered in time, and resolves when it is time to ask again. Without it the
+   * wait ends with the store's `UnreachableError`. A first join that the store does not answer rejects in any case.
    */
   readonly onSilence?: (error: UnreachableError) => Promise<void>;
   /** The session ended while the claim waited: it joins anew, at the end. */
@@ -47,25 +47,25 @@ export async function takeTurn(coordinator: Coordinator, draft: Draft, options: 
     const joined = { session, positions: lines.map(({ position }) => position) };
     try {
       const turn = await waitUntilGranted(coordinator, draft, joined, lines, options);
-      // Settling asks the store by itself.
+      // A claim that settles needs no confirmation: settling asks the store.
       if (turn.outcome === "granted" && !draft.settles) await coordinator.confirm(turn.joined, options.signal);
       if (turn.outcome === "left") await coordinator.withdraw(joined.positions);
       return turn;
     } catch (error) {
       if (error instanceof SessionLostError) {
-        // Whoever has asked for the end gets it, though the session was faster.
+        // A caller who has asked for the end gets it, even if the session ended first.
         options.signal.throwIfAborted();
         options.onRejoin?.();
         continue;
       }
-      // Also where the claim was taken out of one of its queues: in the others it still stands.
+      // Also where somebody took the claim out of one of its queues: it still stands in the others.
       if (!joined.session.lost.aborted) await coordinator.withdraw(joined.positions);
       throw error;
     }
   }
 }
 
-/** Gives no more than must be remembered: see {@link Line}. */
+/** Keeps no more of the answer than a waiter must remember: see {@link Line}. */
 async function join(coordinator: Coordinator, draft: Draft, options: TurnOptions) {
   const { session, positions } = await coordinator.join(draft, options.signal);
   return { session, lines: positions.map((position) => lineOf(draft, position, options)) };
@@ -88,8 +88,8 @@ async function waitUntilGranted(
 
     const gone = await throughOutages(() => departedOrPaused(coordinator, joined, line, options), options);
     const left = near.filter((place) => !gone.includes(place.ref));
-    // What is ahead only shrinks: where all of it was known, so is what is left. Otherwise others may have left as well, and
-    // the store is asked; so it is after a pause, for all that is hoped of it, and at the turn of whoever wants a token.
+    // The claims ahead can only become fewer, so a waiter that knew all of them knows those that are left. A waiter asks the
+    // store if it did not know them all, if it has paused, or if its turn has come and it needs a token.
     const isKnown = gone.length > 0 && claimsAhead === near.length;
     const isEnough = isKnown && (options.needsFencingToken !== true || !isHeld(queueOf(draft, left), left.length));
     const ask = () => coordinator.position(position, options.signal);
@@ -98,7 +98,7 @@ async function waitUntilGranted(
   }
 }
 
-/** Asks until the store answers, or the wait is over; each attempt has the store's own bound. */
+/** Asks until the store answers or the wait is over. The store bounds each attempt. */
 async function throughOutages<T>(ask: () => Promise<T>, { signal, onSilence }: TurnOptions): Promise<T> {
   for (;;) {
     signal.throwIfAborted();
@@ -111,21 +111,21 @@ async function throughOutages<T>(ask: () => Promise<T>, { signal, onSilence }: T
   }
 }
 
-/** What a waiter remembers of a line, which may be long, and a thousand may wait in it. */
+/** What a waiter remembers of a line. Lines may be long, and a thousand may wait in one. */
 interface Line {
   readonly isBlocked: boolean;
-  /** With those ahead that are watched; with all of them where the claim is not blocked. */
+  /** Has those ahead that the waiter watches; all of them where the claim is not blocked. */
   readonly position: QueuePosition;
   readonly claimsAhead: number;
 }
 
-// With one it would be read when it is almost too late: one hand-off lasts about as long as a read behind another's write.
+// With one scout the read would come almost too late: a hand-off takes about as long as a read behind another's write.
 const SCOUTS = 2;
 
 /**
- * Those are watched that are in the way, and the nearest of the others, the scouts: in a line that moves in order they leave
- * before it. Who reads the line when the first of them leaves, while there is time, knows who else is ahead, and needs to
- * read nothing when the obstacle leaves. Who reads it then in any case has no use for scouts.
+ * A waiter watches the claims in its way, and the nearest of the others, its scouts: in a line that moves in order these leave
+ * before the last obstacle does. A waiter that reads the line when the first scout leaves knows who else is ahead, and has
+ * nothing to read when the obstacle leaves. A waiter that reads at that moment anyway, for its token, has no use for scouts.
  */
 function lineOf(draft: Draft, position: QueuePosition, { needsFencingToken = false }: TurnOptions): Line {
   const { ahead } = position;
@@ -144,7 +144,7 @@ function queueOf({ key, slots }: Draft, ahead: readonly Ahead[]): Contender[] {
   return [...ahead, { key, slots }];
 }
 
-/** The entries that have left; none when the pause was over first. */
+/** The entries that have left; none when the pause ends first. */
 async function departedOrPaused(
   coordinator: Coordinator,
   joined: Joined,

@@ -1,6 +1,6 @@
-// Small files that survive a crash: each write is on disk when it returns, whole or not at all, readable by their owner
-// alone, and no symbolic link is followed below the directory that they are kept in. Calls are synchronous: they are
-// short, and what comes after one relies on it.
+// Small files that survive a crash. A write is on disk when it returns, whole or not at all. Only the owner can read the files,
+// and nothing follows a symbolic link below their directory. Calls are synchronous: they are short, and the caller's next step
+// relies on them.
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
@@ -25,20 +25,20 @@ import { HoldlineError, messageOf } from "../../locks/errors.js";
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 const TEMPORARY_PREFIX = ".new-";
-// A temporary file lives for one write and one flush. One that is this old was left by a crash.
+// A temporary file lives for one write and one flush. A crash has left one that is this old.
 const TEMPORARY_LIFE_MS = 3_600_000;
-// Far above anything that is written here: whatever is larger is something else, and not worth its memory.
+// Far above anything that Holdline writes. A larger file is something else, and not worth the memory.
 const LARGEST_BYTES = 4 * 1_048_576;
 
-/** What stands under a name: its text, nothing, or something that is no such file (a link, a directory, a huge file). */
+/** What a name stands for: a text, nothing, or something that is no such file (a link, a directory, a huge file). */
 export type Content = { readonly text: string } | "nothing" | "something else";
 
-/** Makes a directory for its owner alone, with all those above it that are missing; one that is there may be a link to one. */
+/** Makes a directory for its owner alone, with those above it that are missing. A directory that is there may be a link. */
 export function makeTopDirectory(path: string): void {
   spoken("made", path, () => makeWithParents(path));
 }
 
-// Not node's own `recursive`, which never returns where a directory is there and another in it is not to be had (/proc).
+// Not node's own `recursive`: that never returns where a directory is there and nobody can make another in it (/proc).
 function makeWithParents(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat?.isDirectory() === true) return;
@@ -52,7 +52,7 @@ function makeWithParents(path: string): void {
   }
 }
 
-/** Makes a directory in one that is there. What stands there already must be a directory, and no link to one. */
+/** Makes a directory in one that is there. What already has the name must be a directory, and no link to one. */
 export function makeDirectory(parent: string, name: string): string {
   const path = join(parent, name);
   spoken("made", path, () => {
@@ -67,7 +67,7 @@ export function makeDirectory(parent: string, name: string): string {
   return path;
 }
 
-/** The names in a directory, sorted; none when it is not there, or no directory. */
+/** The names in a directory, sorted; none when there is no such directory. */
 export function listDirectory(path: string): string[] {
   return spoken("read", path, () => {
     try {
@@ -84,7 +84,7 @@ export function readContent(directory: string, name: string): Content {
   return spoken("read", path, () => {
     let file: number;
     try {
-      // Without blocking, for a pipe of this name would hold the reader for ever.
+      // Without blocking: a pipe of this name would hold the reader for ever.
       file = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (error) {
       if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return "nothing";
@@ -100,7 +100,7 @@ export function readContent(directory: string, name: string): Content {
   });
 }
 
-/** Puts a file in the place of whatever had its name. */
+/** Writes a file in place of whatever had its name. */
 export function writeWhole(directory: string, name: string, text: string): void {
   const path = join(directory, name);
   const temporary = join(directory, `${TEMPORARY_PREFIX}${randomUUID()}`);
@@ -115,7 +115,7 @@ export function writeWhole(directory: string, name: string, text: string): void 
       }
       renameSync(temporary, path);
     } catch (error) {
-      // Above all on a full disk, where every try would leave one more and none would find room again.
+      // Above all on a full disk: otherwise every try would leave one more file, and the disk would stay full.
       rmSync(temporary, { force: true });
       throw error;
     }
@@ -124,13 +124,12 @@ export function writeWhole(directory: string, name: string, text: string): void 
 }
 
 /**
- * Adds a line to a file that other processes may write, remove or set aside at the same time: no line is lost among
- * several writers.
- * @returns whether it was added: a file of `limitBytes` or more gets no further lines
+ * Adds a line to a file that other processes may write, remove or set aside at the same time, without losing a line of any.
+ * @returns whether the line was added: a file of `limitBytes` or more gets no further lines
  */
 export function appendLine(directory: string, name: string, line: string, limitBytes: number): boolean {
   const path = join(directory, name);
-  // A file that was taken away while it was written has the line where nobody looks any more: then once more.
+  // If another process took the file away meanwhile, nobody will look for the line there: add it once more.
   for (;;) {
     const outcome = spoken("written", path, () => appendOnce(path, directory, line, limitBytes));
     if (outcome !== "taken away") return outcome === "added";
@@ -142,7 +141,7 @@ function appendOnce(path: string, directory: string, line: string, limitBytes: n
   try {
     const before = fstatSync(file);
     if (!before.isFile() || before.size >= limitBytes) return "full";
-    // One write is one addition at the end, wherever that is by then. A line that a crash has cut off gets its end first.
+    // The kernel adds one write as one piece at the end, wherever that is by then. A line that a crash cut off gets its end first.
     writeAll(file, `${before.size > 0 && !endsWithNewline(file, before.size) ? "\n" : ""}${line}\n`);
     fsyncSync(file);
     flushDirectory(directory);
@@ -159,7 +158,7 @@ function endsWithNewline(file: number, size: number): boolean {
   return last.toString() === "\n";
 }
 
-/** Removes a file; one that is gone already is none the worse. */
+/** Removes a file; it is no error if the file is gone already. */
 export function removeFile(directory: string, name: string): void {
   const path = join(directory, name);
   spoken("removed", path, () => {
@@ -173,7 +172,7 @@ export function removeFile(directory: string, name: string): void {
   });
 }
 
-/** Gives a file another name, in the place of whatever had that; this needs no room on the disk. */
+/** Gives a file another name, in place of whatever had that name. Needs no room on the disk. */
 export function renameFile(directory: string, name: string, newName: string): void {
   const path = join(directory, newName);
   spoken("written", path, () => {
@@ -182,12 +181,12 @@ export function renameFile(directory: string, name: string, newName: string): vo
   });
 }
 
-/** Gives a file that is not what it should be another name, and says which; `null` when it is gone. */
+/** Gives a damaged file another name. @returns its new path; `null` when the file is gone */
 export function setAside(directory: string, name: string): string | null {
   const path = join(directory, name);
   return spoken("set aside", path, () => {
     let aside = `${path}.damaged`;
-    // What was set aside before is evidence as well: it is not written over, and a directory could not be.
+    // What was set aside before is evidence as well, and stays. (A directory could not be written over anyway.)
     if (lstatSync(aside, { throwIfNoEntry: false }) !== undefined) aside = `${aside}-${randomUUID()}`;
     try {
       renameSync(path, aside);
@@ -200,7 +199,7 @@ export function setAside(directory: string, name: string): string | null {
   });
 }
 
-/** Removes what crashes have left of writes that never ended. */
+/** Removes the temporary files of writes that a crash cut off. */
 export function removeOldTemporaries(directory: string): void {
   for (const name of listDirectory(directory)) {
     if (!name.startsWith(TEMPORARY_PREFIX)) continue;
@@ -213,7 +212,7 @@ export function removeOldTemporaries(directory: string): void {
 export function demandWritable(directory: string): void {
   const name = `${TEMPORARY_PREFIX}${randomUUID()}`;
   const path = join(directory, name);
-  // Tried, not asked: permissions say nothing of file systems that are mounted read-only or full.
+  // By trying: permissions say nothing of a file system that is mounted read-only, or is full.
   spoken("written", path, () => {
     closeSync(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
     unlinkSync(path);
@@ -232,7 +231,7 @@ function flushDirectory(path: string): void {
     directory = openSync(path, O_RDONLY);
     fsyncSync(directory);
   } catch (error) {
-    // Some file systems cannot do it, and a directory above the state directory may be closed to this user's eyes.
+    // Some file systems cannot flush directories, and this user may not be able to read one above the state directory.
     if (!["EINVAL", "EACCES"].includes(codeOf(error))) throw error;
   } finally {
     if (directory !== null) closeSync(directory);

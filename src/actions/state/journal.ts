@@ -1,5 +1,5 @@
-// What this node must not forget when the agent dies: attempts that came to nothing, and runs under durable claims.
-// One directory for each node and action; one file for each run, and one line for each attempt.
+// What this node must not forget when the agent dies: attempts that came to nothing, and runs under durable claims. Each node
+// and action has a directory, each run a file in it, and each attempt a line.
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment } from "../../locks/claim.js";
@@ -22,18 +22,18 @@ import type { Attempts, Journal, Leader, RunEntry, RunPhase } from "../machine.j
 
 const VERSION = 1;
 const ATTEMPTS_FILE = "attempts.jsonl";
-// Of an action whose name is too long to be a directory's: the name itself.
+// Has the action's name, where that is too long for the name of a directory.
 const NAME_FILE = "name.json";
-// Some ten thousand attempts: with more of them counting begins anew.
+// Some ten thousand attempts. After that the count begins anew.
 const LARGEST_ATTEMPTS_BYTES = 1_048_576;
-// File systems allow 255 bytes; "run-", ".json" and ".damaged" are to have room beside it.
+// File systems allow 255 bytes, and "run-", ".json" and ".damaged" need room beside this.
 const LONGEST_SEGMENT = 200;
 
 const PHASES: readonly string[] = ["settling", "running", "verifying", "succeeded", "failed"] satisfies RunPhase[];
 
 /**
- * Opens a node's journal below the state directory, which is made when it is missing. There is nothing to close.
- * @throws HoldlineError `configuration` when it cannot be made or written
+ * Opens a node's journal below the state directory, which it makes where it is missing. There is nothing to close.
+ * @throws HoldlineError `configuration` when it cannot make or write the directory
  */
 export function openJournal(stateDir: string, node: string, log: Log): Journal {
   makeTopDirectory(stateDir);
@@ -48,10 +48,10 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
     attempts,
     addAttempt(action, moment) {
       const place = makePlace(home, action);
-      // A damaged file is set aside before anything is added to it.
+      // Sets a damaged file aside before anything is added to it.
       readAttempts(place, log);
       if (!appendLine(place, ATTEMPTS_FILE, encodeAttempt(moment), LARGEST_ATTEMPTS_BYTES)) {
-        // The newest decides which restarts fulfil the wish: it is worth more than how many there were before.
+        // The newest attempt decides which restarts fulfil the wish. How many there were before it matters less.
         writeWhole(place, ATTEMPTS_FILE, `${encodeAttempt(moment)}\n`);
       }
       return attempts(action) ?? { latest: moment, count: 1 };
@@ -63,7 +63,7 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
       try {
         writeWhole(place, runFile(entry.claim), encodeRun(entry));
       } catch (error) {
-        // That it has succeeded must not be forgotten for want of room: it would be done again.
+        // A success must not be forgotten because the disk is full: the action would run again. A new name needs no room.
         if (entry.phase !== "succeeded" || readContent(place, runFile(entry.claim)) === "nothing") throw error;
         renameFile(place, runFile(entry.claim), doneFile(entry.claim));
       }
@@ -72,7 +72,7 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
       for (const name of [runFile(claim), doneFile(claim)]) removeFile(placeOf(action), name);
     },
     actions() {
-      // Names with a leading dot are files that are just being made.
+      // A name with a leading dot is a file that somebody is just writing.
       const segments = listDirectory(home).filter((segment) => !segment.startsWith("."));
       const names = segments.flatMap((segment) => nameOf(home, segment, log) ?? []);
       return names.filter((action) => attempts(action) !== null || runs(action).length > 0).sort();
@@ -81,9 +81,9 @@ export function openJournal(stateDir: string, node: string, log: Log): Journal {
 }
 
 /**
- * The leader of the processes that a run under a claim has started, as the journal below a state directory has it; `null`
- * where it has none. Changes nothing, and needs no journal to be there.
- * @throws HoldlineError when it cannot be read
+ * The leader of the processes that a run under a claim has started, by the journal below a state directory; `null` where there
+ * is no such entry, or no journal. Changes nothing.
+ * @throws HoldlineError when the journal cannot be read
  */
 export function readLeader(stateDir: string, node: string, action: string, claim: string): Leader | null {
   const place = join(stateDir, "journal", encodeSegment(node), encodeSegment(action));
@@ -104,8 +104,8 @@ function readAttempts(place: string, log: Log): Attempts | null {
   if (found === null || found.whole) return attemptsOf(found?.moments ?? []);
 
   const file = setAside(place, ATTEMPTS_FILE);
-  // What was set aside is read, not what was seen before: another process may have put the file in order meanwhile, and
-  // added to it. A line that comes into the new file while this goes on counts as well.
+  // Reads the file that was set aside, not the text that was seen before: another process may have repaired the file
+  // meanwhile, and added to it. Lines that come into the new file during this count as well.
   const moments = (file === null ? null : readMoments(place, basename(file)))?.moments ?? [];
   log.warn(
     { file, kept: moments.length },
@@ -115,17 +115,17 @@ function readAttempts(place: string, log: Log): Attempts | null {
   return attemptsOf(readMoments(place, ATTEMPTS_FILE)?.moments ?? []);
 }
 
-// A line that another process is just adding may be seen in part, for no longer than its write takes.
+// While another process adds a line, a reader may see a part of it.
 const LOOKS_AT_UNENDED_LINE = 3;
 
-/** The attempts that a file has, and whether it has nothing else; `null` when there is no such file. */
+/** The attempts in a file, and whether they are all that is in it; `null` when there is no such file. */
 function readMoments(place: string, name: string): { moments: BootMoment[]; whole: boolean } | null {
   for (let looks = 1; ; looks += 1) {
     const content = readContent(place, name);
     if (content === "nothing") return null;
     if (content === "something else") return { moments: [], whole: false };
     const lines = content.text.split("\n");
-    // A line is whole only with its end: what comes after the last end is nothing, or was cut off by a crash.
+    // Only its end makes a line whole. What comes after the last line end was cut off by a crash, if it is anything.
     const isEnded = lines.pop() === "";
     if (!isEnded && looks < LOOKS_AT_UNENDED_LINE) continue;
     const decoded = lines.filter((line) => line !== "").map(decodeAttempt);
@@ -144,15 +144,15 @@ function readRuns(place: string, action: string, log: Log): RunEntry[] {
     .filter((name) => /^(run|done)-.*\.json$/s.test(name))
     .flatMap((name) => {
       const content = readContent(place, name);
-      // Another process has finished it since the directory was read.
+      // Another process has removed it since the directory was read.
       if (content === "nothing") return [];
       const entry = content === "something else" ? null : decodeRun(content.text);
-      // A file that was copied or renamed speaks of something else than its place says.
+      // In a file that was copied or renamed, the content does not fit the place.
       if (entry?.action === action && runFile(entry.claim) === name) return [entry];
       if (entry?.action === action && doneFile(entry.claim) === name) return [{ ...entry, phase: "succeeded", group: null }];
       log.warn(
         { file: setAside(place, name), action },
-        "a file of the journal was damaged: it was set aside, and what it said of a run is not known",
+        "a file of the journal was damaged: it was set aside, and what it said of a run is lost",
       );
       return [];
     });
@@ -171,7 +171,7 @@ function encodeRun({ claim, lock, action, agent, phase, group }: RunEntry): stri
   return `${JSON.stringify({ v: VERSION, claim, lock, action, phase, agent: plain(agent), group: group === null ? null : plain(group) })}\n`;
 }
 
-// Only what is known of an identity, whatever object it came in.
+// Only the fields of an identity, whatever else the object has.
 function plain({ bootId, pidNamespace, pid, startTicks, sharesGroup }: Leader): Leader {
   return { bootId, pidNamespace, pid, startTicks, ...(sharesGroup === true ? { sharesGroup } : {}) };
 }
@@ -185,7 +185,7 @@ function decodeRun(text: string): RunEntry | null {
   const value = parseVersioned(text);
   if (value === null) return null;
   const { claim, lock, action, phase } = value;
-  // The lock is looked up in the store: no bytes of a file may lead it anywhere else.
+  // A run asks the store for this lock. A name that no lock can have must not get that far.
   if (typeof claim !== "string" || lockNameProblem(lock) !== null || typeof action !== "string") return null;
   if (typeof phase !== "string" || !PHASES.includes(phase)) return null;
   const agent = decodeIdentity(value["agent"]);
@@ -207,15 +207,15 @@ function runFile(claim: string): string {
   return `run-${encodeSegment(claim)}.json`;
 }
 
-/** The same file once the run has succeeded, where the disk had no room to say so in it. */
+/** The new name of that file after a success, where the disk had no room to write it anew. */
 function doneFile(claim: string): string {
   return `done-${encodeSegment(claim)}.json`;
 }
 
-/** Any text as the name of a file: no slash, no leading dot, nothing hidden. What would be too long becomes `~` and a hash. */
+/** Any text as the name of a file: no slash, no leading dot, nothing hidden. A text that is too long becomes `~` and a hash. */
 function encodeSegment(text: string): string {
   const bytes = [...Buffer.from(text)].map((byte, index) => encodeByte(byte, index === 0));
-  // Nothing else encodes to "%": it stands for the empty text, which would be no name.
+  // The empty text would be no name. Nothing else encodes to "%".
   const encoded = bytes.length === 0 ? "%" : bytes.join("");
   return encoded.length <= LONGEST_SEGMENT ? encoded : `~${createHash("sha256").update(text).digest("hex")}`;
 }
@@ -230,7 +230,7 @@ function isHashed(segment: string): boolean {
   return segment.startsWith("~");
 }
 
-/** The action whose directory has this name; `null` for what is no action's. */
+/** The action whose directory has this name; `null` for any other name. */
 function nameOf(home: string, segment: string, log: Log): string | null {
   let name: unknown = null;
   try {
@@ -241,9 +241,9 @@ function nameOf(home: string, segment: string, log: Log): string | null {
       name = segment === "%" ? "" : decodeURIComponent(segment);
     }
   } catch {
-    // It stays `null`.
+    // No action's name.
   }
   if (typeof name === "string" && encodeSegment(name) === segment) return name;
-  log.warn({ path: join(home, segment) }, "there is something in the journal that is not of it: it is left alone");
+  log.warn({ path: join(home, segment) }, "something in the journal's directory does not belong to it: it stays as it is");
   return null;
 }

@@ -1,6 +1,6 @@
-// Which machine this is, so that only the machine that made a claim takes it for its own: names are often shared by all
-// machines of one image. No single sign is enough. /etc/machine-id is copied with an image, the hardware's id is there
-// for root alone and not everywhere, and the state directory is another one for each user; so all three are compared.
+// Which machine this is, so that only the machine that made a claim takes the claim for its own: all machines of one image may
+// share a name. No single sign is enough: an image copies /etc/machine-id, only root can read the hardware's id, and not
+// everywhere, and each user has a state directory of their own. So machine-signs.ts compares all three.
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
@@ -9,23 +9,23 @@ import { isObject } from "../../locks/claim.js";
 import type { Log } from "../../locks/coordinator.js";
 import { makeTopDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
 
-/** Where the signs of a machine are read; tests bring others. */
+/** Where a machine has its signs; tests bring other places. */
 export const PLACES = { machineId: "/etc/machine-id", hardware: "/sys/class/dmi/id/product_uuid" };
 export type Places = typeof PLACES;
 
 const STATE_FILE = "machine.json";
 
 /**
- * The machine as claims carry it. A state directory that was copied to another machine, with an image say, is begun anew:
- * the journal in it tells of what that other machine has left.
- * @throws HoldlineError `configuration` when the state directory cannot be made or written
+ * The machine as claims name it. Begins a state directory anew that was copied from another machine, with an image say: the
+ * journal in it tells what that other machine has left.
+ * @throws HoldlineError `configuration` when it cannot make or write the state directory
  */
 export function openMachineIdentity(stateDir: string, log: Log, places: Places = PLACES): string {
   const here = { machineId: hashOf(places.machineId), hardware: hashOf(places.hardware) };
   return encodeSigns({ ...here, state: openState(stateDir, here, log) });
 }
 
-/** The same without making or mending anything, for those who only look. A state directory that they may not read says nothing. */
+/** The same for callers that only look: it makes and mends nothing. A state directory that it may not read counts as unknown. */
 export function readMachineIdentity(stateDir: string, places: Places = PLACES): string {
   const known = lookAtState(stateDir);
   return encodeSigns({ machineId: hashOf(places.machineId), hardware: hashOf(places.hardware), state: known?.state ?? null });
@@ -49,10 +49,10 @@ function openState(stateDir: string, here: Omit<MachineSigns, "state">, log: Log
     const journal = join(stateDir, "journal");
     const aside = `${journal}.of-another-machine-${known.state}`;
     renameIfThere(journal, aside);
-    log.warn({ journal: aside }, "the state directory was copied from another machine: what its journal says is set aside");
+    log.warn({ journal: aside }, "the state directory was copied from another machine: its journal is set aside");
   }
   writeWhole(stateDir, STATE_FILE, `${JSON.stringify({ v: 1, ...here, state })}\n`);
-  // Of two processes that do this at the same time the later one has written what both go by.
+  // If two processes do this at once, both go by what the later one has written.
   return readState(stateDir)?.state ?? state;
 }
 
@@ -66,7 +66,7 @@ function readState(stateDir: string): State | null {
   return state;
 }
 
-/** `null` for what was not written here. */
+/** `null` for a text that this module has not written. */
 function parseState(text: string): State | null {
   let value: unknown;
   try {
@@ -91,11 +91,11 @@ function hashOf(path: string): string | null {
     const text = readFileSync(path, "utf8").trim();
     return text === "" ? null : shorten(text);
   } catch {
-    return null; // Not there, or not for this user: one sign fewer.
+    return null; // The file is missing, or this user may not read it: one sign fewer.
   }
 }
 
-// Enough to tell machines apart, and too little to give the ids away, which some take for secrets.
+// Enough to tell machines apart, and not enough to give away the ids, which some hold to be secrets.
 function shorten(text: string): string {
   return createHash("sha256").update(`holdline machine ${text}`).digest("hex").slice(0, 16);
 }

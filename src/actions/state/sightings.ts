@@ -1,5 +1,5 @@
-// What this node has seen of each store at its latest: one small file for each, in the state directory beside the journal. What is
-// made of it is store-age.ts's.
+// How far each store had come when this node last saw it: one small file for each store, in the state directory beside the
+// journal. What follows from it is store-age.ts's matter.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { isObject } from "../../locks/claim.js";
@@ -10,7 +10,7 @@ import type { Sighting, Sightings } from "../machine.js";
 const VERSION = 1;
 const FOLDER = "stores";
 
-/** What is remembered below a state directory, which is there. */
+/** Opens what is remembered below a state directory, which must be there. There is nothing to close. */
 export function openSightings(stateDir: string, log: Log): Sightings {
   const folder = join(stateDir, FOLDER);
   return {
@@ -23,7 +23,7 @@ export function openSightings(stateDir: string, log: Log): Sightings {
         const file = setAside(folder, fileOf(store));
         log.warn(
           { file },
-          "what was remembered of the store was damaged: it was set aside, and an older store is not noticed this time",
+          "the file that says how far the store had come was damaged: it was set aside, and this run cannot notice a restored backup",
         );
       }
       return sighting;
@@ -35,7 +35,7 @@ export function openSightings(stateDir: string, log: Log): Sightings {
   };
 }
 
-// A store's name has slashes, and may be longer than a file's.
+// The name of a store has slashes, and may be longer than the name of a file can be.
 function fileOf(store: string): string {
   return `${createHash("sha256").update(store).digest("hex").slice(0, 32)}.json`;
 }
