@@ -34,7 +34,7 @@ test.each(["who has ended the claim", "what has become of the claim"] as const)(
     const clock = { ...createClock(), sleep: () => new Promise<void>((resolve) => (timeOut = resolve)) };
     const taken = { id: draft.id, lock: "db", settled, record: recordFor(draft) };
     const claim = new DurableClaim(own, taken, { clock, releaseTimeoutMs: 1 });
-    const silent = proxy.holdReply({ opcode: Opcode.getChildren, where: mentions(isEnded ? "/history" : "/locks/db") });
+    const silent = proxy.holdReply({ operation: Opcode.getChildren, where: mentions(isEnded ? "/history" : "/locks/db") });
     const releasing = claim.release(RELEASED);
     await silent.caught;
     timeOut();

@@ -84,5 +84,5 @@ function faultsOf(proxy: FaultProxy): Faults {
 /** Every write of a claim names the claim, because its id is part of its znodes' names. */
 function matching(operation: Operation, claim: string): RequestMatch {
   const named = mentions(claim);
-  return { opcode: operation === "join" ? [Opcode.create, Opcode.multi] : Opcode.multi, where: named };
+  return { operation: operation === "join" ? [Opcode.create, Opcode.multi] : Opcode.multi, where: named };
 }

@@ -107,7 +107,7 @@ describe("on ZooKeeper, with both on their way at once", () => {
     const draft = draftFor(locks);
     return { ...stage, draft, joined: await stage.owner.join(draft) };
   }
-  const withdrawalFrom = (lock: string): RequestMatch => ({ opcode: Opcode.delete, where: mentions(`/locks/${lock}/`) });
+  const withdrawalFrom = (lock: string): RequestMatch => ({ operation: Opcode.delete, where: mentions(`/locks/${lock}/`) });
 
   test.each([[["a"]], [["a", "b"]]])("a settle that arrives before the withdrawal stands: %s", async (locks) => {
     const { owner, admin, adminsWay, draft, joined } = await openGranted(locks);
@@ -123,7 +123,7 @@ describe("on ZooKeeper, with both on their way at once", () => {
 
   test.each([[["a"]], [["a", "b"]]])("a withdrawal that arrives before the settle is what happens: %s", async (locks) => {
     const { owner, admin, ownersWay, draft, joined } = await openGranted(locks);
-    const settle = ownersWay.holdRequest({ opcode: Opcode.multi, where: mentions(draft.id) });
+    const settle = ownersWay.holdRequest({ operation: Opcode.multi, where: mentions(draft.id) });
     const settling = owner.settle(draft, joined, recordFor(draft));
     settling.catch(() => undefined);
     await settle.caught;

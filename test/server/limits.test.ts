@@ -9,7 +9,7 @@ import { networkOf } from "../../src/server/limits.js";
 import { openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until, within } from "../support/wait.js";
-import { closed } from "../support/zookeeper-frames.js";
+import { closed } from "../support/framed-link.js";
 import { basic, bearer, hashOf } from "./credentials.js";
 import { startServer } from "./serving.js";
 

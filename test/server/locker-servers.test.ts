@@ -110,7 +110,7 @@ test("two servers that each ask another member of an ensemble agree at every mom
   for (let round = 0; round < 20; round += 1) {
     await follower.freeze();
     expect((await one?.ask("PUT", "/lock/pool", { key: "k" }))?.status).toBe(200);
-    const asked = proxy.seen({ opcode: asks });
+    const asked = proxy.seen({ operation: asks });
     const unlocking = two?.ask("DELETE", "/lock/pool", { key: "k" });
     await asked;
     follower.thaw();

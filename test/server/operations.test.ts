@@ -155,7 +155,7 @@ describe("a lease that the store has just made when the server shuts down", () =
     // Where the lock has been claimed before, nothing has to be made for it, and settling is the only transaction.
     const draft = draftFor("a");
     await coordinator.withdraw((await coordinator.join(draft)).positions);
-    const settled = proxy.holdReply({ opcode: Opcode.multi, where: mentions("/locks/a/") });
+    const settled = proxy.holdReply({ operation: Opcode.multi, where: mentions("/locks/a/") });
     const asking = ask("POST", "/v1/leases", { lock: "a", ...body });
     await settled.caught;
     const [made] = await fleet.queue("a");

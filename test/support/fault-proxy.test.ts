@@ -44,7 +44,7 @@ function exists(path: string): Promise<boolean> {
 describe("the fault proxy", () => {
   test("passes everything on, and knows the session", async () => {
     const root = freshRoot();
-    const seen = proxy.seen({ opcode: Opcode.create, where: mentions(root) });
+    const seen = proxy.seen({ operation: Opcode.create, where: mentions(root) });
     expect(await create(root)).toBe(root);
     expect((await seen).frame.includes(root)).toBe(true);
     expect(proxy.count(Opcode.create)).toBe(1);
@@ -74,7 +74,7 @@ describe("the fault proxy", () => {
 
   test("holds a request until it is released, and what follows it", async () => {
     const root = freshRoot();
-    const held = proxy.holdRequest({ opcode: Opcode.create, where: mentions(root) });
+    const held = proxy.holdRequest({ operation: Opcode.create, where: mentions(root) });
     const created = create(root);
     const looked = exists(root);
     await held.caught;

@@ -1,5 +1,4 @@
-// ZooKeeper's wire format, as far as the fault proxy and the harness need it: frames, their headers, and the handshake.
-import { once } from "node:events";
+// ZooKeeper's wire format, as far as the harness needs it: frames, their headers, and the handshake.
 import { connect, type Socket } from "node:net";
 
 /** What a request asks for: the numbers of ZooDefs.OpCode. `createSession` stands for the handshake, which has no header. */
@@ -128,9 +127,4 @@ async function* framesOf(socket: Socket): AsyncGenerator<Buffer, undefined> {
   const reader = new FrameReader();
   for await (const chunk of socket) yield* reader.push(chunk as Buffer);
   return undefined;
-}
-
-/** Resolves when `socket` is closed, whatever the reason. */
-export async function closed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, "close").catch(() => undefined);
 }

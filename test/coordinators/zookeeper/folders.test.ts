@@ -33,7 +33,7 @@ async function proxied(server: ServerAddress): Promise<FaultProxy> {
 
 /** The head of a step that makes a container: its type, not the last step, no error. */
 const CONTAINER_STEP = Buffer.from([0, 0, 0, Opcode.createContainer, 0, 255, 255, 255, 255]);
-const makesContainers = { opcode: Opcode.multi, where: (frame: Buffer) => frame.includes(CONTAINER_STEP) };
+const makesContainers = { operation: Opcode.multi, where: (frame: Buffer) => frame.includes(CONTAINER_STEP) };
 
 const SERVERS = {
   "that removes them": async (proxy: FaultProxy): Promise<void> => void proxy,
@@ -139,7 +139,7 @@ describe("a claimant whose folder vanishes", () => {
     );
     const settled = joining.finally(() => (state.isOver = true));
     for (let tries = 0; !state.isOver; tries += 1) {
-      const making = proxy.holdRequest({ opcode: [Opcode.create, Opcode.multi], where: mentions("/locks/a/b/_c_") });
+      const making = proxy.holdRequest({ operation: [Opcode.create, Opcode.multi], where: mentions("/locks/a/b/_c_") });
       const isCaught = await Promise.race([making.caught.then(() => true), settled.then(() => false)]);
       if (!isCaught) break;
       // Every other time the folder exists when it is to be made, and is gone when the claim is to enter it.
@@ -183,7 +183,7 @@ describe("where the server knows no containers", () => {
     const { root, server, proxy, client, coordinator } = await stage();
     const other = await open(`${server.host}:${server.port}`, root);
     const { draft, settled } = await takeDurably(coordinator, "a");
-    const deleting = proxy.holdRequest({ opcode: Opcode.delete, where: mentions(`${root}/locks/a`) });
+    const deleting = proxy.holdRequest({ operation: Opcode.delete, where: mentions(`${root}/locks/a`) });
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     await deleting.caught;
     const next = await takeDurably(other, "a");

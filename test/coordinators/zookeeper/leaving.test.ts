@@ -149,7 +149,7 @@ describe("after a lost reply, a leave without a record", () => {
     const { draft, settled } = await takeDurably(coordinator, "a");
     await client.restrict(`${root}/history`, READ);
     const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
-    const lost = proxy.dropReply({ opcode: Opcode.multi, where: isBare });
+    const lost = proxy.dropReply({ operation: Opcode.multi, where: isBare });
     expect(await coordinator.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     await lost;
   });
@@ -162,7 +162,7 @@ describe("after a lost reply, a leave without a record", () => {
     const { draft, settled } = await takeDurably(owner.coordinator, "a");
     await client.restrict(`${root}/history`, READ + 16);
     const isBare = (frame: Buffer) => mentions(`/locks/a/`)(frame) && !mentions("/history/")(frame);
-    const held = proxy.holdRequest({ opcode: Opcode.multi, where: isBare });
+    const held = proxy.holdRequest({ operation: Opcode.multi, where: isBare });
     const leaving = owner.coordinator.leave(draft.id, settled.entries, RELEASED);
     await held.caught;
     await client.restrict(`${root}/history`, 31);

@@ -38,7 +38,7 @@ describe("liveness entries", () => {
     expect(await alive()).toEqual([held.draft.id]);
     const renewed = settledOf(await coordinator.update(lent.draft.id, lent.settled, recordFor(lent.draft, { expiresAt: 1 })));
     expect(await alive()).toEqual([held.draft.id]);
-    const asked = proxy.seen({ opcode: Opcode.exists, where: mentions(`/alive/${lent.draft.id}`) });
+    const asked = proxy.seen({ operation: Opcode.exists, where: mentions(`/alive/${lent.draft.id}`) });
     await expireSession(inject("zookeeper"), proxy.sessions.at(-1) as SessionCredentials);
     await until(() => proxy.sessions.length === 2, "a new session");
     await until(async () => (await claimIn(coordinator, "held")).alive, "the process's claim to be alive again");

@@ -28,7 +28,7 @@ async function openStage() {
   return { proxy, sleep, coordinator: await open(proxy.address), other: await open(`${server.host}:${server.port}`) };
 }
 
-const CLOCK = { opcode: Opcode.setData, where: mentions("/clock") };
+const CLOCK = { operation: Opcode.setData, where: mentions("/clock") };
 
 test("after a lost settle the server is brought up to date before it is asked what happened", async () => {
   const { proxy, coordinator } = await openStage();
@@ -36,8 +36,8 @@ test("after a lost settle the server is brought up to date before it is asked wh
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
   const update = proxy.holdRequest(CLOCK);
-  const lost = proxy.dropReply({ opcode: Opcode.multi, where: mentions(draft.id) });
-  const look = proxy.seen({ opcode: Opcode.exists, where: mentions("/locks/a/") });
+  const lost = proxy.dropReply({ operation: Opcode.multi, where: mentions(draft.id) });
+  const look = proxy.seen({ operation: Opcode.exists, where: mentions("/locks/a/") });
   const settling = coordinator.settle(draft, joined, recordFor(draft));
   settling.catch(() => undefined);
   await lost;
@@ -52,8 +52,8 @@ test("after a lost leave the server is brought up to date before it is asked wha
   await coordinator.sync();
   const { draft, settled } = await takeDurably(coordinator, "a");
   const update = proxy.holdRequest(CLOCK);
-  const lost = proxy.dropReply({ opcode: Opcode.multi, where: mentions(draft.id) });
-  const look = proxy.seen({ opcode: Opcode.exists, where: mentions("/locks/a/") });
+  const lost = proxy.dropReply({ operation: Opcode.multi, where: mentions(draft.id) });
+  const look = proxy.seen({ operation: Opcode.exists, where: mentions("/locks/a/") });
   const leaving = coordinator.leave(draft.id, settled.entries, RELEASED);
   leaving.catch(() => undefined);
   await lost;
@@ -67,11 +67,11 @@ test("a settle that is still under way when its session is lost cannot succeed o
   const { proxy, sleep, coordinator } = await openStage();
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
-  const settle = proxy.holdRequest({ opcode: Opcode.multi, where: mentions(draft.id) });
+  const settle = proxy.holdRequest({ operation: Opcode.multi, where: mentions(draft.id) });
   const settling = coordinator.settle(draft, joined, recordFor(draft));
   settling.catch(() => undefined);
   await settle.caught;
-  const removal = proxy.holdRequest({ opcode: Opcode.delete, where: mentions(draft.id) });
+  const removal = proxy.holdRequest({ operation: Opcode.delete, where: mentions(draft.id) });
   // The agent counts the session as lost, but for the server it lives on.
   sleep.ms += TEST_OPTIONS.sessionTimeoutMs * 0.85;
   await within(removal.caught, "the removal of what a late settle would delete");
@@ -84,7 +84,7 @@ test("a settle that its caller has given up is undone if it happens all the same
   const { proxy, coordinator, other } = await openStage();
   const draft = draftFor("a");
   const joined = await coordinator.join(draft);
-  const reply = proxy.holdReply({ opcode: Opcode.multi, where: mentions(draft.id) });
+  const reply = proxy.holdReply({ operation: Opcode.multi, where: mentions(draft.id) });
   const stop = new AbortController();
   const settling = coordinator.settle(draft, joined, recordFor(draft), stop.signal);
   settling.catch(() => undefined);
