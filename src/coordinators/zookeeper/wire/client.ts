@@ -34,7 +34,7 @@ export interface ClientListener {
 // enough that a fleet does not hammer an ensemble that is starting.
 const ROUND_PAUSE_MS = 300;
 
-// All connections of the process read into this buffer, one at a time. Whoever keeps a part of it copies that part.
+// All connections of the process read into this buffer, one at a time. Code that keeps a part of it copies that part.
 const READ_INTO = Buffer.allocUnsafeSlow(65_536);
 
 export class Client extends ConnectionManager {

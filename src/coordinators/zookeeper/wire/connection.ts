@@ -190,7 +190,7 @@ export class Connection {
     if (head.xid <= 0) return false;
     const { sentAt, confirms } = this.#pipeline.onAnswer(frame, head);
     this.#onAnswer(sentAt, isFromLeader(head.code) ? confirms : null);
-    // The next server is told of it, so that none takes the session up that has not seen as much.
+    // The next handshake carries it: a server that has not seen as much refuses the session.
     if (head.zxid > 0) this.#client.sawZxidOf(frame);
     return true;
   }
