@@ -1,12 +1,12 @@
-// Runs a built program once and writes down what node has compiled of each of its files: `compile.cjs PROGRAM ARGUMENT…`.
-// Run again with other arguments, it adds what those need.
+// Runs a built program once and saves the code that node has compiled of each of its files: `compile.cjs PROGRAM ARGUMENT…`.
+// Another run with other arguments adds the code that those need. build.mjs has the figures.
 "use strict";
 const { writeFileSync } = require("node:fs");
 const { resolve } = require("node:path");
 const vm = require("node:vm");
 
 const { Script } = vm;
-// The program loads its files by this, and hands it what was written down before.
+// The program's loader, src/boot.ts, makes every file a Script, and gives it the code that earlier runs saved.
 vm.Script = class extends Script {
   constructor(text, options) {
     super(text, options);

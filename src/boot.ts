@@ -1,21 +1,21 @@
 #!/usr/bin/env node
-// The first file that node runs: answers at once what needs no program, and else loads the program together with the code
-// that was compiled when it was built, where this is the node that has compiled it. Plain steps in an older module form,
-// because each thing that is loaded here is loaded at every start.
+// The first file that node runs. Answers `--version` itself; otherwise loads the program, with the code that the build compiled if
+// this node can use it. scripts/build.mjs has the figures. Every start loads all of this file, so it imports little, and the build
+// makes it CommonJS, which node loads faster.
 import { readFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 import { titleWithoutPasswords } from "./title.js";
 import { VERSION } from "./version.js";
 
-// Before anything that takes time: until then the command line can be read as it was given.
+// Comes first: until then every user can read the command line as it was given.
 const title = process.argv.some((word) => word.includes("@") || word.includes("://")) ? titleWithoutPasswords(process.argv) : null;
 if (title !== null) process.title = title;
 
 const [, , only, ...others] = process.argv;
 if (!(only === "--version" && others.length === 0 && isPrinted(`${VERSION}\n`))) loader()(join(__dirname, "program.cjs"));
 
-/** The cheapest way to say something. Where it fails the program says it, or why it cannot. */
+/** Prints in the cheapest way. If that fails, the program prints the version, or says why it cannot. */
 function isPrinted(text: string): boolean {
   try {
     return writeSync(1, text) === text.length;
@@ -24,7 +24,7 @@ function isPrinted(text: string): boolean {
   }
 }
 
-/** Loads the program's files, each once. What is asked for by a relative path is one of them, all else is node's to find. */
+/** Loads the program's files, each once. Files ask for each other by relative paths; node finds everything else. */
 function loader(): (path: string) => unknown {
   const loaded = new Map<string, unknown>();
   return function load(path) {
@@ -39,15 +39,15 @@ function findOutside(name: string): unknown {
   try {
     return outside(name);
   } catch (error) {
-    // The native half of SQLite's driver, whose other half is bundled: some package managers put it where only the driver sees it.
+    // The native half of SQLite's driver: some package managers put it where only the driver, which is bundled, would find it.
     if (!name.startsWith("@libsql/")) throw error;
     return outside(outside.resolve(name, { paths: [outside.resolve("libsql")] }));
   }
 }
 
-/** What a file exports that the build has made a function of, which takes what node hands to every module. */
+/** Runs a file that the build has wrapped in a function, as node wraps every CommonJS module, and returns its exports. */
 function evaluate(path: string, require: (name: string) => unknown): unknown {
-  // All of it is ASCII, as the build sees to: read as Latin-1 it is taken as it is, with nothing to decode.
+  // The build makes the file ASCII. Reading it as Latin-1 skips decoding.
   const text = readFileSync(path, "latin1");
   const cachedData = compiledCode(`${path}.compiled`);
   const script = new Script(text, { filename: path, ...(cachedData === null ? {} : { cachedData }) });
@@ -57,7 +57,7 @@ function evaluate(path: string, require: (name: string) => unknown): unknown {
   return module.exports;
 }
 
-/** Another node, or another version of V8, takes no notice of it and compiles anew: V8 compares versions and flags. */
+/** The code that the build compiled. V8 compares versions and flags, and compiles anew if they differ. */
 function compiledCode(path: string): Buffer | null {
   try {
     return readFileSync(path);

@@ -1,4 +1,4 @@
-// The process's edge: arguments, signals, exit code. The only place that ends the process.
+// The process's edge: arguments, signals, exit code. Only this file ends the process.
 import { commandLineOf } from "./cli/resource-programs.js";
 import { openIo } from "./cli/io.js";
 import { runProgram, tellError } from "./cli/program.js";
@@ -11,7 +11,7 @@ const argv = commandLineOf(process.argv);
 const io = openIo(process);
 const stop = openStopRequests(process, handedDown.ignored);
 
-// What nobody caught is a bug. The process must not go on with it: a durable claim stays, and the next run recovers.
+// An uncaught error is a bug, and the process must end: its durable claim stays, and the next run recovers.
 const onBug = (error: unknown) => {
   tellError(error, io, { json: false, verbose: argv.includes("-v") || argv.includes("--verbose") });
   process.exit(70);
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   process.exit(code);
 }
 
-/** Resolves when all that was written has gone out, or cannot any more. */
+/** Resolves when everything has been written, or cannot be. */
 function drained(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     if (stream.destroyed || stream.writableLength === 0) resolve();

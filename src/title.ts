@@ -1,10 +1,9 @@
-// A command line without its passwords, for the process's title: every user of the machine may read it, for as long as the
-// process runs.
+// Hides the passwords of a command line in the process's title, which every user of the machine may read while the process runs.
 import { redactUrl, redactUrlsIn } from "./config/secrets.js";
 
 /**
- * The words of a process as its title is to show them; `null` where there is nothing to hide.
- * @param words the program's and its arguments
+ * The title for a process; `null` if its command line has nothing to hide.
+ * @param words the program and its arguments
  */
 export function titleWithoutPasswords(words: readonly string[]): string | null {
   const shown = words.map((word, index) => {

@@ -1,4 +1,4 @@
-// The first file that node runs: what was compiled when the program was built is taken by it, and is only ever a help.
+// The first file that node runs uses the code that the build compiled, and does without if that does not fit.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { PROGRAM } from "./e2e/fleet.js";
 import { freshDirectory } from "./support/roots.js";
 
-/** Runs the program at `main` with a `Script` that says of each file whether node took its compiled code. */
+/** Runs the program at `main`, and says of each file whether node refused its compiled code. */
 async function takes(main: string, ...argv: readonly string[]): Promise<string> {
   const folder = await freshDirectory();
   const hook = join(folder, "hook.cjs");
@@ -31,9 +31,9 @@ test("the code that was compiled with the build is taken", async () => {
   const folder = await freshDirectory();
   const config = join(folder, "holdline.yaml");
   writeFileSync(config, `coordinator: sqlite://${folder}/locks.db\nstate_dir: ${folder}\n`);
-  // There is a database, and so nothing to be said of it.
+  // With the database there, no run has anything to log.
   execFileSync(process.execPath, [PROGRAM, "exec", "made", "--config", config, "--", "true"], { stdio: "ignore" });
-  // Parts that are needed only at times come from files of their own.
+  // Parts that only some runs need come from files of their own.
   expect(await takes(PROGRAM, "locks", "--config", config)).toBe("libsql.cjs false, program.cjs false, yaml.cjs false");
 });
 

@@ -1,5 +1,5 @@
-// The package as its users get it: packed by npm out of a clone, installed into an empty place, and run from there. What is
-// installed is what the tests have run: nothing is looked up that could be of another version on another day.
+// The package as its users get it: packed by npm from a clone, installed into an empty folder, and run from there. Users get the
+// versions that the tests ran: installing looks up nothing that could have another version on another day.
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const manifest = readJson(join(ROOT, "package.json")) as Manifest;
 const { packages: all } = readJson(join(ROOT, "package-lock.json")) as { readonly packages: Readonly<Record<string, Locked>> };
 const locked = Object.fromEntries(Object.entries(all).filter(([path]) => path !== ""));
 
-// What a user's shell has: nothing of the npm or of the vitest that run this.
+// A user's environment, without the variables of the npm and the vitest that run this.
 const ENV = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|HOLDLINE_|VITEST|NODE_ENV)/i.test(name)));
 
 function run(command: string, args: readonly string[], cwd: string): string {
@@ -36,7 +36,7 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
-/** Installs the packed file as a user does. @returns what npm has said that a user would have to look after */
+/** Installs the packed file as a user does. @returns npm's warnings */
 function install(packed: string, cwd: string, ...args: readonly string[]): string {
   const flags = ["--engine-strict", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", ...args];
   const { status, stderr } = spawnSync("npm", ["install", ...flags, packed], { cwd, env: ENV, encoding: "utf8", timeout: 280_000 });
@@ -47,7 +47,7 @@ function install(packed: string, cwd: string, ...args: readonly string[]): strin
   return "";
 }
 
-/** Why nothing could be installed on this machine, where that is no fault of the package's. */
+/** Why this machine cannot install anything, if that is not the package's fault. */
 let withoutRegistry: string | null = null;
 
 beforeEach((context) => {
@@ -70,7 +70,7 @@ function packagesBelow(folder: string, path = ""): readonly (readonly [string, s
 
 let temporary = "";
 let packed = "";
-/** A clone to pack in, so that nobody's dist/ is built anew while other tests run it. On the same file system, for the build. */
+/** A clone to pack in, so that dist/ is not rebuilt while other tests run it. On the same file system, for the build. */
 const clone = join(ROOT, `.pack-${process.pid}`);
 
 beforeAll(() => {
@@ -121,7 +121,7 @@ describe("installed for all", () => {
     const needed = Object.entries(locked).filter(([, { dev, optional }]) => dev !== true && optional !== true);
     expect(found.map(([path]) => path)).toEqual(expect.arrayContaining(needed.map(([path]) => path)));
     expect(Object.keys(manifest.dependencies)).toEqual(["libsql"]);
-    // Nothing that it asks for could be another version tomorrow: a caret at 0.0.x stands for that version alone.
+    // No dependency may resolve to another version tomorrow: a caret at 0.0.x allows that version only.
     for (const [path] of found) {
       const { dependencies = {} } = readJson(join(installed, path, "package.json")) as Partial<Manifest>;
       expect(
@@ -277,7 +277,7 @@ describe("installed into a project", () => {
       export const traits = (store: QueueStore): boolean => store.traits.sessions === "renewed";
       const holdline = await openHoldline("sqlite:///tmp/locks.db", { node: "web-07" });
       const held: string = await holdline.withLock("deploy", { timeoutMs: 0 }, async (claim: HeldClaim) => claim.lock);
-      // @ts-expect-error: a lock is named by a text.
+      // @ts-expect-error: a lock's name is a string.
       await holdline.withLock(7, {}, async () => held);
       export const isLate = (error: unknown): boolean => error instanceof TimedOutError;
       await holdline.close();`;
@@ -285,7 +285,7 @@ describe("installed into a project", () => {
     const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--types", "node"];
     const types = join(ROOT, "node_modules/@types");
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-    // The declarations are checked as well: nothing in them may lead to a package that is not installed.
+    // Checks the declarations too: they must not need a package that is not installed.
     expect(run(process.execPath, [tsc, ...options, "--skipLibCheck", "false", "--typeRoots", types, "main.ts"], project)).toBe("");
   });
 

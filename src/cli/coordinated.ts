@@ -1,8 +1,8 @@
-// The commands that take their lock whatever `skip_coordination` says, and say so.
+// The warning of commands that take their lock although `skip_coordination` is set.
 import type { Context } from "./context.js";
 
-/** Warns that `skip_coordination` changes nothing about a lock that is about to be taken. */
+/** Warns that the command is about to take a lock in spite of `skip_coordination`. */
 export function warnOfSkipCoordination({ settings, log }: Pick<Context, "settings" | "log">, lock: string): void {
   if (!settings.skipCoordination) return;
-  log.warn({ lock }, `skip_coordination is set, but only holdline run goes by it: ${lock} is locked all the same`);
+  log.warn({ lock }, `skip_coordination is set, but only holdline run heeds it: ${lock} is locked all the same`);
 }

@@ -1,4 +1,4 @@
-// Structured data as command lines give it: YAML as it stands, or the name of a file that holds it.
+// Reads structured data of a command line: YAML, or @ and the name of a YAML file.
 import { homedir } from "node:os";
 import { readData } from "../config/actions.js";
 import { createField } from "../config/field.js";
@@ -11,9 +11,9 @@ import type { Invocation } from "./command.js";
 import { workingDirectory } from "../working-directory.js";
 
 /**
- * The data that an option gives; `null` when it was not given.
- * @param name its long name
- * @throws HoldlineError `usage` for what is no YAML, has tags or keys such as `__proto__`, or is too large
+ * The data that an option gives; `null` if the option was not given.
+ * @param name the option's long name
+ * @throws HoldlineError `usage` for text that is no YAML, has tags or keys such as `__proto__`, or is too large
  */
 export async function readDataOption(options: Invocation["options"], name: string): Promise<unknown> {
   const text = options[name];
@@ -21,7 +21,7 @@ export async function readDataOption(options: Invocation["options"], name: strin
 }
 
 /**
- * Data out of a text, or with a leading "@" out of the file that it names.
+ * Parses data from text or, after a leading "@", from the file that it names.
  * @param by what gave the text, for messages
  * @throws HoldlineError `usage`
  */
@@ -32,8 +32,8 @@ export async function parseData(text: string, by: string): Promise<unknown> {
 }
 
 /**
- * Data out of a text.
- * @param name what gave it, for messages
+ * Parses data from text.
+ * @param name what gave the text, for messages
  * @throws HoldlineError `usage`
  */
 export async function parseDataText(text: string, name: string): Promise<unknown> {
@@ -49,12 +49,12 @@ export async function parseDataText(text: string, name: string): Promise<unknown
 }
 
 function readFile(name: string, by: string): { readonly name: string; readonly text: string } {
-  if (name === "") throw new HoldlineError("usage", `${by}: names no file`, { hint: `right would be such as ${by} @data.yaml` });
+  if (name === "") throw new HoldlineError("usage", `${by}: names no file`, { hint: `write for example ${by} @data.yaml` });
   try {
     const { path, text } = readNamed(absolutePath(name, workingDirectory(), homedir()), by);
     return { name: path, text };
   } catch (error) {
-    // It is the command line that names it, and no configuration.
+    // The command line named the file, not a configuration.
     if (!(error instanceof HoldlineError) || error.code !== "configuration") throw error;
     throw new HoldlineError("usage", error.message, { hint: `${by} takes YAML, or @ and the name of a file`, cause: error.cause });
   }

@@ -1,4 +1,4 @@
-// Every exit code, and which error and which outcome has which. The tables do not compile when one is missing.
+// Every exit code, and the code of each error and each outcome. The tables do not compile if one is missing.
 import { constants } from "node:os";
 import type { ExecEnd } from "../actions/exec.js";
 import { InterruptedError } from "../actions/stop.js";
@@ -8,7 +8,7 @@ import type { ErrorCode } from "../locks/errors.js";
 import type { Acquired } from "../leases/acquiring.js";
 import type { Released, Renewed } from "../leases/lease.js";
 
-/** What an exit code tells scripts and timers. */
+/** The meanings of exit codes, for scripts and timers. */
 export const EXIT_CODES = {
   0: "done, or nothing to do",
   1: "nothing there, or no (`locks LOCK`, `clear`, `current`, `is-held`, `test`, `data`, `unlock --ensure-lock`)",
@@ -16,7 +16,7 @@ export const EXIT_CODES = {
   3: "lease expired (`renew`)",
   4: "the action or its check failed",
   64: "usage: the command line is wrong",
-  69: "coordinator unreachable, or not there any more for the release (`run`)",
+  69: "coordinator unreachable, at the start or for the release (`run`)",
   70: "a bug in holdline",
   74: "standard output could not be written, or the claim was lost while the command ran (`exec`)",
   75: "timed out waiting: try later",
@@ -49,20 +49,20 @@ const OF_OUTCOME: { readonly [O in Outcome]: ExitCode } = {
   unreachable: 69,
 };
 
-/** The exit code of a process that ends with `error`. */
+/** The exit code for an error. */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof InterruptedError) return exitCodeOfSignal(error.signal);
   if (!(error instanceof HoldlineError)) return 70;
   return error.code === "interrupted" ? exitCodeOfSignal("SIGINT") : OF_ERROR[error.code];
 }
 
-/** The exit code after several results: the first that is not 0. */
+/** The exit code for several results: the first that is not 0. */
 export function exitCodeOfResults(results: readonly Result[]): number {
   return results.map(({ outcome }) => OF_OUTCOME[outcome]).find((code) => code !== 0) ?? 0;
 }
 
 const OF_EXEC: { readonly [O in Exclude<ExecEnd["outcome"], "ended">]: number } = {
-  // What shells and env(1) say of a program that cannot be started.
+  // As shells and env(1) report a program that cannot be started.
   "not-started": 127,
   "timed-out": OF_OUTCOME["timed-out"],
   "not-now": OF_OUTCOME["not-now"],
@@ -70,38 +70,38 @@ const OF_EXEC: { readonly [O in Exclude<ExecEnd["outcome"], "ended">]: number } 
   "claim-lost": OF_ERROR["claim-lost"],
 };
 
-/** The exit code of `exec`: the command's own where it ran to its end. */
+/** The exit code of `exec`: the command's own if it ran to its end. */
 export function exitCodeOfExec(end: ExecEnd): number {
   if (end.outcome !== "ended") return OF_EXEC[end.outcome];
   return end.exitCode ?? (end.signal === null ? 0 : exitCodeOfSignal(end.signal));
 }
 
-/** As a shell tells of it: 128 and the signal's number. */
+/** The code that shells give a process killed by a signal: 128 plus the signal's number. */
 export function exitCodeOfSignal(signal: string): number {
   return 128 + ((constants.signals as Readonly<Record<string, number | undefined>>)[signal] ?? 0);
 }
 
-/** What was asked for is not there: no claim on the lock, nothing to clear. */
+/** Nothing there: no claim on the lock, nothing to clear. */
 export const EXIT_NOTHING_THERE = OF_ERROR["nothing-there"];
 
 const OF_ACQUIRED: { readonly [O in Acquired["outcome"]]: ExitCode } = { acquired: 0, held: 2 };
 
-/** The exit code after asking for a lease. */
+/** The exit code for taking a lease. */
 export function exitCodeOfAcquired({ outcome }: Pick<Acquired, "outcome">): ExitCode {
   return OF_ACQUIRED[outcome];
 }
 
 const OF_RENEWED: { readonly [O in Renewed["outcome"]]: ExitCode } = { renewed: 0, expired: 3 };
 
-/** The exit code after renewing a lease. */
+/** The exit code for renewing a lease. */
 export function exitCodeOfRenewed({ outcome }: Pick<Renewed, "outcome">): ExitCode {
   return OF_RENEWED[outcome];
 }
 
-// Whoever wants a lease to be gone has what they want either way.
+// Either way the lease is gone, as wanted.
 const OF_RELEASED: { readonly [O in Released]: ExitCode } = { released: 0, gone: 0 };
 
-/** The exit code after ending a lease. */
+/** The exit code for ending a lease. */
 export function exitCodeOfReleased(released: Released): ExitCode {
   return OF_RELEASED[released];
 }

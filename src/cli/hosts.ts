@@ -1,4 +1,4 @@
-// What the commands for locks on hosts share: which hosts are locked with a host, and how several of them are named.
+// What the commands for host locks share: which hosts a host depends on, and hosts that have two names.
 import { homedir } from "node:os";
 import { readDependencies } from "../config/load.js";
 import { absolutePath } from "../config/paths.js";
@@ -13,8 +13,8 @@ import type { Context } from "./context.js";
 import { workingDirectory } from "../working-directory.js";
 
 /**
- * The map of dependencies in force: the file that the option names, or else the configuration's.
- * @throws HoldlineError `configuration` for a file that is not there or not right
+ * The map of dependencies in force: from the file that `--dependencies` names, else the configuration's.
+ * @throws HoldlineError `configuration` for a file that is missing or wrong
  */
 export async function dependenciesInForce(options: Invocation["options"], settings: Settings): Promise<DependencyMap> {
   const file = options["dependencies"];
@@ -26,17 +26,17 @@ export async function dependenciesInForce(options: Invocation["options"], settin
   return map;
 }
 
-/** Says where a host may be locked under another name as well: that would be another lock. */
+/** Warns if the host is also locked under another name, since that is another lock. */
 export async function warnOfOtherName(context: Pick<Context, "coordinator" | "log" | "stop">, host: string): Promise<void> {
   const { signal } = context.stop;
   const coordinator = await context.coordinator(hostLock(host));
   const [short = ""] = host.split(".");
   const isShort = short === host;
-  // A full name has one short one; which full ones a short name may have is seen from those that are locked.
+  // A full name has one short name. The full names of a short name are found among those that are locked.
   const names = isShort ? (await coordinator.list(signal)).map((lock) => hostOfLock(lock) ?? "") : [short];
   for (const name of names.filter((other) => mayBeSame(other, host))) {
     if ((await coordinator.queue(hostLock(name), signal, 1)).length === 0) continue;
-    const what = `${name} is locked as well: that and ${host} are two locks here. \`node\` or \`dependencies\` can say which name the host has`;
+    const what = `${name} is locked as well, and is another lock than ${host}; set \`node\` or \`dependencies\` to give the host one name`;
     context.log.warn({ host, other: name }, what);
   }
 }

@@ -1,12 +1,12 @@
-// The log as JSON lines, by pino, which is loaded when there is a first line to write: most runs of `exec` have none, and
-// loading it takes longer than they do.
+// The log as JSON lines, written by pino. The first line loads pino: most runs of `exec` log nothing, and loading it takes longer
+// than such a run.
 import type { Log } from "../locks/coordinator.js";
 
 export interface JsonLog {
   readonly log: Log;
-  /** Writes a text that is no line of the log, after all lines that came before it. */
+  /** Writes text that is no log line, after all earlier log lines. */
   write(text: string): void;
-  /** Resolves when every line has been written. */
+  /** Resolves when every line is written. */
   flush(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export interface JsonLogOptions {
 
 export function createJsonLog({ level, node, write }: JsonLogOptions): JsonLog {
   const least = level === "silent" ? LEVELS.length : LEVELS.indexOf(level);
-  // Lines that came before pino did, in their order, each with the time at which it was said.
+  // Lines from before pino was loaded, in order, each with its own time.
   const early: (string | { readonly level: Level; readonly details: object; readonly message: string; readonly time: number })[] =
     [];
   let pino: Log | null = null;

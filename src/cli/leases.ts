@@ -1,5 +1,5 @@
-// What the commands for leases share: which lock and which lease are meant, what is in force for them, and how it is told
-// that somebody else holds a lock.
+// What the commands for leases share: which lock and lease the arguments name, handing over a new lease, and telling that others
+// hold a lock.
 import type { Field } from "../config/field.js";
 import { DEFAULT_TTL_MS, readTtlMs, settingsOfLock } from "../config/locks.js";
 import type { LockInForce } from "../config/locks.js";
@@ -23,7 +23,7 @@ import { readOption } from "./options.js";
 import { outputLost, printDocument, printLines } from "./output.js";
 import { sanitize } from "./render.js";
 
-/** A lock that a command names, and what the configuration says of it. */
+/** A lock that a command names, with its settings. */
 export interface NamedLock extends LockInForce {
   readonly lock: string;
 }
@@ -35,33 +35,37 @@ export function readLock(context: Pick<Context, "settings">, { args }: Pick<Invo
 }
 
 /**
- * A lease, or another claim, that a command names behind its lock.
- * @param read what may be an id
+ * The id of the lease, or other claim, that follows the lock's name on the command line.
+ * @param read parses the id
  * @throws HoldlineError `usage`
  */
 export function readClaimId({ args }: Pick<Invocation, "args">, read = parseClaimId): string {
   const [lock = "", id = ""] = args;
   if (isClaimId(lock) && !isClaimId(id)) {
-    throw new HoldlineError("usage", `the arguments are the wrong way round: ${quoted(lock)} is an id, and comes second`, {
-      hint: "the lock's name comes first, and behind it the id",
-    });
+    throw new HoldlineError(
+      "usage",
+      `the arguments are in the wrong order: ${quoted(lock)} is an id, and must follow the lock's name`,
+      {
+        hint: "first the lock's name, then the id",
+      },
+    );
   }
-  return read(id, `first comes the lock's name, then the id that acquire has printed, such as ${ID_EXAMPLE}`);
+  return read(id, `first the lock's name, then the id that acquire printed, such as ${ID_EXAMPLE}`);
 }
 
-/** How long the lease is to last, in milliseconds: as `--ttl` says, else the configuration. @throws HoldlineError `usage` */
+/** How long the lease shall last, in milliseconds: from `--ttl`, else from the configuration. @throws HoldlineError `usage` */
 export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce): number {
   return readOption(options, "ttl", (field: Field) => readTtlMs(field), ttlMs ?? DEFAULT_TTL_MS);
 }
 
-/** Prints a lease in hand as `--json` gives it. */
+/** Prints a held lease as JSON. */
 export function printLease({ io, perspective }: Pick<Context, "io" | "perspective">, claim: Claim): void {
   printDocument(io, { claim: { ...claimAsJson(viewHolder(claim, perspective)), lock: claim.lock } });
 }
 
 /**
- * Sees to it that somebody has the id of a lease that was just taken: where it could not be written, a reader who has gone
- * included, the lease is given back.
+ * Makes sure that the caller got the id of a new lease. If the id could not be written, for example because the reader has
+ * gone, releases the lease.
  * @throws HoldlineError `output-lost`
  */
 export async function handOver({ io }: Pick<Context, "io">, coordinator: Coordinator, lease: HeldLease, by: string): Promise<void> {
@@ -73,21 +77,21 @@ export async function handOver({ io }: Pick<Context, "io">, coordinator: Coordin
     await releaseLease(coordinator, lock, id, { by, reason: "its id could not be written" });
   } catch (error) {
     const lost = outputLost(failure, `the id ${id} of the lease on ${lock}`);
-    throw new HoldlineError("output-lost", `${lost.message}; nor could it be given back: ${messageOf(error)}`, {
-      hint: `to let go of it: holdline unlock ${id}`,
+    throw new HoldlineError("output-lost", `${lost.message}, and the lease could not be given back: ${messageOf(error)}`, {
+      hint: `release it with: holdline unlock ${id}`,
       cause: error,
     });
   }
   throw outputLost(failure, `the lease on ${locks.join(", ")} was given back, because its id`);
 }
 
-/** Tells that others hold a lock: who, since when and why in words, and the holders' ids for programs. */
+/** Tells that others hold a lock: who, since when and why for people, and the holders' ids for programs. */
 export async function tellHeld(
   context: Context,
   coordinator: Coordinator,
   { holders }: Pick<Extract<Acquired, { outcome: "held" }>, "holders">,
   waitMs: number | null,
-  /** Which lock, where that does not go without saying: one of several was held. */
+  /** The lock's name, if the caller asked for several. */
   name: string | null = null,
 ): Promise<void> {
   const { io, json, perspective } = context;

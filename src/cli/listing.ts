@@ -1,4 +1,4 @@
-// Locks and their claims for people: who holds, who waits, since when, why, until when, and whether their agents live.
+// Renders locks and their claims for people: who holds and who waits, since when, why, until when, and whether their agents live.
 import { isoTime } from "../locks/durations.js";
 import { ordinal } from "../line/words.js";
 import type { Perspective } from "../line/perspective.js";
@@ -31,7 +31,7 @@ const COLOURS: { readonly [C in Condition]: Colour } = {
   running: "green",
 };
 
-/** Locks as lines of text, or a word when there are none. @param only the lock that was asked for */
+/** Locks as lines of text; says so if there are none. @param only the lock that was asked for */
 export function renderListing(locks: readonly SeenLock[], only: string | null, view: View): string[] {
   if (locks.length > 0) return renderLocks(locks, view);
   return [only === null ? "nobody holds or waits for any lock" : `nobody holds or waits for ${sanitize(only)}`];
@@ -52,7 +52,7 @@ export function renderLocks(locks: readonly SeenLock[], view: View): string[] {
   return [...renderTable(COLUMNS, rows, view), ...(stuck.length > 0 ? waysOut(stuck, view) : [])];
 }
 
-/** Those who wait are counted: the 1st is next. */
+/** The place of a claim: waiting claims are counted, and the 1st is next. */
 function placeOf(index: number, holders: number): string {
   return index < holders ? "held" : ordinal(index - holders + 1);
 }
@@ -107,7 +107,7 @@ function claimNotes(claim: ClaimView, view: View): Cell[] {
   }
   if ((condition === "failed" || condition === "stale") && view.perspective.isNamesakes(claim))
     notes.push(`left by another machine that was called ${claim.owner.node}: only an admin ends it`);
-  // Who has to name it: an admin, or whoever releases or renews it.
+  // Somebody has to name these claims: an admin, or the one who releases or renews.
   const isNamed = condition === "failed" || condition === "stale" || condition === "leased";
   if (isNamed || view.isExact) notes.push(`claim ${claim.id}`);
   if (lease?.caller) notes.push(`caller: ${lease.caller}`);
@@ -118,19 +118,19 @@ function claimNotes(claim: ClaimView, view: View): Cell[] {
   return notes.map((note) => dim(note, view));
 }
 
-/** What the words are called with which somebody said why they lock: as the option with which they were said. */
+/** The name of a claim's reason: that of the option which gave it. */
 export function reasonWord({ lease }: Pick<Claim, "lease">): string {
   return lease === null || lease.type === "lease" ? "reason" : "description";
 }
 
-/** What an owner does with the lock: the action, or the type of lease. */
+/** What the owner does under the lock: the action, or the type of lease. */
 export function whatOf({ owner, key, lease }: Pick<Claim, "owner" | "key" | "lease">): string {
   if (lease !== null && lease.type !== "lease") return lease.type;
   const what = lease?.type ?? owner.action ?? (owner.process === null ? "another program" : "a command");
   return key === null ? what : `${what} [${key}]`;
 }
 
-// Of an ephemeral claim whose process this node can see to be gone.
+// An ephemeral claim whose process this node can see to be gone.
 const ENDS_SOON = "its agent is gone: the claim ends with its session";
 
 function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: Pick<View, "isExact" | "perspective">): string {
@@ -152,7 +152,7 @@ function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: P
   }
 }
 
-/** "deploy: 1 slot for web-01 and 3 slots for web-02, web-03 …": by which the rule goes is said as well. */
+/** Says who disagrees on a lock's slots, and which number counts. */
 function disagreementWords(lock: string, { key, slots }: Disagreement): string {
   const said = [...slots].map(([count, nodes]) => {
     return `${Number.isFinite(count) ? count : "unlimited"} (${namesOf(nodes)})`;
@@ -166,7 +166,7 @@ function namesOf(nodes: readonly string[]): string {
   return shown.join(", ");
 }
 
-// Of a whole fleet a few names say enough.
+// A few names say enough about a whole fleet.
 const MOST_NODES = 3;
 
 function dim(text: string, { paint }: View): Cell {

@@ -1,4 +1,4 @@
-// The man page, in the man(7) macros, out of the tables that the help, the settings and the exit codes come from.
+// Makes the man page, in man(7) macros, of the tables of commands, settings and exit codes.
 import { OTHER_VARIABLES, SETTING_PATHS, SETTINGS, variableOf } from "../config/schema.js";
 import { searchPath } from "../config/surroundings.js";
 import { VERSION } from "../version.js";
@@ -7,19 +7,19 @@ import { usageOf } from "./command.js";
 import type { CommandArgument, CommandOption, CommandRow } from "./command.js";
 import { EXIT_CODES } from "./exit-codes.js";
 
-// Of other families, and heeded as everywhere.
+// Variables of other programs that Holdline heeds too.
 const FOREIGN_VARIABLES = {
   XDG_CONFIG_HOME: "where a user's configuration is looked for, instead of ~/.config",
   XDG_STATE_HOME: "where a user's journal is kept, instead of ~/.local/state",
-  NO_COLOR: "not empty: no colours on a terminal",
+  NO_COLOR: "if not empty: no colours on a terminal",
 };
 
-/** @param date when this version was made, as 2026-01-31: the page's footer has it */
+/** @param date the date for the page's footer, such as 2026-01-31 */
 export function manPage(date: string): string {
   return [
-    '.\\" Made by scripts/build.mjs out of the table of commands: what is changed here is lost.',
+    '.\\" Made by scripts/build.mjs from the table of commands: changes here are lost.',
     `.TH HOLDLINE 1 "${date}" "holdline ${VERSION}" "User Commands"`,
-    // Command lines are neither hyphenated nor stretched.
+    // Keeps command lines from being hyphenated or stretched.
     ".nh",
     ".ad l",
     ".SH NAME",
@@ -34,7 +34,7 @@ export function manPage(date: string): string {
     ),
     ".PP",
     ...filled(
-      "Durations are a number of seconds, or a number and a unit or the beginning of one: `250 ms`, `30 s`, `10 min`, `1h30m`, `2 hours`, `1 day`, `2 weeks`. " +
+      "A duration is a number of seconds, or a number and a unit or its beginning: `250 ms`, `30 s`, `10 min`, `1h30m`, `2 hours`, `1 day`, `2 weeks`. " +
         "Options may stand before and after a command's arguments.",
     ),
     ".SH COMMANDS",
@@ -46,12 +46,12 @@ export function manPage(date: string): string {
     ...Object.entries(EXIT_CODES).flatMap(([code, meaning]) => item(code, meaning)),
     ".PP",
     ...filled(
-      "`exec` ends with the command's own code (128 + the signal's number when it was killed; 127 when it could not be started), " +
-        "and with 75 or 69 where it never ran.",
+      "`exec` ends with the command's own code (128 + the signal's number if it was killed; 127 if it could not be started), " +
+        "and with 75 or 69 if the command never ran.",
     ),
     ".SH ENVIRONMENT",
     ...filled(
-      "Each setting of the configuration outside `actions`, `locks` and `dependencies` has a variable, which wins over the file:",
+      "These variables win over the configuration file. The file's maps (`actions`, `locks`, `dependencies`, `access`, `groups`) have none.",
     ),
     ...SETTING_PATHS.flatMap((path) => {
       const { doc, default: value, defaultDoc } = SETTINGS[path];
@@ -61,9 +61,9 @@ export function manPage(date: string): string {
     ...filled("Besides these:"),
     ...Object.entries({ ...OTHER_VARIABLES, ...FOREIGN_VARIABLES }).flatMap(([name, doc]) => item(name, doc)),
     ".PP",
-    ...filled("A guarded command is given `HOLDLINE_NODE` as well."),
+    ...filled("A guarded command also gets `HOLDLINE_NODE`."),
     ".SH FILES",
-    ...filled("The configuration is what `--config` or `HOLDLINE_CONFIG` names, or the first of these that is there:"),
+    ...filled("The configuration is the file that `--config` or `HOLDLINE_CONFIG` names, or the first of these that exists:"),
     ...searchPath({ env: {}, cwd: "$PWD", homedir: "~", etc: "/etc" }).flatMap(({ path }) => [".br", literal(path)]),
     "",
   ].join("\n");
@@ -90,21 +90,21 @@ function option({ form, doc }: CommandArgument | CommandOption): string[] {
   return item(form.replace(/[<>[\]]/g, "").replace("...", "…"), doc);
 }
 
-/** A paragraph that hangs under what it explains. */
+/** A paragraph indented under the tag that it explains. */
 function item(tag: string, text: string): string[] {
   return [".TP", bold(tag), ...filled(text)];
 }
 
-// As long as mandoc likes a line of its input to be.
+// mandoc warns of longer input lines.
 const LINE_LENGTH = 80;
 
-/** Text whose lines the formatter breaks anew; what stands in backquotes is bold, and as it is typed. */
+/** Text that the formatter may break into lines; text in backquotes becomes bold, and literal. */
 export function filled(text: string): string[] {
   const words = text.match(/(?:`[^`]*`|\S)+/g) ?? [];
   const lines: string[] = [];
   for (const word of words.map(spoken)) {
     const line = `${lines.at(-1) ?? ""} ${word}`;
-    // A sentence begins a line, so that formatters know where one ends.
+    // Each sentence begins a line, so that formatters see where it ends.
     if (lines.length > 0 && line.length <= LINE_LENGTH && !/[.!?]$/.test(lines.at(-1) ?? "")) lines[lines.length - 1] = line;
     else lines.push(word);
   }
@@ -116,7 +116,7 @@ function spoken(word: string): string {
   return parts.map((part, index) => (index % 2 === 1 ? bold(part) : escaped(part, /^\W*-|[\\@/]/.test(part)))).join("");
 }
 
-/** A line as it is typed. */
+/** A line that comes out literally. */
 function literal(text: string): string {
   return guarded(escaped(text, true));
 }
@@ -129,10 +129,10 @@ function italic(text: string): string {
   return `\\fI${escaped(text, true)}\\fR`;
 }
 
-// What formatters take for something else: they turn a hyphen into one that no shell knows, and quotes into curved ones.
+// Formatters change these: a hyphen becomes one that no shell knows, and quotes become curved.
 const AS_TYPED: Readonly<Record<string, string>> = { "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti" };
 
-/** @param asTyped it may be copied to a command line: every character has to come out as itself */
+/** @param asTyped whether people may copy the text to a command line, so that every character must come out as itself */
 function escaped(text: string, asTyped: boolean): string {
   return Array.from(text, (character) => {
     if (character === "\\") return "\\(rs";
@@ -142,7 +142,7 @@ function escaped(text: string, asTyped: boolean): string {
   }).join("");
 }
 
-/** A line that begins like a macro is none. */
+/** Protects a line that begins like a macro. */
 function guarded(line: string): string {
   return /^[.']/.test(line) ? `\\&${line}` : line;
 }

@@ -1,12 +1,12 @@
-// Values of command-line options.
+// Reads the values of command-line options.
 import type { Field } from "../config/field.js";
 import { readGiven } from "../config/given.js";
 import type { Invocation } from "./command.js";
 
 /**
- * An option's value; `fallback` when it was not given.
- * @param name its long name
- * @throws HoldlineError `usage` with what the reader says is wrong
+ * An option's value, or `fallback` if the option was not given.
+ * @param name the option's long name
+ * @throws HoldlineError `usage` with what the reader refuses
  */
 export function readOption<T, D>(
   options: Invocation["options"],

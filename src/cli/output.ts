@@ -1,8 +1,8 @@
-// Results on standard output: lines for people, or exactly one document for programs.
+// Prints results on standard output: lines for people, or exactly one document for programs.
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import type { Io } from "./io.js";
 
-/** The one JSON document of a command, on one line. */
+/** Prints a command's JSON document on one line. */
 export function printDocument(io: Io, document: object): void {
   io.stdout.write(`${JSON.stringify(document)}\n`);
 }
@@ -11,7 +11,7 @@ export function printLines(io: Io, lines: readonly string[]): void {
   io.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
-/** What standard output would not take, for exit code 74. */
+/** The error for output that could not be written: exit code 74. */
 export function outputLost(failure: Error, what = "the output"): HoldlineError {
   return new HoldlineError("output-lost", `${what} could not be written to standard output: ${messageOf(failure)}`, {
     cause: failure,

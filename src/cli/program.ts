@@ -1,4 +1,4 @@
-// The command line from argv to an exit code: options, help, usage errors, and how errors are told. Ends no process.
+// Runs a command line, from argv to an exit code: options, help, usage errors, and how errors are reported. Ends no process.
 import { Command as Parser, CommanderError } from "commander";
 import { redactUrlsIn } from "../config/secrets.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
@@ -16,18 +16,18 @@ import { sanitize } from "./render.js";
 import type { StopRequests } from "../actions/stop.js";
 
 export interface ProgramOptions {
-  /** Without the program's own name. */
+  /** The words after the program's name. */
   readonly argv: readonly string[];
   readonly io: Io;
   readonly stop: StopRequests;
   readonly withContext: WithContext;
 }
 
-/** Runs a command line and gives the exit code. What goes wrong is told on the streams; nothing is thrown. */
+/** Runs a command line and returns the exit code. Reports errors on the streams and throws none. */
 export async function runProgram(options: ProgramOptions): Promise<number> {
   const code = await runCommand(options);
   const failure = await options.io.stdout.flushed();
-  // A reader who has seen enough is content. A command that has failed has more to say with its own code.
+  // A reader may leave when it has seen enough. A failed command's own code matters more.
   if (code !== 0 || failure === null || isReaderGone(failure)) return code;
   const error = outputLost(failure);
   tellError(error, options.io, { json: false, verbose: false });
@@ -37,7 +37,7 @@ export async function runProgram(options: ProgramOptions): Promise<number> {
 async function runCommand(options: ProgramOptions): Promise<number> {
   const { argv, io, stop } = options;
   const divider = argv.indexOf("--");
-  // Taken apart before the parser sees it: a guarded command's own options are never ours.
+  // The parser must not see the guarded command: its options are not ours.
   const head = divider < 0 ? argv : argv.slice(0, divider);
   const rest = divider < 0 ? null : argv.slice(divider + 1);
   try {
@@ -58,19 +58,19 @@ async function runCommand(options: ProgramOptions): Promise<number> {
   }
 }
 
-/** Tells an error: in words on standard error, and in JSON on standard output where that was asked for. */
+/** Reports an error: in words on standard error and, with --json, as JSON on standard output. */
 export function tellError(error: unknown, io: Io, { json, verbose }: { readonly json: boolean; readonly verbose: boolean }): void {
   const paint = paintFor(io, "stderr");
   const isOurs = error instanceof HoldlineError && error.code !== "bug";
   const code = error instanceof HoldlineError ? error.code : "bug";
-  // Whatever was quoted, and by whom: a coordinator's URL may have been given in the place of anything.
+  // Any message may quote a coordinator's URL: somebody may have typed one in the wrong place.
   const message = redactUrlsIn(isOurs ? messageOf(error) : `bug in holdline: ${messageOf(error)}`);
   const hint = error instanceof HoldlineError ? error.hint : null;
   if (json) io.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
   for (const line of message.split("\n")) io.stderr.write(`${paint("red", `holdline: ${sanitize(line)}`)}\n`);
   if (hint !== null) for (const line of hint.split("\n")) io.stderr.write(`  ${sanitize(line)}\n`);
   if (!verbose) {
-    if (!isOurs) io.stderr.write("  with --verbose there is more to report\n");
+    if (!isOurs) io.stderr.write("  --verbose shows more for a bug report\n");
     return;
   }
   const told = isOurs ? causesOf(error).map((cause) => `because: ${messageOf(cause)}`) : [error, ...causesOf(error)].map(stackOf);
@@ -93,7 +93,7 @@ interface Parsed {
 
 const [VERSION_OPTION] = PARSER_OPTIONS;
 
-/** `told` when help or the version was asked for and given. @throws HoldlineError `usage` */
+/** Parses the words before "--"; `told` if the parser printed help or the version. @throws HoldlineError `usage` */
 function parse(head: readonly string[], rest: readonly string[] | null, io: Io): Parsed | "told" {
   let parsed: Parsed | null = null;
   const program = configure(new Parser("holdline"), io)
@@ -103,7 +103,7 @@ function parse(head: readonly string[], rest: readonly string[] | null, io: Io):
     .helpCommand("help [COMMAND]", "help for a command")
     .configureHelp({ showGlobalOptions: true });
   addOptions(program, GLOBAL_OPTIONS);
-  // A line that begins with a command's name is about no other.
+  // A line that begins with a command's name needs no other command in the parser.
   const named = COMMANDS.find(({ name }) => name === head[0]);
   for (const row of named === undefined ? COMMANDS : [named]) {
     const sub = configure(program.command(row.name), io)
@@ -111,7 +111,7 @@ function parse(head: readonly string[], rest: readonly string[] | null, io: Io):
       .description(`${row.summary[0]?.toUpperCase()}${row.summary.slice(1)}.`)
       .usage(usageOf(row).slice(row.name.length + 1))
       .addHelpText("after", `\nExamples:\n${row.examples.map((example) => `  ${example}`).join("\n")}`);
-    // What follows "--" is often forgotten to be put there; checked() has the better words for that.
+    // People often forget the "--"; checked() has a better message for that.
     sub.allowExcessArguments(row.rest !== undefined);
     for (const { form, doc } of row.arguments) sub.argument(form, doc);
     addOptions(sub, row.options);
@@ -134,7 +134,7 @@ function checked(parsed: Parsed): Parsed {
   const { row, flags, invocation } = parsed;
   if (flags.quiet && flags.verbose) throw new HoldlineError("usage", "--quiet and --verbose exclude each other");
   if (row.rest === undefined) {
-    // After "--" everything is an argument, as everywhere.
+    // After "--" every word is an argument, as in other programs.
     const args = [...invocation.args, ...(invocation.rest ?? [])];
     const isMany = row.arguments.some(({ form }) => form.includes("..."));
     if (!isMany && args.length > row.arguments.length) {
@@ -157,7 +157,7 @@ function configure(parser: Parser, io: Io): Parser {
     .allowExcessArguments(false)
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
-      // Its errors come back as exceptions, and are told in our own words.
+      // The parser's errors come back as exceptions, and get our own words.
       writeErr: () => undefined,
       getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.columns : 100),
       getOutHasColors: () => false,
@@ -188,15 +188,15 @@ function flagsOf(options: Readonly<Record<string, unknown>>): GlobalFlags {
   };
 }
 
-// The parser quotes what it was given, however long.
+// The parser quotes its input, however long.
 const LONGEST_SAID = 200;
 
-/** The parser's error in our form: one line, and what was probably meant as the hint. */
+/** The parser's error in our form: one line, with a suggestion as the hint. */
 function usageError(error: CommanderError, head: readonly string[]): HoldlineError {
   if (error.code === "commander.help")
     return new HoldlineError("usage", "no command was given", { hint: "holdline --help lists them" });
   const words = error.message.replace(/^error: /, "");
-  // The parser adds it after what was given, which may have lines of its own.
+  // The parser appends its suggestion to the quoted input, which may have several lines.
   const meant = /\n\((Did you mean [^\n]*)\)$/.exec(words);
   const said = sanitize(meant === null ? words : words.slice(0, meant.index));
   const command = COMMANDS.find(({ name }) => head.includes(name));
@@ -206,7 +206,7 @@ function usageError(error: CommanderError, head: readonly string[]): HoldlineErr
   return new HoldlineError("usage", shortened(said, LONGEST_SAID), { hint });
 }
 
-// What other tools call it, however it is spelled.
+// What other tools call our commands.
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["list", "locks"],
   ["ls", "locks"],

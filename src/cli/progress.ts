@@ -1,5 +1,5 @@
-// What is said on standard error while a command works: on a terminal words, with one live line for the waiting that is
-// rewritten in place; elsewhere one JSON line for each change. Also the log, which goes the same way.
+// Progress and log on standard error while a command works: on a terminal words, with one live line for the waiting; elsewhere
+// one JSON line for each change.
 import { describeHead, describePlace } from "../line/words.js";
 import type { HeadOfLine, Progress } from "../line/progress.js";
 import type { Settings } from "../config/settings.js";
@@ -13,16 +13,16 @@ import { rounding } from "./rounding.js";
 export interface Reporter {
   readonly log: Log;
   readonly progress: Progress;
-  /** The streams for everyone else: a live line is wiped before anything is written to them. */
+  /** The streams for everyone else. Writing to them wipes the live line first. */
   readonly io: Io;
-  /** Wipes the live line and writes what is still to be written. */
+  /** Wipes the live line and writes what is still pending. */
   close(): Promise<void>;
 }
 
 export interface ReporterOptions {
   readonly level: Settings["log"]["level"];
   readonly format: Settings["log"]["format"];
-  /** Every JSON line says which node it comes from. */
+  /** The node's name, for every JSON line. */
   readonly node: string;
   readonly io: Io;
 }
@@ -48,7 +48,7 @@ export function openReporter(options: ReporterOptions): Reporter {
   };
 }
 
-/** @param live where waiting is shown; without one each change becomes a line of the log */
+/** @param live shows the waiting; with `null`, each change becomes a log line */
 function createProgress(log: Log, live: LiveLine | null): Progress {
   let said = "";
   return {
@@ -57,7 +57,7 @@ function createProgress(log: Log, live: LiveLine | null): Progress {
         live.show((elapsedMs) => waitingWords(lock, ahead, later(behind, elapsedMs)));
         return;
       }
-      // The times grow with every look; they alone are no change.
+      // Times grow with every look; a new time alone is no change.
       const change = JSON.stringify([lock, ahead, behind?.owner, behind?.condition, behind?.failure?.at]);
       if (change === said) return;
       said = change;
@@ -96,7 +96,7 @@ function waitingDetails(lock: string, ahead: number, behind: HeadOfLine | null):
   };
 }
 
-/** The same a while later. */
+/** The same holder, a while later. */
 function later(behind: HeadOfLine | null, elapsedMs: number): HeadOfLine | null {
   if (behind === null) return null;
   const failure = behind.failure === null ? null : { ...behind.failure, agoMs: behind.failure.agoMs + elapsedMs };
@@ -104,14 +104,14 @@ function later(behind: HeadOfLine | null, elapsedMs: number): HeadOfLine | null 
 }
 
 interface LiveLine {
-  /** Shows a line, and again each second with the time since, until it ends or another is shown. */
+  /** Shows a line and refreshes it each second with the time since, until it ends or is replaced. */
   show(words: (elapsedMs: number) => string): void;
-  /** Wipes the line for a moment, so that something else can be written; it comes back with its next second. */
+  /** Wipes the line, so that something else can be written. It comes back with the next second. */
   wipe(): void;
   end(): void;
 }
 
-// The shown times have a grain of a second.
+// Times are shown in whole seconds.
 const REFRESH_MS = 1_000;
 const WIPE = "\r\x1b[2K";
 
@@ -122,7 +122,7 @@ function createLiveLine(sink: Sink): LiveLine {
   let ticker: NodeJS.Timeout | null = null;
   const draw = () => {
     if (words === null) return;
-    // A line that fills the last column would wrap, and could not be wiped any more.
+    // A line that fills the last column would wrap, and could not be wiped.
     sink.write(WIPE + truncate(sanitize(words(performance.now() - since)), sink.columns - 1));
     isShown = true;
   };
@@ -134,7 +134,7 @@ function createLiveLine(sink: Sink): LiveLine {
     show(next) {
       words = next;
       since = performance.now();
-      // Shown for people only: it must not keep the process alive.
+      // The timer must not keep the process alive.
       ticker ??= setInterval(draw, REFRESH_MS).unref();
       draw();
     },
@@ -170,7 +170,7 @@ function wiping(sink: Sink, live: LiveLine): Sink {
   };
 }
 
-/** A stream whose lines of the log may still be on their way. */
+/** A stream that keeps its order with pending log lines. */
 function inOrder(sink: Sink, json: JsonLog): Sink {
   const { isTerminal, columns, rows } = sink;
   return { isTerminal, columns, rows, isClosed: false, write: (text) => json.write(text), flushed: () => sink.flushed() };

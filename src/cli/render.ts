@@ -1,4 +1,4 @@
-// Text for people: columns that line up whatever the script, ages. Pure functions.
+// Text for people: its width in a terminal, columns that line up in every script, and ages. Pure functions.
 import { formatDuration, isoTime } from "../locks/durations.js";
 import { sanitize } from "../locks/text.js";
 
@@ -10,7 +10,7 @@ const WIDE =
 const ASCII = /^[\x20-\x7e]*$/;
 const NOTHING_BUT_MARKS = /^[\p{Mn}\p{Me}\p{Cf}]*$/u;
 
-/** How many columns of a terminal a sanitized text takes. */
+/** The columns that a sanitized text takes in a terminal. */
 export function widthOf(text: string): number {
   if (ASCII.test(text)) return text.length;
   let width = 0;
@@ -18,7 +18,7 @@ export function widthOf(text: string): number {
   return width;
 }
 
-/** A text cut to at most `columns`, with "…" where something is left out. */
+/** A text cut to at most `columns`, with "…" at the end if anything is missing. */
 export function truncate(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let kept = "";
@@ -32,8 +32,8 @@ export function truncate(text: string, columns: number): string {
 }
 
 /**
- * A sanitized text in lines of at most `columns`, broken between words; a word that is longer than a line is broken where
- * the line ends. Nothing is left out but the blanks at which it was broken.
+ * Breaks a sanitized text into lines of at most `columns`, between words; breaks a longer word at the end of the line. Drops
+ * nothing but the blanks at the breaks.
  */
 export function wrap(text: string, columns: number): string[] {
   const width = Math.max(1, columns);
@@ -55,7 +55,7 @@ export function wrap(text: string, columns: number): string[] {
   return line === "" && lines.length > 0 ? lines : [...lines, line];
 }
 
-/** As much of a text as fits, but at least one character. */
+/** The beginning of a text that fits, but at least one character. */
 function headOf(text: string, columns: number): string {
   let head = "";
   let width = 0;
@@ -76,25 +76,25 @@ function widthOfCharacter(character: string): number {
   return WIDE.test(character) ? 2 : 1;
 }
 
-/** A cell of a table: its text, and how that is decorated once it has been measured. */
+/** A cell of a table: its text and, applied after measuring, its decoration. */
 export type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
 
-/** A cell's text without its decoration, fit for a terminal. */
+/** A cell's text without decoration, safe for a terminal. */
 export function textOf(cell: Cell): string {
   return sanitize(typeof cell === "string" ? cell : cell.text);
 }
 
-/** A part of a cell, or all of it, decorated as the cell is. */
+/** A cell's text, or a part of it, with the cell's decoration. */
 export function shownAs(cell: Cell, text: string): string {
   return typeof cell === "object" && text !== "" ? cell.paint(text) : text;
 }
 
-/** Rows as lines with their columns lined up, two blanks apart. All text is sanitized here. */
+/** Rows as lines with aligned columns, two blanks apart. Sanitizes all text. */
 export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
   const texts = rows.map((row) => row.map(textOf));
   const widths: number[] = [];
   for (const row of texts) {
-    // The last cell of a row pushes nothing to the side, however long it is.
+    // A row's last cell may be of any width: nothing follows it.
     row.slice(0, -1).forEach((text, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(text))));
   }
   return texts.map((row, index) =>
@@ -109,12 +109,12 @@ export function renderColumns(rows: readonly (readonly Cell[])[]): string[] {
   );
 }
 
-/** "12 min ago"; a moment that has not come yet, because two clocks differ, is "just now". */
+/** "12 min ago"; "just now" also for a moment that is still to come, because two clocks differ. */
 export function ago(at: number, now: number): string {
   return now - at < 1_000 ? "just now" : `${formatDuration(now - at)} ago`;
 }
 
-/** "09:30 UTC, 12 min left", with the day where that is another one. */
+/** "09:30 UTC, 12 min left", with the date if it is not today. */
 export function until(at: number, now: number): string {
   const moment = isoTime(at);
   const isToday = moment.slice(0, 10) === isoTime(now).slice(0, 10);
@@ -122,7 +122,7 @@ export function until(at: number, now: number): string {
   return `${shown} UTC, ${formatDuration(Math.max(0, at - now))} left`;
 }
 
-/** The end of a text that may have many lines: its last one that is not blank. */
+/** The last line of a text that is not blank. */
 export function lastLineOf(text: string): string {
   const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== "");
   return lines.at(-1)?.trim() ?? "";

@@ -1,4 +1,4 @@
-// What became of guarded actions, for people and for programs.
+// Prints the results of guarded actions, for people and for programs.
 import type { Outcome, Result } from "../actions/result.js";
 import { formatDuration } from "../locks/durations.js";
 import type { Context } from "./context.js";
@@ -7,7 +7,7 @@ import type { Paint } from "./io.js";
 import { printDocument, printLines } from "./output.js";
 import { sanitize } from "./render.js";
 
-/** Prints results in the way that was asked for. @param none what to say when there are none */
+/** Prints results as lines or as JSON. @param none the line for no results */
 export function printResults(context: Context, results: readonly Result[], none: string): void {
   const { io, json } = context;
   if (json) printDocument(io, { results });
@@ -43,5 +43,5 @@ export function renderResult(result: Result, paint: Paint): string {
   return `${sanitize(result.action ?? result.lock)}: ${paint(colour, words)}${sanitize(`${result.outcome === "unreachable" ? "" : ran}${waited}${alone}${why}`)}`;
 }
 
-// Less than this is no waiting that anyone would notice.
+// Nobody notices a shorter wait.
 const WORTH_TELLING_MS = 1_000;

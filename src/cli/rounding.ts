@@ -1,7 +1,7 @@
-// Numbers as they stand in the log: measured times have more digits than anybody has measured.
+// Rounds numbers for the log: measured times have more digits than the measurement.
 import type { Log } from "../locks/coordinator.js";
 
-/** A log whose details have rounded numbers: whole ones from 100 on, three digits below that. */
+/** A log that rounds the numbers in its details: to whole ones from 100 on, to three digits below. */
 export function rounding(log: Log): Log {
   return {
     debug: (details, message) => log.debug(rounded(details), message),

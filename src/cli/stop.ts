@@ -1,28 +1,28 @@
-// SIGINT and SIGTERM as stop requests: the first ends every wait, and each is passed on to a running command.
+// Turns signals into stop requests: the first one ends every wait, and a running command gets each of them.
 import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { InterruptedError } from "../actions/stop.js";
 import type { StopRequests } from "../actions/stop.js";
 
-/** The part of `process` that is needed, so that a test can be another. */
+/** The part of `process` that this needs, so that a test can replace it. */
 export interface SignalSource {
   on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
   off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
 }
 
-// A dropped terminal ends a run as an operator's word does.
+// A terminal that hangs up ends a run, as an operator does.
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-// Stopped, an agent could not end its command when its session is lost: Ctrl-Z does nothing.
+// Ctrl-Z does nothing: a stopped agent could not end its command when its session is lost.
 const IGNORED = "SIGTSTP";
 
 /**
- * Listens until it is closed.
- * @param ignored the numbers of signals that the caller has had ignored, as `nohup` does: they are no requests
+ * Listens for signals until it is closed.
+ * @param ignored the numbers of signals that the caller ignores, as under `nohup`: they are no requests
  */
 export function openStopRequests(source: SignalSource, ignored: readonly number[] = []): StopRequests & { close(): void } {
   const controller = new AbortController();
-  // Whoever waits for anything listens: as many at once as there are questions on their way, which is no leak.
+  // Every pending request to a store listens, so many listeners are no leak.
   setMaxListeners(Number.POSITIVE_INFINITY, controller.signal);
   const listeners = new Set<(signal: NodeJS.Signals) => void>();
   const onSignal = (signal: NodeJS.Signals) => {

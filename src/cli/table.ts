@@ -1,5 +1,5 @@
-// Tables for people: columns where there is room for them, and each row in lines of its own where the terminal is too
-// narrow. Knows nothing of what it shows.
+// Tables for people: in columns or, if the terminal is too narrow, each row on lines of its own. Knows nothing of what it
+// shows.
 import type { Perspective } from "../line/perspective.js";
 import type { Context } from "./context.js";
 import type { Paint } from "./io.js";
@@ -7,17 +7,17 @@ import { paintFor } from "./io.js";
 import { shownAs, textOf, widthOf, wrap } from "./render.js";
 import type { Cell } from "./render.js";
 
-/** How something is to be shown. */
+/** How to show something. */
 export interface View {
   readonly paint: Paint;
-  /** The room in columns of a terminal; `Infinity` where lines are as long as they are. */
+  /** The terminal's columns; `Infinity` if lines may have any length. */
   readonly columns: number;
-  /** Exact times beside those that people read. */
+  /** Whether to show exact times and ids. */
   readonly isExact: boolean;
   readonly perspective: Perspective;
 }
 
-/** How results are shown on standard output: lines are only broken where somebody sits before them. */
+/** How to show results on standard output. Lines are broken only for a terminal. */
 export function viewOf({ io, verbose, perspective }: Pick<Context, "io" | "verbose" | "perspective">): View {
   const { isTerminal, columns } = io.stdout;
   const room = isTerminal ? columns : Number.POSITIVE_INFINITY;
@@ -26,23 +26,23 @@ export function viewOf({ io, verbose, perspective }: Pick<Context, "io" | "verbo
 
 export interface Column {
   readonly heading: string;
-  /** What stands before a value where there is no room for headings: "by". */
+  /** What precedes a value if there is no room for headings: "by". */
   readonly label?: string;
 }
 
 export interface Row {
   /** One for each column; an empty first one continues the row above. */
   readonly cells: readonly Cell[];
-  /** Lines that belong to the row but not into its columns. */
+  /** Lines that belong to the row but not to its columns. */
   readonly notes: readonly Cell[];
 }
 
-// A last column that is narrower than this is a strip of broken words.
+// A narrower last column would be a strip of broken words.
 const NARROWEST_LAST = 30;
 const BETWEEN = "  ";
 const NOTE_INDENT = 4;
 
-/** A table as lines, none of them wider than the view. All text is sanitized here. */
+/** A table as lines, none of them wider than the view. Sanitizes all text. */
 export function renderTable(columns: readonly Column[], rows: readonly Row[], view: View): string[] {
   const headings: Row = {
     cells: columns.map(({ heading }) => ({ text: heading, paint: (text: string) => view.paint("dim", text) })),
@@ -70,7 +70,7 @@ function renderInColumns({ cells }: Row, widths: readonly number[], before: numb
   return [lines, ...more.map((line) => " ".repeat(before) + shownAs(last, line))];
 }
 
-/** The cells one after another, a new line wherever one does not fit any more. */
+/** The cells one after another, with a new line wherever the next one does not fit. */
 function renderFlowing(columns: readonly Column[], { cells }: Row, room: number): string[] {
   const isContinued = textOf(cells[0] ?? "") === "";
   const lines: string[] = [];

@@ -1,5 +1,5 @@
-// `locks --watch`: reads the queues again whenever a store says that something has changed, or a lease's time is over, and
-// shows them: in place on a terminal, elsewhere one listing after another. Goes on when a store does not answer, and says so.
+// `locks --watch`: reads and shows the queues again whenever a store reports a change or a lease expires: in place on a terminal,
+// elsewhere one listing after another. If a store does not answer, says so and goes on.
 import { isoTime } from "../locks/durations.js";
 import { messageOf, UnreachableError } from "../locks/errors.js";
 import { locksAsJson } from "../views/json.js";
@@ -15,35 +15,35 @@ import { ago, sanitize, truncate, wrap } from "./render.js";
 import { openScreen } from "./screen.js";
 import { viewOf } from "./table.js";
 
-/** Where what is seen goes. */
+/** Shows what the watch sees. */
 interface Display {
-  /** The locks have been read. */
+  /** Shows the locks. */
   show(seen: readonly SeenLock[]): void;
-  /** A store does not answer, or with `null` all do again. */
+  /** Says why a store does not answer, or with `null` that all answer again. */
   tell(problem: string | null): void;
-  /** Time has gone by. @param askedMs for how long an answer has been waited for; `null` when none is */
+  /** Called each second. @param askedMs how long a request has been pending; `null` if none is */
   tick(askedMs: number | null): void;
   close(): void;
 }
 
-// The shown ages have a grain of a second.
+// Ages are shown in whole seconds.
 const TICK_MS = 1_000;
-// A busy fleet changes all the time: nobody reads faster, and the stores have better things to do.
+// A busy fleet changes all the time. Nobody reads faster, and the stores have other work.
 const SHORTEST_GAP_MS = 100;
-// Of the time, at most a third goes into reading, however much there is to read.
+// Reading takes at most a third of the time, however much there is to read.
 const GAP_PER_READ = 2;
-// A store that falls silent tells of no change either. So often it is asked a little, to find that out.
+// A dead store reports no changes, so a small request finds out whether it lives, this often.
 const PROBE_MS = 5_000;
 const RETRY_MS = 1_000;
-// A lease that ends at this very moment is over only after it.
+// A lease expires just after its last moment.
 const AFTER_EXPIRY_MS = 20;
 
-/** Watches until it is stopped, and gives the exit code. @param only one lock, or all with `null` */
+/** Watches until it is stopped, and returns the exit code. @param only one lock, or all with `null` */
 export async function watchLocks(context: Context, only: string | null): Promise<number> {
   const { signal } = context.stop;
   const stores = await storesFor(context, only);
   const bell = new Bell(signal);
-  // Before the first look: what changes after it is not missed.
+  // Watch before the first look, so that no later change is missed.
   const watches = await Promise.all(stores.map(({ coordinator }) => coordinator.watch(() => bell.ring(), signal)));
   let seen = await readLocks(context, only, signal);
   let seenAt = performance.now();
@@ -92,10 +92,10 @@ export async function watchLocks(context: Context, only: string | null): Promise
   }
 }
 
-// Any name does: whether there is such a lock makes no difference to whether there is an answer.
+// Any name will do: the store answers whether or not there is such a lock.
 const PROBED = "holdline";
 
-/** How long until the first of the leases is over that were seen so long ago, in milliseconds. */
+/** The time until the first lease expires, in milliseconds. @param elapsedMs the time since the queues were read */
 function untilExpiry(seen: readonly SeenLock[], elapsedMs: number): number {
   let leftMs = Number.POSITIVE_INFINITY;
   for (const view of seen)
@@ -104,7 +104,7 @@ function untilExpiry(seen: readonly SeenLock[], elapsedMs: number): number {
   return Math.max(0, leftMs) + AFTER_EXPIRY_MS;
 }
 
-/** Wakes whoever waits, once for all that has rung since. */
+/** Wakes its waiter once, however often it has rung meanwhile. */
 class Bell {
   #hasRung = false;
   #wake: (() => void) | null = null;
@@ -118,12 +118,12 @@ class Bell {
     this.#wake?.();
   }
 
-  /** Waits so long, whatever rings meanwhile: only an end to all waiting cuts it short. */
+  /** Waits this long, whatever rings meanwhile; ends early only if the signal aborts. */
   async pause(ms: number): Promise<void> {
     await this.#wait(ms, () => this.signal.aborted);
   }
 
-  /** Waits until it rings, at once when it has since the last time, or so long. Has it rung? */
+  /** Waits until it rings, but at most this long; returns at once if it has rung since the last call. Says whether it rang. */
   async next(ms: number): Promise<boolean> {
     await this.#wait(ms, () => this.#hasRung || this.signal.aborted);
     const hasRung = this.#hasRung;
@@ -152,7 +152,7 @@ function displayFor(context: Context, only: string | null): Display {
   return openWindow(context, only);
 }
 
-/** One listing after another, and only where something is another than before. */
+/** Prints one listing after another, but none that repeats the last. */
 function openListings(context: Context, only: string | null): Display {
   const { io, log, json } = context;
   let last = "";
@@ -178,10 +178,10 @@ function openListings(context: Context, only: string | null): Display {
   };
 }
 
-// Until then an answer may just be on its way.
+// A slow answer may take this long.
 const LONG_MS = 3_000;
 
-/** The terminal's window, in which the ages grow. */
+/** Draws the terminal's window, where ages grow each second. */
 function openWindow(context: Context, only: string | null): Display {
   const { stdout } = context.io;
   const view = viewOf(context);

@@ -88,7 +88,7 @@ describe("clear", () => {
       hint: expect.stringContaining("--force") as string,
     });
     expect(await clearIn(store, { force: true })).toBe(0);
-    // What has failed has ended: what it has started since is a service's.
+    // A failed command has ended. What it started belongs to a service now.
     expect(await clearIn(storeOf(claim({ failure: FAILURE, alive: false })), {})).toBe(0);
   });
 
@@ -115,7 +115,7 @@ describe("clear", () => {
     });
   });
 
-  test("meets a lease whose time is over: there is nothing left to clear", async () => {
+  test("an expired lease leaves nothing to clear", async () => {
     const over = claim({ lease: { type: "lease", caller: null, path: null, locks: [] }, expiresAt: NOW });
     const queue = [over];
     const store = fakeStore({ "restart/nginx": queue }, { leave: [() => (queue.pop(), "done")] });
@@ -123,7 +123,7 @@ describe("clear", () => {
     expect(store.ended).toMatchObject([{ ending: { event: "expired" } }]);
   });
 
-  test("takes another program's contender for what it is in this queue alone", async () => {
+  test("clears another program's claim in the named queue only", async () => {
     const foreign = claim({ ...STALE, id: "lock-0000000001", ref: "lock-0000000001" });
     const store = fakeStore({ "restart/nginx": [foreign], other: [{ ...foreign, lock: "other" }] });
     await run(store);
@@ -151,11 +151,11 @@ describe("clear", () => {
   });
 });
 
-test("a reason must say something, and a lock must have a proper name", () => {
-  expect(() => parseClear(invocation(["a"], { reason: "  " }))).toThrow("--reason: must say why");
+test("a reason must not be empty, and a lock must have a proper name", () => {
+  expect(() => parseClear(invocation(["a"], { reason: "  " }))).toThrow("--reason: must not be empty");
   expect(() => parseClear(invocation(["a//b"], { reason: "x" }))).toThrow("the lock name");
   expect(() => parseClear(invocation(["a"], { reason: "x", claim: "" }))).toThrow("--claim: must not be empty");
   expect(() => parseClear(invocation(["a"], { reason: "x", claim: "web-07" }))).toThrow("--claim: must be the id of a claim");
-  // Of other programs' claims the entry's name is the id.
+  // The id of another program's claim is the name of its entry.
   expect(parseClear(invocation(["a"], { reason: "x", claim: "_c_x-lock-0000000001" })).claim).toBe("_c_x-lock-0000000001");
 });

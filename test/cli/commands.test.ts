@@ -43,7 +43,7 @@ describe("run", () => {
   test.each([
     [actions, [], false, "no action was named", "declared are restart-nginx, deploy; --all runs all of them"],
     [[], [], false, "no action was named", "nothing to run: f declares no action"],
-    [actions, ["deploy"], true, "--all runs every action: name some, or give --all", null],
+    [actions, ["deploy"], true, "--all runs every action: name actions or give --all, not both", null],
   ])("does not guess which are meant: %j, %j, --all: %s", (declared, named, all, message, hint) => {
     expect(() => selectActions({ actions: declared, file: "f" }, named, all)).toThrow(
       expect.objectContaining({ code: "usage", message, hint }) as Error,
@@ -100,7 +100,7 @@ test("resume with nothing left says so", async () => {
   const io = recordedIo();
   const nothing = () => Promise.resolve({ results: [], undeclared: [], execs: [] });
   expect(await resume.run(context(null, io, agent({ resume: nothing })), invocation([]))).toBe(0);
-  expect(io.out()).toBe("nothing was left to be finished on this node\n");
+  expect(io.out()).toBe("nothing was left to finish on this node\n");
 });
 
 describe("exec", () => {

@@ -1,4 +1,4 @@
-// `holdline data`: what it shows, and what it makes of changes.
+// `holdline data`: shows a claim's data and changes it.
 import { describe, expect, test } from "vitest";
 import { acquire } from "../../src/cli/commands/acquire.js";
 import { data } from "../../src/cli/commands/data.js";
@@ -6,7 +6,7 @@ import { takeDurably } from "../coordinators/conformance/store.js";
 import { context, invocation, recordedIo } from "./fakes.js";
 import { documentIn, openShell, type Options, refusal } from "./lease-shell.js";
 
-/** A few lines that stand for a thousand million values. */
+/** A few lines of YAML that expand to a thousand million values. */
 const BOMB = Array.from({ length: 9 }, (_, level) => {
   const items = Array.from({ length: 10 }, () => (level === 0 ? "x" : `*a${level - 1}`));
   return `a${level}: &a${level} [${items.join(", ")}]\n`;
@@ -69,7 +69,7 @@ describe("data", () => {
   });
 
   test.each<[Options, string]>([
-    [{ set: ["status"] }, 'usage: --set "status": says no value'],
+    [{ set: ["status"] }, 'usage: --set "status": has no value'],
     [{ set: ["=1"] }, 'usage: "" names no key of the data'],
     [{ set: ["a..b=1"] }, 'usage: "a..b" names no key of the data'],
     [{ set: ["__proto__.a=1"] }, 'usage: "__proto__.a" names no key of the data'],
@@ -91,7 +91,7 @@ describe("data", () => {
     expect(await coordinator.queue("db")).toMatchObject([{ data: { old: 1 } }]);
   });
 
-  test("of a process's durable claim is changed, and of no claim refused", async () => {
+  test("changes the data of a process's durable claim, and refuses a claim that is not there", async () => {
     const { stage, coordinator, run } = await openShell();
     expect(await refusal(run(data, ["db", NOBODY]))).toBe(
       `nothing-there: no claim ${NOBODY} holds db: it has ended, or still waits`,

@@ -1,5 +1,5 @@
-// What a command is given in these tests: streams that remember, and a store of queues in memory for the few methods
-// that commands ask for. Real stores are the conformance suite's and the end-to-end tests' matter.
+// Fakes of what a command works with: streams that remember, and queues in memory for the few methods that commands call. The
+// conformance suite and the end-to-end tests use real stores.
 import { BY_STORE } from "../support/perspectives.js";
 import { randomUUID } from "node:crypto";
 import type { Context } from "../../src/cli/context.js";
@@ -74,7 +74,7 @@ export interface FakeStore extends Coordinator {
   readonly withdrawn: EntryRef[];
 }
 
-/** @param leave what becomes of the claims that are ended, one call after another; by default they are ended */
+/** @param leave the outcome of each call that ends a claim, in order; by default each one succeeds */
 export function fakeStore(
   queues: Record<string, readonly Claim[]>,
   { leave = [] as (() => WriteOutcome)[], history = [] as HistoryRecord[] } = {},
@@ -132,7 +132,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
 const silent = () => undefined;
 const refuse = () => Promise.reject(new Error("the store is not to be contacted"));
 
-/** The context of a command over a store; an owner is gone when the store says that it is not alive. */
+/** A command's context over a store. A claim's owner is gone if the store says that it is not alive. */
 export function context(store: Coordinator | null, io: Io, changes: Partial<Context> = {}): Context {
   return {
     settings: settings(),

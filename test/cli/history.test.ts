@@ -37,7 +37,7 @@ const HOST_LOCK = record({
   data: null,
 });
 
-/** As a store does: newest first, no more than asked for. It remembers how many it was asked for. */
+/** Behaves like a store: newest first, no more than asked for. Remembers each limit. */
 function storeWith(records: readonly HistoryRecord[], asked: number[] = []) {
   const store = fakeStore({});
   return Object.assign(store, {
@@ -110,7 +110,7 @@ describe("for people", () => {
   test("nothing there is told apart from nothing found", async () => {
     expect(await show([])).toEqual(["no claim has ended yet"]);
     expect(await show([], ["never/seen"])).toEqual([
-      "nobody claims never/seen, and no record is of it: holdline locks and holdline history show the names that there are",
+      "nobody claims never/seen, and the history has no record of it: holdline locks and holdline history show the known names",
     ]);
     expect(await show([record()], [], { by: "nobody" })).toEqual(["no such claim is in the history"]);
   });

@@ -1,4 +1,4 @@
-// The commands for locks on hosts, short of taking any: what their options mean, and what is said.
+// The commands for host locks, without taking any: what their options mean, and what they print.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -23,7 +23,7 @@ const DEPENDENCIES = parseDependencies(
   createField({ hv01: ["dc01", "vmm01"], dc01: ["dc02"], dc02: ["dc01"] }, [], plainOrigin("test"), createProblems()),
 );
 
-/** A lease on a lock, as a store tells of it. */
+/** A lease on a lock, as a store returns it. */
 function lease(id: string, lockName: string, type: LeaseType, changes: Parameters<typeof claim>[0] = {}) {
   return claim({
     id,
@@ -134,7 +134,7 @@ describe("lock", () => {
   });
 
   test.each([
-    [[], {}, "it is not said what to lock | right would be holdline lock HOST"],
+    [[], {}, "no host given | usage: holdline lock HOST"],
     [["dc01"], { file: "/x" }, "HOST and --file exclude each other"],
     [[], { file: "/x", type: "host" }, "--file and --type host exclude each other"],
     [["dc01"], { type: "hard" }, '--type: must be generic, host or file, not "hard"'],
@@ -164,7 +164,7 @@ describe("lock", () => {
       "configuration: /etc/holdline.yaml: locks: host/dc01 and host/hv01 are to be locked together, and are on different coordinators" +
         " | right would be the same coordinator for both; or lock dc01 without what it depends on",
     );
-    // On its own it is on one store: here the taking itself is what fails.
+    // Alone, the host is on one store, and the fake store refuses to lease.
     await expect(run(lock, ["hv01"], {}, {}, changes)).rejects.toThrow("nothing is to be leased");
   });
 
@@ -216,7 +216,7 @@ describe("test", () => {
   });
 
   test("a host that somebody merely waits for is not locked", async () => {
-    // First in this queue, and not settled: it waits for another of its hosts.
+    // First in this queue but not settled: the claim waits for another of its hosts.
     const waiting = lease("1", "host/dc01", "host", { durable: false, fencingToken: null });
     expect(await run(testCommand, ["dc01"], {}, { "host/dc01": [waiting] })).toMatchObject({ code: 1 });
   });
@@ -386,7 +386,7 @@ describe("unlock", () => {
   });
 
   test.each(["", " ", "a\nb", "dc01", "db99", ID.slice(1), `${ID}0`])("refuses %j, which no id is", async (id) => {
-    expect(await refusal(() => run(unlock, [id], {}, queues))).toMatch(/^usage: .* \| right would be/);
+    expect(await refusal(() => run(unlock, [id], {}, queues))).toMatch(/^usage: .* \| give the id/);
   });
 
   describe("looks in every store of the configuration", () => {

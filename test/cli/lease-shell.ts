@@ -1,4 +1,4 @@
-// The commands for leases over a store in memory whose clock a test moves, run as one node's command line runs them.
+// Runs the commands for leases as one node's command line does, over a store in memory whose clock a test moves.
 import { expect } from "vitest";
 import type { Command } from "../../src/cli/command.js";
 import type { Context } from "../../src/cli/context.js";
@@ -30,7 +30,7 @@ export async function openShell(stage: Stage = openStage()) {
   return { stage, coordinator, run: shellOn(coordinator) };
 }
 
-/** What is refused, in words. */
+/** The code and message of a refusal. */
 export async function refusal(attempt: Promise<unknown>): Promise<string> {
   const error: unknown = await attempt.then(
     () => null,
@@ -40,7 +40,7 @@ export async function refusal(attempt: Promise<unknown>): Promise<string> {
   return `${error.code}: ${error.message}`;
 }
 
-/** The one document that was printed. */
+/** The printed document; fails if anything else was printed. */
 export function documentIn({ out }: Ran): unknown {
   expect(out.endsWith("\n") && out.trimEnd().split("\n").length === 1, "one document, and nothing else").toBe(true);
   return JSON.parse(out);

@@ -1,4 +1,4 @@
-// The commands for leases over a store in memory whose clock a test moves: what they print, and where, and their exit codes.
+// The commands for leases, over a store in memory whose clock a test moves: output and exit codes.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -159,7 +159,7 @@ describe("release and renew", () => {
     const renewed = await run(renew, ["db", id]);
     expect([renewed.code, renewed.out]).toEqual([3, ""]);
     expect(renewed.err).toBe(
-      `holdline: the lease ${id} on db has expired, or was released\n  to take a new one: holdline acquire db\n`,
+      `holdline: the lease ${id} on db has expired or was released\n  take a new one with: holdline acquire db\n`,
     );
     const ran = await run(renew, ["db", id], {}, true);
     expect(ran.code).toBe(3);
@@ -182,12 +182,12 @@ describe("release and renew", () => {
   });
 });
 
-test("arguments that are the wrong way round are recognised", async () => {
+test("arguments in the wrong order are recognised", async () => {
   const { coordinator, run } = await openShell();
   const id = (await run(acquire, ["db"])).out.trim();
   for (const command of [release, renew, isHeld, data])
     expect(await refusal(run(command, [id, "db"]))).toBe(
-      `usage: the arguments are the wrong way round: "${id}" is an id, and comes second`,
+      `usage: the arguments are in the wrong order: "${id}" is an id, and must follow the lock's name`,
     );
   expect(await coordinator.queue("db")).toHaveLength(1);
 });
@@ -209,7 +209,7 @@ describe("another principal's lease", () => {
     const [before] = await coordinator.queue("db");
     const words = `not-allowed: the lease ${id} on db belongs to dba@example.com, and you are ann@admin-01`;
     for (const command of [release, renew]) expect(await refusal(run(command, ["db", id]))).toBe(words);
-    // What a script has in hand whose own acquire has failed.
+    // The output that a script gets if its own acquire has failed.
     const held = await run(acquire, ["db"]);
     expect([held.code, held.out.trim()]).toEqual([2, id]);
     expect(await refusal(run(release, ["db", held.out.trim()]))).toBe(words);

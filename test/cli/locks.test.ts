@@ -322,7 +322,7 @@ describe("with several stores", () => {
     locks: new Map([["m", { ...text, coordinator: "sqlite:///other.db" }]]),
   });
   const at = (lock: string, id: string) => claim({ lock, id });
-  // Each has a queue that nobody with this configuration would look for there.
+  // Each store also has a queue that this configuration looks for elsewhere.
   const general = fakeStore({ a: [at("a", "1")], m: [at("m", "stray")], z: [at("z", "2")] });
   const other = fakeStore({ m: [at("m", "3")], a: [at("a", "stray")] });
   const both = {

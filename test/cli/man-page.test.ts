@@ -1,4 +1,4 @@
-// The man page: that it says all that the tables say, and that the programs that show it read it without a complaint.
+// The man page has everything that the tables have, and the programs that show it read it without complaints.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ beforeEach(async () => {
   writeFileSync(file, manPage(DATE));
 });
 
-/** Programs that know man pages: what they have to complain of, and what they show. */
+/** Programs that read man pages: how to get their complaints, and what they show. */
 const READERS = [
   {
     program: "man",
@@ -43,7 +43,7 @@ function run(
   return { code: status, out: stdout, err: stderr };
 }
 
-// What formatters take for a macro, an escape, or another character.
+// Texts that formatters mistake for a macro, an escape, or another character.
 const ODD = [
   ".hidden",
   "'quoted' first",
@@ -54,13 +54,13 @@ const ODD = [
   "… é 日本",
 ];
 
-/** Why a reader cannot be asked; `null` where it can. */
+/** Why a reader cannot be asked; `null` if it can. */
 function missing(program: string): string | null {
   const { error, stdout } = spawnSync(program, program === "mandoc" ? ["-T", "ascii", "/dev/null"] : ["--version"], {
     encoding: "utf8",
   });
   if (error !== undefined) return `${program} is not installed`;
-  // Small images have a script in its place that says so.
+  // Small images replace man by a script that says so.
   return program === "man" && !/^man \d/.test(stdout) ? "man is none here" : null;
 }
 
@@ -90,7 +90,7 @@ describe.each(READERS)("read by $program", ({ program, lint, show }) => {
   });
 });
 
-/** Without what formatters choose: where lines end, how wide a gap is, and what is struck over, as bold is where there is no terminal. */
+/** Removes what formatters choose: line breaks, the width of gaps, and overstriking, which is bold without a terminal. */
 function squeezed(text: string): string {
   const parts = text.split("\b");
   return parts
@@ -100,7 +100,7 @@ function squeezed(text: string): string {
     .trim();
 }
 
-/** All that the tables say. */
+/** Everything that the tables say. */
 function all(): string[] {
   return [
     ...COMMANDS.flatMap((entry) => [

@@ -18,7 +18,7 @@ interface Run {
   readonly flags: GlobalFlags | null;
 }
 
-/** Runs a command line; opening its context fails with `failure`, if there is one. */
+/** Runs a command line. With `failure`, opening its context fails. */
 async function run(argv: readonly string[], failure: Error | null = null): Promise<Run> {
   const io = recordedIo();
   let flags: GlobalFlags | null = null;
@@ -110,7 +110,7 @@ describe("help", () => {
         const lines = commandLinesOf(example);
         expect(lines.map(([name]) => name)).toContain(entry.name);
         for (const argv of lines.filter((line) => !waitsForInput(line))) {
-          // Opening fails with its own error, for those that need to open anything: the command line was fine.
+          // Commands that open a context fail with its error, so the command line was right.
           const { code } = await run(argv, new HoldlineError("configuration", "stop here"));
           expect(code, argv.join(" ")).toBe(entry.name === "completion" ? 0 : 78);
         }
@@ -140,12 +140,12 @@ describe("the documents", () => {
   });
 });
 
-/** It opens nothing, and reads its request first: here nobody writes one. */
+/** The command opens nothing, and reads its request first, which nobody writes here. */
 function waitsForInput([name]: readonly string[]): boolean {
   return name === "concourse";
 }
 
-/** What a line of shell calls `holdline` with, each time that it does. The calls succeed and print an id. */
+/** The arguments of each call of `holdline` in a line of shell. The calls succeed and print an id. */
 function commandLinesOf(line: string): string[][] {
   const folder = mkdtempSync(join(tmpdir(), "holdline-examples-"));
   try {
@@ -192,7 +192,7 @@ describe("errors", () => {
     const bug = new TypeError("x is not a function");
     expect(await run(["check"], bug)).toMatchObject({
       code: 70,
-      err: "holdline: bug in holdline: x is not a function\n  with --verbose there is more to report\n",
+      err: "holdline: bug in holdline: x is not a function\n  --verbose shows more for a bug report\n",
     });
     expect((await run(["check", "-v"], bug)).err).toMatch(
       /^holdline: bug in holdline: x is not a function\n {2}TypeError: .*\n\s+at /,

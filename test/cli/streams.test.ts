@@ -27,7 +27,7 @@ test("a reader that went away is no error", () => {
   around.stdout.emit("error", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
   io.stdout.write("dropped");
   expect((around.stdout as unknown as PassThrough).read()).toBeNull();
-  // Nor is a full disk: what an agent does must not depend on whether it can say so.
+  // Nor is a full disk: an agent's work must not depend on its output.
   around.stderr.emit("error", Object.assign(new Error("disk full"), { code: "ENOSPC" }));
   io.stderr.write("dropped");
   expect((around.stderr as unknown as PassThrough).read()).toBeNull();

@@ -10,7 +10,7 @@ async function action(yaml: string): Promise<ActionSettings> {
   return first as ActionSettings;
 }
 
-/** The problems of an action, without line and path. */
+/** An action's problems, without line and path. */
 async function wrong(yaml: string): Promise<string[]> {
   return (await problemsOf(`actions:\n  a: ${yaml}\n`)).map((line) => line.replace(/^2: actions\.a/, ""));
 }

@@ -1,4 +1,4 @@
-// Loading configurations in a test: from text in a folder of its own, in surroundings that are the test's alone.
+// Loads configurations in a test: from text, in a folder and in surroundings of the test's own.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,14 +15,14 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** An empty folder that goes with the test. */
+/** An empty folder, removed after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "holdline-config-"));
   folders.push(folder);
   return folder;
 }
 
-/** Those of a process whose working directory is there. */
+/** The surroundings of a process whose working directory exists. */
 type Settled = Surroundings & { readonly cwd: string };
 
 export function surroundings(changes: Partial<Settled> = {}): Settled {
@@ -40,7 +40,7 @@ export function surroundings(changes: Partial<Settled> = {}): Settled {
   };
 }
 
-/** Writes a file and gives its path. */
+/** Writes a file and returns its path. */
 export function configFile(text: string | Uint8Array): string {
   const path = join(temporaryFolder(), "holdline.yaml");
   writeFileSync(path, text);
@@ -52,7 +52,7 @@ export interface LoadChanges extends Partial<Omit<LoadRequest, "surroundings">> 
   readonly around?: Partial<Settled>;
 }
 
-/** The settings of a file with this text. */
+/** Loads a file with this text. */
 export function load(text: string | null, { env = {}, around = {}, ...request }: LoadChanges = {}): Promise<Settings> {
   return loadSettings({
     config: text === null ? null : configFile(text),
@@ -62,7 +62,7 @@ export function load(text: string | null, { env = {}, around = {}, ...request }:
   });
 }
 
-/** The lines of the configuration error that this text gives, without the file's path. */
+/** The lines of this text's configuration error, without the file's path. */
 export async function problemsOf(text: string | null, changes: LoadChanges = {}): Promise<string[]> {
   return problemsIn(load(text, changes));
 }

@@ -1,4 +1,4 @@
-// What the configuration says of locks by name, and which hosts depend on which.
+// The configuration of locks by name, and which hosts depend on which.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// The settings of the server: who may do what, how many may reboot, where it listens.
+// The server's settings: who may do what, how many machines may reboot, where it listens.
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { describeSettings } from "../../src/config/describe.js";
@@ -64,7 +64,7 @@ test("are described without secrets, and otherwise so that they read back as the
   expect({ ...again, file: null, origins: null }).toEqual({ ...settings, file: null, origins: null });
 });
 
-describe("what is wrong is said", () => {
+describe("wrong settings are refused", () => {
   const hash = (cost: string) => `access: { a: { token: "scrypt:${cost}:${"A".repeat(22)}:${"A".repeat(43)}" } }`;
 
   test.each([
@@ -77,7 +77,7 @@ describe("what is wrong is said", () => {
     [`access: { a: { token: "${HASH}", may: [] } }`, /access\.a\.may: must be a list of rights/],
     [`access: { a: { token: "${HASH}", locks: [1] } }`, /access\.a\.locks: must be a list of patterns/],
     [`access: { a: { token: "${HASH}", locks: [""] } }`, /access\.a\.locks: must be a list of patterns/],
-    // Each of these would have failed with every request.
+    // With these, every request would fail.
     [hash("32767:8:3"), /cost is out of range/],
     [hash("32768:0:3"), /cost is out of range/],
     [hash("32768:8:0"), /cost is out of range/],
@@ -91,7 +91,7 @@ describe("what is wrong is said", () => {
     expect(await problemsOf(text)).toEqual([expect.stringMatching(words)]);
   });
 
-  test("and a secret that stands where its hash should is not repeated", async () => {
+  test("a secret in the place of its hash is not repeated", async () => {
     for (const key of ["password", "token"]) {
       const [problem = ""] = await problemsOf(`access: { a: { ${key}: hunter2-hunter2 } }`);
       expect(problem).toContain(`access.a.${key}: must be a hash that holdline serve --hash printed`);

@@ -1,4 +1,4 @@
-// A configuration that nobody has named is used only where nobody else can have written it.
+// A configuration that nobody named is used only if nobody else can have written it.
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { surroundings, temporaryFolder } from "./loading.js";
 
 const own = process.geteuid?.() ?? 0;
 const OTHER = 54_321;
-/** What a test makes belongs to its user, or with root's rights to somebody else: then that somebody is the caller. */
+/** The files of a test belong to its user; as root, it gives them to another user, who is then the caller. */
 const CALLER = own === 0 ? OTHER : own;
 const STRANGER = own === 0 ? OTHER + 1 : own;
 const around = () => surroundings({ uid: CALLER });

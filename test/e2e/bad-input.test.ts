@@ -10,7 +10,7 @@ import { type Ended, PROGRAM, startCli } from "./fleet.js";
 
 failOnLeaks();
 
-// To root every file is readable.
+// Root may read every file.
 const UNPRIVILEGED = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 const canRunUnprivileged = spawnSync(process.execPath, [PROGRAM, "--version"], UNPRIVILEGED).status === 0;
 
@@ -87,7 +87,7 @@ describe("a configuration that is wrong: 78", () => {
     expect(error.message).toMatch(words);
   });
 
-  test("all that is wrong is said at once, one line each", async () => {
+  test("all problems are reported at once, one line each", async () => {
     const place = await openPlace();
     writeFileSync(place.config, "acquire: { timeout: -1 }\nnodes: x\nactions:\n  a: { command: [] }\n");
     const { code, stderr } = await place.run("-c", place.config, "run", "--all");
@@ -193,7 +193,7 @@ describe("a command line that is wrong: 64", () => {
   });
 });
 
-/** An empty directory to run the program in, with a home of its own, so that whatever it made would be seen. */
+/** An empty directory to run the program in, with its own home, so that any file it makes is seen. */
 async function openPlace(env: Readonly<Record<string, string>> = {}) {
   const directory = await freshDirectory();
   const home = join(directory, "home");
@@ -203,7 +203,7 @@ async function openPlace(env: Readonly<Record<string, string>> = {}) {
   return {
     config,
     run: (...args: readonly string[]) => within(startCli(args, directory, around).ended, `holdline ${args.join(" ")}`),
-    /** One line and perhaps a hint, no stack, and nothing on the disk that was not there. */
+    /** Checks for one line and perhaps a hint, no stack, and no new file. */
     untouched(ended: Ended, { code, words, hint }: { readonly code: number; readonly words: RegExp; readonly hint?: RegExp }) {
       expect([ended.code, ended.stdout], ended.stderr).toEqual([code, ""]);
       const [line = "", ...hints] = ended.stderr.trimEnd().split("\n");

@@ -1,4 +1,4 @@
-// `holdline check --live`: what it says of this node's actions and of real stores, and which of it decides the exit code.
+// `holdline check --live`: its findings about this node's actions and real stores, and which of them decide the exit code.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, inject, onTestFinished, test } from "vitest";
@@ -53,10 +53,10 @@ test("commands that cannot be started, slots, patterns without a process and che
     findings.map(({ about, severity, message }) => `${severity} ${about}: ${message}`);
   const still = [
     'warning action a: its command cannot be started: "no-such-program" was not found in PATH',
-    "warning action a: `slots: 3` lets 3 nodes run at once: a bad configuration takes down as many before their failures keep the lock",
+    "warning action a: `slots: 3` lets 3 nodes run at once: a bad configuration takes down as many before a failure keeps the lock",
     'warning action b: its command cannot be started: "/etc/passwd" is not executable',
   ];
-  const noProcess = "warning action b: its pattern matches no process that runs now";
+  const noProcess = "warning action b: its pattern matches no running process";
   const quiet = await checked(node);
   expect([quiet.code, spoken(quiet), quiet.stores]).toEqual([0, [...still, noProcess], undefined]);
   expect(fleet.lines()).toEqual([]);
@@ -65,7 +65,7 @@ test("commands that cannot be started, slots, patterns without a process and che
     0,
     [...still, "warning action a: the check failed: exit code 3 when it was tried now: not healthy", noProcess],
   ]);
-  // Once, although it failed and had time for more.
+  // Once, although the check failed and had time for more.
   expect(fleet.lines()).toEqual(["checked"]);
 });
 
@@ -75,7 +75,7 @@ test("a pattern with a user whom nobody knows here is warned of", async () => {
   const { code, findings } = await checked(fleet.node("web-01", { a: { mode: "serialize_process", command: ["true"], process } }));
   expect([code, findings.map(({ message }) => message)]).toEqual([
     0,
-    [expect.stringMatching(/^its processes cannot be looked for: .*no-such-user/)],
+    [expect.stringMatching(/^its processes cannot be looked up: .*no-such-user/)],
   ]);
 });
 
@@ -127,7 +127,7 @@ test("a tree that everybody may change is an error, 78, until --mend has given i
     expect.arrayContaining([root, `${root}/locks/restart`]),
   ]);
   const again = await node.run("check", "--live", "--mend");
-  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("nothing had to be mended")]);
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("nothing to mend")]);
   expect(again.stdout + again.stderr).not.toContain("s3cret");
   expect((await node.run("run", "restart")).code).toBe(0);
 });
@@ -148,7 +148,7 @@ test("--tidy removes what earlier versions have left empty, and says what; a sto
   await client.create(`${root}/locks/ci/commit-2`);
   const spoken = await node.run("check", "--live", "--tidy");
   expect([spoken.code, spoken.stdout]).toEqual([0, expect.stringContaining(`removed: ${root}/locks/ci/commit-2`)]);
-  expect((await node.run("check", "--live", "--tidy")).stdout).toContain("nothing was to be tidied away");
+  expect((await node.run("check", "--live", "--tidy")).stdout).toContain("nothing to tidy away");
   const sqlite = (await openFleet("sqlite")).node("web-01", { restart: { command: ["true"] } });
   expect((await sqlite.run("run", "restart")).code).toBe(0);
   const other = await checked(sqlite, "--live", "--tidy");

@@ -1,4 +1,4 @@
-// `holdline completion` in real shells: what they offer on a command line, and that they never run a name that others have chosen.
+// `holdline completion` in real shells: what they offer on a command line. They never run a name that others chose.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,7 +47,7 @@ async function script(shell: string): Promise<string> {
   return path;
 }
 
-/** Runs a shell to its end; it must have nothing to complain of. */
+/** Runs a shell to its end, and fails if it complains. */
 function ask(shell: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): string[] {
   const { stdout, stderr } = spawnSync(shell, args, { cwd: node.directory, env: { ...env, ...more }, encoding: "utf8" });
   expect(stderr).toBe("");
@@ -71,7 +71,7 @@ const CASES: readonly (readonly [line: string, offered: () => readonly string[]]
 ];
 
 describe.skipIf(noBash !== null)(`bash${why(noBash)}`, () => {
-  /** What bash would offer with the cursor at the end of the line. */
+  /** What bash offers with the cursor at the end of the line. */
   async function offered(line: string, more: Readonly<Record<string, string>> = {}): Promise<string[]> {
     const complete = `source '${await script("bash")}'; COMP_LINE=$1 COMP_POINT=\${#1}; _holdline; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return ask("bash", ["--norc", "-c", complete, "-", line], more).sort();

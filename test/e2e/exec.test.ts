@@ -327,10 +327,10 @@ describe.each(STORES)("on %s", (kind) => {
       expect(named.stderr).toContain("run the same command again (holdline exec backup --durable -- false …)");
       expect(named.stderr).toContain(`holdline clear backup --claim ${claim.id} --reason TEXT`);
       const elsewhere = await fleet.node("web-02", {}).run("resume");
-      expect(elsewhere.stdout, "another node").toBe("nothing was left to be finished on this node\n");
+      expect(elsewhere.stdout, "another node").toBe("nothing was left to finish on this node\n");
       expect((await node.run("clear", "backup", "--reason", "x")).code).toBe(0);
       expect(await node.run("resume")).toMatchObject({
-        stdout: "nothing was left to be finished on this node\n",
+        stdout: "nothing was left to finish on this node\n",
         stderr: "",
       });
     });
@@ -343,7 +343,7 @@ describe.each(STORES)("on %s", (kind) => {
       const shell = `echo $$ > '${pidFile}'; ${fleet.waitingShell(go.path)}`;
       const agent = node.start("exec", "backup", "--durable", "--", "sh", "-c", shell);
       await fleet.untilLine("start web-01");
-      const nothing = { code: 0, stdout: "nothing was left to be finished on this node\n", stderr: "" };
+      const nothing = { code: 0, stdout: "nothing was left to finish on this node\n", stderr: "" };
       expect(await node.run("resume"), "while it runs").toMatchObject(nothing);
       const orphan = Number(readFileSync(pidFile, "utf8"));
       onTestFinished(() => void killGroup(orphan));
@@ -370,7 +370,7 @@ describe.each(STORES)("on %s", (kind) => {
       }
       expect(execsIn(node)).toEqual([]);
       expect(await node.run("resume")).toMatchObject({
-        stdout: "nothing was left to be finished on this node\n",
+        stdout: "nothing was left to finish on this node\n",
         stderr: "",
       });
     });

@@ -52,12 +52,12 @@ describe.each(STORES)("on %s", (kind) => {
     ]) {
       if (args[0] !== "lock") expect((await node.run("clear", "host/db01", "--reason", "x")).code).toBeLessThan(2);
       expect((await node.run(...args)).stderr, args.join(" ")).toContain(
-        "db01.example.com is locked as well: that and db01 are two locks here",
+        "db01.example.com is locked as well, and is another lock than db01",
       );
     }
     await locked(node, "db02");
     expect((await node.run("lock", "db02.example.com")).stderr).toContain(
-      "db02 is locked as well: that and db02.example.com are two",
+      "db02 is locked as well, and is another lock than db02.example.com",
     );
   });
 

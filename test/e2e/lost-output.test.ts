@@ -1,4 +1,4 @@
-// Output that cannot be written: it is never lost with exit code 0, and nobody keeps a lease whose id is lost.
+// Output that cannot be written: the exit code is never 0, and no lease stays whose id was lost.
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
@@ -79,7 +79,7 @@ async function openPlace() {
       stdio: ["ignore", stdout, "pipe"],
       timeout: 60_000,
     });
-  // With a store: that there is none would be said as well.
+  // With a store: a missing one would add a message.
   expect(run(["-q", "exec", "made", "--", "true"], "pipe").status).toBe(0);
   return {
     run: (...args: readonly string[]) => run(args, "pipe"),
@@ -91,7 +91,7 @@ async function openPlace() {
         closeSync(full);
       }
     },
-    /** Begins only when nobody holds the other end of its pipe any more. */
+    /** Starts only when nobody holds the other end of its pipe. */
     toNobody(...args: readonly string[]) {
       const script =
         '{ until [ -e gone ]; do :; done; "$@" 2> errors; echo $? > code; } | { exec 0<&-; : > gone; }; cat errors >&2; cat code';

@@ -421,7 +421,9 @@ describe.each(STORES)("on %s", (kind) => {
       const event = headings.indexOf("EVENT");
       expect(rows.map((row) => row.slice(event).split(" ")[0])).toEqual(["released", "failed", "released", "released"]);
       expect(rows[1]?.slice(headings.indexOf("REASON"))).toBe("exit code 1");
-      expect((await admin.run("history", "nothing-here")).stdout).toMatch(/^nobody claims nothing-here, and no record is of it: /);
+      expect((await admin.run("history", "nothing-here")).stdout).toMatch(
+        /^nobody claims nothing-here, and the history has no record of it: /,
+      );
       expect((await admin.run("acquire", "held-now")).code).toBe(0);
       expect((await admin.run("history", "held-now")).stdout).toBe("no claim on held-now has ended yet\n");
       expect((await admin.run("history", "held-mow")).stdout).toContain("did you mean held-now?");

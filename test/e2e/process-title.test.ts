@@ -15,7 +15,7 @@ test.each([
   ["one with the option", (url: string) => [`--coordinator=${url}`]],
 ])("the title has no password: %s", async (_what, option) => {
   const directory = await freshDirectory();
-  // Nobody listens there: the agent is at work until its time to connect is over, or it is stopped.
+  // Nobody listens there, so the agent runs until its connect timeout, or until it is stopped.
   const env = { HOLDLINE_STATE_DIR: join(directory, "state"), HOLDLINE_LOG_FORMAT: "text" };
   const agent = startCli([...option("zookeeper://u:s3cret@127.0.0.1:1/x"), "locks"], directory, env);
   await until(() => agent.stderr().includes("other users of this machine could read the password"), "the warning");

@@ -191,7 +191,7 @@ describe.each(STORES)("on %s", (kind) => {
     [["lock", "db"], "db"],
   ])("skip_coordination is run's alone: %j says that it locks all the same, and does", async (args, lock) => {
     const fleet = await openFleet(kind);
-    const words = `skip_coordination is set, but only holdline run goes by it: ${lock} is locked all the same`;
+    const words = `skip_coordination is set, but only holdline run heeds it: ${lock} is locked all the same`;
     const node = fleet.node("web-01", {}, { settings: { skip_coordination: true } });
     expect((await logOf(node, ...args)).filter(({ msg }) => msg === words)).toMatchObject([{ level: "warn" }]);
     // A lease stands; what an exec had taken is over, and is in the way of nobody.

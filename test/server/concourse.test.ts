@@ -376,7 +376,7 @@ describe("a bad request", () => {
     [["check"], { source: { ...good, lock_pool: "db" } }, 78, "source.lock_pool: is an unknown key"],
     [["check"], { source: good, version: { ref: {} } }, 78, "version.ref: must be text"],
     [["in", "/nowhere"], { source: good }, 78, "version.ref is missing"],
-    [["in"], { source: good, version: { ref: "x" } }, 64, "the directory is missing"],
+    [["in"], { source: good, version: { ref: "x" } }, 64, "the directory for the lock is missing"],
     [["out", "."], { source: withSecret }, 78, "params: is missing"],
     [["out", "."], { source: withSecret, params: { key: "k" } }, 78, "params.lock_op: is missing"],
     [["out", "."], { source: withSecret, params: { ...params, lock_op: "release" } }, 78, 'must be lock or unlock, not "release"'],

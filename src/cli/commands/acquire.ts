@@ -1,4 +1,4 @@
-// `holdline acquire`: a lease on a lock, until it is released or its time is over.
+// `holdline acquire`: takes a lease on a lock, until it is released or expires.
 import { readDurationOrNoneMs, readLabel, readSlots } from "../../config/field.js";
 import type { LeaseRequest } from "../../leases/request.js";
 import { acquireLease } from "../../leases/acquiring.js";
@@ -28,7 +28,7 @@ export const acquire: Command = {
   },
 };
 
-/** @throws HoldlineError `usage` for what cannot be */
+/** @throws HoldlineError `usage` */
 export async function parseAcquire({ options }: Invocation, named: NamedLock): Promise<LeaseRequest> {
   const key = readOption(options, "key", readLabel, null);
   return {

@@ -1,5 +1,5 @@
-// `holdline check`: the configuration in force, and what is doubtful about it. That it is valid has been seen by the time this runs. The
-// stores are contacted, and checks run, with --live alone; processes are looked for in any case.
+// `holdline check`: prints the settings in force and what is doubtful about them; a wrong configuration was refused before. Only
+// --live contacts stores and runs checks. Processes are looked up in any case.
 import { describeSettings } from "../../config/describe.js";
 import { coordinatorsInForce } from "../../config/locks.js";
 import { redactUrl } from "../../config/secrets.js";
@@ -47,7 +47,7 @@ export const check: Command = {
   },
 };
 
-/** What is to be done about the stores. */
+/** What to do to the stores. */
 interface Wishes {
   readonly mends: boolean;
   readonly tidies: boolean;
@@ -80,7 +80,7 @@ async function findStores(context: Context, { mends, tidies }: Wishes): Promise<
 }
 
 async function tryActions(context: Context, runsChecks: boolean): Promise<About[]> {
-  // Without a pattern and without its check there is nothing to try.
+  // Without a pattern or a check there is nothing to try.
   const actions = context.settings.actions.filter((action) => runsChecks || action.process !== null);
   const findings: About[] = [];
   const agent = actions.length === 0 ? null : await context.agent();
@@ -99,14 +99,14 @@ async function tryActions(context: Context, runsChecks: boolean): Promise<About[
 function renderStore({ coordinator, facts, mended, tidied }: FoundStore, paint: Paint): string[] {
   const cells = Object.entries(facts).map(([name, value]): Cell[] => [`  ${name}`, String(value)]);
   const changed = (mended ?? []).map((path) => `  belongs to the credentials now: ${sanitize(path)}`);
-  if (mended?.length === 0) changed.push("  nothing had to be mended");
+  if (mended?.length === 0) changed.push("  nothing to mend");
   changed.push(...(tidied ?? []).map((path) => `  removed: ${sanitize(path)}`));
-  if (tidied?.length === 0) changed.push("  nothing was to be tidied away");
+  if (tidied?.length === 0) changed.push("  nothing to tidy away");
   return ["", paint("bold", `store ${sanitize(coordinator)}`), ...renderColumns(cells), ...changed];
 }
 
 function renderFindings(findings: readonly About[], isLive: boolean, paint: Paint): string[] {
-  if (findings.length === 0) return isLive ? ["", "nothing is wrong with the stores, the commands and the checks"] : [];
+  if (findings.length === 0) return isLive ? ["", "stores, commands and checks are in order"] : [];
   return findings.flatMap(({ about, severity, message, hint }) => [
     "",
     `${paint(severity === "error" ? "red" : "yellow", `${severity}: ${sanitize(about)}`)}: ${sanitize(message)}`,
@@ -114,10 +114,10 @@ function renderFindings(findings: readonly About[], isLive: boolean, paint: Pain
   ]);
 }
 
-/** The settings in force as lines of text: name, value, and who said so. */
+/** The settings in force as lines of text: name, value and origin. */
 export function renderSettings(settings: Settings, paint: Paint): string[] {
   const { actions, locks, ...general } = describeSettings(settings);
-  const file = settings.file === null ? "no configuration file; the defaults serve" : `${settings.file} is valid`;
+  const file = settings.file === null ? "no configuration file; the defaults are in force" : `${settings.file} is valid`;
   const rows: Cell[][] = leavesOf(general).map(([path, value]) => [
     { text: path, paint: (text) => paint("bold", text) },
     value,
@@ -136,7 +136,7 @@ export function renderSettings(settings: Settings, paint: Paint): string[] {
   return lines;
 }
 
-/** Every value with its path; lists and what has no keys are shown as JSON. */
+/** Every value with its path. Lists and `data` are shown as JSON. */
 function leavesOf(value: unknown, path = ""): [string, string][] {
   if (typeof value === "object" && value !== null && !Array.isArray(value) && path !== "data") {
     return Object.entries(value).flatMap(([key, child]) => leavesOf(child, path === "" ? key : `${path}.${key}`));

@@ -1,4 +1,4 @@
-// `holdline clear`: an admin ends a claim that nobody else will. Owns what is asked for, and the words for what came of it.
+// `holdline clear`: ends a claim as an admin. Owns the request and the words for its outcome; leases/clear.ts decides.
 import { clearClaim } from "../../leases/clear.js";
 import type { Cleared, ClearRequest } from "../../leases/clear.js";
 import { claimAsJson } from "../../views/json.js";
@@ -37,12 +37,12 @@ export function parseClear({ args, options }: Invocation): Omit<ClearRequest, "b
 }
 
 function readReason(field: Parameters<typeof readLabel>[0]): string | undefined {
-  return String(field.value).trim() === "" ? field.refuse("must say why: it is what the history will show") : readLabel(field);
+  return String(field.value).trim() === "" ? field.refuse("must not be empty: the history shows it") : readLabel(field);
 }
 
 type Describe = (claim: ClaimView, now: number) => string;
 
-/** Why nothing was ended, in words. */
+/** The error for a claim that was not ended. */
 function errorOf(
   cleared: Exclude<Cleared, { outcome: "cleared" }>,
   request: Omit<ClearRequest, "by">,
@@ -108,7 +108,7 @@ function commandLives(pids: readonly number[], described: string): HoldlineError
   });
 }
 
-// Of many processes the first say which command it is.
+// The first few say which command it is.
 const MOST_PIDS = 10;
 
 function tell(

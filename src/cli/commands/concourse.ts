@@ -1,4 +1,5 @@
-// `holdline concourse`: what Concourse calls as /opt/resource/check, in and out. Knows no configuration and opens no store.
+// `holdline concourse`: the programs that Concourse calls as /opt/resource/check, in and out. Reads no configuration and opens no
+// store.
 import { text as readAll } from "node:stream/consumers";
 import { check, get, put } from "../../concourse/resource.js";
 import type { Surroundings } from "../../concourse/resource.js";
@@ -9,7 +10,7 @@ import { printDocument } from "../output.js";
 import { RESOURCE_PROGRAMS } from "../resource-programs.js";
 
 export const concourse: Command = {
-  // A build's container has neither a configuration nor a store.
+  // A build's container has neither configuration nor store.
   async runAlone(io, { args: [action = "", directory] }, { signal }) {
     const surroundings = { signal, say: (line: string) => io.stderr.write(`holdline: ${line}\n`) };
     printDocument(io, await answerTo(action, directory, surroundings));
@@ -27,8 +28,7 @@ async function answerTo(action: string, directory: string | undefined, surroundi
     throw new HoldlineError("usage", `a resource has no ${JSON.stringify(action)}`, {
       hint: suggestion(action, RESOURCE_PROGRAMS),
     });
-  if (known === "in" && directory === undefined)
-    throw new HoldlineError("usage", "in: the directory is missing in which to write the lock");
+  if (known === "in" && directory === undefined) throw new HoldlineError("usage", "in: the directory for the lock is missing");
   const request = await readAll(process.stdin);
   switch (known) {
     case "check":

@@ -1,4 +1,4 @@
-// `holdline current`: who holds a lock now, in the form that a person or a script wants.
+// `holdline current`: shows who holds a lock now, in the form that a person or a script wants.
 import { isoTime } from "../../locks/durations.js";
 import { readChoice } from "../../config/field.js";
 import type { Claim } from "../../locks/claim.js";
@@ -44,7 +44,7 @@ function readFormat(options: Invocation["options"], json: boolean): Format {
   return isIdOnly ? "id" : (format ?? "rows");
 }
 
-/** Holders as lines of text, first come first; none of nobody. */
+/** Holders as lines of text, the earliest first. */
 export function renderHolders(holders: readonly Claim[], format: Format): string[] {
   const values = holders.map(({ owner, since, id }) => [owner.principal, isoTime(since), id] as const);
   if (values.length === 0) return [];

@@ -1,4 +1,4 @@
-// `holdline data`: shows the structured data of a claim, or changes it in place.
+// `holdline data`: shows a claim's structured data, or changes it in place.
 import type { DataChange } from "../../leases/data.js";
 import { applyChanges, parseDataPath, shownPath } from "../../leases/data.js";
 import { changeData, fetchData } from "../../leases/lease.js";
@@ -33,7 +33,7 @@ export const data: Command = {
 };
 
 /**
- * The changes in the order in which they are made, whatever their order on the command line: from the whole to its parts.
+ * The changes in the order in which they apply, whatever their order on the command line: from the whole to its parts.
  * @throws HoldlineError `usage`
  */
 export async function parseChanges(options: Invocation["options"]): Promise<readonly DataChange[]> {
@@ -52,8 +52,8 @@ export async function parseChanges(options: Invocation["options"]): Promise<read
 async function parseSet(text: string): Promise<DataChange> {
   const equals = text.indexOf("=");
   if (equals < 0) {
-    throw new HoldlineError("usage", `--set ${quoted(text)}: says no value`, {
-      hint: "right would be such as status=READY",
+    throw new HoldlineError("usage", `--set ${quoted(text)}: has no value`, {
+      hint: "write for example status=READY",
     });
   }
   const written = text.slice(equals + 1);
@@ -63,12 +63,12 @@ async function parseSet(text: string): Promise<DataChange> {
   const value = await parseDataText(written, by);
   const problem = problemOfValue(written.trim(), value);
   if (problem === null) return { kind: "set", path, value };
-  throw new HoldlineError("usage", `${by}: ${problem}`, { hint: `to mean it as text: ${shown}='"…"'` });
+  throw new HoldlineError("usage", `${by}: ${problem}`, { hint: `for text, write ${shown}='"…"'` });
 }
 
-/** What YAML makes of a value that was meant otherwise, in words that complete "--set KEY: …"; `null` where there is nothing to say. */
+/** What surprises in the YAML of a value, in words that complete "--set KEY: …"; `null` if nothing does. */
 function problemOfValue(written: string, value: unknown): string | null {
   if (value === null && !/^(?:|~|null|Null|NULL)$/.test(written)) return 'is empty in YAML, where a comment begins with "#"';
   if (typeof value !== "object" || value === null || /^[[{]/.test(written)) return null;
-  return 'is a block of YAML; a map or a list is to be written with "{…}" or "[…]" here';
+  return 'is a block of YAML; write a map or a list as "{…}" or "[…]" here';
 }

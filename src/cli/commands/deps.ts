@@ -1,4 +1,4 @@
-// `holdline deps`: the hosts that would be locked with a host. Asks the map, and no store.
+// `holdline deps`: lists the hosts that `lock` would lock together with a host. Asks the map and no store.
 import { dependenciesOf } from "../../leases/dependencies.js";
 import { knownAs, knownHosts, parseHost } from "../../leases/hosts.js";
 import type { Command } from "../command.js";

@@ -1,4 +1,4 @@
-// `holdline exec`: any command under a lock, with the command's own exit code.
+// `holdline exec`: runs any command under a lock, and ends with the command's exit code.
 import type { ExecSpec } from "../../actions/exec.js";
 import { readDurationOrNoneMs, readLabel, readSlots } from "../../config/field.js";
 import type { Settings } from "../../config/settings.js";
@@ -19,7 +19,7 @@ export const exec: Command = {
     const spec = await parseExec(invocation, context.settings);
     warnOfSkipCoordination(context, spec.lock);
     const end = await (await context.agent()).exec(spec);
-    // Standard output is the command's alone; only where it did not run to its end is there something to say.
+    // Standard output belongs to the command. Only if it did not run to its end do we print anything.
     const { outcome, message } = end;
     if (context.json && outcome !== "ended") printDocument(context.io, { error: { code: outcome, message, hint: null } });
     if (message !== "") context.io.stderr.write(`${paintFor(context.io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n`);
@@ -27,7 +27,7 @@ export const exec: Command = {
   },
 };
 
-/** @throws HoldlineError `usage` for what cannot be */
+/** @throws HoldlineError `usage` */
 export async function parseExec({ args, rest, options }: Invocation, settings: Pick<Settings, "acquire">): Promise<ExecSpec> {
   const lock = parseLockName(args[0]);
   const argv = rest ?? [];

@@ -1,4 +1,4 @@
-// `holdline history`: durable claims that have ended, or have failed and were kept; newest first.
+// `holdline history`: shows durable claims that have ended, and failures that keep their lock; newest first.
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import type { Failure } from "../../locks/claim.js";
 import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
@@ -20,7 +20,7 @@ import { renderTable, viewOf } from "../table.js";
 import type { Column, Row, View } from "../table.js";
 
 const DEFAULT_LIMIT = 20;
-// A reader who wants more than this wants another tool.
+// For more than this, people need another tool.
 const LARGEST_LIMIT = 100_000;
 
 export const history: Command = {
@@ -34,7 +34,7 @@ export const history: Command = {
   },
 };
 
-/** Why there is no record. A name that was mistyped looks like a lock on which nothing has ended. */
+/** Says why there is no record. A mistyped name looks like a lock on which nothing has ended. */
 async function nothingYet(context: Context, lock: string | null): Promise<string> {
   if (lock === null) return "no claim has ended yet";
   const name = sanitize(lock);
@@ -42,7 +42,7 @@ async function nothingYet(context: Context, lock: string | null): Promise<string
   const coordinator = await context.coordinator(lock);
   if ((await coordinator.queue(lock, signal, 1)).length > 0) return `no claim on ${name} has ended yet`;
   const meant = nearestTo(lock, await coordinator.list(signal));
-  return `nobody claims ${name}, and no record is of it: ${meant === null ? "holdline locks and holdline history show the names that there are" : `did you mean ${sanitize(meant)}?`}`;
+  return `nobody claims ${name}, and the history has no record of it: ${meant === null ? "holdline locks and holdline history show the known names" : `did you mean ${sanitize(meant)}?`}`;
 }
 
 /** @throws HoldlineError `usage` */
@@ -103,7 +103,7 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
   return renderTable(COLUMNS, rows, view);
 }
 
-/** All that a failed command has printed, as far as it is kept, for those who ask for more; else the last line. */
+/** The kept output of a failed command in an exact view; else its last line. */
 function outputOf({ output }: Failure, view: View): string[] {
   if (output.trim() === "") return [];
   return view.isExact ? ["output:", ...output.trimEnd().split(/[\r\n]+/)] : [`last output: ${lastLineOf(output)}`];

@@ -1,4 +1,4 @@
-// `holdline is-held`: does this claim hold the lock now? The exit code says it.
+// `holdline is-held`: says by its exit code whether a claim holds its lock.
 import { isLeaseHeld } from "../../leases/lease.js";
 import { parseAnyClaimId } from "../../locks/ids.js";
 import type { Command } from "../command.js";

@@ -1,5 +1,5 @@
-// `holdline lock`: a lock on a host or on a file of it, along with the hosts that it depends on, taken by hand. Owns what
-// its options mean; taking all or nothing is leases/'s.
+// `holdline lock`: locks a host or a file on it, together with the hosts that it depends on. Owns the options' meaning; leases/
+// takes all locks or none.
 import { isoTime } from "../../locks/durations.js";
 import { homedir } from "node:os";
 import { refuseSeveralStores } from "../../views/stores.js";
@@ -24,12 +24,12 @@ import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 import { workingDirectory } from "../../working-directory.js";
 
-// What ResourceLocker does: three attempts, ten seconds apart.
+// As ResourceLocker does: three attempts, ten seconds apart.
 const DEFAULT_ATTEMPTS = 3;
 const DEFAULT_SLEEP_MS = 10_000;
 const MOST_ATTEMPTS = 1_000_000;
 
-/** What is to be locked: the hosts, the one that was named first, and the request for them. */
+/** What to lock: the hosts, the named one first, and the request for their locks. */
 export interface HostRequest {
   readonly hosts: readonly string[];
   readonly request: LeaseRequest;
@@ -52,7 +52,7 @@ export const lock: Command = {
   },
 };
 
-/** @throws HoldlineError `usage` for what cannot be, `configuration` for a map of dependencies that is not right */
+/** @throws HoldlineError `usage`, or `configuration` for a wrong map of dependencies */
 export async function parseLock({ args, options }: Invocation, settings: Settings): Promise<HostRequest> {
   const target = parseTarget(args[0], options, settings);
   const { path, type } = target;
@@ -86,25 +86,25 @@ function parseTarget(
   if (typeof file === "string") {
     if (name !== undefined) {
       throw new HoldlineError("usage", "HOST and --file exclude each other: the path says on which host the file is", {
-        hint: "right would be such as --file server:/path",
+        hint: "write for example --file server:/path",
       });
     }
     if (type !== "file")
       throw new HoldlineError("usage", `--file and --type ${type} exclude each other: a lock on a file has the type file`);
-    // A path that begins here means nothing elsewhere.
+    // Such a path depends on this process's directories, so it is made absolute.
     const path = /^(?:~|\.{1,2})(?:\/|$)/.test(file) ? absolutePath(file, workingDirectory(), homedir()) : file;
     return { ...parseFilePath(path, node), type };
   }
   if (name === undefined) {
-    throw new HoldlineError("usage", "it is not said what to lock", {
-      hint: "right would be holdline lock HOST, or holdline lock --file PATH",
+    throw new HoldlineError("usage", "no host given", {
+      hint: "usage: holdline lock HOST, or holdline lock --file PATH",
     });
   }
-  // Of the type file without a path: files of that host, which the description may name.
+  // The type file without a path means files of that host, which the description may name.
   return { host: parseHost(name), path: null, type };
 }
 
-/** How long to stand in line: `--wait`, or as long as ResourceLocker would go on trying. */
+/** How long to wait in line, in milliseconds: `--wait`, or the time in which ResourceLocker would make its attempts. */
 function readWaitMs(options: Invocation["options"], alone: boolean): number | null {
   const given = ["wait", "retry", "sleep"].filter((name) => options[name] !== undefined);
   if (given[0] === "wait" && given[1] !== undefined) throw exclude("--wait", `--${given[1]}`);

@@ -1,4 +1,4 @@
-// `holdline locks`: who holds, who waits, since when, by whom and why; once, or whenever something changes.
+// `holdline locks`: shows who holds and who waits, since when and why; once, or whenever something changes.
 import { parseLockName } from "../../locks/names.js";
 import { locksAsJson } from "../../views/json.js";
 import type { Command } from "../command.js";

@@ -1,4 +1,4 @@
-// `holdline release`: ends a lease. That it is gone already is what was wanted.
+// `holdline release`: ends a lease. If it is already gone, that is fine.
 import { releaseLease } from "../../leases/lease.js";
 import type { Command } from "../command.js";
 import { exitCodeOfReleased } from "../exit-codes.js";

@@ -1,4 +1,4 @@
-// `holdline renew`: gives a lease a new time, counted from now.
+// `holdline renew`: starts a lease's time anew.
 import { renewLease } from "../../leases/lease.js";
 import type { Command } from "../command.js";
 import { exitCodeOfRenewed } from "../exit-codes.js";
@@ -17,8 +17,8 @@ export const renew: Command = {
     const asking = { by: principal, force: invocation.options["force"] === true, signal: context.stop.signal };
     const renewed = await renewLease(await context.coordinator(lock), lock, id, { ttlMs, ...asking });
     if (renewed.outcome === "expired") {
-      const message = `the lease ${id} on ${lock} has expired, or was released`;
-      const hint = `to take a new one: holdline acquire ${lock}`;
+      const message = `the lease ${id} on ${lock} has expired or was released`;
+      const hint = `take a new one with: holdline acquire ${lock}`;
       if (json) printDocument(io, { error: { code: "expired", message, hint } });
       io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${sanitize(hint)}\n`);
     } else if (json) {

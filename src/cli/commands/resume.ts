@@ -1,4 +1,4 @@
-// `holdline resume`: finishes what earlier runs left on this node, and nothing else. What it cannot finish it names.
+// `holdline resume`: finishes what earlier runs left on this node, and nothing else. Names what it cannot finish.
 import type { ExecLeft } from "../../actions/execs-left.js";
 import type { Resumed } from "../../actions/resuming.js";
 import type { Command } from "../command.js";
@@ -19,7 +19,7 @@ function noneWords({ undeclared, execs }: Resumed): string {
   if (undeclared.length > 0) owners.push(`actions that are no longer declared (${undeclared.join(", ")})`);
   if (execs.length > 0) owners.push(`durable execs (on ${[...new Set(execs.map(({ lock }) => lock))].join(", ")})`);
   return owners.length === 0
-    ? "nothing was left to be finished on this node"
+    ? "nothing was left to finish on this node"
     : `nothing was finished: what was left belongs to ${owners.join(" and to ")}`;
 }
 

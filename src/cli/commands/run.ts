@@ -1,4 +1,4 @@
-// `holdline run`: declared actions, each under its lock.
+// `holdline run`: runs declared actions, each under its lock.
 import type { Result } from "../../actions/result.js";
 import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
@@ -39,7 +39,7 @@ export function selectActions(
   all: boolean,
 ): readonly string[] {
   const declared = settings.actions.map(({ name }) => name);
-  if (all && named.length > 0) throw new HoldlineError("usage", "--all runs every action: name some, or give --all");
+  if (all && named.length > 0) throw new HoldlineError("usage", "--all runs every action: name actions or give --all, not both");
   if (!all && named.length === 0) {
     const known = declared.length > 0 ? `declared are ${declared.join(", ")}; --all runs all of them` : noneWords(settings);
     throw new HoldlineError("usage", "no action was named", { hint: known });
@@ -54,6 +54,6 @@ export function selectActions(
 
 function noneWords({ file }: Pick<Settings, "file">): string {
   return file === null
-    ? "nothing to run: there is no configuration file, and so no action"
+    ? "nothing to run: without a configuration file there are no actions"
     : `nothing to run: ${file} declares no action`;
 }

@@ -32,9 +32,9 @@ export const serve: Command = {
 };
 
 async function printHash({ io, json }: Context): Promise<number> {
-  // One end of line is an editor's or echo's; all else belongs to the secret.
+  // The last line break comes from an editor or echo; everything else is the secret.
   const secret = (await readAll(process.stdin)).replace(/\r?\n$/, "");
-  if (secret === "") throw new HoldlineError("usage", "--hash: there is no secret on standard input");
+  if (secret === "") throw new HoldlineError("usage", "--hash: standard input is empty");
   const hash = await hashSecret(secret);
   if (json) printDocument(io, { hash });
   else printLines(io, [hash]);

@@ -1,5 +1,5 @@
-// `holdline status`: whether a host, or a lock of that very name, is locked, by what types and by whom. It answers a
-// question: what the answer is does not show in the exit code.
+// `holdline status`: shows whether a host, or a lock of that name, is locked, by which types and by whom. The exit code does not
+// depend on the answer.
 import { readChoice } from "../../config/field.js";
 import type { Settings } from "../../config/settings.js";
 import { knownAs, knownHosts } from "../../leases/hosts.js";
@@ -37,7 +37,7 @@ export const status: Command = {
   },
 };
 
-/** The locks that a name may stand for: that of the host, and the one that is called just so. */
+/** The locks that a name may mean: the host's lock, and the lock of that very name. */
 function locksNamed(
   name: string,
   { node, dependencies }: Settings,
@@ -54,7 +54,7 @@ function readFormat(options: Invocation["options"], json: boolean): Format {
   throw new HoldlineError("usage", `--json and --format ${format} exclude each other`);
 }
 
-/** Those that somebody claims; where nobody claims any, the first. */
+/** The locks that somebody claims; if there are none, the first lock. */
 async function readStates(context: Context, names: readonly string[]): Promise<readonly SeenLock[]> {
   const seen = await Promise.all(names.map((name) => readLocks(context, name, context.stop.signal)));
   const claimed = seen.flat();
@@ -65,7 +65,7 @@ function isFree({ holders, waiting }: SeenLock): boolean {
   return holders.length + waiting.length === 0;
 }
 
-/** The same as lines of text, one lock after another. */
+/** Locks as lines of text, one after another. */
 export function renderStatus(states: readonly SeenLock[], view: View): string[] {
   return states.flatMap((seen, index) => {
     const types = typesOf(seen.holders);
@@ -76,8 +76,8 @@ export function renderStatus(states: readonly SeenLock[], view: View): string[] 
 }
 
 /**
- * What Pylok's users read: whether it is locked, and the data of who holds it at the top level, where it wins over all but
- * that fact. Data that is no map stands under `data`.
+ * The form that Pylok's users read: whether the lock is held, and the holder's data at the top level, where it overrides all but
+ * that fact. Data that is no map goes under `data`.
  */
 export function statusForPylok({ lock, holders }: SeenLock): object {
   const isLocked = holders.length > 0;

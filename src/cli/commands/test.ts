@@ -1,4 +1,4 @@
-// `holdline test`: is a host locked? The exit code says it, for scripts.
+// `holdline test`: says by its exit code whether a host is locked, for scripts.
 import { readChoice } from "../../config/field.js";
 import type { Field } from "../../config/field.js";
 import { HOST_LOCK_TYPES, knownAs, knownHosts, parseHost } from "../../leases/hosts.js";
@@ -23,9 +23,9 @@ export const test: Command = {
     const locked = types.length > 0;
     if (context.json) printDocument(context.io, { locked, types });
     if (!locked) await warnOfOtherName(context, host);
-    // A host may have such a name; mostly it is an id that somebody takes for one.
+    // A host may have such a name, but usually somebody mistook an id for one.
     if (!locked && isClaimId(host))
-      context.log.warn({ host }, `no host called ${host} is locked: test takes a host's name, and no id`);
+      context.log.warn({ host }, `no host called ${host} is locked: test takes a host's name, not an id`);
     return locked ? 0 : EXIT_NOTHING_THERE;
   },
 };

@@ -1,4 +1,4 @@
-// `holdline unlock`: ends a lock of which nothing is known but its id, on all hosts that were locked under it.
+// `holdline unlock`: ends everything that was locked under an id, on all its hosts.
 import { DEFAULT_LOCK, settingsOfLock } from "../../config/locks.js";
 import { releaseById } from "../../leases/lease.js";
 import type { Released } from "../../leases/lease.js";
@@ -24,9 +24,9 @@ export const unlock: Command = {
   },
 };
 
-const HINT = "right would be the id that `holdline lock` has printed; `holdline status HOST` shows it";
+const HINT = "give the id that `holdline lock` printed; `holdline status HOST` shows it";
 
-/** One store after another: one that cannot be reached does not stand between a lock on another one and its end. */
+/** Tries one store after another. A store that cannot be reached does not keep the others from being tried. */
 async function releaseAnywhere(context: Context, id: string, force: boolean): Promise<Released> {
   const { settings, stop } = context;
   let unreachable: UnreachableError | null = null;
@@ -45,7 +45,7 @@ async function releaseAnywhere(context: Context, id: string, force: boolean): Pr
   return "gone";
 }
 
-/** For each store one of its locks, by which it is opened; first the store of all locks that have no settings of their own. */
+/** One lock of each store, to open it by; first the store of all locks without their own settings. */
 function oneLockOfEachStore({ settings }: Context): Iterable<string> {
   const locks = new Map<string, string>();
   for (const lock of [DEFAULT_LOCK, ...settings.locks.keys()]) {

@@ -1,4 +1,4 @@
-// The completion script for bash. What others have named is only ever compared and quoted there, never evaluated.
+// Makes the completion script for bash. The script compares and quotes names that others chose, and never evaluates them.
 import type { Grammar, GrammarOption, Value } from "./grammar.js";
 
 export function bashScript({ commands, options }: Grammar): string {
@@ -125,7 +125,7 @@ function spellings(options: readonly GrammarOption[]): string {
   return options.flatMap((option) => option.spellings).join(" ");
 }
 
-/** As the script's own words have it. */
+/** A value in the script's own words. */
 function spell(value: Value): string {
   if (value.kind === "names") return `names ${value.names}`;
   return value.kind === "words" ? `words ${value.words.join(" ")}` : value.kind;

@@ -1,5 +1,5 @@
-// The completion script for fish: one line for each thing that can be completed, and little functions that know where the
-// cursor stands.
+// Makes the completion script for fish: a line for everything that can be completed, and functions that know where the cursor
+// stands.
 import type { Grammar, GrammarOption, Value } from "./grammar.js";
 
 export function fishScript({ commands, options }: Grammar): string {

@@ -1,11 +1,11 @@
-// What can be completed where, out of the table of commands: the part that the scripts for all shells have in common.
+// What can be completed where: turns the table of commands into the form that the scripts of all shells are made from.
 import type { CommandOption, CommandRow, CommandTable } from "../command.js";
 
-/** The names that scripts ask `holdline completion` for, because nobody else knows them. */
+/** The kinds of names that scripts ask `holdline completion` for. */
 export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims"] as const;
 export type NameKind = (typeof NAME_KINDS)[number];
 
-/** What a value is: names that are asked for, one of a few words, a file, or what nobody can guess. */
+/** A value: names to ask for, one of a few words, a file, or free text. */
 export type Value =
   | { readonly kind: "names"; readonly names: NameKind }
   | { readonly kind: "words"; readonly words: readonly string[] }
@@ -16,7 +16,7 @@ export interface GrammarOption {
   /** All its spellings, with their dashes. */
   readonly spellings: readonly string[];
   readonly doc: string;
-  /** `null` when it takes none. */
+  /** `null` if the option takes none. */
   readonly value: Value | null;
 }
 
@@ -25,9 +25,9 @@ export interface GrammarCommand {
   readonly doc: string;
   readonly options: readonly GrammarOption[];
   readonly arguments: readonly Value[];
-  /** The last argument may be given any number of times. */
+  /** Whether the last argument may be repeated. */
   readonly isMany: boolean;
-  /** After "--" there is another program's command line. */
+  /** Whether another program's command line follows "--". */
   readonly hasRest: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface Grammar {
   readonly options: readonly GrammarOption[];
 }
 
-// By the words in the table that stand for a value.
+// By the placeholders of the table.
 const OF_PLACEHOLDER: Readonly<Record<string, Value>> = {
   ACTION: { kind: "names", names: "actions" },
   LOCK: { kind: "names", names: "locks" },

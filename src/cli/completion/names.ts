@@ -1,5 +1,5 @@
-// The names that are completed on a command line: of actions, locks, hosts and claims. A shell waits for them while somebody
-// types, so that they come soon or not at all, and without a word where something is wrong.
+// The names that a shell completes: actions, locks, hosts and claims. Somebody is typing meanwhile, so the names come soon or not
+// at all, and errors are silent.
 import { DEFAULT_LOCK } from "../../config/locks.js";
 import { bestEffort } from "../../locks/errors.js";
 import { hostLock, hostOfLock, lockNameProblem } from "../../locks/names.js";
@@ -11,16 +11,16 @@ import { storesFor } from "../../views/stores.js";
 import { sanitize } from "../render.js";
 import type { NameKind } from "./grammar.js";
 
-/** A name, and what to say of it. */
+/** A name and its description. */
 export interface Name {
   readonly name: string;
   readonly meaning: string;
 }
 
-// Longer than a store takes that is there, and not so long that one would wonder what has become of the key.
+// Longer than a store that answers takes, and short enough that nobody wonders what became of the key.
 const PATIENCE_MS = 1_500;
 
-/** The names of a kind that are known within a moment. @param lock of claims, the lock that they stand on; `null` for all */
+/** The names of a kind, as far as they are known within a moment. @param lock the lock whose claims are wanted; `null` for all */
 export async function readNames(context: Context, kind: NameKind, lock: string | null): Promise<readonly Name[]> {
   const found = new Map<string, string>();
   for (const { name, meaning } of declared(context, kind)) found.set(name, meaning);
@@ -39,14 +39,14 @@ export async function readNames(context: Context, kind: NameKind, lock: string |
   clearTimeout(patience);
   return (
     [...found]
-      // One that a line cannot hold, or that a terminal would take for more than a name, is not typed either.
+      // Nobody types a name with line breaks or control characters.
       .filter(([name]) => name === sanitize(name))
       .map(([name, meaning]) => ({ name, meaning: sanitize(meaning) }))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
   );
 }
 
-/** Those of the configuration. */
+/** The names that the configuration has. */
 function declared({ settings }: Context, kind: NameKind): readonly Name[] {
   if (kind === "actions") return settings.actions.map(({ name, lock }) => ({ name, meaning: `under the lock ${lock}` }));
   if (kind === "claims") return [];
@@ -58,7 +58,7 @@ function declared({ settings }: Context, kind: NameKind): readonly Name[] {
   return ofKind(kind, kind === "locks" ? locks : [...locks, ...hosts], "declared");
 }
 
-/** Those that somebody claims now. */
+/** The names that somebody claims now. */
 async function present(context: Context, kind: NameKind, lock: string | null, signal: AbortSignal): Promise<readonly Name[]> {
   if (kind === "actions") return [];
   if (kind === "claims") {

@@ -1,4 +1,4 @@
-// The completion script for zsh: the same as for bash, with a word about each command, option and name.
+// Makes the completion script for zsh: like bash's, but with a description of each command, option and name.
 import type { Grammar, GrammarOption, Value } from "./grammar.js";
 
 export function zshScript({ commands, options }: Grammar): string {
