@@ -51,7 +51,7 @@ const ENTRIES = [
 // users run the versions that the tests ran.
 const PARTS = ["@fastify/swagger", "execa", "fastify", "libsql", "pino", "prom-client", "re2js", "yaml"];
 
-// Native packages cannot be bundled. The others belong to the tests' server harness, which the benchmark uses.
+// Native packages cannot be bundled. The others belong to the conformance suite and to the benchmark's server harness.
 const EXTERNAL = ["libsql", "testcontainers", "vitest"];
 
 // CommonJS packages call `require` for node's own modules, which an ES module lacks.
