@@ -135,7 +135,7 @@ test("docs/commands.md names every key of what --json prints", async () => {
   }
   for (const [command, document] of documents) expect([command, shown.get(command)]).toEqual([command, keysOf(document)]);
   expect(keysOf(refused)).toEqual(["code", "error", "hint", "holders", "message"]);
-  const described = /^A claim is `(.*?)`/m.exec(page)?.[1] ?? "";
+  const described = /^A claim is\s+`(.*?)`/m.exec(page)?.[1] ?? "";
   const { lock, ...whole } = claim as object as Record<string, unknown>;
   expect(lock).toBe("l");
   expect(namesIn(described)).toEqual(
