@@ -34,7 +34,7 @@ async function startAs(name: string, argv: readonly string[] = ["1000"]): Promis
   return child;
 }
 
-/** A pid whose process has ended while its parent does not look. */
+/** The pid of a process that has ended and whose parent does not notice. */
 async function startZombie(): Promise<number> {
   const file = join(temporaryDirectory(), "pid");
   start("/bin/sh", ["-c", 'sleep 0 & echo $! >"$1"; exec sleep 1000', "sh", file]);
@@ -58,11 +58,11 @@ describe("what /proc says", () => {
     });
   });
 
-  test("what is no such text is not taken for one", () => {
+  test("any other text is refused", () => {
     for (const text of ["", "42", "42 (sleep", "42 (sleep) S 1", `x (sleep) ${rest}`]) expect(parseStat(text)).toBeNull();
   });
 
-  test("a process whose first thread alone has ended goes on", () => {
+  test("a process goes on when only its first thread has ended", () => {
     expect(parseStat(`42 (d) Z 1 42 42 0 -1 0 1 0 0 0 0 0 0 0 20 0 1 0 5 0 0`)?.ended).toBe(true);
     expect(parseStat(`42 (d) Z 1 42 42 0 -1 0 1 0 0 0 0 0 0 0 20 0 7 0 5 0 0`)?.ended).toBe(false);
   });
@@ -74,7 +74,7 @@ describe("what /proc says", () => {
   });
 });
 
-describe("who this process is", () => {
+describe("this process", () => {
   onLinux("it is known by boot, namespace, pid and start", () => {
     expect(processes.self).toMatchObject({ pid: process.pid, bootId: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown });
     expect(processes.self.pidNamespace).toMatch(/^pid:\[\d+\]$/);
@@ -126,16 +126,16 @@ describe("moments", () => {
   );
 });
 
-describe("has it restarted?", () => {
+describe("a service has restarted", () => {
   const moment = (given: Partial<BootMoment>): BootMoment => ({ bootId: "boot", ticks: 1_000, wallMs: 5_000_500, ...given });
   const running = (...starts: Partial<BootMoment>[]): RunningProcess[] =>
     starts.map((given, index) => ({ pid: index + 10, started: moment(given) }));
 
-  test("what does not run has not", () => {
+  test("never where it does not run", () => {
     expect(hasRestarted(moment({}), [])).toBe(false);
   });
 
-  test("it has when the eldest process is younger", () => {
+  test("when its eldest process is younger", () => {
     expect(hasRestarted(moment({}), running({ ticks: 1_001 }, { ticks: 2_000 }))).toBe(true);
     expect(hasRestarted(moment({}), running({ ticks: 2_000 }, { ticks: 999 }))).toBe(false);
   });
@@ -171,7 +171,7 @@ describe("has it restarted?", () => {
   });
 });
 
-describe("does it live?", () => {
+describe("whether a process lives", () => {
   onLinux("a pid that belongs to another process by now does not count", () => {
     const leader = leaderOf(start("/bin/sleep", ["1000"]));
     expect(processes.isAlive(leader)).toBe(true);
@@ -197,7 +197,7 @@ describe("does it live?", () => {
   });
 });
 
-describe("which processes match", () => {
+describe("the processes that match", () => {
   onLinux("the pattern is sought in the name that the kernel has", async () => {
     const { pid } = await startAs("hl-x) (y z");
     expect(await pidsOf(byName("^hl-x\\) \\(y z$"))).toEqual([pid]);
@@ -259,7 +259,7 @@ describe("which processes match", () => {
     await expect(resolveUser("-n")).rejects.toBeInstanceOf(HoldlineError);
   });
 
-  test("a passwd file is read line by line, and half a line is none", () => {
+  test("half a line of a passwd file names nobody", () => {
     const passwd = "root:x:0:0:root:/root:/bin/sh\nbroken:x\nodd:x:abc:0\nweb:x:33:33::/:/bin/false\n";
     expect(["root", "web", "broken", "odd", "ro", ""].map((user) => uidOfEntry(passwd, user))).toEqual([
       0,
@@ -290,7 +290,7 @@ describe("which processes match", () => {
     expect(await pidsOf(byCommandLine("hl-(a+)+b$"))).toEqual([pid]);
   });
 
-  test("what is no pattern is an error of the configuration", async () => {
+  test("a text that is no pattern is an error of the configuration", async () => {
     await expect(processes.matching(byName("("))).rejects.toMatchObject({ code: "configuration" });
     await expect(processes.matching(byName("(?<=a)b"))).rejects.toThrow(/no regular expression/);
   });
@@ -367,7 +367,7 @@ describe("ending a process group", () => {
     await processes.endGroup({ ...leader, startTicks: (leader.startTicks as number) - 1 }, 0);
     await processes.endGroup({ ...leader, bootId: "another" }, 0);
     await processes.endGroup({ ...leader, pidNamespace: "pid:[1]" }, 0);
-    // Signals of one sender arrive in their order: had one come before this, it would be the one that ended it.
+    // Signals of one sender arrive in order: an earlier one would have ended it.
     child.kill("SIGUSR1");
     await until(() => child.signalCode, "its end");
     expect(child.signalCode).toBe("SIGUSR1");

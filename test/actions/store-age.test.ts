@@ -1,4 +1,4 @@
-// What counts as a store that went back in time. Real stores that do are in test/e2e/restored-store.test.ts.
+// When a store counts as one that went back in time. test/e2e/restored-store.test.ts has real stores that do.
 import { expect, test } from "vitest";
 import type { Sighting, Sightings } from "../../src/actions/machine.js";
 import { StoreAge } from "../../src/actions/store-age.js";
@@ -25,7 +25,7 @@ function ageOf(sightings: Sightings, changes: Changes | null = null): StoreAge {
   return new StoreAge(store, { sightings, log: QUIET, stop: new AbortController().signal });
 }
 
-test("a run that another one overtakes between its look and its claim does not take the store for an older one, nor forget the newer", async () => {
+test("a run that another one overtakes between its look and its claim neither takes the store for an older one nor forgets the newer sighting", async () => {
   const sightings = remembered();
   sightings.save(STORE, { fencingToken: 5, changes: null, at: 0 });
   const first = ageOf(sightings);
@@ -34,7 +34,7 @@ test("a run that another one overtakes between its look and its claim does not t
   expect(sightings.sighting).toMatchObject({ fencingToken: 9 });
 });
 
-test("a token that was given out before is refused, and what was seen stays", async () => {
+test("a token that the store issued before is refused, and the sighting stays", async () => {
   const sightings = remembered();
   sightings.save(STORE, { fencingToken: 5, changes: null, at: 0 });
   for (const token of [4, 5]) {
@@ -52,6 +52,6 @@ test("changes compare only since the same beginning", async () => {
   sightings.save(STORE, { fencingToken: 5, changes: { since: 1, count: 10 }, at: 0 });
   expect(await ageOf(sightings, { since: 1, count: 10 }).problem("a", 6)).toMatchObject({ code: "configuration" });
   expect(await ageOf(sightings, { since: 1, count: 11 }).problem("a", 6)).toBeNull();
-  // The tree has been removed and made again since.
+  // Somebody has removed the tree since, and made it anew.
   expect(await ageOf(sightings, { since: 7, count: 1 }).problem("a", 8)).toBeNull();
 });

@@ -12,7 +12,7 @@ describe("the clock", () => {
     expect(clock.now() - before).toBeGreaterThanOrEqual(20);
   });
 
-  test("no time at all is a sleep as well", async () => {
+  test("a sleep may take no time at all", async () => {
     await clock.sleep(0);
     await clock.sleep(-5);
   });
@@ -45,7 +45,7 @@ describe("the clock", () => {
     process.on("warning", note);
     const stop = new AbortController();
     const sleep = clock.sleep(100 * 365 * 86_400_000, stop.signal);
-    // Node would run such a timer after 1 ms: once a later one has run, so would this have.
+    // Node would fire a timer of that length after 1 ms.
     const before = clock.now();
     await until(() => clock.now() - before > 10);
     expect(await isPending(sleep)).toBe(true);

@@ -1,4 +1,4 @@
-// Which machine a claim was made on, by what is known of both.
+// Whether a claim was made on this machine, by the signs of both.
 import { describe, expect, test } from "vitest";
 import { isOfMachine } from "../../src/line/machine-signs.js";
 

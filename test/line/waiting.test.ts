@@ -1,4 +1,4 @@
-// Waiting in line by a clock that a test moves, on a real ZooKeeper behind a proxy that counts what the store is asked.
+// Waiting in line by a clock that the test moves, on a real ZooKeeper behind a proxy that counts the questions to the store.
 import { NONE_GONE } from "../support/perspectives.js";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { waitInLine } from "../../src/line/waiting.js";
@@ -18,7 +18,7 @@ failOnLeaks();
 const RAREST_LOOK_MS = 10_000;
 const CLOCK_ASKED_EVERY_MS = 600_000;
 
-/** A clock that stands still until it is moved, with one sleeper at a time. */
+/** A clock that stands still until the test moves it. It has one sleeper at a time. */
 function movableClock() {
   let now = 0;
   let sleeper: { readonly until: number; wake(): void } | null = null;
@@ -32,7 +32,7 @@ function movableClock() {
   };
   return {
     clock,
-    /** Moves it when somebody sleeps, and ends the sleep. */
+    /** Waits for a sleeper, moves the clock, and ends the sleep. */
     pass: async (ms: number): Promise<void> => {
       const sleeping = await until(() => sleeper, "the waiter to pause");
       now += ms;
@@ -52,7 +52,7 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
     await Promise.all([holding.close(), waiting.close()]);
   });
   await takeDurably(holding, "a");
-  // Asked once by hand: what has to be made for that is there from now on, and the count is that of the questions.
+  // The first question makes a znode. From now on each question is one write, and the proxy counts them.
   await waiting.sync();
   const before = proxy.count(Opcode.setData);
   const asked = () => proxy.count(Opcode.setData) - before;
@@ -68,7 +68,7 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
     stop: stop.signal,
   });
   line.catch(() => undefined);
-  /** For how long it says that the lock has been held, at a look. */
+  /** How long the lock has been held, as the waiter tells at a look. */
   const heldFor = async (look: number): Promise<number> => {
     const behind = await until(() => seen[look], `look ${look}`);
     return behind.forMs;
@@ -82,7 +82,7 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
   expect(await heldFor(2)).toBe(first + CLOCK_ASKED_EVERY_MS);
   expect(asked()).toBe(1);
 
-  // In the store next to no time has passed: it has been asked again, and is believed.
+  // Next to no time has passed in the store. The waiter has asked again, and believes it.
   await pass(RAREST_LOOK_MS);
   const second = await heldFor(3);
   expect(second).toBeGreaterThanOrEqual(first);
@@ -97,11 +97,11 @@ test("a waiter asks for the store's time every ten minutes at most, and reckons 
   await expect(within(line, "the wait to end")).rejects.toBe(enough);
 });
 
-/** A waiter behind a holder, whose session ends while the server does not answer it any more. */
+/** A waiter behind a holder. The waiter's session ends while the server does not answer it any more. */
 async function openOutage(timeoutMs: number | null) {
   const clock = createClock();
   const timeIsOver = new AbortController();
-  // Its time to wait is over when the test says so.
+  // The waiter's time is over when the test says so.
   const sleep: Clock["sleep"] = (ms, signal) =>
     ms === timeoutMs
       ? new Promise((resolve) => timeIsOver.signal.addEventListener("abort", () => resolve()))
@@ -131,7 +131,7 @@ async function openOutage(timeoutMs: number | null) {
   await until(async () => (await holding.queue("a")).length === 2, "it to wait");
   await proxy.welcome("refuse");
   await proxy.cut();
-  // Joined anew it would be second again: it has said so only when its session was lost, and the next one did not come.
+  // It has told of its lost session, and could not join anew yet: then it would be second in the queue again.
   const said = (words: RegExp) => until(() => steps.some((step) => words.test(step)), `it to say ${words.source}`);
   await said(/^the session was lost while waiting/);
   steps.length = 0;

@@ -32,7 +32,7 @@ cleanUpAfterEach();
 
 const processes = createProcesses();
 const onLinux = test.skipIf(process.platform !== "linux");
-// Longer than any test: what is to be ended by SIGTERM alone.
+// Longer than any test: SIGTERM alone must end these commands.
 const NEVER_MS = 3_600_000;
 
 type Control = Parameters<Commands["run"]>[1];
@@ -41,7 +41,7 @@ interface Ran {
   readonly end: CommandEnd;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** What `onGroup` was told. */
+  /** The leader that `onGroup` got. */
   readonly leader: ProcessIdentity | null;
 }
 
@@ -55,7 +55,7 @@ function sh(script: string, ...args: string[]): string[] {
 
 async function run(argv: readonly string[], given: Partial<CommandSpec> = {}, control: Partial<Control> = {}): Promise<Ran> {
   const sinks = { stdout: new PassThrough(), stderr: new PassThrough() };
-  // As without a terminal, also where the tests are run on one.
+  // As without a terminal, also where somebody runs the tests on one.
   const commands = createCommands({ ...sinks, log: createTestLog(), onTerminal: false });
   const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   sinks.stdout.on("data", (chunk: Buffer) => chunks.stdout.push(chunk));
@@ -76,7 +76,7 @@ function hold(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** A named pipe: who opens it to read waits for who writes. */
+/** A named pipe: opening it to read waits for a writer. */
 function makePipe(path: string): void {
   expect(spawnSync("mkfifo", [path]).status).toBe(0);
 }
@@ -91,14 +91,14 @@ describe("how a command ends", () => {
     expect((await run(sh("kill -KILL $$"))).end).toMatchObject({ exitCode: null, signal: "SIGKILL", timedOut: false });
   });
 
-  test("an exit code that the latch uses itself is passed on as any", async () => {
+  test("an exit code that the latch uses itself passes on like any other", async () => {
     for (const exitCode of [125, 126, 127])
       expect((await run(sh(`exit ${exitCode}`))).end).toMatchObject({ exitCode, startProblem: null });
   });
 });
 
 describe("what a command finds", () => {
-  test("its arguments as they are, interpreted by nobody", async () => {
+  test("its arguments as they are, without interpretation", async () => {
     const args = ["$HOME", "a b", "", "*", "'", '"', "\\", "-n", "--", "`id`", "$(id)", "é\n"];
     const { stdout } = await run(["printf", "[%s]", ...args]);
     expect(stdout.toString()).toBe(args.map((arg) => `[${arg}]`).join(""));
@@ -124,7 +124,7 @@ describe("what a command finds", () => {
     expect(end).toMatchObject({ exitCode: 0, tail: "/dev/null\n" });
     const { stdout } = await run(sh('for fd in /proc/$$/fd/*; do test -e "$fd" && echo "${fd##*/}"; done; env | grep -ci latch'));
     const descriptors = stdout.toString().trim().split("\n");
-    // The shell's own, for its script or its pipe, come after these.
+    // The shell's own descriptors, for its script or its pipe, come after these.
     expect(descriptors).not.toContain("3");
     expect(descriptors.at(-1)).toBe("0");
   });
@@ -139,7 +139,7 @@ describe("what a command finds", () => {
 });
 
 describe("the latch", () => {
-  test("nothing runs before the group has been told", async () => {
+  test("nothing runs before `onGroup` has returned", async () => {
     const marker = join(temporaryDirectory(), "ran");
     let open = () => {};
     const told = new Promise<void>((resolve) => (open = resolve));
@@ -165,7 +165,7 @@ describe("the latch", () => {
     await until(() => processes.isAlive(leader) === false, "the end of the latch");
     expect(existsSync(marker)).toBe(false);
 
-    // The same agent, left alone, runs it.
+    // Left alone, the same agent runs it.
     start(process.execPath, [program, given(false)]);
     await until(() => existsSync(endFile), "the command's end");
     expect(existsSync(marker)).toBe(true);
@@ -213,7 +213,7 @@ describe("what cannot start", () => {
     expect(leader).toBeNull();
   });
 
-  test("a program is sought in the command's own PATH", async () => {
+  test("the command's own PATH finds its program", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "hl-program"), "#!/bin/sh\necho found\n", { mode: 0o755 });
     writeFileSync(join(directory, "hl-text"), "");
@@ -293,7 +293,7 @@ describe("its output", () => {
     const end = commands.run(specOf(["cat", file]), { onGroup: (leader) => void group.push(leader) });
     const written = () => /^wchar: (\d+)$/m.exec(readFileSync(`/proc/${group[0]?.pid}/io`, "utf8"))?.[1];
     let before: string | undefined;
-    // It prints no more, and is not at its end.
+    // It prints nothing more, and has not ended.
     await until(() => {
       const now = written();
       const isStuck = now !== "0" && now === before && goOn !== null;
@@ -335,7 +335,7 @@ describe("its output", () => {
       stdio: ["ignore", "pipe", "ignore"],
     });
     const output = readOutput([{ source: child.stdout as Readable, sink: null }]);
-    // Without giving the event loop a turn, so that nothing has been read when the reading is to end.
+    // Gives the event loop no turn, so that nothing has been read when the reading should end.
     while (!existsSync(ready)) hold(10);
     const finished = output.finish();
     hold(500);
@@ -343,7 +343,7 @@ describe("its output", () => {
     expect(output.tail()).toBe("all");
   });
 
-  test("is only kept when that is asked for", async () => {
+  test("is only kept where the caller asks for that", async () => {
     const { stdout, stderr, end } = await run(sh("echo o; echo e >&2"), { output: "keep" });
     expect(Buffer.concat([stdout, stderr])).toHaveLength(0);
     expect(end.tail.split("\n").sort()).toEqual(["", "e", "o"]);
@@ -382,7 +382,7 @@ describe("the end of an output", () => {
     return tail.text();
   };
 
-  test("what is short is kept whole", () => {
+  test("a short one is kept whole", () => {
     expect(tailOf()).toBe("");
     expect(tailOf(Buffer.from("é"), Buffer.from("a".repeat(TAIL_BYTES - 2)))).toBe(`é${"a".repeat(TAIL_BYTES - 2)}`);
   });
@@ -391,7 +391,7 @@ describe("the end of an output", () => {
     const text = character.repeat(100_000);
     for (let shift = 0; shift < 4; shift += 1) {
       const bytes = Buffer.from(text + "x".repeat(shift));
-      // In one piece, and in pieces that cut characters as well.
+      // In one piece, and in pieces that cut characters too.
       const pieces = Array.from({ length: Math.ceil(bytes.length / 1_001) }, (_, index) =>
         bytes.subarray(index * 1_001, (index + 1) * 1_001),
       );
@@ -405,7 +405,7 @@ describe("the end of an output", () => {
     }
   });
 
-  test("what is no text does not become longer than 4 KiB", () => {
+  test("bytes that are no text do not become longer than 4 KiB", () => {
     expect(Buffer.byteLength(tailOf(Buffer.alloc(10_000, 0xff)))).toBeLessThanOrEqual(TAIL_BYTES);
     expect(Buffer.byteLength(tailOf(Buffer.alloc(10_000, 0x80)))).toBeLessThanOrEqual(TAIL_BYTES);
   });
@@ -443,7 +443,7 @@ describe("a command that is called off", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  /** Calls a command off once it has made the file that is its last argument. */
+  /** Calls a command off once it has made the file that its last argument names. */
   async function callOff(argv: (ready: string) => readonly string[], killAfterMs: number): Promise<Ran> {
     const ready = join(temporaryDirectory(), "ready");
     const stop = new AbortController();
@@ -473,7 +473,7 @@ describe("a command that is called off", () => {
   });
 
   onLinux("it is not over before the members are that outlive their leader", async () => {
-    // Long enough for the leader's end, and the silence of its pipes, to have been noticed well before.
+    // Long enough to notice, well before this, that the leader has ended and its pipes are silent.
     const { end, leader } = await callOff((ready) => sh('"$1" "$2" & exec sleep 1000', fixture("proc-stubborn.sh"), ready), 1_000);
     expect(end).toMatchObject({ exitCode: null, signal: "SIGTERM" });
     expect(membersOf(leader?.pid as number)).toEqual([]);
@@ -531,7 +531,7 @@ describe("a daemon that a command leaves behind", () => {
       expect(end).toMatchObject({ exitCode: 0, timedOut: false });
       expect(readStat(leader?.pid as number)).toBeNull();
       expect(membersOf(daemon)).toHaveLength(1);
-      // What it prints now has no reader of ours: were the pipe closed, SIGPIPE would end it; were it full, it would hang.
+      // We read nothing of what it prints now. A closed pipe would end it by SIGPIPE, and a full one would hang it.
       writeFileSync(join(directory, "go"), "go\n");
       await until(() => existsSync(join(directory, "survived")), "the daemon to survive its own words");
       await until(() => open() <= before, "nothing of it to stay open here");
@@ -603,7 +603,7 @@ describe("a command that must not outlive its claim", () => {
   onLinux("is killed, and what has left its group as well, when the deadline is not moved in time", async () => {
     const file = join(temporaryDirectory(), "pid");
     const argv = sh('setsid sh -c \'echo $$ > "$1"; exec sleep 1000\' sh "$1" & exec sleep 1000', file);
-    // Infinity for this process's own look, so that the watcher alone acts.
+    // Infinity, so that this process's own look never acts, and the watcher alone does.
     const deadline = uptimeMs() + 2_000;
     const heldUntil = (): number => (uptimeMs() < deadline - 1_000 ? deadline : Number.POSITIVE_INFINITY);
     const running = run(argv, { env: { HOLDLINE_CLAIM: randomUUID() }, endsWith: { heldUntil, graceMs: 0 } });

@@ -12,10 +12,10 @@ let now = 0;
 beforeEach(() => void vi.spyOn(performance, "now").mockImplementation(() => now));
 afterEach(() => void vi.restoreAllMocks());
 
-/** A command that takes no notice of a key. */
+/** A command that ignores keys. */
 function survivor(isTyped: boolean) {
   const sent: string[] = [];
-  // Once it is to be ended it has.
+  // Ends as soon as it has to.
   const members = { pids: () => [1], lives: () => sent.length === 0, signal: (signal: string) => void sent.push(signal) };
   return { sent, ending: createEnding(TEST_OPTIONS.log, SPEC, members, {}, () => isTyped) };
 }

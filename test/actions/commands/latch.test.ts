@@ -1,5 +1,5 @@
-// The latch by itself: it lets nothing through before its line, and then the command finds the world that it was to find, whatever
-// shell the latch is made of.
+// The latch by itself, made of several shells: it lets nothing through before its line, and then the command finds the world
+// that its caller meant it to find.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -73,7 +73,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
     expect(existsSync(marker)).toBe(true);
   });
 
-  test("it becomes the command: the same process, and the words as they were given, its name too", async () => {
+  test("it becomes the command: the same process with the words that it got, its name included", async () => {
     const latched = start(["cat", "/proc/self/cmdline", "/proc/self/stat"], { shell });
     latched.open();
     const { stdout } = await latched.ended;
@@ -134,7 +134,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
     await latched.ended;
   });
 
-  test("what names this process names the command, and another's pid stays", async () => {
+  test("a variable that names this process names the command then, and the pid of another stays", async () => {
     const self = String(process.pid);
     for (const more of [{}, { "a.b": "c" }]) {
       const env = { PATH, PWD: pwd, LISTEN_PID: self, WATCHDOG_PID: self, LISTEN_PIDFDID: "5", LISTEN_FDS: "1", ...more };
@@ -164,7 +164,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
       const argv = ["ls", "-l", "/proc/self/fd"];
       const latch = createLatch({ argv, program: "/bin/ls", cwd: "/", env: { PATH }, handedDown, shell });
       expect(latch.lostDescriptors).toEqual([]);
-      // This process has things of its own at some of these numbers: the files stand in for what was handed down.
+      // This process has descriptors of its own at some of these numbers, so files stand in for the caller's.
       const places = latch.descriptors.map((place) =>
         typeof place === "number" ? (files.find(({ number }) => number === place)?.opened as number) : place,
       );
@@ -174,8 +174,8 @@ describe.each(SHELLS)("made of %s", (shell) => {
       (child.stdio[latch.waitsOn] as unknown as Writable).end("\n");
       await once(child, "close");
       for (const { number, file } of files) expect(out).toContain(`${number} -> ${file}\n`);
-      // Beside them there are the standard streams and the folder that is being read, and nothing of the latch. Node lets high
-      // numbers through that this process itself was handed.
+      // Beside these there are the standard streams and the folder that `ls` reads, and nothing of the latch. Node lets high
+      // numbers through that this process itself got from its caller.
       const listed = [...out.matchAll(/(\d+) -> (?!\/proc\/)/g)]
         .map(([, number]) => Number(number))
         .sort((one, other) => one - other);
@@ -183,7 +183,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
     },
   );
 
-  test("the limit of open files is put back", async () => {
+  test("it puts back the limit of open files", async () => {
     const given = { shell, handedDown: { ...NOTHING_HANDED_DOWN, openFiles: 77 } };
     expect(await through(["sh", "-c", "ulimit -S -n; ulimit -H -n"], given)).toMatch(/^77\n(?!77\n)/);
   });
@@ -196,7 +196,7 @@ describe.each(SHELLS)("made of %s", (shell) => {
     expect(/^SigIgn:\t(\w+)$/m.exec(await through(["cat", "/proc/self/status"], { shell }))?.[1]).toMatch(/^0+$/);
   });
 
-  test("a program whose name an option or an assignment could have is found all the same", async () => {
+  test("it finds a program whose name looks like an option or an assignment", async () => {
     const directory = temporaryDirectory();
     for (const name of ["-n", "a=b"]) {
       writeFileSync(join(directory, name), "#!/bin/sh\necho found\n", { mode: 0o755 });

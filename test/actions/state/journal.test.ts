@@ -58,7 +58,7 @@ function allPaths(directory: string): string[] {
 }
 
 describe("attempts", () => {
-  test("are counted, and the latest is remembered, over openings", () => {
+  test("are counted, and the latest is remembered, when the journal is opened again", () => {
     expect(journal.attempts("restart")).toBeNull();
     expect(journal.addAttempt("restart", moment(5))).toEqual({ latest: moment(5), count: 1 });
     expect(journal.addAttempt("restart", moment(9))).toEqual({ latest: moment(9), count: 2 });
@@ -66,7 +66,7 @@ describe("attempts", () => {
     expect(journal.attempts("other")).toBeNull();
   });
 
-  test("are forgotten when they are cleared, which does no harm twice", () => {
+  test("are forgotten when they are cleared, once or twice", () => {
     journal.addAttempt("restart", moment(5));
     journal.clearAttempts("restart");
     journal.clearAttempts("restart");
@@ -74,7 +74,7 @@ describe("attempts", () => {
     expect(journal.addAttempt("restart", moment(7))).toEqual({ latest: moment(7), count: 1 });
   });
 
-  test("of machines without ticks are kept as well", () => {
+  test("of machines without ticks count as well", () => {
     const latest = { bootId: null, ticks: null, wallMs: 12.5 };
     journal.addAttempt("restart", latest);
     expect(reopened().attempts("restart")).toEqual({ latest, count: 1 });
@@ -99,7 +99,7 @@ describe("attempts", () => {
     expect(warnings()).toEqual([]);
   });
 
-  test("do not fill the disk: past a certain size counting begins anew, and the latest is still known", () => {
+  test("do not fill the disk: past a certain size the count begins anew, and the latest is still known", () => {
     journal.addAttempt("restart", moment(1));
     const file = join(placeOf("restart"), "attempts.jsonl");
     const line = readFileSync(file, "utf8");
@@ -135,8 +135,8 @@ describe("runs", () => {
   );
 });
 
-describe("what is remembered", () => {
-  test("is listed by action, sorted, and only while there is something", () => {
+describe("the journal", () => {
+  test("lists actions, sorted, and only those of which it knows something", () => {
     expect(journal.actions()).toEqual([]);
     journal.addAttempt("b", moment(1));
     journal.saveRun(runOf({ action: "a" }));
@@ -146,7 +146,7 @@ describe("what is remembered", () => {
     expect(journal.actions()).toEqual([]);
   });
 
-  test("is each node's own", () => {
+  test("belongs to one node", () => {
     const other = openJournal(stateDir, "web-08", log);
     journal.addAttempt("restart", moment(1));
     other.saveRun(runOf());
@@ -171,7 +171,7 @@ describe("what is remembered", () => {
     "x".repeat(201),
     "é".repeat(4_000),
   ];
-  test.each(odd)("any name will do: %j", (name) => {
+  test.each(odd)("takes an action of any name: %j", (name) => {
     const node = openJournal(stateDir, name, log);
     node.addAttempt(name, moment(1));
     node.saveRun(runOf({ action: name, claim: name }));
@@ -188,8 +188,8 @@ describe("what is remembered", () => {
   });
 });
 
-describe("what is on disk", () => {
-  test("is for its owner's eyes alone", () => {
+describe("on disk, the journal", () => {
+  test("shows itself to its owner alone", () => {
     const before = process.umask(0);
     try {
       const open = openJournal(join(stateDir, "deeper", "still"), "web-07", log);
@@ -205,7 +205,7 @@ describe("what is on disk", () => {
     }
   });
 
-  test("has nothing of a write that crashed long ago, and all of one that goes on", () => {
+  test("loses the temporary file of a write that crashed long ago, and keeps that of one that goes on", () => {
     journal.addAttempt("restart", moment(1));
     const [old, young] = [".new-old", ".new-young"].map((name) => join(placeOf("restart"), name)) as [string, string];
     writeFileSync(old, "{");
@@ -215,7 +215,7 @@ describe("what is on disk", () => {
     expect([existsSync(old), existsSync(young)]).toEqual([false, true]);
   });
 
-  test("what is not of the journal is left alone, and named", () => {
+  test("leaves alone what does not belong to it, and names it", () => {
     journal.addAttempt("restart", moment(1));
     writeFileSync(join(home(), "Read Me"), "hello");
     mkdirSync(join(home(), `~${"0".repeat(64)}`));
@@ -266,7 +266,7 @@ describe("damage", () => {
     expect(() => lstatSync(`${runFile()}.damaged`)).not.toThrow();
     expect(reopened().runs("restart")).toHaveLength(1);
     expect(warnings()).toHaveLength(1);
-    // And its place can be taken again.
+    // And the name is free again.
     journal.saveRun(runOf());
     expect(journal.runs("restart")).toHaveLength(2);
   });
@@ -308,7 +308,7 @@ describe("damage", () => {
     expect(journal.actions()).toEqual([]);
   });
 
-  test("a link in the place of a directory is not followed when something is written", () => {
+  test("no write follows a link that stands for a directory", () => {
     const elsewhere = temporaryDirectory();
     symlinkSync(elsewhere, placeOf("restart"));
     expect(() => journal.addAttempt("restart", moment(1))).toThrow(HoldlineError);
@@ -339,7 +339,7 @@ describe("a state directory that will not do", () => {
     }
   });
 
-  test("is found out when it is opened, though it could be read", async ({ skip }) => {
+  test("is found out when the journal is opened, though reading would work", async ({ skip }) => {
     journal.addAttempt("restart", moment(1));
     if (process.getuid?.() !== 0) {
       chmodSync(home(), 0o500);
@@ -347,7 +347,7 @@ describe("a state directory that will not do", () => {
       chmodSync(home(), 0o700);
       return;
     }
-    // To root only a file system can say no. The mount is the program's own, and goes with it.
+    // Only a file system can refuse root. The mount belongs to the program, and ends with it.
     skip(spawnSync("unshare", ["--mount", "true"]).status !== 0, "this container may not mount anything");
     const program = await bundle("proc-attempts", temporaryDirectory());
     openJournal(stateDir, "node", log).addAttempt("restart", moment(1));

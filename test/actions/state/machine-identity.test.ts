@@ -1,4 +1,4 @@
-// What a machine knows itself by: the signs that its state directory keeps.
+// How a machine recognizes itself: the signs, and the state directory that keeps one of them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -14,7 +14,7 @@ describe("the state directory", () => {
     return { machineId: join(directory, "machine-id"), hardware: join(directory, "no-such-file") };
   };
 
-  test("keeps what tells its machine, and lookers make nothing", () => {
+  test("keeps its sign, and a look makes nothing", () => {
     const [state, places, log] = [join(temporaryDirectory(), "state"), machineWith("one"), createTestLog()];
     expect(readMachineIdentity(state, places)).toMatch(/^[0-9a-f]{16}\.-\.-$/);
     expect(existsSync(state)).toBe(false);
