@@ -223,7 +223,7 @@ describeCoordinator("a stranger's store", {
         const session = { id: server.openSession(1_000_000), epoch: 0 };
         server.commit([{ do: "append", lock, claim: "garbage", session, key: null, slots: 1, record: "{not json" }]);
       },
-      plantGarbageHistory: async (lock) => void server.commit([{ do: "archive", lock, record: "garbage{", endedAt: null }]),
+      plantGarbageHistory: async (lock) => void server.commit([{ do: "archive", lock, record: "garbage{", endedAt: null, room: 1_000 }]),
       unreachable: async () => ({}),
       close: async () => undefined,
     };

@@ -33,6 +33,11 @@ export class History {
     this.#log = log;
   }
 
+  /** How many records a lock may have before it is trimmed. */
+  get room(): number {
+    return this.#bounds.keep + Math.floor(this.#bounds.keep * SURPLUS);
+  }
+
   /** Newest first, of one lock or of all (`null`). What cannot be read is passed over, and so is what is beyond the bounds. */
   async read(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
     const oldest = await this.#oldest(signal);
@@ -59,10 +64,9 @@ export class History {
 
   /** Records were added: it may be time to trim. The caller does not wait for it. */
   grown(kept: readonly Kept[]): void {
-    const { keep } = this.#bounds;
-    for (const { lock, sequence, ofLock } of kept) {
+    for (const { lock, sequence, isOver } of kept) {
       if (sequence % TRIM_ALL_EVERY === 0) this.#trim(null);
-      if (ofLock > keep + Math.floor(keep * SURPLUS)) this.#trim(lock);
+      if (isOver) this.#trim(lock);
     }
   }
 

@@ -85,7 +85,15 @@ export type Step =
   /** Removes an ephemeral entry, where it is there. Never refused. */
   | (Target & { readonly do: "withdraw" })
   /** Adds a record to the archive. Refused with `no-room` where the store takes none and everything else could be done. */
-  | { readonly do: "archive"; readonly lock: string; readonly record: string; /** `null`: now. */ readonly endedAt: number | null }
+  | {
+      readonly do: "archive";
+      readonly lock: string;
+      readonly record: string;
+      /** `null`: now. */
+      readonly endedAt: number | null;
+      /** So many records of its lock are no reason to trim yet. */
+      readonly room: number;
+    }
   /** Refused with `no-session` unless the session lives, in this epoch. */
   | { readonly do: "check"; readonly session: SessionRef }
   /** Ends a session with its ephemeral entries. `isEnded`: refused with `changed` unless it has ended by itself. */
@@ -107,8 +115,8 @@ export interface Appended {
 export interface Kept {
   readonly lock: string;
   readonly sequence: number;
-  /** How many records of its lock the archive has by now. */
-  readonly ofLock: number;
+  /** Whether the archive has more records of its lock than there is room for. */
+  readonly isOver: boolean;
 }
 
 /** What became of a commit: all of its steps, or none. */

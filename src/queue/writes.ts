@@ -142,7 +142,7 @@ export class Writes {
       const known = await this.#knownOf(id, entries, signal);
       if (typeof known === "string") return known;
       for (const [index, { lock }] of entries.entries())
-        steps.push(archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));
+        steps.push(this.#archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));
     }
     const find = () => this.#findWritten(id, entries, text, fencingToken);
     const committed = await this.#commit(steps, signal, find);
@@ -154,7 +154,7 @@ export class Writes {
     const known = await this.#knownOf(id, entries, signal);
     if (typeof known === "string") return known;
     const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
-    for (const [index, { lock }] of entries.entries()) steps.push(archiveOf(lock, known[index] as Ended, ending, false));
+    for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));
     const committed = await this.#commit(steps, signal, () => this.#findLeft(id, entries, steps));
     let outcome: WriteOutcome;
     if ("found" in committed) outcome = committed.found;
@@ -259,6 +259,11 @@ export class Writes {
     return { entries: entries.map(({ lock, ref }) => ({ lock, ref, revision })), fencingToken: revision };
   }
 
+  #archiveOf(lock: string, ended: Ended, ending: Ending, isKept: boolean): Step {
+    const record = encodeEnding(ended, ending, isKept);
+    return { do: "archive", lock, record, endedAt: ending.endedAt ?? null, room: this.#history.room };
+  }
+
   /** What the history is to say of entries: as this engine has written them, or as they are read. */
   async #knownOf(
     id: string,
@@ -280,8 +285,4 @@ const LOOKED_AT = 32;
 
 function putOf(claim: string, { lock, ref, revision }: EntryRef, record: string) {
   return { do: "put", lock, ref, claim, revision, record } as const;
-}
-
-function archiveOf(lock: string, ended: Ended, ending: Ending, isKept: boolean): Step {
-  return { do: "archive", lock, record: encodeEnding(ended, ending, isKept), endedAt: ending.endedAt ?? null };
 }

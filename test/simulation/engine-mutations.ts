@@ -131,23 +131,23 @@ const WRITING: readonly Mutation[] = [
   {
     name: "in the engine: a claim leaves without a record",
     in: "Writes.leave",
-    find: "for (const [index, { lock }] of entries.entries()) steps.push(archiveOf(lock, known[index] as Ended, ending, false));",
+    find: "for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));",
     replacement: "void ending;",
   },
   {
     name: "in the engine: a claim's end is recorded twice",
     in: "Writes.leave",
-    find: "steps.push(archiveOf(lock, known[index] as Ended, ending, false));",
+    find: "steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));",
     replacement: `steps.push(
-        archiveOf(lock, known[index] as Ended, ending, false),
-        archiveOf(lock, known[index] as Ended, ending, false),
+        this.#archiveOf(lock, known[index] as Ended, ending, false),
+        this.#archiveOf(lock, known[index] as Ended, ending, false),
       );`,
   },
   {
     name: "in the engine: a failure that is kept is not recorded",
     in: "Writes.update",
-    find: "steps.push(archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));",
-    replacement: "void archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true);",
+    find: "steps.push(this.#archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));",
+    replacement: "void this.#archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true);",
   },
   {
     name: "in the engine: what cannot be recorded is not let go of",

@@ -169,7 +169,7 @@ export class SimulatedStore extends MemoryServer {
   end(entries: readonly SeenEntry[], ending: Ending): void {
     const removals = entries.map(({ lock, ref, id, revision }): Step => ({ do: "remove", lock, ref, claim: id, revision }));
     const records = entries.map((entry): Step => {
-      return { do: "archive", lock: entry.lock, record: encodeEnding(entry.stored(), ending, false), endedAt: null };
+      return { do: "archive", lock: entry.lock, record: encodeEnding(entry.stored(), ending, false), endedAt: null, room: 1_000 };
     });
     const committed = this.commit([...removals, ...records]);
     if (!committed.isDone && committed.why === "no-room") this.commit(removals);

@@ -274,7 +274,11 @@ export class MemoryServer {
         const { lock, record, endedAt } = step;
         const sequence = (this.#contents.archive[0]?.sequence ?? 0) + 1;
         this.#contents.archive = [{ lock, sequence, endedAt: endedAt ?? at, record }, ...this.#contents.archive];
-        done.kept.push({ lock, sequence, ofLock: this.#contents.archive.filter((other) => other.lock === lock).length });
+        done.kept.push({
+          lock,
+          sequence,
+          isOver: this.#contents.archive.filter((other) => other.lock === lock).length > step.room,
+        });
         done.changes.push({ lock });
         break;
       }

@@ -1,15 +1,16 @@
 // The archive's table: one record for each ending, newest last. The time of the ending stands in the record itself, as versions before
 // the queue engine wrote and read it.
-import type { Archived, ArchiveQuery, Kept } from "../../queue/store.js";
+import type { Archived, ArchiveQuery, Kept, Step } from "../../queue/store.js";
 import { asHex, type Row, type Sql, textOf } from "./database.js";
 
 // So many records are read at once, from the oldest on, until one is young enough.
 const AGED = 16;
 
 /** @param record an object as JSON */
-export function recordEnding(sql: Sql, lock: string, record: string, endedAt: number): Kept {
+export function recordEnding(sql: Sql, { lock, record, room }: Extract<Step, { do: "archive" }>, endedAt: number): Kept {
   const sequence = sql.run("INSERT INTO history (lock, record) VALUES (?, ?)", lock, `{"endedAt":${endedAt},${record.slice(1)}`);
-  return { lock, sequence, ofLock: sql.one("SELECT count(*) AS count FROM history WHERE lock = ?", lock)?.["count"] as number };
+  const surplus = sql.one("SELECT 1 FROM history WHERE lock = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?", lock, room);
+  return { lock, sequence, isOver: surplus !== null };
 }
 
 /** Newest first. */

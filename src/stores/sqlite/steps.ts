@@ -75,7 +75,7 @@ export function carryOut(sql: Sql, step: Step, context: StepContext, done: Steps
       noteLeft(sql.one(WITHDRAW, step.lock, positionOf(step.ref)), done);
       return null;
     case "archive":
-      done.kept.push(recordEnding(sql, step.lock, step.record, step.endedAt ?? context.now()));
+      done.kept.push(recordEnding(sql, step, step.endedAt ?? context.now()));
       return null;
     case "check":
       return hasSession(sql, step.session.id) ? null : "no-session";

@@ -82,7 +82,7 @@ export function openMemoryTestStore({ putsAway }: { readonly putsAway: boolean }
       ]);
     },
     plantGarbageHistory: async (lock) => {
-      server.commit([{ do: "archive", lock, record: "garbage{", endedAt: null }]);
+      server.commit([{ do: "archive", lock, record: "garbage{", endedAt: null, room: 1_000 }]);
     },
     unreachable: async () => ({
       "connections refused": (connectTimeoutMs) => open({ connectTimeoutMs }, (link) => link.refuse()),
