@@ -61,6 +61,23 @@ describe("a claim's record", () => {
     expectShare(read, 1 / 20, "records that are read");
   });
 
+  // Generated input has found these once: JSON has numbers that JavaScript takes for infinity, and data that nobody can write again.
+  test.each([
+    ["made at no time", encodeRecord({ ...someRecord, made: { bootId: null, ticks: null, wallMs: 424_242 } })],
+    [
+      "failed at no time",
+      encodeRecord({ ...someRecord, failure: { exitCode: 1, signal: null, message: "", output: "", at: 424_242 } }),
+    ],
+    ["over at no time", encodeRecord({ ...someRecord, expiresAt: 424_242 })],
+  ])("that is %s is none", (_, text) => {
+    expect(decodeRecord(text)).not.toBeNull();
+    expect(open(() => decodeRecord(text.replace("424242", "1e999")), [])).toEqual({ value: null });
+  });
+
+  test("with data deeper than any that are written is none", () => {
+    expect(open(() => decodeRecord(bottomless(encodeRecord({ ...someRecord, data: "HERE" }), 200)), [])).toEqual({ value: null });
+  });
+
   test("without a bottom is none", () => {
     const text = encodeRecord({ ...someRecord, data: "HERE" });
     expect(decodeRecord(text)).not.toBeNull();

@@ -283,3 +283,42 @@ describe("a document that would take for ever is read or refused in time", () =>
     await expectSettingsOrError(text);
   });
 });
+
+// Generated input has found these once: what was quoted was printed as it is, or taken for something that it is not.
+describe("what has once been read wrongly is refused in clear words", () => {
+  test.each<[what: string, text: string]>([
+    ["a key that is a URL with a password", `"zookeeper://bob:${SECRET}@zk1:2181/x": 1`],
+    ["a key of an action that moves the cursor", 'actions: { "\\e[2J\\n": { shell: x, "\\u202e": 1 } }'],
+    ["a key without end", `actions: { a: { "${"k".repeat(10_000)}": 1 } }`],
+    ["half a character", 'node: "\\ud800"'],
+    ["half a character in a command", 'actions: { a: { command: ["\\ud800"] } }'],
+    ["a directory longer than any path", `state_dir: /${"a/".repeat(3_000)}`],
+    ["a tag that moves the cursor", "a: !\x1b[2J 1"],
+    ["the same key twice", "node: a\nnode: b"],
+    ["a key that every object has", "__proto__: { polluted: 1 }"],
+    [
+      "an action of that name with data of that name",
+      "actions: { __proto__: { shell: x, data: { __proto__: { polluted: 1 } }, x: 1 } }",
+    ],
+    ["a database that is a directory", "coordinator: sqlite:///var/lib/holdline%2F"],
+    ["a pattern that moves the cursor", 'actions: { a: { shell: x, process: { command_string: "(\\e[2J\\n" } } }'],
+    ["data that contain themselves", "actions: { a: { shell: x, data: &a [*a] } }"],
+  ])("%s", async (_, text) => {
+    expect(await expectSettingsOrError(text)).toBe(false);
+  });
+
+  test.each<[what: string, env: Readonly<Record<string, string>>]>([
+    ["a variable without end", { [`HOLDLINE_LOG_LEVEL${"X".repeat(20_000)}`]: "info", HOLDLINE_LOG_LEVL: "info" }],
+    ["a value with half a character", { HOLDLINE_NODE: "\ud800" }],
+    ["a URL with a password for a level", { HOLDLINE_LOG_LEVEL: `zookeeper://bob:${SECRET}@zk1:2181/x` }],
+    ["a password behind an encoded @", { HOLDLINE_COORDINATOR: "zookeeper://bob:another%40zk1:2181/x" }],
+  ])("%s", async (_, env) => {
+    expect(await expectSettingsOrError(null, { surroundings: { ...around, env } })).toBe(false);
+  });
+
+  test("the path of a file that moves the cursor", async () => {
+    const config = "/nowhere/\x1b[2J\n.yaml";
+    const read = await openLater(() => loadSettings({ config, flags: new Map(), surroundings: around }), ["configuration"]);
+    expect(read).toHaveProperty("error");
+  });
+});

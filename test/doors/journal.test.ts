@@ -102,6 +102,23 @@ test("a run's file is read, or set aside as it is and told", () => {
   expectNothingElse();
 });
 
+// Generated input has found this once: the lock is looked up in the store, and no bytes of a file may lead it anywhere else.
+test.each(["", "/", "../../x", "a\0b", "a//b", "x".repeat(256)])("a run under a lock that is called %j is set aside", (lock) => {
+  const { journal, place, warnings } = openDamaged();
+  journal.saveRun({
+    claim: "x",
+    lock: "a",
+    action: ACTION,
+    agent: { bootId: null, pidNamespace: null, pid: 1, startTicks: null },
+    phase: "running",
+    group: null,
+  });
+  const path = join(place, "run-x.json");
+  writeFileSync(path, readFileSync(path, "utf8").replace('"lock":"a"', `"lock":${JSON.stringify(lock)}`));
+  expect(journal.runs(ACTION)).toEqual([]);
+  expect(warnings().map(({ details }) => details.file)).toEqual([`${path}.damaged`]);
+});
+
 function expectSound({ claim, lock, action, agent, phase, group }: RunEntry): void {
   expect(claim).toMatch(/^claim-\d+$/);
   expect(action).toBe(ACTION);

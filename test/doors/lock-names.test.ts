@@ -82,6 +82,14 @@ test("a path that others have made is the name that leads back to it, or none", 
   );
 });
 
+// Generated input has found these once: another spelling would be a second lock of the same name.
+test.each(["%61", "%2f", "a%00b", "a//b", "/a", "a/", "..", "%2E%2E", "%C3%28", "\ud800"])(
+  "the path %j, which no name is encoded as, is no name",
+  (path) => {
+    expect(open(() => decodeName(path), [])).toEqual({ value: null });
+  },
+);
+
 test("in a database names stay apart and come back", async () => {
   const directory = await freshDirectory();
   const coordinator = await openSqlite(sqliteUrl(join(directory, "holdline.db")), TEST_OPTIONS);

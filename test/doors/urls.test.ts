@@ -28,38 +28,63 @@ const urls = fc.oneof(
     .map((parts) => parts.join("")),
 );
 
+/** @returns whether it was taken */
+function expectPartsOrRefusal(url: string): boolean {
+  const read = open(() => coordinatorUrlProblem(url), []);
+  const problem = "value" in read ? read.value : "";
+  if (problem !== null) {
+    // What has no "@" behind it cannot be known to be a password.
+    expectClear(problem, url.includes(`${SECRET}@`) ? SECRET : undefined);
+    return false;
+  }
+  if (url.startsWith("sqlite:")) {
+    const path = parseSqliteUrl(url);
+    expect(path).toMatch(/^\/[^\0]*[^/\0]$/);
+    return true;
+  }
+  const { servers, root, credentials } = parseZooKeeperUrl(url);
+  expect(servers.length).toBeGreaterThan(0);
+  for (const { host, port } of servers) {
+    expect(host).toMatch(/^[^\s/@,]+$/);
+    expect(Number.isInteger(port) && port > 0 && port < 65_536).toBe(true);
+  }
+  expect(credentials ?? "a:b").toMatch(/^[^:]+:./s);
+  // What ZooKeeper takes for a path, and nothing beside or above the root.
+  expect(root).toMatch(/^(?:\/[^/\p{Cc}\p{Co}\p{Cs}\ufff0-\uffff\u{10000}-\u{10ffff}]+)+$/u);
+  expect(root.split("/").some((segment) => segment === "." || segment === "..")).toBe(false);
+  expect(createLayout(root).lock("a/b")).toBe(`${root}/locks/a/b`);
+  return true;
+}
+
 test("any text is a URL whose parts are what they should be, or is refused in clear words without its password", () => {
   let accepted = 0;
   fc.assert(
     fc.property(urls, (url) => {
-      const read = open(() => coordinatorUrlProblem(url), []);
-      const problem = "value" in read ? read.value : "";
-      if (problem !== null) {
-        // What has no "@" behind it cannot be known to be a password.
-        expectClear(problem, url.includes(`${SECRET}@`) ? SECRET : undefined);
-        return;
-      }
-      accepted += 1;
-      if (url.startsWith("sqlite:")) {
-        const path = parseSqliteUrl(url);
-        expect(path).toMatch(/^\/[^\0]*[^/\0]$/);
-        return;
-      }
-      const { servers, root, credentials } = parseZooKeeperUrl(url);
-      expect(servers.length).toBeGreaterThan(0);
-      for (const { host, port } of servers) {
-        expect(host).toMatch(/^[^\s/@,]+$/);
-        expect(Number.isInteger(port) && port > 0 && port < 65_536).toBe(true);
-      }
-      expect(credentials ?? "a:b").toMatch(/^[^:]+:./s);
-      // What ZooKeeper takes for a path, and nothing beside or above the root.
-      expect(root).toMatch(/^(?:\/[^/\p{Cc}\p{Co}\p{Cs}\ufff0-\uffff\u{10000}-\u{10ffff}]+)+$/u);
-      expect(root.split("/").some((segment) => segment === "." || segment === "..")).toBe(false);
-      expect(createLayout(root).lock("a/b")).toBe(`${root}/locks/a/b`);
+      if (expectPartsOrRefusal(url)) accepted += 1;
     }),
     { numRuns: CASES },
   );
   expectShare(accepted, 1 / 20, "URLs that are taken");
+});
+
+// Generated input has found these once.
+test.each<[what: string, url: string]>([
+  ["a database whose path ends with an encoded slash", "sqlite:///var/lib/holdline%2F"],
+  ["a database with a NUL in its path", "sqlite:///var/lib/%00"],
+  ["a character of no script in ZooKeeper's path", "zookeeper://zk1/\ue000"],
+  ["a character of two units in ZooKeeper's path", "zookeeper://zk1/😀"],
+  ["half a character in ZooKeeper's path", "zookeeper://zk1/a\ud800"],
+  ["a path above the root", "zookeeper://zk1/a/../b"],
+  ["an unknown scheme without end", `${"x".repeat(20_000)}://zk1`],
+  ["an unknown scheme that moves the cursor", "\x1b[2J://zk1"],
+  ["a URL without end", `zookeeper://zk1/${"a".repeat(40_000)}`],
+  ["slashes without end", `zookeeper://zk1/${"/".repeat(30_000)}x`],
+])("%s is refused in clear words", (_, url) => {
+  expect(expectPartsOrRefusal(url)).toBe(false);
+});
+
+test("a password behind an encoded @ is not repeated", () => {
+  expect(coordinatorUrlProblem(`zookeeper://bob:${SECRET}%40zk1:2181/x`)).not.toContain(SECRET);
 });
 
 test("the path of a file comes back out of its URL", () => {
