@@ -7,6 +7,8 @@ const check = (next) => (error, result) => {
   if (error) throw error;
   next(result);
 };
+// Until the last reply.
+process.exitCode = 1;
 client.once("connected", () => {
   client.mkdirp(
     "/bare/exec",
@@ -23,7 +25,10 @@ client.once("connected", () => {
               spawnSync("true", { stdio: "inherit" });
               client.remove(
                 path,
-                check(() => client.close()),
+                check(() => {
+                  process.exitCode = 0;
+                  client.close();
+                }),
               );
             }),
           );
@@ -32,3 +37,4 @@ client.once("connected", () => {
     }),
   );
 });
+client.connect();
