@@ -1,5 +1,5 @@
-// One HTTP request over node's own client, which alone takes certificates for a single request. What comes of it is a value:
-// an answer, or that there was none.
+// One HTTP request with node's own client, because fetch takes no certificates for a single request. The outcome is a value: an
+// answer, or silence.
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { messageOf } from "../locks/errors.js";
@@ -15,19 +15,19 @@ export type Reply =
   | {
       readonly outcome: "answered";
       readonly status: number;
-      /** How long the server would like to be left alone, in milliseconds. */
+      /** How long the server asks to wait, in milliseconds; 0 if it does not say. */
       readonly retryAfterMs: number;
       readonly text: string;
     }
-  /** There may be an answer another time, when `isForNow`. */
+  /** `isForNow`: another try may get an answer. */
   | { readonly outcome: "silent"; readonly isForNow: boolean; readonly problem: string };
 
-// Longer than a server takes that waits for its store; a connection may break without a word.
+// Longer than a server waits for its store. A connection may break without a word.
 const LONGEST_REPLY_MS = 30_000;
 // Ten thousand claims take one megabyte.
 const LARGEST_REPLY_BYTES = 64 * 1_048_576;
 
-// A server that restarts, or a network that does; not a name that is unknown, nor a certificate that is not trusted.
+// A server or a network that restarts. An unknown name or an untrusted certificate is not among them.
 const FOR_NOW = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -67,7 +67,7 @@ export function ask(
       let bytes = 0;
       response.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > LARGEST_REPLY_BYTES) request.destroy(new Error(`more than ${LARGEST_REPLY_BYTES} bytes were answered`));
+        if (bytes > LARGEST_REPLY_BYTES) request.destroy(new Error(`the answer has more than ${LARGEST_REPLY_BYTES} bytes`));
         else chunks.push(chunk);
       });
       response.on("error", fail);
@@ -87,7 +87,7 @@ export function ask(
   });
 }
 
-/** As they stand in the header of each request. */
+/** The credentials as the header of each request has them. */
 export function encoded({ user, password }: Credentials): string {
   return Buffer.from(`${user}:${password}`).toString("base64");
 }

@@ -1,5 +1,4 @@
-// A Locker as this resource sees it, Holdline's or the original: what can be asked, and what each answer means. Knows no
-// Concourse.
+// The client of a Locker, Holdline's or the original: its requests, and what each answer means. Knows no Concourse.
 import { HoldlineError, UnreachableError } from "../locks/errors.js";
 import { lockNameProblem } from "../locks/names.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
@@ -9,20 +8,20 @@ import type { Pool } from "./pools.js";
 import { poolOf } from "./pools.js";
 import type { Credentials, Endpoint, PutParams, Source } from "./request.js";
 
-/** Done, with what the server said of it; or to be tried again, because another holds the lock or the server cannot now. */
+/** Done, with the server's answer; or to be tried again, because another key holds the lock or the server cannot answer now. */
 export type Answer<T> =
   | { readonly outcome: "done"; readonly value: T }
   | { readonly outcome: "held"; readonly words: string }
   | {
       readonly outcome: "later";
       readonly words: string;
-      /** A server is there. */
+      /** Whether a server answered. */
       readonly isThere: boolean;
-      /** Not before so many milliseconds. */
+      /** How long to wait at least, in milliseconds. */
       readonly afterMs: number;
     };
 
-// A sentence of the server's on a build's page.
+// One sentence of the server, for a build's page.
 const LONGEST_SAID = 500;
 
 export class Locker {
@@ -34,16 +33,16 @@ export class Locker {
     this.#credentials = credentials;
   }
 
-  /** The lock as it is. @throws HoldlineError what no other try can mend, as all methods do */
+  /** The lock as it is. @throws HoldlineError for an error that no other try can mend, as all methods do */
   async look(lock: string): Promise<Answer<Pool>> {
     const reply = this.#judge(await this.#ask({ method: "GET", path: "/locks" }));
     if (reply.outcome !== "done") return reply;
     const pool = poolOf(reply.value, lock);
     if (pool !== null) return { outcome: "done", value: pool };
-    throw new HoldlineError("configuration", `${this.#endpoint.uri} is no Locker: what it lists are no locks`, { hint: CHECK_URI });
+    throw new HoldlineError("configuration", `${this.#endpoint.uri} is no Locker: its list has no locks`, { hint: CHECK_URI });
   }
 
-  /** Locks or unlocks, at once or not at all. Gives what the server said. */
+  /** Locks or unlocks, at once or not at all. @returns the server's words */
   async put(lock: string, { operation, key, lockedBy }: PutParams): Promise<Answer<string>> {
     const reply = this.#judge(
       await this.#ask({
@@ -79,7 +78,7 @@ export class Locker {
     throw new HoldlineError("configuration", `${uri} is no Locker: it ${words}`, { hint: CHECK_URI });
   }
 
-  /** A sentence of the server's. Whatever it echoes, the credentials are not in it. */
+  /** A sentence of the server, without the credentials that it may echo. */
   #said(body: unknown, key: "error" | "response"): string | null {
     const value = typeof body === "object" && body !== null ? (body as Readonly<Record<string, unknown>>)[key] : undefined;
     if (typeof value !== "string") return null;
@@ -91,10 +90,10 @@ export class Locker {
 
 const CHECK_URI = "check source.locker_uri";
 
-// Too many requests, and what proxies and stores say that cannot now.
+// Too many requests, or a proxy or store that cannot answer now.
 const TRY_LATER = new Set([429, 502, 503, 504]);
 
-/** The name that a BOSH director has, which is its lock's. */
+/** A BOSH director's name, which is also its lock's name. */
 export async function directorName(director: Endpoint): Promise<Answer<string>> {
   const { uri } = director;
   const reply = await ask(director, null, { method: "GET", path: "/info" });
@@ -115,7 +114,7 @@ function silence(uri: string, { isForNow, problem }: Extract<Reply, { outcome: "
   throw new UnreachableError(words, { hint: "check its address in source, and for https its certificate and ca_cert" });
 }
 
-/** `undefined` for what is none. */
+/** `undefined` for text that is no JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

@@ -1,28 +1,28 @@
-// Asking again: with pauses that grow, words for whoever reads the build's log, and an end.
+// Trying again: with growing pauses, words for the build's log, and an end.
 import { setTimeout as pause } from "node:timers/promises";
 import { HoldlineError, UnreachableError } from "../locks/errors.js";
 import { formatDuration } from "../locks/durations.js";
 import type { Answer } from "./locker.js";
 
-// A lock that is let go of soon is had soon; one that is held for hours is asked for as rarely as locker-resource does.
+// Quick for a lock that is free soon; for one that is held for hours, as rare as locker-resource's tries.
 const FIRST_PAUSE_MS = 500;
 const GROWTH = 1.5;
 const LONGEST_PAUSE_MS = 30_000;
-// Builds that wait for the same lock shall not all ask at the same moment.
+// So that builds that wait for the same lock do not all ask at the same moment.
 const JITTER = 0.25;
-// A server that restarts is back by then; an address where nobody is stays empty.
+// A restarting server is back by then. After that, nobody is at this address.
 const LONGEST_SILENCE_MS = 120_000;
 
 export interface Patience {
-  /** `null`: without an end. After it no further try begins. */
+  /** No try begins after this time; `null`: without an end. */
   readonly timeoutMs: number | null;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
 
 /**
- * Tries until it is done. A try that has begun is waited for, although the signal is aborted: what it does has been done then.
- * @throws HoldlineError `conflict` when another holds the lock to the end; UnreachableError when the server has nothing to say
+ * Tries until it is done. A try under way is not cut short by the signal, so that its outcome is known.
+ * @throws HoldlineError `conflict` when another key holds the lock to the end; UnreachableError when the server stays silent
  */
 export async function persist<T>(attempt: () => Promise<Answer<T>>, { timeoutMs, signal, say }: Patience): Promise<T> {
   const started = performance.now();

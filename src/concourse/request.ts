@@ -1,5 +1,5 @@
-// What Concourse hands a resource on standard input: from any text at all to a request, or to an error that says what is
-// wrong with each key. Never quotes a password, nor a text that may have one in it.
+// Parses the request that Concourse hands a resource on standard input. An error says what is wrong with each key, and never
+// quotes a password, nor a text that may have one in it.
 import { X509Certificate } from "node:crypto";
 import type { Field } from "../config/field.js";
 import { createField, readBoolean, readChoice, readDurationOrNoneMs, readKnownMap } from "../config/field.js";
@@ -7,7 +7,7 @@ import { readLockName, readMap, readText } from "../config/field.js";
 import { createProblems, plainOrigin } from "../config/problems.js";
 import { HoldlineError } from "../locks/errors.js";
 
-/** A server to ask, without what has to be kept secret. */
+/** A server, without its secrets. */
 export interface Endpoint {
   /** Without credentials, and without a slash at its end. */
   readonly uri: string;
@@ -27,7 +27,7 @@ export interface Source {
   readonly credentials: Credentials | null;
   /** The lock's name, or the BOSH director whose name it is. */
   readonly lock: string | Endpoint;
-  /** `null`: as long as it takes. */
+  /** `null`: without an end. */
   readonly timeoutMs: number | null;
 }
 
@@ -35,15 +35,15 @@ export interface Source {
 export interface PutParams {
   readonly operation: "lock" | "unlock";
   readonly key: string;
-  /** `null`: the server takes the key for it. */
+  /** `null`: the server uses the key. */
   readonly lockedBy: string | null;
-  /** Instead of the source's; `undefined` where nothing is said. */
+  /** Overrides the source's; `undefined` when missing. */
   readonly timeoutMs: number | null | undefined;
 }
 
 export interface CheckRequest {
   readonly source: Source;
-  /** The version that Concourse knows, or wants; `null` where there is none yet. */
+  /** The version that Concourse knows, or wants; `null` for none yet. */
   readonly ref: string | null;
 }
 
@@ -52,7 +52,7 @@ export interface PutRequest {
   readonly params: PutParams;
 }
 
-/** The request of `check` and of `in`. @throws HoldlineError `usage` for no JSON, `configuration` for what is wrong in it */
+/** The request of `check` and of `in`. @throws HoldlineError `usage` for text that is no JSON, `configuration` for wrong keys */
 export function parseCheckRequest(text: string): CheckRequest {
   return parse(text, (root) => {
     const source = readSource(part(root, "source"));
@@ -72,7 +72,7 @@ export function parsePutRequest(text: string): PutRequest {
 function parse<T>(text: string, read: (root: Parts) => T | undefined): T {
   const problems = createProblems();
   const field = createField(parseJson(text), [], plainOrigin("the request"), problems);
-  // What else Concourse may say one day is not ours to refuse.
+  // Further keys of Concourse's own are fine: it may add some one day.
   const fields = readMap(field);
   const request = fields && read({ field, fields });
   problems.throwIfAny();
@@ -84,14 +84,14 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    // The parser's own words quote what stands there, which may be the password.
+    // The parser's own message would quote the text, which may have the password.
     throw new HoldlineError("usage", "standard input has no request: it is no JSON", {
       hint: 'right would be such as {"source": {"locker_uri": "https://locker:3000", "lock_name": "db"}}',
     });
   }
 }
 
-/** A map, and the field that it stands in. */
+/** A map's members, and the field of the map itself. */
 interface Parts {
   readonly field: Field;
   readonly fields: ReadonlyMap<string, Field>;
@@ -107,7 +107,7 @@ function knownParts(field: Field, known: readonly string[]): Parts | undefined {
   return fields && { field, fields };
 }
 
-/** Variables that nobody has set come as nothing or as empty texts. */
+/** An unset variable of a pipeline comes as `null` or as an empty text. */
 function isAbsent({ value }: Field): boolean {
   return value === undefined || value === null || value === "";
 }
@@ -141,14 +141,14 @@ function readSource(source: Field): Source | undefined {
 }
 
 function readLock(name: Field, director: Field, directorCa: Field): string | Endpoint | undefined {
-  if (isAbsent(name) && isAbsent(director)) return name.refuse("is missing, and so is bosh_lock, which can stand for it");
+  if (isAbsent(name) && isAbsent(director)) return name.refuse("is missing, and so is bosh_lock, which could replace it");
   if (isAbsent(director)) return readLockName(name);
-  if (!isAbsent(name)) return director.refuse("says the lock's name, and so does lock_name: leave one out");
+  if (!isAbsent(name)) return director.refuse("names the lock, and so does lock_name: leave one out");
   const server = readServer(director);
   const ca = readOptional(directorCa, readCertificates, null);
   if (server === undefined || ca === undefined) return undefined;
-  // Directors have certificates of their own making, and locker-resource has never looked at them. All that is asked for is
-  // a name that the director tells everybody.
+  // Directors have self-signed certificates, and locker-resource has never checked them. The request asks only for the name,
+  // which the director tells everybody.
   return { uri: server.uri, ca, skipsValidation: ca === null };
 }
 
@@ -161,7 +161,7 @@ function readServer(field: Field): Server | undefined {
   const text = readText(field);
   if (text === undefined) return undefined;
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
-  // The value is not quoted: it may have a password anywhere in it.
+  // The value may have a password anywhere in it, and is not quoted.
   if (url === null || !["http:", "https:"].includes(url.protocol) || url.search !== "" || url.hash !== "")
     return field.refuse('must be the address of a server, such as "https://locker.example.com:3000"');
   const uri = `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
@@ -170,9 +170,7 @@ function readServer(field: Field): Server | undefined {
     const [user, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
     return { uri, credentials: { user, password } };
   } catch {
-    return field.refuse(
-      "has credentials that are not percent-encoded as they must be; username and password take them as they are",
-    );
+    return field.refuse("has credentials with wrong percent-encoding; username and password take them without any");
   }
 }
 
@@ -196,7 +194,7 @@ function readCertificates(field: Field): string | undefined {
   } catch {
     return field.refuse("has a certificate that cannot be read");
   }
-  // Node trusts nobody at all, and does not say so, when there is none in it.
+  // With a text that has no certificate, node would trust nobody, and not say so.
   return found.length > 0 ? found.join("\n") : field.refuse("must be certificates in PEM: -----BEGIN CERTIFICATE-----");
 }
 

@@ -1,5 +1,5 @@
-// The Concourse resource: check, in and out as https://concourse-ci.org/implementing-resource-types.html has them, with the
-// source and the params of locker-resource. Gives what belongs on standard output; all else is said.
+// The Concourse resource: check, in and out of https://concourse-ci.org/implementing-resource-types.html, with the source and
+// the params of locker-resource. Results go to standard output; everything else goes to `say`.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HoldlineError, messageOf } from "../locks/errors.js";
@@ -20,10 +20,10 @@ export interface Result {
   readonly metadata: readonly Metadatum[];
 }
 
-/** What a resource works with beside its request. */
+/** What a resource needs beside its request. */
 export type Surroundings = Pick<Patience, "signal" | "say">;
 
-/** The lock's version, unless it is the one that Concourse knows. Tries once: Concourse checks again by itself. */
+/** The lock's version, unless Concourse knows it. Tries once: Concourse checks again by itself. */
 export async function check(text: string, { signal, say }: Surroundings): Promise<readonly Version[]> {
   const { source, ref: known } = parseCheckRequest(text);
   const once = { timeoutMs: 0, signal, say };
@@ -32,7 +32,7 @@ export async function check(text: string, { signal, say }: Surroundings): Promis
   return ref === known ? [] : [{ ref }];
 }
 
-/** Writes the lock as it is to the file `lock`. The version is the one that was asked for: a lock's past is nowhere. */
+/** Writes the lock as it is to the file `lock`. The version is the requested one, because a Locker keeps no past states. */
 export async function get(text: string, directory: string, surroundings: Surroundings): Promise<Result> {
   const { source, ref } = parseCheckRequest(text);
   if (ref === null) throw new HoldlineError("configuration", "the request: version.ref is missing: it says what to get");
@@ -43,12 +43,12 @@ export async function get(text: string, directory: string, surroundings: Surroun
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, "lock"), `${JSON.stringify(pool.listed)}\n`);
   } catch (error) {
-    throw new HoldlineError("usage", `the lock cannot be written where it was asked for: ${messageOf(error)}`, { cause: error });
+    throw new HoldlineError("usage", `the lock cannot be written to ${directory}: ${messageOf(error)}`, { cause: error });
   }
   return { version: { ref }, metadata: metadataOf(lock, pool) };
 }
 
-/** Locks, waiting for whoever holds it; or unlocks. */
+/** Locks, and waits while another key holds the lock; or unlocks. */
 export async function put(text: string, surroundings: Surroundings): Promise<Result> {
   const { source, params } = parsePutRequest(text);
   const timeoutMs = params.timeoutMs === undefined ? source.timeoutMs : params.timeoutMs;
@@ -57,7 +57,7 @@ export async function put(text: string, surroundings: Surroundings): Promise<Res
   const locker = new Locker(source);
   const status = await persist(async () => {
     const answer = await locker.put(lock, params);
-    // To wait for another's key to go away would be to unlock what is not one's own any more.
+    // Another key holds the lock now: after a wait, unlocking would end what is not this build's any more.
     if (answer.outcome === "held" && params.operation === "unlock") throw new HoldlineError("not-allowed", answer.words);
     return answer;
   }, patience);
@@ -67,14 +67,14 @@ export async function put(text: string, surroundings: Surroundings): Promise<Res
   return { version: { ref: refOf(pool) }, metadata: [...metadataOf(lock, pool), { name: "status", value: status }] };
 }
 
-/** The build was aborted while the lock was being taken: nobody would unlock it. */
+/** The build was aborted while it took the lock, and nobody would unlock it. */
 async function undo(locker: Locker, lock: string, params: PutParams, { signal, say }: Surroundings): Promise<never> {
   const last: Patience = { timeoutMs: 0, signal: new AbortController().signal, say };
   const requestor = params.lockedBy ?? params.key;
   const count = countOf(await persist(() => locker.look(lock), last), requestor);
-  // Unlocking ends all that a requestor has counted: what others have taken under the same name is theirs.
+  // Unlocking would set the counter to 0, and so end what others have taken under the same name.
   if (count === 1) await persist(() => locker.put(lock, { ...params, operation: "unlock" }), last);
-  else say(`${lock} stays locked by ${requestor}: the build was aborted, and ${count} locks have this name`);
+  else say(`${lock} stays locked by ${requestor}: the build was aborted, and this name counts ${count} times`);
   throw signal.reason;
 }
 

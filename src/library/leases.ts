@@ -1,5 +1,5 @@
-// Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. That others hold a lock, or
-// that a lease is over, is an answer here and no error.
+// Locks taken by hand, for other programs: the commands `acquire` to `history` as functions. A held lock or an expired lease is
+// an answer and no error.
 import type { DependencyMap } from "../leases/dependencies.js";
 import { HOST_LOCK_TYPES, hostLocksOf, knownAs, knownHosts, parseHost } from "../leases/hosts.js";
 import type { HostLockType } from "../leases/hosts.js";
@@ -16,7 +16,7 @@ import { readAnyId, parseData, readId, readSharing, readText, readTimeoutMs, rea
 import { claimsOn, typesOf, viewLock } from "../views/lock.js";
 import type { ClaimView, HeldAs, LockView } from "../views/lock.js";
 
-/** What every call may be given. */
+/** Options of every call. */
 export interface CallOptions {
   /** Ends the call, which rejects with the signal's reason; a claim that waits is withdrawn. */
   readonly signal?: AbortSignal;
@@ -48,7 +48,7 @@ export interface LockHostsOptions extends CallOptions {
   readonly description?: string;
   /** `false`: only this host, whatever it depends on. */
   readonly withDependencies?: boolean;
-  /** Only if nobody has or wants any of the hosts, not even somebody who could have it at the same time. It does not wait. */
+  /** Locks only if nobody holds or wants any of the hosts, not even with a claim that could be held at the same time. It does not wait. */
   readonly ensureUnlocked?: boolean;
   /** How long to wait for the turn, in milliseconds; 0 by default: not at all. `Infinity`: for ever. */
   readonly timeoutMs?: number;
@@ -79,10 +79,10 @@ export interface HistoryOptions extends CallOptions {
   readonly limit?: number;
 }
 
-/** Others have the lock; nothing is left in line. */
+/** Others hold the lock; nothing is left in line. */
 export interface Held {
   readonly outcome: "held";
-  /** Which one it was, where several were asked for. */
+  /** The held one, of several. */
   readonly lock: string;
   readonly holders: readonly ClaimView[];
 }
@@ -92,24 +92,24 @@ export type LockHostsOutcome =
   | {
       readonly outcome: "acquired";
       readonly lease: HeldLease;
-      /** The host that was asked for, and behind it those that it depends on. */
+      /** The named host, and after it those that it depends on. */
       readonly hosts: readonly string[];
     }
   | Held;
-/** `expired`: it is not there any more, because its time was over or somebody has ended it. */
+/** `expired`: the lease is not there any more, because it expired or somebody ended it. */
 export type RenewOutcome = { readonly outcome: "renewed"; readonly lease: HeldLease } | { readonly outcome: "expired" };
-/** `gone`: there was nothing to end any more. */
+/** `gone`: there was nothing to end. */
 export interface ReleaseOutcome {
   readonly outcome: Released;
 }
 
 export interface LockStatus extends LockView {
   readonly locked: boolean;
-  /** As what it is held, each once: by which types of lease, or by a process. */
+  /** How it is held, each way once: by a type of lease, or by a process. */
   readonly types: readonly HeldAs[];
 }
 
-/** Locks that outlive the process that takes them. All may reject with `UnreachableError`, and with a `usage` error. */
+/** Locks that outlive the process that takes them. Every method may reject with `UnreachableError`, or with a `usage` error. */
 export interface Leases {
   /** Takes a lease on a lock. */
   acquire(name: string, options?: AcquireOptions): Promise<AcquireOutcome>;
@@ -122,13 +122,13 @@ export interface Leases {
   release(name: string, id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
   /** Who holds a lock now, first come first; empty when it is free. */
   current(name: string, options?: CallOptions): Promise<readonly ClaimView[]>;
-  /** Does the claim with this id hold the lock? */
+  /** Whether the claim with this id holds the lock. */
   isHeld(name: string, id: string, options?: CallOptions): Promise<boolean>;
   /** Locks a host along with those that it depends on: all of them under one id, or none. The locks are called `host/NAME`. */
   lockHosts(host: string, options?: LockHostsOptions): Promise<LockHostsOutcome>;
   /** Ends all that is locked under an id. @throws HoldlineError `not-allowed` as `renew` does */
   unlock(id: string, options?: ReleaseOptions): Promise<ReleaseOutcome>;
-  /** Is a lock locked, by what types and by whom? That of a host is called `host/NAME`. */
+  /** Whether a lock is locked, how and by whom. A host's lock is called `host/NAME`. */
   status(name: string, options?: CallOptions): Promise<LockStatus>;
   /** Claims that have ended, newest first. */
   history(options?: HistoryOptions): Promise<readonly HistoryRecord[]>;
@@ -140,7 +140,7 @@ export interface LibraryTaker extends LeaseTaker {
   readonly dependencies: DependencyMap;
 }
 
-/** As the command line's. */
+/** The same as the command line's. */
 export const DEFAULT_TTL_MS = 30 * 60_000;
 const DEFAULT_LIMIT = 20;
 
@@ -246,7 +246,7 @@ export function createLeases(coordinator: Coordinator, taker: LibraryTaker): Lea
   };
 }
 
-/** What a lease is where nothing else is said. */
+/** A request's members by default. */
 const REQUEST = { type: "lease", caller: null, path: null, reason: null, data: null, alone: false } as const;
 
 function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
@@ -257,7 +257,7 @@ function readType({ type = "generic", path }: LockHostsOptions): HostLockType {
   return type;
 }
 
-/** Only `true` is force: of what JavaScript takes for true, much is a mistake. */
+/** Only `true` is force: many other values that JavaScript takes for true are mistakes. */
 function forceOf({ force }: { readonly force?: boolean }): { readonly force: boolean } {
   return { force: force === true };
 }

@@ -1,5 +1,5 @@
-// What callers of the library hand in, whatever their language's types say: read into what can be stored, or refused in
-// words that name the option and what would be right.
+// Checks what callers of the library hand in, who may write JavaScript without types. A wrong value is refused in words that
+// name the option and what would be right.
 import type { DependencyMap } from "../leases/dependencies.js";
 import { parseHost } from "../leases/hosts.js";
 import { isSlots } from "../locks/claim.js";
@@ -9,7 +9,7 @@ import { ID_EXAMPLE, parseAnyClaimId, parseClaimId } from "../locks/ids.js";
 import { defaultSlots } from "../locks/rule.js";
 import { quoted } from "../locks/text.js";
 
-/** By host, those that depend on it: `{ hv01: ["dc01", "vmm01"] }`. */
+/** By host, the hosts that depend on it: `{ hv01: ["dc01", "vmm01"] }`. */
 export type Dependencies = Readonly<Record<string, readonly string[]>> | ReadonlyMap<string, readonly string[]>;
 
 /** @throws HoldlineError `usage` */
@@ -23,7 +23,7 @@ export function readSharing({ key, slots }: { readonly key?: string | null; read
   return { key: shared, slots: allowed };
 }
 
-/** A text, or `null` where there is none. @throws HoldlineError `usage` */
+/** A text, or `null` for none. @throws HoldlineError `usage` */
 export function readText(value: unknown, name: string): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "string" && value !== "" && !value.includes("\0") && value.isWellFormed()) return value;
@@ -42,7 +42,7 @@ export function readAnyId(value: unknown): string {
   return parseAnyClaimId(readText(value, "the id of a claim") ?? "", ID_HINT);
 }
 
-/** A time to wait: 0 is not at all, and `Infinity`, which comes back as `null`, for ever. @throws HoldlineError `usage` */
+/** A time to wait, in milliseconds: 0 is not at all, and `Infinity`, which becomes `null`, for ever. @throws HoldlineError `usage` */
 export function readTimeoutMs(value: unknown, fallback: number): number | null {
   const ms = value ?? fallback;
   if (typeof ms !== "number" || !(ms >= 0)) {
@@ -51,7 +51,7 @@ export function readTimeoutMs(value: unknown, fallback: number): number | null {
   return Number.isFinite(ms) ? ms : null;
 }
 
-/** How long a lease lasts; `null`, or `Infinity`, until it is ended. @throws HoldlineError `usage` */
+/** How long a lease lasts, in milliseconds; `null` or `Infinity`: until somebody ends it. @throws HoldlineError `usage` */
 export function readTtlMs(value: unknown, fallback: number | null): number | null {
   const ms = value === undefined ? fallback : value;
   if (ms === null || ms === Number.POSITIVE_INFINITY) return null;
@@ -59,7 +59,7 @@ export function readTtlMs(value: unknown, fallback: number | null): number | nul
   throw new HoldlineError("usage", `ttlMs must be a number of milliseconds above 0, or null, not ${quoted(value)}`);
 }
 
-/** A copy of what JSON can carry of some data. @throws HoldlineError `usage` for what it cannot, and for too much */
+/** A copy of some data. @throws HoldlineError `usage` for data that JSON cannot carry, and for too much */
 export function parseData(value: unknown): unknown {
   const plain = plainData(value ?? null);
   if ("problem" in plain) throw new HoldlineError("usage", `data ${plain.problem}`);

@@ -1,4 +1,4 @@
-// Times for people: ages that tick, and moments. The browser writes them anew as time goes by; see browser/ages.ts. Pure.
+// Times for people: ages, which browser/ages.ts keeps ticking, and moments. Pure.
 import { formatDuration } from "../locks/durations.js";
 import { html } from "./html.js";
 import type { Html } from "./html.js";
@@ -6,9 +6,9 @@ import type { Html } from "./html.js";
 /** `for`: how long it has been. `ago`: the same, with the word. `until`: how long it will be. */
 export type AgeKind = "for" | "ago" | "until";
 
-/** How long it is from or to `at`, in words. Both are milliseconds since 1970. */
+/** The time from or to `at`, in words. Both are milliseconds since 1970. */
 export function ageText(kind: AgeKind, at: number, now: number): string {
-  // Whole seconds tick; tenths would flicker.
+  // Tenths of seconds would flicker.
   const ms = Math.max(0, kind === "until" ? at - now : now - at);
   const text = formatDuration(Math.floor(ms / 1_000) * 1_000);
   if (kind === "ago") return `${text} ago`;
@@ -20,7 +20,7 @@ export function age(kind: AgeKind, iso: string, now: number): Html {
   return html`<time datetime="${iso}" data-age="${kind}" title="${momentText(iso)}">${ageText(kind, Date.parse(iso), now)}</time>`;
 }
 
-/** A moment that stays. */
+/** A point in time. */
 export function moment(iso: string): Html {
   return html`<time datetime="${iso}">${momentText(iso)}</time>`;
 }

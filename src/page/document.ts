@@ -1,5 +1,5 @@
-// The documents that the server sends: what stands around the locks and the history. Everything that is in them can be read
-// without JavaScript; what only works with it is shown by it. Pure.
+// The page's documents, with everything around the locks and the history. They can be read without JavaScript, which itself
+// reveals what works only with it. Pure.
 import { moment } from "./ages.js";
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
@@ -12,10 +12,10 @@ import type { LockJson, RecordJson } from "../views/json.js";
 import type { Viewer } from "./viewer.js";
 import { compareLocks } from "./words.js";
 
-/** Where the reader is, and what is offered to those who want to be known, or to be known no more. */
+/** Where the reader is, and whether to offer signing in or out. */
 export interface Visit {
   readonly door: "sign-in" | "sign-out" | null;
-  /** The address of the page itself, from its path on. */
+  /** The page's own address, from its path on. */
   readonly here: string;
 }
 
@@ -23,11 +23,11 @@ export interface Visit {
 export interface Looking extends Visit {
   readonly viewer: Viewer;
   readonly now: number;
-  /** As of when what is shown was so, where a store does not answer; else `null`. */
+  /** While a store does not answer: the time that the document shows. Else `null`. */
   readonly silentSince: number | null;
 }
 
-/** The moment that what is shown was so: ages are as of then, and stand still while it lasts. */
+/** The time that the document shows: ages are as of then. */
 function shownAt({ now, silentSince }: Looking): number {
   return silentSince ?? now;
 }
@@ -117,7 +117,7 @@ export function historyDocument(
   return pageDocument({ title: "History", current: "/history", main, warning: problem }, looking, looking);
 }
 
-/** In place of a page: what went wrong, in words. */
+/** In place of a page: an error in words. */
 export function problemDocument(message: string, hint: string | null, standing: Visit): string {
   const main = html`<h1>This cannot be shown</h1>
     <p>${said(message)}</p>
@@ -127,7 +127,7 @@ export function problemDocument(message: string, hint: string | null, standing: 
 
 interface Parts {
   readonly title: string;
-  /** The address of the page among those that are linked to from every page. */
+  /** The page's address, if every page links to it. */
   readonly current: string | null;
   readonly main: Html;
   readonly warning: string | null;
@@ -138,7 +138,7 @@ const LINKS = [
   ["/history", "History"],
 ] as const;
 
-/** @param looking `null` for what does not change with the locks */
+/** @param looking `null` for a document that does not change with the locks */
 export function pageDocument({ title, current, main, warning }: Parts, standing: Visit, looking: Looking | null): string {
   const links = LINKS.map(([address, word]) =>
     address === current ? html`<a href="${address}" aria-current="page">${word}</a>` : html`<a href="${address}">${word}</a>`,
@@ -176,11 +176,11 @@ ${looking === null ? null : ACT_DIALOG}
 `.text;
 }
 
-/** The page's script takes it away when it is over. */
+/** The page's script hides it when the store answers again. */
 function outageOf(silentSince: number): Html {
   const since = moment(new Date(silentSince).toISOString());
   return html`<p id="outage" class="warning" role="alert">
-    ⚠︎ The store has not answered since ${since}: this is what was there then.
+    ⚠︎ The store has not answered since ${since}: this is the state at that time.
   </p>`;
 }
 
@@ -196,7 +196,7 @@ const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-descri
     <p id="act-words"></p>
     <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
     <label id="act-force"
-      ><input type="checkbox" name="force" /> Its owner or command is running, and goes on: another may begin beside it. End the
+      ><input type="checkbox" name="force" /> Its owner or command is running and goes on, and another may begin beside it. End the
       claim all the same.</label
     >
     <p id="act-problem" class="warning" role="alert" hidden></p>

@@ -1,16 +1,16 @@
-// Which locks are shown: a text that is looked for, and a condition. The same on the server, for those without JavaScript, and
-// in the browser. Pure.
+// The filter of the list: a text to find, and a condition. The server applies it for readers without JavaScript, and the browser
+// for the others. Pure.
 import { counted, isStuckLock } from "./words.js";
 import type { LockJson } from "../views/json.js";
 import type { Condition } from "../locks/claim.js";
 
 export interface Filter {
-  /** In any case, in what the claims say of themselves; "" for all. */
+  /** A text in the claims, in upper or lower case; "" for all. */
   readonly find: string;
   readonly show: Show;
 }
 
-/** The choices, by what they are called in addresses. */
+/** The choices, by their names in addresses. */
 export const SHOWS = {
   all: "all",
   stuck: "failed or stale",
@@ -23,7 +23,7 @@ export type Show = keyof typeof SHOWS;
 
 export const NO_FILTER: Filter = { find: "", show: "all" };
 
-/** A filter out of an address's query. What is no choice is none. */
+/** The filter in an address's query. An unknown choice counts as none. */
 export function parseFilter(query: { get(name: string): string | null }): Filter {
   const show = query.get("show") ?? "";
   return { find: query.get("find") ?? "", show: Object.hasOwn(SHOWS, show) ? (show as Show) : "all" };
@@ -55,7 +55,7 @@ function textsOf({ lock, holders, waiting }: LockJson): string {
   return [lock, ...texts].join("\n").toLowerCase();
 }
 
-/** How many there are of what; summaries of single locks add up to that of all. */
+/** Counts of locks, waiters, and holders by their condition. */
 export interface Summary {
   readonly locks: number;
   readonly waiting: number;

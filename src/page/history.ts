@@ -1,4 +1,4 @@
-// The history as HTML: records, newest first, and the form that chooses among them. Pure.
+// The history as HTML: records, newest first, and the form that filters them. Pure.
 import { formatDuration } from "../locks/durations.js";
 import { age, moment } from "./ages.js";
 import { html, said } from "./html.js";
@@ -6,7 +6,7 @@ import type { Html } from "./html.js";
 import type { RecordJson } from "../views/json.js";
 import { EVENT_WORDS, eventBadge, lockAddress, who } from "./words.js";
 
-/** What is asked of the history, as people have typed it; "" for anything. */
+/** The filter of the history as people have typed it; "" for any. */
 export interface HistoryQuery {
   readonly lock: string;
   readonly since: string;
@@ -23,7 +23,7 @@ export const DEFAULT_LIMIT = "100";
 /** @param records `null` when they cannot be read @param withLock names the lock in each record as well */
 export function recordItems(records: readonly RecordJson[] | null, now: number, withLock: boolean): Html {
   if (records === null) return html`<li class="nothing">It cannot be read now.</li>`;
-  if (records.length === 0) return html`<li class="nothing">Nothing has ended that fits.</li>`;
+  if (records.length === 0) return html`<li class="nothing">No record matches.</li>`;
   return html`${records.map((record) => recordItem(record, now, withLock))}`;
 }
 

@@ -1,7 +1,7 @@
-// HTML out of pieces: whatever is put between them is text, unless it is HTML of this module's making. Pure.
+// HTML from templates. Every value in a template is escaped, unless this module has made it. Pure.
 import { sanitize } from "../locks/text.js";
 
-/** Markup whose texts have been escaped. Only this module makes it. */
+/** Markup with its texts escaped. Only this module makes it. */
 export class Html {
   readonly text: string;
 
@@ -13,7 +13,7 @@ export class Html {
 
 export type Piece = Html | readonly Html[] | string | number | null;
 
-/** `html\`<b>${text}</b>\``: a text becomes text, `null` becomes nothing. Attributes have to be quoted. */
+/** `html\`<b>${text}</b>\``: a string becomes text, `null` becomes nothing. Attributes must be quoted. */
 export function html(markup: TemplateStringsArray, ...pieces: readonly Piece[]): Html {
   let text = markup[0] ?? "";
   for (const [index, piece] of pieces.entries()) text += textOf(piece) + (markup[index + 1] ?? "");
@@ -33,12 +33,12 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPED[character] ?? character);
 }
 
-/** What somebody has said or named, for people: in its own direction of writing, and unable to change that of others. */
+/** A text of somebody's own, isolated so that its direction of writing does not change that of the text around it. */
 export function said(text: string): Html {
   return html`<bdi>${sanitize(text)}</bdi>`;
 }
 
-/** A text with its ends of lines, for `<pre>`. */
+/** A text with its line breaks, for `<pre>`. */
 export function saidInLines(text: string): string {
   return text.split("\n").map(sanitize).join("\n");
 }

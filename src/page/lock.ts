@@ -1,5 +1,5 @@
-// A lock and its claims as HTML: on the list of all of them in short, on its own page in full. The server and the browser
-// both make it with this, so that what was served is what a change is compared with. Pure.
+// A lock and its claims as HTML: short in the list of all locks, in full on the lock's own page. Server and browser share this
+// code, so that the browser can tell whether what the server sent is still up to date. Pure.
 import { execProgramOf } from "../locks/exec-actions.js";
 import { sanitize, shortened } from "../locks/text.js";
 import { age, moment } from "./ages.js";
@@ -14,11 +14,11 @@ export interface LockView {
   readonly viewer: Viewer;
   /** Milliseconds since 1970, by the store's clock. */
   readonly now: number;
-  /** Everything that is known: for a lock's own page. */
+  /** Whether to show everything, as on the lock's own page. */
   readonly isFull: boolean;
 }
 
-// On the list, of a long line the first few say enough; on a lock's own page a browser still has to lay it out.
+// In the list the first few of a long line are enough. On a lock's own page there are as many as a browser lays out quickly.
 const MOST = { short: { holders: 5, waiting: 3, blocked: 3 }, full: { holders: 500, waiting: 500, blocked: 20 } };
 const LONGEST_SHORT_DATA = 200;
 
@@ -29,11 +29,11 @@ export function lockItem(lock: LockJson, text: string, view: LockView): Html {
   </li>`;
 }
 
-/** What is inside of it. */
+/** The content of that item. */
 export function lockContent(lock: LockJson, view: LockView): Html {
   const { holders, waiting } = lock;
   const most = view.isFull ? MOST.full : MOST.short;
-  // Those that somebody has to look after are shown however many others there are before them.
+  // Holders that need help show up however many others stand before them.
   const first = holders.filter((claim, index) => index < most.holders || isStuck(claim)).slice(0, MOST.full.holders);
   const title = view.isFull
     ? null
@@ -93,7 +93,7 @@ function stateWords({ condition, expiresAt, durable, owner }: ClaimJson, now: nu
   return durable ? null : html`; it ends with its process`;
 }
 
-// What takes up the claim of a durable exec: no run of its node, and no resume.
+// What takes over the claim of a durable exec: neither run nor resume does.
 const SAME_EXEC = html`the same <code>holdline exec --durable</code>`;
 
 function failureWords({ failure, owner }: ClaimJson, now: number): Html | null {
@@ -104,7 +104,7 @@ function failureWords({ failure, owner }: ClaimJson, now: number): Html | null {
   </p>`;
 }
 
-/** Whom a claim that does not end by itself keeps waiting, and since when. Who waits, waits behind all holders. */
+/** Whom a stuck claim keeps waiting, and since when. Everybody in the line waits for all holders. */
 function blockedWords(claim: ClaimJson, { waiting }: LockJson, { now, isFull }: LockView): Html | null {
   if (!isStuck(claim) || waiting.length === 0) return null;
   const from = claim.failure?.at ?? claim.since;
@@ -164,16 +164,16 @@ function dataHtml(data: unknown, isFull: boolean): Html {
   return html`<code>${sanitize(shortened(JSON.stringify(data), LONGEST_SHORT_DATA))}</code>`;
 }
 
-/** The button that ends a claim, for those who may. One whose owner lives is only ended from the lock's own page. */
+/** The button that ends a claim, for viewers with the right to. A claim whose owner is alive has it only on the lock's own page. */
 function act(claim: ClaimJson, lock: string, { viewer, isFull }: LockView, place: "holds" | "waits"): Html | null {
   const { condition, id, owner, lease, reason } = claim;
   const isLease = condition === "leased";
   const isAlive = condition === "running" || condition === "waiting";
-  // One's own lease is released with the right to lock; all that is another's ends with the right to clear.
+  // Releasing one's own lease takes the right to lock; ending another's claim takes the right to clear.
   const right = isLease && owner.principal === viewer.name ? "lock" : "clear";
   if (!mayDo(viewer, right, lock) || (isAlive && !isFull)) return null;
   const [kind, word] = isLease ? ["release", "Release"] : ["clear", "Clear"];
-  // The node of a lease that was taken over HTTP is the server, which says nothing of whose it is.
+  // The node of a lease that was taken over HTTP is the server, which does not tell whose it is.
   const whose = lease === null ? owner.node : (lease.caller ?? owner.principal);
   return html`<p class="act needs-script">
     <button
@@ -194,7 +194,7 @@ function act(claim: ClaimJson, lock: string, { viewer, isFull }: LockView, place
   </p>`;
 }
 
-/** A short digest of a lock's JSON, by which a browser knows that what was served is still so: FNV-1a from two beginnings. */
+/** A short digest of a lock's JSON, by which the browser knows that the served markup is up to date: FNV-1a from two offsets. */
 export function versionOf(text: string): string {
   let [one, other] = [0x811c9dc5, 0x01000193];
   for (let at = 0; at < text.length; at += 1) {

@@ -1,20 +1,20 @@
-// The document to sign in with: a form for name and password, and one for a token, as far as the server takes them. Pure.
+// The sign-in page: a form for name and password, and one for a token, as far as the server takes them. Pure.
 import { pageDocument } from "./document.js";
 import { html } from "./html.js";
 import type { Html } from "./html.js";
 
-/** With what one can sign in. */
+/** What the sign-in form can ask for. */
 export interface Doors {
   readonly password: boolean;
   readonly token: boolean;
 }
 
 export interface SignInForm {
-  /** Where to go on to. */
+  /** The address to go to afterwards. */
   readonly to: string;
-  /** What was typed as the name before. */
+  /** The name that was typed before. */
   readonly name: string;
-  /** Why it was refused; `null` when it was not. */
+  /** Why the server refused; `null` for a first visit. */
   readonly problem: string | null;
 }
 

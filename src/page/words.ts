@@ -1,11 +1,10 @@
-// The page's words and symbols: a condition is told by its colour, by its symbol and by its word, so that each of them alone
-// will do. Pure.
+// The page's words and symbols. A condition has a colour, a symbol and a word, and each alone is enough to recognise it. Pure.
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
 import type { ClaimJson, LockJson, RecordJson } from "../views/json.js";
 import type { Condition } from "../locks/claim.js";
 
-// Some of the symbols have a second form, a picture in colours: U+FE0E asks for the first.
+// U+FE0E asks for a symbol as text where there is a coloured picture of it, too.
 const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly word: string }>> = {
   failed: { symbol: "✖\ufe0e", word: "FAILED" },
   stale: { symbol: "⚠\ufe0e", word: "STALE" },
@@ -41,7 +40,7 @@ export function what({ owner, lease, key }: Pick<ClaimJson, "owner" | "lease" | 
   return key === null ? said(name) : html`${said(name)} with the key ${said(key)}`;
 }
 
-/** Who has or had a claim: the node, and the principal on it. */
+/** A claim's owner: the node, and the principal on it. */
 export function who({ owner, lease }: Pick<ClaimJson | RecordJson, "owner" | "lease">): Html {
   const caller = lease?.caller == null || lease.caller === owner.principal ? null : html` for ${said(lease.caller)}`;
   return html`<strong>${said(owner.node)}</strong> by ${said(owner.principal)}${caller}`;
@@ -52,12 +51,12 @@ export function counted(count: number, noun: string): string {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Is it one of those that somebody has to look after? */
+/** Whether the claim needs somebody's help. */
 export function isStuck({ condition }: Pick<ClaimJson, "condition">): boolean {
   return condition === "failed" || condition === "stale";
 }
 
-/** Does one of them hold it? */
+/** Whether a claim that needs help holds the lock. */
 export function isStuckLock({ holders }: Pick<LockJson, "holders">): boolean {
   return holders.some(isStuck);
 }
@@ -67,7 +66,7 @@ export function lockAddress(lock: string): string {
   return `/view/${lock.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-/** The locks that somebody has to look after come first, and then it goes by name. */
+/** Locks that need help come first; then it goes by name. */
 export function compareLocks(one: LockJson, other: LockJson): number {
   const rank = Number(isStuckLock(other)) - Number(isStuckLock(one));
   return rank !== 0 ? rank : one.lock < other.lock ? -1 : Number(one.lock > other.lock);

@@ -1,4 +1,4 @@
-// Who asks, and what they may: credentials to a caller, and a caller's rights to locks by name.
+// From credentials to a caller, and from a caller to what it may do to which locks.
 import { type PeerCertificate, TLSSocket } from "node:tls";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ANONYMOUS } from "../config/serve.js";
@@ -14,19 +14,19 @@ import { countingIds, sessionIdsIn, speaksHttps } from "./session/cookie.js";
 import type { Session } from "./session/sessions.js";
 import { Sessions } from "./session/sessions.js";
 
-/** What may be done, and to which locks, by patterns of their names. */
+/** What a caller may do, and to which locks, by patterns of their names. */
 export type Rights = Pick<AccessEntry, "may" | "locks">;
 
 /** Who makes a request. */
 export interface Caller {
-  /** The principal of what it takes and ends. */
+  /** The principal of the claims that it takes and ends. */
   readonly name: string;
   readonly rights: Rights;
-  /** The session of the page that it goes by; `null` where the request itself says who it is. */
+  /** The page's session that identifies it; `null` where the request itself has credentials. */
   readonly session: Session | null;
-  /** May it do this to some lock at all? */
+  /** Whether it may do this to any lock at all. */
   may(right: Right): boolean;
-  /** May it do this to the lock? */
+  /** Whether it may do this to the lock. */
   mayWith(right: Right, lock: string): boolean;
 }
 
@@ -46,8 +46,8 @@ export function requireRight(caller: Caller, right: Right, lock: string): void {
 }
 
 /**
- * The same for a lock that the caller has not named, but that stands behind an id or a host: callers who may not see it do
- * not learn what it is called.
+ * The same for a lock that the caller has not named, because an id or a host led to it: callers without `read` do not learn
+ * its name.
  * @throws HoldlineError `not-allowed`
  */
 export function requireRightBehind(caller: Caller, right: Right, lock: string): void {
@@ -57,17 +57,17 @@ export function requireRightBehind(caller: Caller, right: Right, lock: string): 
 
 function notAllowed({ name }: Caller, right: Right, what: string): HoldlineError {
   return new HoldlineError("not-allowed", `${name} may not ${WORDS[right]} ${what}`, {
-    hint: "the rights of each name stand under access: in the server's configuration",
+    hint: "access: in the server's configuration gives each name its rights",
   });
 }
 
-/** Is the claim the caller's own? */
+/** Whether the claim is the caller's own. */
 export function isOwn(caller: Caller, { owner }: Pick<Claim, "owner">): boolean {
   return owner.principal === caller.name;
 }
 
 /**
- * Writing to a claim, and ending it: one's own with the right to lock, another's with the right to clear.
+ * Writing to a claim and ending it take the right to lock for the caller's own, and the right to clear for another's.
  * @throws HoldlineError `not-allowed`
  */
 export function requireOver(caller: Caller, claim: Pick<Claim, "owner">, locks: readonly string[]): void {
@@ -78,12 +78,12 @@ const WORDS: Readonly<Record<Right, string>> = { read: "see", lock: "lock", clea
 
 const EVERYTHING: Rights = { may: ["read", "lock", "clear"], locks: ["*"] };
 
-/** What comes of a request's credentials. */
+/** What a request's credentials say. */
 export type Identified =
   | { readonly outcome: "known"; readonly caller: Caller }
-  /** Credentials are needed, or those that were given are wrong. */
+  /** The request has no credentials and needs some, or has wrong ones. */
   | { readonly outcome: "unknown" }
-  /** They were not looked at: too many wrong ones have come from there. */
+  /** The server did not check them: too many wrong ones have come from this address. */
   | { readonly outcome: "too-many"; readonly retryAfterS: number };
 
 interface Basic {
@@ -91,13 +91,13 @@ interface Basic {
   readonly password: string;
 }
 
-/** What somebody signs in with. */
+/** What people sign in with. */
 export type Credentials = Basic | { readonly token: string };
 
 export class Access {
   /** Who has signed in to the page. */
   readonly sessions = new Sessions();
-  /** With what one can sign in to it. */
+  /** What the sign-in form can ask for. */
   readonly takes: Doors;
   readonly #entries: ReadonlyMap<string, AccessEntry>;
   readonly #anonymous: Caller | null;
@@ -105,7 +105,7 @@ export class Access {
   readonly #nobodysHash: string | null;
   readonly #refusals: Refusals;
 
-  /** @param own credentials with all rights, beside those that are configured @param log learns of what is refused */
+  /** @param own credentials with all rights, beside the configured ones @param log gets a line on each refusal */
   constructor(settings: Settings, own: { readonly user: string; readonly hash: string } | null, log: Log) {
     this.#refusals = new Refusals(log);
     const entries = new Map(settings.access);
@@ -121,16 +121,16 @@ export class Access {
     this.#nobodysHash = hash === null ? null : nobodysHash(hash);
   }
 
-  /** Who it is that makes the request, at an address. */
+  /** @param address where the request comes from */
   async identify(request: FastifyRequest, address: string): Promise<Identified> {
     const { authorization } = request.headers;
     if (authorization !== undefined && this.#entries.size > 0) return this.identifyBy(credentialsIn(authorization), address);
-    // Where nobody needs credentials, clients that are set up with some are let in all the same, as Locker does.
+    // A server that needs no credentials lets in clients that send some, as Locker does.
     const caller = this.#bySession(request) ?? this.#byCertificate(request) ?? this.#anonymous;
     return caller === null ? { outcome: "unknown" } : { outcome: "known", caller };
   }
 
-  /** Who it is that has these credentials, at an address. @param credentials `null` where they are none that are known here */
+  /** @param credentials `null` for a scheme that this server does not know @param address where they come from */
   async identifyBy(credentials: Credentials | null, address: string): Promise<Identified> {
     const identified = await this.#identified(credentials, address);
     if (identified.outcome !== "known") {
@@ -141,7 +141,7 @@ export class Access {
     return identified;
   }
 
-  /** @param caller `null` for one who is not known */
+  /** @param caller `null` for an unknown one */
   doorFor(caller: Caller | null): Door {
     if (caller !== null && caller.session !== null) return { act: "sign-out" };
     const isKnown = caller !== null && caller.name !== ANONYMOUS;
@@ -172,7 +172,7 @@ export class Access {
   }
 
   #byCertificate({ raw: { socket } }: FastifyRequest): Caller | null {
-    // A certificate that none of serve.client_ca has signed says nothing, whatever name it has.
+    // A certificate that nobody of serve.client_ca has signed proves nothing, whatever name is in it.
     if (!(socket instanceof TLSSocket) || !socket.authorized) return null;
     // A certificate may lack a subject, which the types do not know.
     const { subject } = socket.getPeerCertificate() as Partial<PeerCertificate>;
@@ -187,7 +187,7 @@ export class Access {
 
   async #byPassword({ user, password }: Basic, address: string): Promise<Caller | null> {
     const entry = this.#entries.get(user);
-    // An unknown name takes as long as a known one.
+    // An unknown name takes as long as a known one, so that time does not tell which names there are.
     const hash = entry?.password ?? this.#nobodysHash;
     if (hash === null || (await this.#secrets.find(password, [hash], address)) === null) return null;
     return entry === undefined ? null : callerOf(user, entry);
@@ -199,7 +199,7 @@ export class Access {
   }
 }
 
-/** What a request says of who makes it; `null` for what is garbage, and for a scheme that is not spoken here. */
+/** The credentials in a header; `null` for garbage, and for a scheme that this server does not know. */
 function credentialsIn(authorization: string): Credentials | null {
   const [, scheme = "", value = ""] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
   if (scheme.toLowerCase() === "bearer") return { token: value };
@@ -223,10 +223,10 @@ function callerOf(name: string, rights: Rights, session: Session | null = null):
   };
 }
 
-/** Who makes a request of a route that answers anybody. */
+/** The caller of a route that answers anybody. */
 export const NOBODY = callerOf(ANONYMOUS, { may: [], locks: [] });
 
-/** Refuses a request without credentials that are needed. The words say nothing of what was wrong with them. */
+/** Asks for credentials. It does not say what was wrong with those that came. */
 export function challenge({ headers }: FastifyRequest, reply: FastifyReply): void {
   // On a Basic challenge a browser opens its own dialog, which takes no tokens and cannot sign out; the page has a form instead.
   // All browsers call themselves Mozilla.

@@ -1,55 +1,47 @@
-// What every request passes before its route sees it: is there room for it, does it come from where it says, who makes it.
-// A request that is let in has a caller, and a signal that says when nobody waits for its answer any more.
+// The checks that a request passes before its route sees it: whether there is room for it, where it comes from, who makes it.
+// An admitted request has a caller, and a signal that is aborted when nobody waits for the answer any more.
 import { setMaxListeners } from "node:events";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HoldlineError } from "../locks/errors.js";
-import type { Access } from "./access.js";
 import { challenge, NOBODY } from "./access.js";
 import { errorFormOf, refuse } from "./errors.js";
 import { Buckets, networkOf, Tally } from "./limits.js";
-import type { Measures } from "./measures.js";
 import type { ServeOptions } from "./options.js";
 import { originProblem } from "./origin.js";
+import type { Service } from "./service.js";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Aborted when nobody waits for the answer any more, or the server shuts down. */
+    /** Aborted when nobody waits for the answer any more, or when the server shuts down. */
     patience: AbortSignal;
   }
   interface FastifyContextConfig {
-    /** The route needs no credentials, and has no caller that may do anything. */
+    /** The route needs no credentials; its caller may do nothing. */
     readonly isForAnybody?: boolean;
   }
 }
 
-// Requests that are being answered, which long polls and streams are for hours: some ten kilobytes each.
+// Requests without a complete answer, some ten kilobytes each. Long polls and streams stay open for long.
 const MOST_OPEN = 8_000;
 const MOST_OPEN_OF_ONE_ADDRESS = 2_500;
 const RETRY_OPEN_S = 10;
 
-export interface Admission {
-  readonly access: Access;
-  readonly measures: Measures;
-  /** Aborted when the server shuts down. */
-  readonly signal: AbortSignal;
-}
-
-export function admitRequests(app: FastifyInstance, options: ServeOptions, { access, measures, signal }: Admission): void {
+export function admitRequests(app: FastifyInstance, { access, measures, signal }: Service, options: ServeOptions): void {
   const { rate } = options;
   const buckets = rate === 0 ? null : new Buckets(rate, rate);
   const open = new Tally();
   const waiting = new Set<AbortController>();
   const endAll = (): void => waiting.forEach((request) => request.abort(signal.reason));
   signal.addEventListener("abort", endAll, { once: true });
-  // Whoever may lock without credentials is on this machine, unless the server has been told to let in everybody.
+  // Without credentials only this machine may lock, unless the server has been told to let in everybody.
   const isForThisMachine = options.isOpen && !options.insecure;
 
-  /** Why there is no room for the request, and for how long. */
+  /** Why there is no room for a request, and for how many seconds; `null` when there is. */
   const crowded = (address: string): readonly [string, number] | null => {
     const waitS = buckets?.take(address) ?? 0;
     if (waitS > 0) return [`more than ${rate} requests a second`, waitS];
     if (open.total <= MOST_OPEN && open.of(address) <= MOST_OPEN_OF_ONE_ADDRESS) return null;
-    return ["too many requests that are still being answered", RETRY_OPEN_S];
+    return ["too many requests at once", RETRY_OPEN_S];
   };
 
   app.decorateRequest("caller", null as never);
@@ -63,14 +55,14 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     const answered = measures.requestBegun(request, reply);
     setMaxListeners(0, controller.signal);
     request.patience = controller.signal;
-    // It closes after the answer as well.
+    // It also closes after an answer.
     reply.raw.once("close", () => {
       waiting.delete(controller);
       open.remove(address);
       answered();
       controller.abort(new HoldlineError("interrupted", "the client has gone"));
     });
-    // It may have come in on its way out.
+    // The request may have come in while the server was shutting down.
     if (signal.aborted) endAll();
     request.door = access.doorFor(null);
     const crowd = crowded(address);
@@ -93,7 +85,7 @@ export function admitRequests(app: FastifyInstance, options: ServeOptions, { acc
     if (identified.outcome === "too-many")
       return refuseForNow(request, reply, "too many attempts at credentials", identified.retryAfterS);
     challenge(request, reply);
-    const message = "credentials are needed, and right ones";
+    const message = "this needs valid credentials";
     return refuse(reply, errorFormOf(request), { status: 401, kind: "not-allowed", message });
   });
 }

@@ -1,17 +1,15 @@
-// The server as a whole: who is let in, how large and how long a request may be, what an error looks like, and which routes
-// there are. What a route does is in its own file.
+// The server as a whole: how large a request may be, how bodies are parsed, what an error looks like, and which routes there
+// are. What a route does is in its own file.
 import swagger from "@fastify/swagger";
 import Fastify from "fastify";
 import type { FastifyInstance } from "fastify";
 import { messageOf } from "../locks/errors.js";
 import { VERSION } from "../version.js";
-import type { Access } from "./access.js";
 import { admitRequests } from "./admission.js";
 import { errorFormOf, refusalOf, refuse } from "./errors.js";
 import { routeFleetLock } from "./fleetlock.js";
 import { routeHealth } from "./health.js";
 import { routeLocker } from "./locker.js";
-import type { Measures } from "./measures.js";
 import { routeMetrics } from "./metrics.js";
 import type { ServeOptions } from "./options.js";
 import { routePage } from "./page/routes.js";
@@ -21,39 +19,28 @@ import { routeV1 } from "./v1/routes.js";
 import type { Sockets } from "./sockets.js";
 import { LARGEST_HEADERS_BYTES } from "./sockets.js";
 
-// Claim data has at most 64 KiB; what JSON may make of that, and what stands around it.
+// A claim's data has at most 64 KiB, which JSON's escapes may make several times as long.
 const LARGEST_BODY_BYTES = 512 * 1_024;
 
-/** What stands around the routes. */
-export interface Surround {
-  readonly access: Access;
-  readonly measures: Measures;
-  readonly sockets: Sockets;
-}
-
-// Refuses what is no text: otherwise two keys that differ could both be read as the same.
+// Refuses bytes that are no text: decoded leniently, two different keys could become the same.
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-export async function buildApp(
-  service: Service,
-  options: ServeOptions,
-  { access, measures, sockets }: Surround,
-): Promise<FastifyInstance> {
+export async function buildApp(service: Service, options: ServeOptions, sockets: Sockets): Promise<FastifyInstance> {
   const app = Fastify({
     serverFactory: (handler) => sockets.create(handler),
-    // The sockets have answered.
+    // sockets.ts has answered.
     clientErrorHandler: () => undefined,
     bodyLimit: LARGEST_BODY_BYTES,
-    // On shutdown, connections that wait for nothing are closed, and the others with their answers.
+    // On shutdown, idle connections close at once, and the others after their answers.
     forceCloseConnections: "idle",
-    // FleetLock's clients put their path behind an address that may end in a slash of its own.
+    // FleetLock's clients append their path to an address that may end in a slash.
     rewriteUrl: ({ url = "/" }) => url.replace(/^\/{2,}/, "/"),
     routerOptions: { maxParamLength: LARGEST_HEADERS_BYTES, ignoreTrailingSlash: false },
-    // Values stay what they are: a number is no text. What a query string says is read by its route.
+    // No coercion: a number is no text. Each route reads its query string.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   });
 
-  // Whatever a body says of itself, it is JSON: curl's -d says that it is a form.
+  // Every body is JSON, whatever its content type says: curl's -d says that it is a form.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => {
     try {
@@ -62,7 +49,7 @@ export async function buildApp(
       done(Object.assign(new Error(`the body is no JSON: ${messageOf(error)}`), { statusCode: 400 }), undefined);
     }
   });
-  admitRequests(app, options, { access, measures, signal: service.signal });
+  admitRequests(app, service, options);
   app.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);
     if (refusal.status === 500) service.log.error({ error: messageOf(error), url: request.url }, "a request failed");
@@ -74,16 +61,16 @@ export async function buildApp(
   });
   await app.register(swagger, { openapi: { openapi: "3.0.3", info: { title: "Holdline", version: VERSION } } });
   await app.register((routes) => routeHealth(routes, service));
-  await app.register((routes) => routeMetrics(routes, service, measures));
+  await app.register((routes) => routeMetrics(routes, service));
   await app.register((routes) => routeLocker(routes, service));
   await app.register((routes) => routePage(routes, service));
-  await app.register((routes) => routeSession(routes, access, options.cert !== null));
+  await app.register((routes) => routeSession(routes, service, options.cert !== null));
   await app.register((routes) => routeFleetLock(routes, service));
   await app.register((routes) => routeV1(routes, service));
   return app;
 }
 
-/** A document that may not have keys which other programs would stumble over. */
+/** JSON without keys that would change the prototypes of programs that read it. */
 function parseBody(text: string): unknown {
   return JSON.parse(text, (key, value: unknown) => {
     if (key === "__proto__") throw new Error('it has a key "__proto__"');

@@ -1,4 +1,4 @@
-// Ends leases that are known by what they are for and not by their ids: a requestor's counter, a machine's slot.
+// Ending leases that a client knows by their purpose and not by their ids: a requestor's counter, a machine's slot.
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -11,12 +11,12 @@ export interface EndingLeases {
   readonly signal?: AbortSignal;
 }
 
-// Each further look means that somebody else has written to what was to be ended; so many in a row, that something else is wrong.
+// A look fails when somebody else has written to a lease meanwhile. So many failures in a row mean that something else is wrong.
 const MOST_LOOKS = 20;
 
 /**
- * Ends all leases that `choose` picks out of a lock's queue. It is called again where another has written to one meanwhile.
- * @returns the queue as it was looked at last, before those that were chosen from it have ended
+ * Ends all leases that `choose` picks from a lock's queue. It picks again when somebody else has written to one meanwhile.
+ * @returns the queue from which it picked last
  * @throws HoldlineError `conflict` when they change too often
  */
 export async function endLeases(
@@ -26,8 +26,8 @@ export async function endLeases(
   choose: (queue: readonly Claim[]) => readonly Claim[],
 ): Promise<readonly Claim[]> {
   for (let look = 0; look < MOST_LOOKS; look += 1) {
-    // A server of an ensemble may lag behind. Its clock is read with a write, and what is read after that has all that
-    // was there before: what another of our servers has just taken or ended, too.
+    // What is read after a sync has everything that was committed before it: also what another of our servers has just taken
+    // or ended, by way of another server of the ensemble.
     await coordinator.sync(signal);
     const queue = await readPresentQueue(coordinator, lock, signal);
     const ends = choose(queue).map(async (claim) => {
@@ -36,5 +36,5 @@ export async function endLeases(
     });
     if ((await Promise.all(ends)).every((ended) => ended === "done")) return queue;
   }
-  throw new HoldlineError("conflict", `what was to be ended on ${lock} changes too often`, { hint: "try again" });
+  throw new HoldlineError("conflict", `the leases to be ended on ${lock} change too often`, { hint: "try again" });
 }

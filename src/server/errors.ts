@@ -1,5 +1,4 @@
-// What goes wrong, as HTTP says it: the status of each error, and the form in which each of the protocols spoken here wants
-// its words.
+// Errors in HTTP: the status of each code, and the form in which each protocol of this server wants the words.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorCode } from "../locks/errors.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
@@ -30,18 +29,18 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   bug: 500,
 };
 
-/** Something refused, in HTTP's own terms. */
+/** A refusal in HTTP's terms. */
 export interface Refusal {
   readonly status: number;
-  /** In one word that programs may compare. */
+  /** One word for programs to compare. */
   readonly kind: string;
   readonly message: string;
   readonly hint?: string | null;
-  /** More members of a problem document. */
+  /** Further members of a problem document. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-// A store that does not answer is looked for again at once; a client that asks every few seconds finds it soon enough.
+// The server reconnects to a silent store at once, so that a client that asks every few seconds loses little time.
 const RETRY_AFTER_S = 5;
 
 export function refusalOf(error: unknown): Refusal {
@@ -50,22 +49,22 @@ export function refusalOf(error: unknown): Refusal {
     return { status: STATUS[code], kind: code, message, hint };
   }
   const status = error instanceof Error && "statusCode" in error ? Number(error.statusCode) : 500;
-  // What Fastify refuses by itself says what was wrong with the request; what nobody expected says nothing to strangers.
+  // Fastify's own refusals say what is wrong with the request. Strangers learn nothing of unexpected errors.
   if (status >= 400 && status < 500) return { status, kind: "usage", message: messageOf(error) };
-  return { status: 500, kind: "bug", message: "something went wrong that should not; the server's log says what" };
+  return { status: 500, kind: "bug", message: "an unexpected error; the server's log says which" };
 }
 
-/** The form in which a request's errors are wanted. Where there is no route, people who type an address get a document. */
+/** The form of a request's errors. Without a route, people who have typed an address get a document. */
 export function errorFormOf({ routeOptions, is404, method, headers }: FastifyRequest): ErrorForm {
   const isPerson = is404 && (method === "GET" || method === "HEAD") && /\btext\/html\b/i.test(headers.accept ?? "");
   return routeOptions.config.errors ?? (isPerson ? "page" : "problem");
 }
 
-/** Answers with a refusal, in the form that the route's clients know. */
+/** Answers with a refusal. */
 export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): FastifyReply {
   const { status, kind, message, hint, more } = refusal;
   if (status === 503) void reply.header("Retry-After", String(RETRY_AFTER_S));
-  // Clients of Locker's have looked for this word in the status line.
+  // Locker's clients look for this word in the status line.
   if (status === 423) reply.raw.statusMessage = "Locked";
   void reply.code(status);
   if (form === "page") return refusePage(reply, refusal);
@@ -75,12 +74,12 @@ export function refuse(reply: FastifyReply, form: ErrorForm, refusal: Refusal): 
   return reply.header("Content-Type", "application/problem+json").send(JSON.stringify(problem));
 }
 
-/** Refuses with a document of the page. Unknown readers get the form to sign in with, which then leads on to where they wanted. */
+/** Refuses with a document of the page. Unknown readers get the sign-in form, which then leads on to the address they wanted. */
 function refusePage(reply: FastifyReply, { status, message, hint }: Refusal): FastifyReply {
   const { door, headers } = reply.request;
   const standing = visitOf(reply.request);
   if (status !== 401 || door?.act !== "sign-in") return sendPlainDocument(reply, problemDocument(message, hint ?? null, standing));
-  // A reader who gave no credentials has given no wrong ones.
+  // A reader who sent no credentials has not sent wrong ones.
   const problem = headers.authorization === undefined ? null : message;
   return sendPlainDocument(reply, signInDocument(door.takes, { to: standing.here, name: "", problem }));
 }

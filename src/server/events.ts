@@ -1,5 +1,5 @@
-// Changes of locks as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): who connects is
-// given all locks, and then each lock that has changed. Who comes back is given what was missed, as long as that is still here.
+// Changes of locks as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): a new client gets
+// all locks, and then each lock that changes. A client that reconnects gets what it missed, as far as that is still kept.
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -12,12 +12,12 @@ import { freeText, locksText } from "./v1/locks.js";
 import { answers, asked } from "./v1/schemas.js";
 import { readMember, requireSome } from "./v1/values.js";
 
-// What is missed while a page is reloaded, or a laptop changes its network; who misses more is given everything anew.
+// Enough for a page that reloads, or a laptop that changes its network. A client that misses more gets all locks again.
 const MOST_KEPT = 1_000;
 const MOST_KEPT_BYTES = 4 * 2 ** 20;
-// What may still wait for a client when the next change comes. A stream that is dropped comes back.
+// How much may still wait for a client when the next change comes. A dropped client reconnects.
 const LARGEST_BACKLOG_BYTES = 2 ** 20;
-// Proxies close what is silent for a minute or less.
+// Proxies close connections that are silent for a minute or less.
 const BEAT_S = 15;
 const RAREST_BEAT_S = 60;
 const RETRY_MS = 2_000;
@@ -28,21 +28,21 @@ interface KeptEvent {
   readonly block: Buffer;
 }
 
-/** A client that is told of changes. */
+/** A client that follows changes. */
 interface Stream {
   readonly caller: Caller;
   readonly response: ServerResponse;
-  /** How many seconds lie between two beats. */
+  /** The seconds between two beats. */
   readonly beatS: number;
-  /** Of what waits to be read, what it was given when it came. */
+  /** The bytes of its beginning that the client has not read yet: they do not count as backlog. */
   allowance: number;
 }
 
-/** What a stream begins with. */
+/** How a stream begins. */
 interface Beginning {
-  /** `null`: everything. */
+  /** The events to replay; `null`: all locks instead. */
   readonly missed: readonly KeptEvent[] | null;
-  /** How many seconds may lie between beats; `null` where nothing was said. */
+  /** The seconds that may lie between beats; `null` where the client did not say. */
   readonly beatS: number | null;
 }
 
@@ -51,7 +51,7 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
   app.addHook("onClose", () => feed.close());
 
   app.get<{ Querystring: Readonly<Record<string, string>> }>("/v1/events", {
-    // There is no end of it that its length could be taken from.
+    // A stream has no end, and so no length for HEAD.
     exposeHeadRoute: false,
     schema: {
       operationId: "events",
@@ -73,15 +73,15 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       requireSome(request.caller, "read");
       const beatS = readMember(request.query, "beat", (field) => readWhole(field, 1, RAREST_BEAT_S), null);
-      const leave = service.pending.streams.enter();
-      if (leave === null) return service.pending.streams.refuse(reply);
+      const leave = service.limits.streams.enter();
+      if (leave === null) return service.limits.streams.refuse(reply);
       reply.raw.once("close", leave);
       const missed = feed.missedSince(request.headers["last-event-id"]);
-      // A store that does not answer holds nobody up: the client is sent the locks as they were, and an event that says so.
+      // A silent store holds nobody up: the client gets the last known locks, and an event that says so.
       if (missed === null) await service.pulse.look(request.patience);
       request.patience.throwIfAborted();
       void reply.header("Content-Type", "text/event-stream; charset=utf-8").header("Cache-Control", "no-store");
-      // Some proxies gather an answer before they pass it on.
+      // Some proxies buffer an answer before they pass it on.
       void reply.header("X-Accel-Buffering", "no").hijack();
       reply.raw.writeHead(200, reply.getHeaders() as Record<string, string>);
       feed.add(request, reply.raw, { missed, beatS });
@@ -90,7 +90,7 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
   });
 }
 
-/** The events of this server: numbered from its start on, under a word that no other start has. */
+/** The events of this server, numbered from its start, each id with a word that is new with every start. */
 class Feed {
   readonly #service: Service;
   readonly #epoch = randomBytes(6).toString("hex");
@@ -105,7 +105,7 @@ class Feed {
   #kept: KeptEvent[] = [];
   #keptBytes = 0;
   #last = 0;
-  /** By a caller's name, what it is given when it comes, as long as nothing changes: a thousand pages may reload at once. */
+  /** All locks as one event, by the caller's name, until something changes: a thousand pages may reload at once. */
   readonly #snapshots = new Map<string, Buffer>();
 
   constructor(service: Service) {
@@ -115,7 +115,7 @@ class Feed {
     service.signal.addEventListener("abort", () => this.close(), { once: true });
   }
 
-  /** What has happened since an event; `null` when that is not known, and `[]` when nothing has. */
+  /** The events after the one with this id; `null` where that is not known. */
   missedSince(id: string | readonly string[] | undefined): readonly KeptEvent[] | null {
     const [, epoch, digits] = /^([0-9a-f]+)-(\d{1,15})$/.exec(typeof id === "string" ? id : "") ?? [];
     const number = Number(digits);
@@ -123,11 +123,11 @@ class Feed {
     return this.#kept.filter((event) => event.number > number);
   }
 
-  /** Begins with what was missed, or with all locks as they were read last. Who asks for beats is given one at once. */
+  /** Starts a stream with the missed events, or with all locks as they were read last. A client that asks for beats gets one at once. */
   add({ caller, patience }: FastifyRequest, response: ServerResponse, { missed, beatS }: Beginning): void {
     const stream: Stream = { caller, response, beatS: beatS ?? BEAT_S, allowance: 0 };
     response.once("close", () => this.#drop(stream));
-    // The client's session of the page may end before it goes.
+    // The page's session may end before the client goes.
     patience.addEventListener("abort", () => response.end(), { once: true });
     response.on("drain", () => (stream.allowance = 0));
     this.#streams.add(stream);
@@ -161,7 +161,7 @@ class Feed {
 
   #tell({ changed, gone }: MirrorChange): void {
     this.#snapshots.clear();
-    // What changed at once counts as one: the quickest client has no time to read of it in between.
+    // Changes at one time count as one: even the quickest client cannot read in between.
     for (const stream of this.#streams) this.#dropIfBehind(stream);
     for (const { lock, text } of changed) this.#emit(lock, text);
     for (const lock of gone) this.#emit(lock, freeText(lock));
@@ -200,7 +200,7 @@ class Feed {
     for (const { response } of this.#streams) response.write(storeBlock(silentSince));
   }
 
-  /** Who has not read what was sent is not sent more: the sockets drop whoever reads nothing for long. */
+  /** Sends beats, but none to a client that has not read what it has: sockets.ts drops clients that read nothing for long. */
   #tick(): void {
     this.#ticks += 1;
     for (const stream of this.#streams)
@@ -208,13 +208,13 @@ class Feed {
   }
 }
 
-/** It has no number: who comes back is told anew. */
+/** It has no id: a client that reconnects gets it again while it is true. */
 function storeBlock(silentSince: number | null): string {
   const iso = silentSince === null ? null : isoTime(silentSince);
   return `event: store\ndata: ${JSON.stringify({ silentSince: iso })}\n\n`;
 }
 
-/** An event and no comment: a browser tells its page nothing of comments, and so not whether the stream still runs. */
+/** An event and no comment, because browsers hide comments from the page, which must know whether the stream still runs. */
 function beatBlock({ caller }: Stream): string {
   return `event: beat\ndata: ${JSON.stringify({ caller: caller.name })}\n\n`;
 }

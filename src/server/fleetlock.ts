@@ -1,5 +1,5 @@
-// FleetLock, by which Fedora CoreOS and Flatcar coordinate their reboots: a group of machines is a lock, and a slot of it
-// a claim, a lease in the name of the machine's id that lasts until the machine says that it is back.
+// FleetLock, the protocol with which Fedora CoreOS and Flatcar coordinate their reboots. A group of machines is a lock, and a
+// machine's slot is a lease with the machine's id as caller, which lasts until the machine reports that it is back.
 // https://coreos.github.io/zincati/development/fleetlock/protocol/
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { judge, untilAnswered } from "../leases/acquiring.js";
@@ -35,7 +35,9 @@ const LONGEST_ID = 1_024;
 const HEADERS = {
   type: "object",
   required: ["fleet-lock-protocol"],
-  properties: { "fleet-lock-protocol": { type: "string", enum: ["true"], description: "that the request is meant" } },
+  properties: {
+    "fleet-lock-protocol": { type: "string", enum: ["true"], description: "confirms that the request is meant for FleetLock" },
+  },
 };
 const BODY = {
   type: "object",
@@ -46,12 +48,12 @@ const BODY = {
       required: ["id", "group"],
       properties: {
         id: { type: "string", minLength: 1, maxLength: LONGEST_ID, description: "the machine" },
-        group: { type: "string", pattern: "^[a-zA-Z0-9.-]+$", description: "the machines among which it takes turns" },
+        group: { type: "string", pattern: "^[a-zA-Z0-9.-]+$", description: "the machines with which it takes turns" },
       },
     },
   },
 };
-const DONE = { type: "null", description: "done, or it was so already" };
+const DONE = { type: "null", description: "done, now or before" };
 const ERROR = {
   type: "object",
   required: ["kind", "value"],
@@ -87,7 +89,7 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
     config,
     schema: {
       operationId: "fleetLockSteadyState",
-      summary: "Gives back what slot a machine has in its group",
+      summary: "Gives back the slot that a machine has in its group",
       tags: ["fleetlock"],
       headers: HEADERS,
       body: BODY,
@@ -144,7 +146,7 @@ async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promi
   });
 }
 
-/** The claims that are a machine's slot, in queue order: those that have been granted and settled. */
+/** The settled claims that are a machine's slot, in queue order. */
 function claimsOf(queue: readonly Claim[], { id }: Slot): readonly Claim[] {
   return queue.filter(({ lease, durable }) => durable && lease?.caller === id && lease.locks.length === 1);
 }
@@ -172,11 +174,11 @@ function lockOf(group: string): string {
   return `reboot/${group}`;
 }
 
-/** Who may lock and not look is told that it is full, and not of whom. */
+/** Without `read`, callers learn that the group is full but not who has its slots. */
 function full({ lock, slots }: Slot, holders: readonly Claim[], caller: Caller): Refusal {
   const names = [...new Set(holders.map(({ lease, owner }) => lease?.caller ?? owner.principal))].join(", ");
   const by = caller.mayWith("read", lock) ? `, and is held by ${names}` : ", and is full";
-  // The word that the protocol gives as its example.
+  // The example in the protocol's description.
   const kind = "failed_lock_semaphore_full";
   return { status: 423, kind, message: `${lock} has ${slots === 1 ? "one slot" : `${slots} slots`}${by}` };
 }

@@ -1,10 +1,10 @@
-// Whether the server runs, and whether it can serve: for load balancers and service managers, who have no credentials.
+// Whether the server runs, and whether it reaches its stores, for load balancers and service managers without credentials.
 import type { FastifyInstance } from "fastify";
 import { messageOf } from "../locks/errors.js";
 import { refuse } from "./errors.js";
 import type { Service } from "./service.js";
 
-// A store that takes longer is as good as away for whoever waits behind a load balancer.
+// Clients behind a load balancer would not wait longer.
 const SLOWEST_STORE_MS = 3_000;
 
 const STATUS = { type: "object", properties: { status: { type: "string" } } };
@@ -14,7 +14,7 @@ export function routeHealth(app: FastifyInstance, service: Service): void {
 
   app.get("/healthz", {
     config,
-    schema: { operationId: "healthz", summary: "Does the process serve?", tags: ["operations"], response: { 200: STATUS } },
+    schema: { operationId: "healthz", summary: "Whether the process serves", tags: ["operations"], response: { 200: STATUS } },
     handler: () => ({ status: "serving" }),
   });
 
@@ -23,15 +23,15 @@ export function routeHealth(app: FastifyInstance, service: Service): void {
     config,
     schema: {
       operationId: "readyz",
-      summary: "Can all stores be reached, and in time?",
+      summary: "Whether all stores answer in time",
       tags: ["operations"],
       response: { 200: STATUS },
     },
     async handler(_request, reply) {
-      // However many ask, the stores are asked once at a time.
+      // However many ask, only one question is under way.
       looking ??= canRead(service).finally(() => (looking = null));
       if (await looking) return { status: "ready" };
-      // Strangers are not told which store; the log is.
+      // The log says which store; strangers do not learn it.
       return refuse(reply, "problem", { status: 503, kind: "unreachable", message: "a store does not answer" });
     },
   });
@@ -41,7 +41,7 @@ async function canRead({ mirror, log }: Service): Promise<boolean> {
   const late = AbortSignal.timeout(SLOWEST_STORE_MS);
   const tooLate = new Promise<never>((_, reject) => late.addEventListener("abort", () => reject(late.reason), { once: true }));
   try {
-    // A reading that others have begun may last longer than the patience of this one.
+    // Others may have begun the reading, and may be ready to wait longer.
     await Promise.race([mirror.read(late), tooLate]);
     return true;
   } catch (error) {

@@ -1,8 +1,8 @@
-// How much of the server one address may have: so many requests a second, so many attempts at a password, so many requests
-// that are being answered. An address is the other end of the connection: what a header says of it is anybody's word.
+// How much of the server one address may use: requests a second, attempts at a password, open requests. The address is that
+// of the connection: anybody can write anything into a header.
 import { performance } from "node:perf_hooks";
 
-// Whoever has more addresses than this drives out what is known of the oldest, and no more than that.
+// An attacker with more addresses than this pushes out the oldest entries, and gains nothing else.
 const MOST_ADDRESSES = 10_000;
 
 interface Level {
@@ -10,11 +10,11 @@ interface Level {
   at: number;
 }
 
-/** Token buckets, one for each key: full at first, they fill up at a steady rate. Nothing is kept of those that are full. */
+/** Token buckets, one for each key. A new bucket is full, and each fills up at a steady rate. */
 export class Buckets {
   readonly #perSecond: number;
   readonly #capacity: number;
-  /** The one that was touched last stands last. */
+  /** The bucket that was used last stands last. */
   readonly #levels = new Map<string, Level>();
 
   constructor(perSecond: number, capacity: number) {
@@ -23,7 +23,7 @@ export class Buckets {
   }
 
   /**
-   * Takes tokens; what is more than fits into a bucket empties it.
+   * Takes tokens. Asking for more than fits into a bucket empties it.
    * @returns 0, or for how many seconds there are too few
    */
   take(key: string, tokens = 1): number {
@@ -34,7 +34,7 @@ export class Buckets {
     return 0;
   }
 
-  /** Gives back what turned out not to be owed. */
+  /** Gives tokens back. */
   give(key: string, tokens: number): void {
     const level = this.#levelOf(key);
     level.tokens = Math.min(this.#capacity, level.tokens + tokens);
@@ -58,7 +58,7 @@ export class Buckets {
   }
 }
 
-/** Counts what is going on by key, and in all. */
+/** Counts what is under way, by key and in total. */
 export class Tally {
   readonly #counts = new Map<string, number>();
   total = 0;
@@ -81,8 +81,8 @@ export class Tally {
 }
 
 /**
- * What counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that name its network, because whoever has one of
- * those has all of them. Everybody on a socket of this machine's file system is one.
+ * What counts as one address: an IPv4 address, or the network of an IPv6 address, its first 64 bits, because one client can
+ * use all addresses of its network. All clients on a Unix socket count as one.
  */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return "local";

@@ -1,8 +1,5 @@
-// The server from its first connection to its last: opens what it serves, and ends within a deadline.
+// Starts the server, and ends it within a deadline.
 import type { AddressInfo } from "node:net";
-import type { Stores } from "../views/stores.js";
-import type { LeaseContext } from "../leases/request.js";
-import type { Log } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { Access } from "./access.js";
 import { buildApp } from "./app.js";
@@ -11,29 +8,23 @@ import { Mirror } from "./mirror.js";
 import type { ServeOptions } from "./options.js";
 import { isLoopback } from "./options.js";
 import { hashSecret } from "./passwords.js";
-import { createPending } from "./pending.js";
+import { createConnectionLimits } from "./connection-limits.js";
 import { Pulse } from "./pulse.js";
+import type { ServerParts } from "./service.js";
 import { openSockets } from "./sockets.js";
-
-/** What the server works with; the runtime has opened it, and closes it. */
-export interface ServerParts {
-  readonly stores: Stores;
-  readonly leases: (lock: string) => Promise<LeaseContext>;
-  readonly log: Log;
-}
 
 export interface RunningServer {
   /** Where it can be reached: `http://127.0.0.1:3000`. */
   readonly url: string;
-  /** Answers what can be answered at once, and ends all else. Resolves within a few seconds. */
+  /** Answers the requests that can be answered at once, and ends the others. Resolves within a few seconds. */
   close(): Promise<void>;
 }
 
-// Longer than any answer takes that needs no waiting; shorter than service managers wait.
+// Longer than an answer that needs no waiting, and shorter than service managers wait.
 const SHUTDOWN_MS = 5_000;
 
 /**
- * @throws HoldlineError `configuration` when it cannot listen as it is told to
+ * @throws HoldlineError `configuration` when it cannot listen where it is told to
  * @throws UnreachableError when a store cannot be reached
  */
 export async function openServer(options: ServeOptions, parts: ServerParts): Promise<RunningServer> {
@@ -44,21 +35,18 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const access = new Access(settings, own && { user: own.user, hash: await hashSecret(own.password) }, log);
   const shutdown = new AbortController();
   const { signal } = shutdown;
-  const measures = openMeasures(parts);
-  const { stores, leases } = measures;
+  const measures = openMeasures();
+  const { stores, leases } = measures.timed(parts);
   const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
   try {
     const pulse = new Pulse(mirror, log, signal);
-    const app = await buildApp({ stores, mirror, pulse, leases, log, pending: createPending(), signal }, options, {
-      access,
-      measures,
-      sockets,
-    });
+    const limits = createConnectionLimits();
+    const app = await buildApp({ stores, leases, log, access, measures, mirror, pulse, limits, signal }, options, sockets);
     await app.ready();
     await listen(app, options);
     const isPlain = options.cert === null && !isOnThisMachine(app.server.address());
-    if (isPlain && !options.isOpen) log.warn({}, "credentials come in the clear: set serve.cert and serve.key for HTTPS");
+    if (isPlain && !options.isOpen) log.warn({}, "credentials travel in the clear: set serve.cert and serve.key for HTTPS");
     return {
       url: urlOf(app.server.address(), options),
       async close() {
@@ -77,13 +65,16 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
 
 async function listen(app: Awaited<ReturnType<typeof buildApp>>, { fd, listen: host, port }: ServeOptions): Promise<void> {
   try {
-    // Without a host Fastify would look for more addresses to listen on, with the same descriptor.
+    // Without a host, Fastify would look for further addresses and listen there with the same descriptor.
     await app.listen(fd === null ? { host, port } : ({ fd, host: "" } as unknown as { port: number }));
   } catch (error) {
     const where = fd === null ? `${host}:${port}` : `descriptor ${fd}`;
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     throw new HoldlineError("configuration", `cannot listen on ${where}: ${WHY[code] ?? messageOf(error)}`, {
-      hint: fd === null ? "--listen ADDRESS:PORT says where else" : "LISTEN_PID and LISTEN_FDS are for service managers to set",
+      hint:
+        fd === null
+          ? "choose another address with --listen ADDRESS:PORT"
+          : "only a service manager should set LISTEN_PID and LISTEN_FDS",
       cause: error,
     });
   }
@@ -96,7 +87,7 @@ const WHY: Readonly<Record<string, string>> = {
   ENOTFOUND: "there is no such name",
 };
 
-/** What a socket of the file system has instead of an address is its path. */
+/** The address of a socket; of a Unix socket, its path. */
 type Bound = AddressInfo | string | null;
 
 function isOnThisMachine(bound: Bound): boolean {

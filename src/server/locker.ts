@@ -1,6 +1,6 @@
-// What the clients of Locker speak: pools that one key holds at a time, with a counter for each requestor. A pool is a lock,
-// and each count is a claim on it: a lease with that key which lasts until it is ended. Whatever else holds the lock is in the
-// way as another key would be. Pools that nobody holds are not listed.
+// The protocol of Locker's clients: one key at a time holds a pool, with a counter for each requestor. A pool is a lock, and
+// each count is a lease on it with that key, which lasts until the requestor unlocks. Any other claim on the lock is in the way
+// as another key would be. Free pools are not listed.
 import type { FastifyInstance } from "fastify";
 import { acquireLease } from "../leases/acquiring.js";
 import type { Acquired } from "../leases/acquiring.js";
@@ -30,8 +30,8 @@ const BODY = {
   type: "object",
   required: ["key"],
   properties: {
-    key: { type: "string", minLength: 1, maxLength: LONGEST_TEXT, description: "whoever has the same key shares the pool" },
-    requestor: { type: "string", nullable: true, maxLength: LONGEST_TEXT, description: "whose counter it is; by default the key" },
+    key: { type: "string", minLength: 1, maxLength: LONGEST_TEXT, description: "requestors with the same key share the pool" },
+    requestor: { type: "string", nullable: true, maxLength: LONGEST_TEXT, description: "the counter's owner; by default the key" },
   },
 };
 const ERROR = { type: "object", required: ["error"], properties: { error: { type: "string" } } };
@@ -53,7 +53,7 @@ const POOLS = {
 
 export function routeLocker(app: FastifyInstance, service: Service): void {
   const config = { errors: "locker" } as const;
-  // Whatever a body is said to be it is read as JSON, also where that is no type of content at all.
+  // Bodies are JSON, even if the content type is garbage that Fastify would refuse.
   app.addHook("onRequest", ({ raw }, _reply, done) => {
     delete raw.headers["content-type"];
     done();
@@ -68,7 +68,7 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       response: { 200: POOLS, ...FAILURES },
     },
     async handler(request, reply) {
-      // No pools at all would say that all of them are free.
+      // An empty list would say that all pools are free.
       if (!request.caller.may("read")) throw new HoldlineError("not-allowed", `${request.caller.name} may not see any pool`);
       const locks = await service.mirror.read(request.patience);
       const seen = locks.filter(({ lock }) => request.caller.mayWith("read", lock));
@@ -116,10 +116,10 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       await endLeases(coordinator, pool, { by, reason: null, signal: request.patience }, (queue) => {
         const holders = queue.filter((_, position) => isInHand(queue, position));
         const counted = holders.filter((holder) => requestorOf(holder) === requestor);
-        // What a process holds ends with that process: to say that it has ended would be untrue.
+        // A process's claim ends with the process. To answer that it has ended would be untrue.
         const stays = holders.some((holder) => holder.key !== key) || counted.some(({ lease }) => lease === null);
         inTheWay = stays ? holders : [];
-        // A requestor is only a name: what somebody else has taken under it is theirs.
+        // A requestor is only a name: another principal may have taken a lease under it.
         if (!stays) for (const claim of counted) requireOver(request.caller, claim, claim.lease?.locks ?? [pool]);
         return stays ? [] : counted;
       });
@@ -160,7 +160,7 @@ function count(
 
 function readRequest({ params, body }: { params: LockerRequest["Params"]; body: LockerRequest["Body"] }) {
   const { key } = body;
-  // An empty one is none, as it is to Locker.
+  // Locker, too, takes an empty requestor for none.
   const requestor = body.requestor || key;
   for (const [name, text] of [
     ["key", key],
@@ -171,7 +171,7 @@ function readRequest({ params, body }: { params: LockerRequest["Params"]; body: 
   return { pool: parseLockName(params.pool), key, requestor };
 }
 
-/** Why another claim with this key is not held along with these, in words that follow who they are. */
+/** Why another claim with this key cannot join these holders, in words that follow their names. */
 function whyNot(holders: readonly Claim[], key: string): string {
   if (holders.some((holder) => holder.key !== key)) return "";
   return holders.length < Math.min(...holders.map(({ slots }) => slots)) ? WAITER : SLOTS;
@@ -181,7 +181,7 @@ const WAITER = ", and somebody waits for it with another key";
 const SLOTS = ", as often as they allow";
 const PROCESS = ", in a process that runs";
 
-/** Who may lock and not look is told that it is held, and not by whom. */
+/** Without `read`, callers learn that the pool is locked but not by whom. */
 function heldBy(pool: string, holders: readonly Claim[], caller: Caller, why: string): Refusal {
   const key = holders[0]?.key ?? null;
   const names = [...new Set(holders.map(requestorOf))].join(", ");
@@ -189,12 +189,12 @@ function heldBy(pool: string, holders: readonly Claim[], caller: Caller, why: st
   return { status: 423, kind: "held", message: `${pool} is locked${by}${why}` };
 }
 
-/** Whose counter a claim counts in. */
+/** The requestor in whose counter a claim counts. */
 function requestorOf({ lease, owner }: Pick<Claim, "lease" | "owner">): string {
   return lease?.caller ?? owner.principal;
 }
 
-/** Not an object: its keys would not stay in their order when they look like numbers. */
+/** As text: an object would reorder keys that look like numbers. */
 function poolsAsJson(locks: readonly MirroredLock[]): string {
   const pools = locks.flatMap(({ lock, holders }) => {
     const [first] = holders;
@@ -202,7 +202,7 @@ function poolsAsJson(locks: readonly MirroredLock[]): string {
     const counts = new Map<string, number>();
     for (const holder of holders) counts.set(requestorOf(holder), (counts.get(requestorOf(holder)) ?? 0) + 1);
     const members = sorted([...counts.keys()]).map((name) => `${JSON.stringify(name)}:${counts.get(name) ?? 0}`);
-    // To clients an empty key says that the pool is free. As with Locker itself, whoever has named one of the two has named both.
+    // An empty key would tell clients that the pool is free. As in Locker, the requestor then stands for the key.
     const key = first.key || requestorOf(first);
     return [{ lock, text: `{"locked_by":{${members.join(",")}},"key":${JSON.stringify(key)}}` }];
   });
@@ -212,7 +212,7 @@ function poolsAsJson(locks: readonly MirroredLock[]): string {
     .join(",")}}`;
 }
 
-/** In the order of their bytes, as Locker sorts. */
+/** By their bytes, as Locker sorts. */
 function sorted(names: readonly string[]): string[] {
   return [...names].sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
 }

@@ -1,5 +1,5 @@
-// What the server measures while it runs: how long claims wait and hold, how long the stores take, what is asked over HTTP.
-// What can be counted from the locks as they are is metrics.ts's. Nothing here is kept beyond the process.
+// What the server measures while it runs: how long claims wait and hold, how long the stores take, which requests come. The
+// figures end with the process. What can be counted from the present state of the locks is metrics.ts's.
 import { performance } from "node:perf_hooks";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
@@ -11,28 +11,31 @@ import { HoldlineError } from "../locks/errors.js";
 import { VERSION } from "../version.js";
 import type { Mirror, MirroredLock } from "./mirror.js";
 
-// From a moment to a day: an action takes minutes, a failed one is found in the morning.
+// From a moment to a day: an action takes minutes, and people find a failed one in the morning.
 const LOCK_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
 const STORE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-export interface MeasuredParts {
+/** How the server reaches the stores. */
+export interface StoreAccess {
   readonly stores: Stores;
+  /** The context for a lease on this lock. Its signal is the server's: a request puts its own in place of it. */
   readonly leases: (lock: string) => Promise<LeaseContext>;
 }
 
-export interface Measures extends MeasuredParts {
+export interface Measures {
   readonly registry: Registry;
-  /** Has waiting and holding observed, of all that changes from now on. */
+  /** The same access, with every question to a store timed. */
+  timed(access: StoreAccess): StoreAccess;
+  /** Observes from now on how long claims wait and hold. */
   follow(mirror: Mirror): void;
   /** The time of the store that has the lock, in milliseconds since 1970, without asking it. */
   nowOf(lock: MirroredLock): number;
-  /** A request has come; gives what is to be called when its answer is over. */
+  /** Counts a request that begins. @returns what to call when its answer is over */
   requestBegun(request: FastifyRequest, reply: FastifyReply): () => void;
 }
 
-/** @param parts the same as they come back, with every question to a store timed */
-export function openMeasures(parts: MeasuredParts): Measures {
+export function openMeasures(): Measures {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -43,7 +46,7 @@ export function openMeasures(parts: MeasuredParts): Measures {
   const times = new LockTimes(registry);
   const requests = new Counter({
     name: "holdline_http_requests_total",
-    help: "Requests that are over; the status is none where the client went before there was an answer",
+    help: "Finished requests; the status is none where the client left before the answer",
     labelNames: ["route", "method", "status"],
     registers,
   });
@@ -56,13 +59,13 @@ export function openMeasures(parts: MeasuredParts): Measures {
   });
   const open = new Gauge({
     name: "holdline_http_open_requests",
-    help: "Requests that are being answered, long polls and streams among them",
+    help: "Requests without a complete answer, with long polls and streams",
     labelNames: ["route"],
     registers,
   });
   return {
     registry,
-    ...timedParts(parts, registry),
+    timed: (access) => timedAccess(access, registry),
     follow: (mirror) => times.follow(mirror),
     nowOf: (lock) => times.nowOf(lock),
     requestBegun(request, reply) {
@@ -78,7 +81,7 @@ export function openMeasures(parts: MeasuredParts): Measures {
   };
 }
 
-/** As it was declared, not as it was asked for: there are only so many. */
+/** The route as it was declared, so that the number of labels is bounded. */
 function routeOf({ routeOptions, is404 }: FastifyRequest): string {
   return is404 ? "none" : (routeOptions.url ?? "none");
 }
@@ -97,7 +100,7 @@ const EVERY_OPERATION = {
   list: true,
   history: true,
   sync: true,
-  // These last for as long as there is something to wait for.
+  // These take as long as the wait.
   departed: false,
   watch: false,
   close: false,
@@ -109,7 +112,7 @@ const EVERY_OPERATION = {
   tidy: false,
 } as const satisfies Readonly<Record<Exclude<keyof Coordinator, "isShared" | "traits">, boolean>>;
 
-function timedParts({ stores, leases }: MeasuredParts, registry: Registry): MeasuredParts {
+function timedAccess({ stores, leases }: StoreAccess, registry: Registry): StoreAccess {
   const seconds = new Histogram({
     name: "holdline_store_round_trip_seconds",
     help: "How long a store takes to answer",
@@ -133,7 +136,7 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
     new Proxy(coordinator, {
       get(target, name: keyof typeof EVERY_OPERATION) {
         const member: unknown = Reflect.get(target, name);
-        // Whoever is given it by a promise asks for a `then` first.
+        // A promise that resolves to the proxy asks for a `then` first.
         if (typeof member !== "function") return member;
         const method = (member as (...args: unknown[]) => Promise<unknown>).bind(target);
         if (!EVERY_OPERATION[name]) return method;
@@ -168,14 +171,14 @@ function timedParts({ stores, leases }: MeasuredParts, registry: Registry): Meas
 /** A claim as it was seen last. */
 interface Seen {
   readonly held: boolean;
-  /** Since when it has been waiting or held: milliseconds of this process's monotonic clock. */
+  /** When it began to wait or was granted, by this process's monotonic clock, in milliseconds. */
   readonly since: number;
 }
 
-/** Observes from one look at a lock to the next who has got it, and who has left it. */
+/** Compares each look at a lock with the one before, and observes which claims were granted and which left. */
 class LockTimes {
   readonly #seen = new Map<string, ReadonlyMap<string, Seen>>();
-  /** By lock, how far its store's clock is ahead of this process's monotonic one. */
+  /** By lock, how far its store's clock is ahead of this process's monotonic clock, in milliseconds. */
   readonly #ahead = new Map<string, number>();
   readonly #waits: Histogram;
   readonly #holds: Histogram;
@@ -197,7 +200,7 @@ class LockTimes {
   }
 
   follow(mirror: Mirror): void {
-    // Since when those have been held that are there already is known; how long they waited for it is not.
+    // Claims that are here already say since when they are held, but not how long they waited.
     for (const lock of mirror.latest()) this.#take(lock.lock, this.#look(lock));
     mirror.subscribe(({ changed, gone }) => {
       for (const lock of changed) this.#observe(lock.lock, this.#look(lock));
@@ -220,7 +223,7 @@ class LockTimes {
         const held = state === "held";
         const earlier = before?.get(id);
         if (earlier?.held === held) return [id, earlier];
-        // An ephemeral claim that is held now bears the time at which it joined.
+        // An ephemeral claim keeps the time at which it joined when it is granted.
         const isTurn = earlier !== undefined && held && !durable;
         return [id, { held, since: isTurn ? here : here - Math.max(0, now - since) }];
       }),
@@ -231,7 +234,7 @@ class LockTimes {
     const before = this.#seen.get(lock) ?? new Map<string, Seen>();
     for (const [id, { held, since }] of now) {
       const earlier = before.get(id);
-      // One that nobody has seen waiting has come and was held between two looks.
+      // A claim that was not seen waiting joined and was granted between two looks.
       if (held && earlier?.held !== true)
         this.#waits.observe(earlier === undefined ? 0 : Math.max(0, since - earlier.since) / 1_000);
     }

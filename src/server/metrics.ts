@@ -1,32 +1,31 @@
-// What Prometheus asks for: what the server has measured, and the locks as they are at this moment, of those that the caller
-// may see. There are never more series than so many locks have.
+// The metrics for Prometheus: what the server has measured, and the present state of the locks that the caller may see. The
+// number of locks, and so of series, is bounded.
 import type { FastifyInstance } from "fastify";
 import { Gauge, Registry } from "prom-client";
 import type { Condition } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { claimsOn } from "../views/lock.js";
-import type { Measures } from "./measures.js";
 import type { MirroredLock } from "./mirror.js";
 import type { Service } from "./service.js";
 
 // A fleet of some thousand machines has a handful of locks, or one for each machine that is down; each has up to 8 series.
 const MOST_LOCKS = 1_000;
 
-export function routeMetrics(app: FastifyInstance, service: Service, measures: Measures): void {
+export function routeMetrics(app: FastifyInstance, { mirror, measures }: Service): void {
   app.get("/metrics", {
     schema: {
       operationId: "metrics",
-      summary: "The server and the locks that the caller may see, for Prometheus",
+      summary: "Metrics for Prometheus: the server, and the locks that the caller may see",
       tags: ["operations"],
       produces: ["text/plain"],
     },
     async handler({ caller }, reply) {
       if (!caller.may("read"))
         throw new HoldlineError("not-allowed", `${caller.name} may not see metrics`, {
-          hint: "they are for everybody who may read: the rights of each name stand under access: in the server's configuration",
+          hint: "metrics take the right to read: access: in the server's configuration gives each name its rights",
         });
-      // A store that does not answer is when metrics are looked at: it is not asked.
-      const locks = service.mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
+      // Metrics matter most when a store does not answer: they do not ask it.
+      const locks = mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
       const gauges = gaugesOf(locks, (lock) => measures.nowOf(lock));
       const text = `${await measures.registry.metrics()}${await gauges.metrics()}`;
       return reply.type(measures.registry.contentType).send(text);
@@ -43,13 +42,13 @@ function gaugesOf(locks: readonly MirroredLock[], nowOf: (lock: MirroredLock) =>
   const waiting = gauge("holdline_oldest_waiter_seconds", "For how long the first in line has been waiting", "lock");
   const failed = gauge(
     "holdline_failed_holder_seconds",
-    "For how long a holder whose action failed has kept a lock; of several the first",
+    "For how long a holder whose action failed has kept a lock; the longest of several",
     "lock",
     "node",
   );
   const shown = [...locks].sort((one, other) => urgencyOf(other) - urgencyOf(one)).slice(0, MOST_LOCKS);
   gauge("holdline_locks", "Locks that somebody claims").set(locks.length);
-  gauge("holdline_locks_left_out", "Locks of which nothing else is told here, because there are too many").set(
+  gauge("holdline_locks_left_out", "Locks without metrics of their own, because there are too many").set(
     locks.length - shown.length,
   );
   for (const seen of shown) {
@@ -69,7 +68,7 @@ function gaugesOf(locks: readonly MirroredLock[], nowOf: (lock: MirroredLock) =>
   return registry;
 }
 
-/** What somebody has to look after comes first, and then what many wait for. */
+/** Locks that somebody has to look after come first, and then those with the longest queue. */
 function urgencyOf(lock: MirroredLock): number {
   const claims = claimsOn(lock);
   const needsHelp = claims.some(({ condition }) => condition === "failed" || condition === "stale");

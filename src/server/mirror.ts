@@ -1,5 +1,5 @@
-// All locks of all stores, kept as they are by being told of changes: what is asked for often and by many is read from the
-// store once. Whoever reads is given nothing older than the moment of asking. Keeps nothing that is not in the stores.
+// A copy of all locks of all stores, kept up to date by the stores' watches, so that the server reads once what many clients
+// ask for often. A reading shows nothing older than the moment of asking.
 import { setMaxListeners } from "node:events";
 import { lockAsJson } from "../views/json.js";
 import { claimsOn } from "../views/lock.js";
@@ -13,17 +13,17 @@ import { HoldlineError, messageOf } from "../locks/errors.js";
 
 /** A lock that somebody claims. */
 export interface MirroredLock extends SeenLock {
-  /** As `/v1/locks` gives it, in JSON: what a thousand readers ask for is written out once. */
+  /** As JSON in the form of `/v1/locks`, serialized once for a thousand readers. */
   readonly text: string;
 }
 
-/** What subscribers are told: locks whose queues are another than before, and those that nobody claims any more. */
+/** Locks whose queues have changed, and locks that nobody claims any more. */
 export interface MirrorChange {
   readonly changed: readonly MirroredLock[];
   readonly gone: readonly string[];
 }
 
-// A fleet changes all the time: readings follow each other at least this far apart, in milliseconds, unless somebody asks.
+// A fleet changes all the time: unless somebody asks, readings are at least this far apart.
 const SHORTEST_GAP_MS = 50;
 const RETRY_MS = 1_000;
 
@@ -50,7 +50,7 @@ export class Mirror {
   }
 
   /**
-   * The locks that somebody claims, sorted by name, with every change that was made before the call.
+   * The locks that somebody claims, sorted by name, with every change that was committed before the call.
    * @throws UnreachableError when a store does not answer
    */
   async read(signal?: AbortSignal): Promise<readonly MirroredLock[]> {
@@ -64,23 +64,23 @@ export class Mirror {
     return this.#parts.map((part) => part.locks.get(lock)).find((found) => found !== undefined) ?? null;
   }
 
-  /** The same as it was read last, without asking a store. */
+  /** The locks as they were read last, without asking a store. */
   latest(): readonly MirroredLock[] {
     const locks = this.#parts.flatMap((part) => [...part.locks.values()]);
     return locks.sort((one, other) => (one.lock < other.lock ? -1 : Number(one.lock > other.lock)));
   }
 
-  /** Until when the locks of all stores are known, by the stores' clocks, in milliseconds since 1970. */
+  /** The time up to which the locks of all stores are known, by the stores' clocks, in milliseconds since 1970. */
   knownAt(): number {
     return Math.min(...this.#parts.map((part) => part.knownAt));
   }
 
-  /** The time of the general store, estimated without asking it. */
+  /** The general store's time, estimated without asking it. */
   now(): number {
     return this.#parts[0]?.now() ?? Date.now();
   }
 
-  /** Has `onChange` called after every change; gives what ends that. */
+  /** Calls `onChange` after every change. @returns what ends that */
   subscribe(onChange: (change: MirrorChange) => void): () => void {
     this.#subscribers.add(onChange);
     return () => void this.#subscribers.delete(onChange);
@@ -95,7 +95,7 @@ export class Mirror {
   }
 }
 
-/** What is known of one store to be out of date. */
+/** What is out of date in the copy of one store. */
 interface Stale {
   isAnything: boolean;
   readonly locks: Set<string>;
@@ -115,9 +115,9 @@ class Part {
   #reading: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #expiry: NodeJS.Timeout | null = null;
-  /** Until when all changes are known, by the store's clock, in milliseconds since 1970. */
+  /** The time up to which all changes are known, by the store's clock, in milliseconds since 1970. */
   knownAt = 0;
-  /** How far the store's clock is ahead of this process's own, in milliseconds, as far as has been seen. */
+  /** How far the store's clock was ahead of this process's own when it was last read, in milliseconds. */
   #clockAhead = 0;
   #clockErrorMs = 0;
 
@@ -125,7 +125,7 @@ class Part {
     this.#store = store;
     this.#stores = stores;
     this.#log = log;
-    // Many questions wait at once.
+    // Many requests wait at once.
     setMaxListeners(0, this.#closed.signal);
     const close = (): void => this.close();
     signal.addEventListener("abort", close, { once: true });
@@ -142,7 +142,7 @@ class Part {
     return performance.now() + this.#clockAhead;
   }
 
-  /** Resolves when what is here is no older than the call. */
+  /** Resolves when the copy is no older than the call. */
   async caughtUp(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const time = await (this.#watch as StoreWatch).caughtUp(signal);
@@ -150,12 +150,12 @@ class Part {
     this.#clockErrorMs = time.errorMs;
     for (const lock of this.locks.values())
       if (claimsOn(lock).some((claim) => hasExpired(claim, time))) this.#stale.locks.add(lock.lock);
-    // What is being read now may have been read before the call; what went wrong with it is found out by the next reading.
+    // A reading that is under way may have begun before the call. If it fails, the next one will say why.
     await unlessAborted(
       this.#reading?.catch(() => undefined),
       signal,
     );
-    // Somebody else who waited for it may have begun the reading that takes in what was noted since.
+    // Another request that waited may have begun the next reading already.
     if (this.#reading !== null || this.#isStale()) await unlessAborted(this.#refresh(), signal);
     signal?.throwIfAborted();
     this.knownAt = Math.max(this.knownAt, time.ms);
@@ -188,21 +188,21 @@ class Part {
     if (this.#timer !== null || this.#closed.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      // Somebody has asked meanwhile.
+      // A request has read it meanwhile.
       if (!this.#isStale()) return;
       this.#refresh().catch((error: unknown) => {
         if (this.#closed.signal.aborted) return;
-        this.#log.warn({ error: messageOf(error) }, "the locks could not be read; it is tried again");
+        this.#log.warn({ error: messageOf(error) }, "the locks could not be read; the server tries again");
         this.#schedule(RETRY_MS);
       });
     }, delayMs);
   }
 
-  /** Reads what is out of date, once however many ask. */
+  /** Reads what is out of date; all who ask meanwhile share the reading. */
   #refresh(): Promise<void> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = null;
-      // What was noted while it read, and whose time came meanwhile, is not in it.
+      // Changes that came during the reading may not be in it.
       if (this.#isStale()) this.#schedule(SHORTEST_GAP_MS);
     });
     return this.#reading;
@@ -219,13 +219,13 @@ class Part {
     } catch (error) {
       this.#stale.isAnything ||= stale.isAnything;
       for (const lock of stale.locks) this.#stale.locks.add(lock);
-      // Who asked is told; those who watch wait for another reading.
+      // The request gets the error; the subscribers wait for another reading.
       this.#schedule(RETRY_MS);
       throw error;
     }
   }
 
-  /** @param read which locks were read, of those that were known */
+  /** @param read the locks that were read */
   #take(seen: readonly SeenLock[], read: readonly string[]): void {
     const found = new Set(seen.map(({ lock }) => lock));
     const gone = read.filter((lock) => !found.has(lock) && this.locks.delete(lock));
@@ -242,7 +242,7 @@ class Part {
     if (changed.length > 0 || gone.length > 0) this.onChange({ changed, gone });
   }
 
-  /** A lease that runs out changes nothing in the store by itself. */
+  /** A lease that expires changes nothing in the store by itself. */
   #awaitExpiry(): void {
     if (this.#expiry !== null) clearTimeout(this.#expiry);
     let soonest = Number.POSITIVE_INFINITY;
@@ -265,7 +265,7 @@ class Part {
   }
 }
 
-/** Waits for a reading, or until the signal is aborted: the reading itself goes on for the others who wait for it. */
+/** Waits for a reading, or until the signal is aborted. The reading goes on for others that wait for it. */
 async function unlessAborted(reading: Promise<void> | undefined, signal: AbortSignal | undefined): Promise<void> {
   if (reading === undefined || signal === undefined) return reading;
   let onAbort = (): void => undefined;
@@ -278,6 +278,6 @@ async function unlessAborted(reading: Promise<void> | undefined, signal: AbortSi
   }
 }
 
-// A lease that ends at this very moment is over only after it.
+// At the very moment of its expiry a lease is not over yet.
 const AFTER_EXPIRY_MS = 20;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

@@ -1,5 +1,5 @@
-// What the server runs with: the configuration's settings, Locker's environment variables and the command line's flags, put
-// together. A flag wins over the environment, which wins over the file.
+// The server's options, from the configuration, Locker's environment variables and the command line's flags. A flag wins over
+// the environment, and that over the file.
 import { createField, readLabel } from "../config/field.js";
 import { resolveFrom } from "../config/paths.js";
 import { createProblems, plainOrigin } from "../config/problems.js";
@@ -10,13 +10,13 @@ import { quoted } from "../locks/text.js";
 import { workingDirectory } from "../working-directory.js";
 
 export interface ServeOptions extends ServeSettings {
-  /** Credentials with all rights, beside those that are configured. */
+  /** Credentials with all rights, beside the configured ones. */
   readonly own: { readonly user: string; readonly password: string } | null;
-  /** A listening socket that a service manager has opened, by its descriptor; `null`: listen on address and port. */
+  /** The descriptor of a listening socket that a service manager has opened; `null`: listen on address and port. */
   readonly fd: number | null;
-  /** What has named the files of certificate and key, for messages. */
+  /** The settings or variables that name the files of certificate and key, for messages. */
   readonly from: { readonly cert: string; readonly key: string };
-  /** Nobody needs credentials to lock or clear. */
+  /** Whether anybody may lock or clear without credentials. */
   readonly isOpen: boolean;
   readonly insecure: boolean;
 }
@@ -48,7 +48,7 @@ export function serveOptionsOf(settings: Settings, flags: ServeFlags, env: Envir
   const { listen, port } = addressOf(settings, flags, env);
   const isOpen = mayEverybodyWrite(settings, own !== null);
   const { insecure } = flags;
-  // What address an inherited socket has is for its unit to say; that it may be any is reason enough.
+  // An inherited socket may have any address: its unit says which.
   if (isOpen && !insecure && (fd !== null || !isLoopback(listen))) {
     const where = fd === null ? listen : "a socket of the service manager's";
     throw new HoldlineError("configuration", `everybody who reaches ${where} could lock and clear without credentials`, {
@@ -62,14 +62,14 @@ function absolute(path: string | null): string | null {
   return path === null ? null : resolveFrom(workingDirectory(), path);
 }
 
-/** What is set for those without credentials; where nothing at all is set, they may do everything. */
+/** Whether callers without credentials may write: as `anonymous` says, and without any access and credentials everybody may. */
 function mayEverybodyWrite({ access }: Settings, hasOwn: boolean): boolean {
   const anonymous = access.get(ANONYMOUS);
   if (anonymous === undefined) return access.size === 0 && !hasOwn;
   return anonymous.may.some((right) => right !== "read");
 }
 
-/** Locker's credentials. Whoever has them is known by that name, as those under `access` are by theirs. */
+/** Locker's credentials. Their user is the caller's name, as a name under `access` is. */
 function readOwn(settings: Settings, env: Environment): ServeOptions["own"] {
   const [user, password] = readPair(env, "AUTH_USER", "AUTH_PASS") ?? [null, null];
   if (user === null || password === null) return null;
@@ -78,13 +78,13 @@ function readOwn(settings: Settings, env: Environment): ServeOptions["own"] {
   readLabel(field);
   if (user.includes(":")) field.refuse('must be without ":", which ends the name in credentials');
   if (user === ANONYMOUS) field.refuse(`must not be ${ANONYMOUS}, which stands for those without credentials`);
-  // Whoever is to have all rights in addition should not get them by having the same name.
-  else if (settings.access.has(user)) field.refuse(`is ${quoted(user)}, who already stands under access: in the configuration`);
+  // A name under access must not get all rights by way of these variables.
+  else if (settings.access.has(user)) field.refuse(`is ${quoted(user)}, which access: in the configuration has already`);
   problems.throwIfAny();
   return { user, password };
 }
 
-/** Two variables that mean something only together. Empty is not set. */
+/** Two variables that belong together. An empty one counts as not set. */
 function readPair(env: Environment, one: string, other: string): readonly [string, string] | null {
   const [first, second] = [env[one] || null, env[other] || null];
   if (first !== null && second !== null) return [first, second];
@@ -115,7 +115,7 @@ function readPort(text: string, by: string): number {
   });
 }
 
-/** Reached from this machine alone? A name may be anybody's. */
+/** Whether an address is reached from this machine alone. Of names, only localhost is known to be. */
 export function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || /^127(?:\.\d{1,3}){3}$/.test(address);
 }

@@ -1,23 +1,22 @@
-// Browsers carry requests of pages that the person in front of them never meant for this server, with that person's
-// credentials, or into a machine that lets everybody in who is on it. What such a request says of itself is looked at here.
+// Refuses requests that another site's page makes a browser send, with its user's credentials, or to a server that lets in
+// everybody on its machine. The headers that browsers add tell where a request comes from.
 import type { IncomingHttpHeaders } from "node:http";
 
 const HARMLESS = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /**
- * What is wrong with where a request comes from; `null` for all that no other site's page can have sent.
- * @param isForThisMachine everybody may write who can connect, and only this machine can
+ * What is wrong with a request's origin; `null` where no other site's page can have sent it.
+ * @param isForThisMachine whether everybody who can connect may write, and only this machine can connect
  */
 export function originProblem(
   method: string,
   { host = "", origin, "sec-fetch-site": site }: IncomingHttpHeaders,
   isForThisMachine: boolean,
 ): string | null {
-  // A page of a site whose name has been made to lead here is of the same origin, and is known by that name.
-  if (isForThisMachine && !isThisMachine(host))
-    return "without credentials this server is known by addresses and as localhost alone";
+  // DNS rebinding: a page whose own name resolves to this server has the same origin. Its name gives it away.
+  if (isForThisMachine && !isThisMachine(host)) return "a server without credentials answers only to IP addresses and to localhost";
   if (HARMLESS.has(method) || site === "same-origin" || site === "none") return null;
-  // Browsers that do not say the one say the other.
+  // Browsers send at least one of the two headers.
   if (site === undefined && (origin === undefined || hostOf(origin) === host)) return null;
   return "a page of another site has sent this";
 }

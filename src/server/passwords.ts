@@ -1,13 +1,13 @@
-// Hashes of secrets: made by `holdline serve --hash`, checked with each request. scrypt is RFC 7914's; its cost is one that
-// OWASP's password storage cheat sheet names (N = 2^15, r = 8, p = 3): a quarter of a second and 32 MiB for each check, which
-// is why only few are made at once, and none twice.
+// Hashes of secrets: `holdline serve --hash` makes them, and requests are checked against them. scrypt is RFC 7914's, with a
+// cost from OWASP's password storage cheat sheet (N = 2^15, r = 8, p = 3): a quarter of a second and 32 MiB for each check.
+// So only few checks run at once, and their results are remembered.
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { Buckets } from "./limits.js";
 
 const COST = { N: 2 ** 15, r: 8, p: 3 };
 const BYTES = 32;
 
-/** A hash of a secret, in the form that a configuration takes. */
+/** The hash of a secret, in the form of the configuration. */
 export async function hashSecret(secret: string): Promise<string> {
   const salt = randomBytes(16);
   const { N, r, p } = COST;
@@ -15,46 +15,46 @@ export async function hashSecret(secret: string): Promise<string> {
   return ["scrypt", N, r, p, salt.toString("base64url"), key.toString("base64url")].join(":");
 }
 
-/** A hash that costs as much to check as this one, and of which nobody knows the secret. */
+/** A hash without a known secret that costs as much to check as this one. */
 export function nobodysHash(like: string): string {
   const { N, r, p } = partsOf(like);
   return ["scrypt", N, r, p, randomBytes(16).toString("base64url"), randomBytes(BYTES).toString("base64url")].join(":");
 }
 
-// Node has four threads for all that blocks: files and names have to be looked up meanwhile.
+// Node has four threads for blocking work, and also needs them for files and DNS.
 const MOST_AT_ONCE = 2;
-// Whoever comes later would have given up before its turn.
+// A client further back would give up before its turn.
 const MOST_IN_LINE = 40;
 const RETRY_BUSY_S = 5;
-// A pipeline that goes on asking with a token that has been changed costs no more than its first request.
+// A pipeline that keeps asking with an outdated token costs only its first request.
 const MOST_WRONG = 1_000;
-// What one address may get wrong: a handful of people who mistype, and after that a guess every few seconds.
+// For each address: enough for a handful of people who mistype, and after that one guess every few seconds.
 const ATTEMPTS_AT_ONCE = 20;
 const ATTEMPTS_PER_SECOND = 1 / 3;
 
-/** Nothing is known of the secret, because too many are being checked, or this address has had too many wrong ones. */
+/** The secret was not checked: too many checks are under way, or too many wrong ones came from this address. */
 export class TooManyAttemptsError extends Error {
   constructor(readonly retryAfterS: number) {
     super("too many attempts");
   }
 }
 
-/** Finds the hash that a secret is of. What came of it is remembered by a keyed hash of the secret, so that scrypt is paid once. */
+/** Finds the hash of a secret. It remembers results by a keyed hash of the secret, so that each costs scrypt once. */
 export class Secrets {
   readonly #key = randomBytes(32);
-  /** By hash, the mark of the secret that it is of. */
+  /** By hash, the mark of its secret. */
   readonly #right = new Map<string, Buffer>();
-  /** Marks of secrets together with the hashes of which none is theirs; the oldest first. */
+  /** Marks of wrong secrets with the hashes that they were compared with; the oldest first. */
   readonly #wrong = new Set<string>();
-  /** Searches that go on: whoever asks the same at the same time shares the answer. */
+  /** Searches under way: equal ones share their answer. */
   readonly #searches = new Map<string, Promise<string | null>>();
   readonly #attempts = new Buckets(ATTEMPTS_PER_SECOND, ATTEMPTS_AT_ONCE);
   #running = 0;
   readonly #line: (() => void)[] = [];
 
   /**
-   * The one of `hashes` that is the secret's, or `null`.
-   * @param address who has said it
+   * The one of `hashes` that belongs to the secret, or `null`.
+   * @param address where the secret comes from
    * @throws TooManyAttemptsError
    */
   async find(secret: string, hashes: readonly string[], address: string): Promise<string | null> {
@@ -78,8 +78,7 @@ export class Secrets {
   }
 
   async #search(secret: string, hashes: readonly string[], address: string): Promise<string | null> {
-    // Paid before it is known whether it is wrong: else a thousand guesses at once would count as none.
-    // Each hash that it may be of is work.
+    // Charged before the check: else a thousand guesses at once would count as none. Each hash to compare with costs a check.
     const waitS = this.#attempts.take(address, hashes.length);
     if (waitS > 0) throw new TooManyAttemptsError(waitS);
     for (const hash of hashes) {
@@ -101,7 +100,7 @@ export class Secrets {
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running < MOST_AT_ONCE) this.#running += 1;
     else if (this.#line.length >= MOST_IN_LINE) throw new TooManyAttemptsError(RETRY_BUSY_S);
-    // Whoever ends passes its turn on, and so the number of those that run stays.
+    // A check that ends hands its slot over, so that the number of running ones stays.
     else await new Promise<void>((resolve) => this.#line.push(resolve));
     try {
       return await work();
@@ -125,7 +124,7 @@ function partsOf(hash: string) {
 
 function derive(secret: string, salt: Buffer, { N, r, p }: typeof COST): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // scrypt needs 128 N r bytes, and some more.
+    // scrypt needs a little more than 128 N r bytes.
     scrypt(secret.normalize("NFKC"), salt, BYTES, { N, r, p, maxmem: 256 * N * r }, (error, key) => {
       if (error === null) resolve(key);
       else reject(error);

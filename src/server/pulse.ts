@@ -1,21 +1,21 @@
-// Whether the mirror shows what the stores hold now. While somebody looks, it asks the stores again and again, and tells its
-// subscribers when a store stops answering, since when, and when it answers again.
+// Whether the mirror is up to date. While it has subscribers, it keeps asking the stores, and tells the subscribers when a store
+// stops answering, since when, and when all answer again.
 import type { Log } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { refusalOf } from "./errors.js";
 import type { Mirror, MirroredLock } from "./mirror.js";
 
-// Together they stay below the five seconds within which the page must say it, with some left for a busy machine.
+// Together they stay below the five seconds within which the page must know, with some to spare for a busy machine.
 const ASKED_EVERY_MS = 1_000;
 const SLOWEST_ANSWER_MS = 2_500;
 // A question without an answer is given up after this time, so that the next one can be asked.
 const LONGEST_QUESTION_MS = 10_000;
 
-/** What is known of the locks. */
+/** The locks as far as they are known. */
 export interface Known {
   readonly locks: readonly MirroredLock[];
-  /** Until when the locks are known where a store does not answer, in milliseconds since 1970 by its clock; else `null`. */
+  /** While a store does not answer: the time up to which the locks are known, by its clock, in milliseconds since 1970. Else `null`. */
   readonly silentSince: number | null;
 }
 
@@ -42,7 +42,7 @@ export class Pulse {
     return this.#silentSince;
   }
 
-  /** Has `onChange` called when a store falls silent, with since when, and with `null` when all answer; gives what ends that. */
+  /** Calls `onChange` with the time since when a store is silent, and with `null` when all answer. @returns what ends that */
   subscribe(onChange: (silentSince: number | null) => void): () => void {
     this.#subscribers.add(onChange);
     if (this.#timer === null && !this.#isAsking) void this.#ask();
@@ -53,8 +53,8 @@ export class Pulse {
   }
 
   /**
-   * The locks as they are. Where a store does not answer: the locks as they were, after a few seconds at most.
-   * @throws what has gone wrong with a store that answers
+   * The locks as they are; or, when a store does not answer within a few seconds, as they were.
+   * @throws the error of a store that does answer
    */
   async look(patience: AbortSignal): Promise<Known> {
     // With subscribers the state is at most a second old.
@@ -96,7 +96,7 @@ export class Pulse {
     for (const onChange of this.#subscribers) onChange(silentSince);
   }
 
-  /** Stops asking. Without questions there is nothing to say about the stores. */
+  /** Stops asking. Without questions nothing is known about the stores. */
   #rest(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -104,7 +104,7 @@ export class Pulse {
   }
 }
 
-/** A request's signal, also aborted after the few seconds in which a store must answer. */
+/** A request's signal that is also aborted when a store takes too long. */
 export function soon(patience: AbortSignal): AbortSignal {
   return AbortSignal.any([patience, AbortSignal.timeout(SLOWEST_ANSWER_MS)]);
 }

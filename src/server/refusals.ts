@@ -1,8 +1,8 @@
-// Tells the server's log of credentials that were refused: a line each while they are few, and how many more there were.
-// What was given as a password or token is in none of them, nor a name that is not configured: people type their password there.
+// Logs refused credentials: a line each while they are few, and then how many more there were. No line has a password or a
+// token, nor a name that is not configured, because people type their password there by mistake.
 import type { Log } from "../locks/coordinator.js";
 
-// Enough to see who mistypes. Someone who guesses must not fill the disk.
+// Enough to see who mistypes. An attacker who guesses must not fill the disk.
 const MOST_LINES = 10;
 const PERIOD_MS = 60_000;
 
@@ -15,7 +15,7 @@ export interface Refused {
 
 const WORDS: Readonly<Record<Refused["outcome"], string>> = {
   unknown: "credentials were refused",
-  "too-many": "credentials were refused unseen: there were too many attempts",
+  "too-many": "credentials were refused unchecked: too many attempts",
 };
 
 //   quiet → counting (the first refusal) → quiet (a minute later)
@@ -32,7 +32,7 @@ export class Refusals {
   note({ outcome, address, name }: Refused): void {
     if (!this.#isCounting) {
       this.#isCounting = true;
-      // A server that is about to end does not wait for it.
+      // It must not keep the process alive.
       setTimeout(() => this.#end(), PERIOD_MS).unref();
     }
     if (this.#lines === MOST_LINES) {

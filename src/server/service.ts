@@ -1,22 +1,24 @@
-// What every route is given to work with. Types only; the runtime and app.ts make the real thing.
-import type { Stores } from "../views/stores.js";
-import type { LeaseContext } from "../leases/request.js";
+// What every route works with. Types only; listen.ts makes the real thing.
 import type { Log } from "../locks/coordinator.js";
+import type { Access } from "./access.js";
+import type { ConnectionLimits } from "./connection-limits.js";
+import type { Measures, StoreAccess } from "./measures.js";
 import type { Mirror } from "./mirror.js";
-import type { Pending } from "./pending.js";
 import type { Pulse } from "./pulse.js";
 
-export interface Service {
-  readonly stores: Stores;
+/** What the runtime hands to the server. It has opened the stores, and closes them. */
+export interface ServerParts extends StoreAccess {
+  readonly log: Log;
+}
+
+export interface Service extends ServerParts {
+  readonly access: Access;
+  readonly measures: Measures;
   /** All locks of all stores, as they are. */
   readonly mirror: Mirror;
-  /** Whether that is so. */
+  /** Whether the mirror is up to date. */
   readonly pulse: Pulse;
-  /** What a lease on this lock is taken with. Its signal is the server's: a request puts its own in place of it. */
-  readonly leases: (lock: string) => Promise<LeaseContext>;
-  readonly log: Log;
-  /** The long polls and the event streams. */
-  readonly pending: Pending;
+  readonly limits: ConnectionLimits;
   /** Aborted when the server shuts down: ends long polls and streams. */
   readonly signal: AbortSignal;
 }

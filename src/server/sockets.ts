@@ -1,5 +1,4 @@
-// The sockets of the server: plain or TLS, how many there may be, and how slow and how large a request on one. Knows nothing
-// of what is asked there.
+// The server's sockets, plain or TLS: how many there may be, and how slow and how large a request may be. Knows no routes.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, STATUS_CODES } from "node:http";
@@ -14,33 +13,33 @@ import type { ServeOptions } from "./options.js";
 
 export const LARGEST_HEADERS_BYTES = 16 * 1_024;
 
-// A client sends its request at once. Answers may take longer: long polls and streams do.
+// Clients send their requests at once. Answers may take longer: long polls and streams do.
 const SLOWEST_HEADERS_MS = 10_000;
 const SLOWEST_REQUEST_MS = 20_000;
 const LOOKED_AFTER_EVERY_MS = 2_000;
-// So long may a client leave what was sent to it untouched.
+// How long a client may leave an answer unread.
 const SLOWEST_READER_MS = 60_000;
-// Longer than the minute for which proxies keep a connection that is not used: else they send into one that is just being closed.
+// Longer than the minute for which proxies keep an idle connection: else they would send into one that is just closing.
 const KEPT_OPEN_MS = 72_000;
-// A client that vanished without a word is found out while its long poll stands in line.
+// So that a client that vanished without a word is noticed while its long poll stands in line.
 const PROBED_AFTER_MS = 30_000;
 // Each takes some tens of kilobytes; a fleet with a page for everybody has fewer.
 const MOST_CONNECTIONS = 10_000;
-// One address can take no more of them than this, whatever it asks or does not ask on them. A proxy has all clients' connections:
-// it is known by its address being under no limit.
+// For each address. Behind a proxy all clients have the proxy's address: then the operator sets serve.rate to 0, which lifts
+// this limit too.
 const MOST_OF_ONE_ADDRESS = 5_000;
 
-/** Makes servers for a handler; each that a name stands for gets one, and all are alike. */
+/** Makes servers for a handler, one for each address that the host name stands for. */
 export interface Sockets {
   create(handler: RequestListener): Server;
-  /** Ends all connections, whatever goes on there. */
+  /** Ends all connections at once. */
   cut(): void;
 }
 
 /** @throws HoldlineError `configuration` when certificate and key cannot be used */
 export function openSockets(options: ServeOptions): Sockets {
   const servers: Server[] = [];
-  /** On these an answer is under way. */
+  /** The sockets with an answer under way. */
   const answering = new WeakSet<Duplex>();
   const connected = new Tally();
   const limits: ServerOptions = {
@@ -59,12 +58,12 @@ export function openSockets(options: ServeOptions): Sockets {
       server.maxConnections = MOST_CONNECTIONS;
       if (options.rate > 0) server.on("connection", (socket: Socket) => admit(socket, connected));
       server.setTimeout(SLOWEST_READER_MS);
-      // The clock runs while nothing moves. That is how it is with a long poll, and not with an answer that is not fetched.
+      // The timeout also fires on a long poll, where nothing moves. Only an answer that nobody reads ends the connection.
       server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
         answering.add(socket);
         response.once("close", () => {
           answering.delete(socket);
-          // The server shuts down: it closes what is idle then, and not what becomes so later.
+          // At shutdown Fastify closes idle connections, but not those that become idle later.
           if (!server.listening) socket.end();
         });
         response.on("timeout", () => {
@@ -72,7 +71,7 @@ export function openSockets(options: ServeOptions): Sockets {
         });
       });
       server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
-        // Nothing can be said in the middle of something else.
+        // An error cannot be sent in the middle of an answer.
         if (answering.has(socket) || !socket.writable) socket.destroy();
         else answerClientError(error.code ?? "", socket);
       });
@@ -101,7 +100,7 @@ function tlsOf({ cert, key, clientCa, from }: ServeOptions): TlsOptions | null {
   if (clientCa === null) return tls;
   const authorities = readPem(clientCa, "serve.client_ca");
   usable(clientCa, "serve.client_ca", "no certificate in PEM form", () => new X509Certificate(authorities));
-  // Who comes without a certificate, or with one of others, may have other credentials; access.ts asks whether one is authorized.
+  // A client without a certificate, or with somebody else's, may have other credentials. access.ts asks whether it is authorized.
   return { ...tls, ca: authorities, requestCert: true, rejectUnauthorized: false };
 }
 
@@ -134,11 +133,11 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, `the headers have more than ${LARGEST_HEADERS_BYTES} bytes`],
 };
 
-/** Answers what is no request, or was not one in time; no route has seen it. */
+/** Answers garbage, and requests that took too long. No route has seen them. */
 function answerClientError(code: string, socket: Duplex): void {
   const [status, detail] = CLIENT_ERRORS[code] ?? [400, "this is no HTTP request"];
   const title = STATUS_CODES[status] ?? "";
-  // Clients of Locker's look for `error`, all others for the members of a problem.
+  // Locker's clients look for `error`, all others for the members of a problem.
   const body = JSON.stringify({ type: "about:blank", title: "usage", status, detail, error: detail });
   const head = `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n`;
   socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, () => socket.destroy());

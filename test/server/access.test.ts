@@ -111,7 +111,7 @@ describe("credentials", () => {
     const [first, ...others] = await Promise.all(
       values.map((value) => ask("GET", "/locks", undefined, { Authorization: Buffer.from(value).toString("latin1") })),
     );
-    expect(first).toMatchObject({ status: 401, text: '{"error":"credentials are needed, and right ones"}' });
+    expect(first).toMatchObject({ status: 401, text: '{"error":"this needs valid credentials"}' });
     expect(first?.headers.get("WWW-Authenticate")).toBe('Basic realm="holdline", charset="UTF-8"');
     expect(others.map(({ status, text }) => [status, text])).toEqual(others.map(() => [401, first?.text]));
     expect((await ask("GET", "/locks", undefined, { Authorization: `bAsIc   ${b64("ann:pässword")}  ` })).status).toBe(200);

@@ -43,7 +43,7 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the dialog${WITHOUT_BROWSER === null 
       await page.getByRole("button", { name: verb, exact: true }).click();
       await page.locator("#act-problem").getByText("has not answered yet").waitFor();
       expect(performance.now() - begun).toBeLessThan(SOON_MS);
-      expect(await page.locator("#act-problem").textContent()).toMatch(/What you asked for still stands/);
+      expect(await page.locator("#act-problem").textContent()).toMatch(/Your request still stands/);
       return { zookeeper, server, node, page, complaints };
     }
 
@@ -59,11 +59,11 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the dialog${WITHOUT_BROWSER === null 
       expect(complaints).toEqual([]);
     });
 
-    test(`${leave} takes it back, and the page says that the outcome is not known`, async () => {
+    test(`${leave} takes it back, and the page says that the claim may have ended or not`, async () => {
       const { zookeeper, server, node, page, complaints } = await asked();
       if (leave === "Cancel") await page.getByRole("button", { name: leave }).click();
       else await page.keyboard.press(leave);
-      await page.locator("#said").getByText("It is not known whether the claim of").waitFor();
+      await page.locator("#said").getByText("You cancelled before the server answered").waitFor();
       expect(await page.locator("#said").textContent()).toMatch(/See the history\.$/);
       expect(await page.locator("dialog[open]").count()).toBe(0);
       zookeeper.thaw();
@@ -121,18 +121,18 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the dialog${WITHOUT_BROWSER === null 
     };
     expect(await opened("/", "on vm/17")).toEqual({
       title: "Release the claim of backup?",
-      words: "It holds vm/17. Its reason: nightly dump. Once it is ended, the next in line goes on.",
+      words: "It holds vm/17. Its reason: nightly dump. When it ends, the next in line goes on.",
     });
     // Nobody but the principal is known: the node is the server's own.
     expect(await opened("/", "on vm/18")).toEqual({
       title: "Release the claim of ops@server?",
-      words: "It holds vm/18. Once it is ended, the next in line goes on.",
+      words: "It holds vm/18. When it ends, the next in line goes on.",
     });
     fleet.node("web-08", {}).start("exec", "vm/18", "--timeout", "10 min", "--", "sleep", "600");
     const [holder] = await fleet.untilQueue("vm/18", 2);
     expect(await opened("/view/vm/18", "Clear the claim of web-08")).toEqual({
       title: "Clear the claim of web-08?",
-      words: "It waits for vm/18. Once it is ended, those behind it move up.",
+      words: "It waits for vm/18. When it ends, those behind it move up.",
     });
     // It is held meanwhile.
     expect((await server.ask("DELETE", `/v1/leases/${holder?.id}`)).status).toBe(200);

@@ -182,7 +182,7 @@ describe("a lease that the store has just made when the server shuts down", () =
     expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0);
     expect(await fleet.queue("a")).toEqual([]);
     expect(await coordinator.history("a", 10)).toMatchObject([
-      { claim: made?.id, event: "released", reason: "the client had gone before it was told" },
+      { claim: made?.id, event: "released", reason: "the client left before it got the answer" },
     ]);
   });
 

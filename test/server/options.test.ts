@@ -121,7 +121,7 @@ describe("credentials of Locker's", () => {
 
   test("do not take the place of somebody's who is configured", async () => {
     const told = { config: `access: { bob: { token: "${HASH}" } }`, env: { AUTH_USER: "bob", AUTH_PASS: "p" } };
-    expect(await refusalOf(told)).toContain("already stands under access:");
+    expect(await refusalOf(told)).toContain("which access: in the configuration has already");
   });
 });
 

@@ -200,7 +200,7 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     await page.goto(`${server.url}/`);
     await untilLive(page);
     await page.getByRole("button", { name: "Clear the claim" }).click();
-    await page.getByText("its command may still run: see on web-01 that it has ended").waitFor();
+    await page.getByText("its command may still run: check on web-01 that it has ended").waitFor();
     await page.getByLabel("Reason").fill("killed");
     await page.getByRole("button", { name: "Clear", exact: true }).click();
     await page.getByText("its command still runs on the server's machine: pid").waitFor();

@@ -54,7 +54,7 @@ test("are told of ten times a minute at most, and then how many more there were"
   vi.advanceTimersByTime(60_000);
   expect(told.slice(10)).toEqual([[{ count: 990 }, "more credentials were refused within a minute"]]);
   refusals.note({ outcome: "too-many", address: "10.0.0.2", name: null });
-  expect(told.slice(11)).toEqual([[{ address: "10.0.0.2" }, "credentials were refused unseen: there were too many attempts"]]);
+  expect(told.slice(11)).toEqual([[{ address: "10.0.0.2" }, "credentials were refused unchecked: too many attempts"]]);
   // Nothing was left out this time.
   vi.advanceTimersByTime(60_000);
   expect(told).toHaveLength(12);

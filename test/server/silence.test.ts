@@ -86,7 +86,7 @@ describe.skipIf(WITHOUT_BROWSER !== null || !isHere)(`the page${WITHOUT_BROWSER 
   test.each(["is stopped", "is killed"] as const)("says within five seconds that a store %s, and since when", async (how) => {
     const { zookeeper, server, node, page, complaints } = await watched();
     const words = await silence(page, "stale", () => (how === "is stopped" ? zookeeper.freeze() : zookeeper.kill()));
-    expect(words).toMatch(/not live since .*: the store does not answer, and what has changed since then is not known/);
+    expect(words).toMatch(/not live since .*: the store does not answer, and later changes are unknown/);
     expect((await server.ask("GET", "/readyz")).status).toBe(503);
     await untilAgeOf(page, momentIn(words));
     await loadDuring(page, server);
@@ -113,7 +113,7 @@ describe.skipIf(WITHOUT_BROWSER !== null || !isHere)(`the page${WITHOUT_BROWSER 
     await page.goto(`${server.url}/`);
     await untilSign(page, "live");
     const words = await silence(page, "lost", () => server.cli.kill("SIGSTOP"));
-    expect(words).toMatch(/not live since .*: the server cannot be reached, and is tried again/);
+    expect(words).toMatch(/not live since .*: the server cannot be reached; trying again/);
     await untilAgeOf(page, momentIn(words));
     server.cli.kill("SIGCONT");
     await untilSign(page, "live");

@@ -1,18 +1,18 @@
-// Ages go on by themselves: once a second, and only those that can be seen.
+// Keeps the visible ages ticking, once a second.
 import { ageText } from "../ages.js";
 import type { AgeKind } from "../ages.js";
 
 export interface AgeTicker {
-  /** Has the ages inside of an element tick while it is in sight. */
+  /** Keeps the ages inside an element ticking while it is in sight. */
   watch(element: Element): void;
   forget(element: Element): void;
 }
 
 const EVERY_MS = 1_000;
-// Just out of sight is soon in sight.
+// What is just out of sight may soon be in sight.
 const MARGIN = "200px";
 
-/** @param now as of when ages are: milliseconds since 1970, by the store's clock */
+/** @param now the time that the page shows, in milliseconds since 1970 by the store's clock */
 export function ageTicker(now: () => number): AgeTicker {
   const inSight = new Set<Element>();
   const observer = new IntersectionObserver(

@@ -1,4 +1,4 @@
-// The page in a browser: what the server has sent comes to life. The only module that looks for what is on the page.
+// The page's script: wires the modules of this folder to what is on the page.
 import { ageTicker } from "./ages.js";
 import { createClaimDialog } from "./claim-dialog.js";
 import { wireFilter } from "./filter.js";
@@ -12,7 +12,7 @@ const { body } = document;
 // Ages go by the store's clock, whatever this machine's says.
 const aheadMs = Number(body.dataset["now"]) - Date.now();
 const now = (): number => Date.now() + aheadMs;
-// While the page is not live it shows what was so at one moment, and its ages are as of then: none of them counts on.
+// While the page is not live it shows one moment, and its ages stand still.
 const outage = document.querySelector<HTMLTimeElement>("#outage time");
 let knownUntil = outage === null ? null : Date.parse(outage.dateTime);
 const shownAt = (): number => knownUntil ?? now();

@@ -1,12 +1,11 @@
-// Ending claims from the page: the dialog that asks for a reason and a confirmation, and the request. Who may do what the
-// server decides.
+// Ending a claim from the page: a dialog asks for a reason and a confirmation, and sends the request. The server decides who may.
 import { sanitize } from "../../locks/text.js";
 import type { LockJson } from "../../views/json.js";
 import { focusNear } from "./list.js";
 import { focusOn } from "./markup.js";
 
 export interface ClaimDialog {
-  /** A dialog about a claim that has ended meanwhile says so. */
+  /** Tells people when the claim in the dialog has ended meanwhile. */
   onLockChanged(lock: LockJson): void;
 }
 
@@ -15,18 +14,18 @@ interface Act {
   readonly claim: string;
   readonly lock: string;
   readonly whose: string;
-  /** The claim's own reason; "" where it has none. */
+  /** The claim's own reason; "" for none. */
   readonly why: string;
   readonly isHeld: boolean;
   readonly isAlive: boolean;
-  /** The node whose agent is gone, where its command may run on; else empty. */
+  /** For a stale claim the node where its command may still run; else "". */
   readonly staleOn: string;
 }
 
-// A store that answers has done so long before, and the reader hears of one that does not within five seconds.
+// A store that works has answered long before, and the page must tell within five seconds of one that does not.
 const SLOWEST_ANSWER_MS = 3_000;
 const NOT_YET =
-  "the server, or its store, has not answered yet. What you asked for still stands: the claim ends when they answer, unless you cancel";
+  "the server or its store has not answered yet. Your request still stands: the claim ends when they answer, unless you cancel";
 
 export function createClaimDialog(): ClaimDialog {
   const dialog = document.getElementById("act") as HTMLDialogElement;
@@ -36,7 +35,7 @@ export function createClaimDialog(): ClaimDialog {
   const submit = form.querySelector("button[type=submit]") as HTMLButtonElement;
   const problem = document.getElementById("act-problem") as HTMLElement;
   let act: Act | null = null;
-  /** Ends the request that has no answer yet. */
+  /** Ends the request under way. */
   let pending: AbortController | null = null;
 
   const complain = (text: string | null): void => {
@@ -47,14 +46,14 @@ export function createClaimDialog(): ClaimDialog {
     (document.getElementById("act-force") as HTMLElement).hidden = !isAsked;
     force.required = isAsked;
   };
-  /** Takes the wish back, as far as that still goes: the server gives up a request whose client has gone. */
+  /** Cancels the request, if it is not too late: the server gives up a request whose client has left. */
   const abandon = (): void => {
     if (pending === null || act === null) return;
     pending.abort();
     pending = null;
     write(
       "said",
-      `It is not known whether the claim of ${sanitize(act.whose)} on ${sanitize(act.lock)} ends: you cancelled before the server answered. See the history.`,
+      `You cancelled before the server answered, so the claim of ${sanitize(act.whose)} on ${sanitize(act.lock)} may have ended or not. See the history.`,
     );
   };
   const ask = async (asked: Act): Promise<void> => {
@@ -63,11 +62,11 @@ export function createClaimDialog(): ClaimDialog {
     submit.disabled = true;
     complain(null);
     const late = setTimeout(() => complain(NOT_YET), SLOWEST_ANSWER_MS);
-    // The history has it on one line.
+    // A reason has one line in the history.
     const words = reason.value.trim().replace(/\s+/g, " ");
     const ended = await end(asked, words, force.checked, asking.signal).catch(() => UNREACHABLE);
     clearTimeout(late);
-    // What there is to say was said then, and the dialog may be about another claim by now.
+    // abandon() has told people, and the dialog may be about another claim by now.
     if (asking.signal.aborted) return;
     pending = null;
     submit.disabled = false;
@@ -93,7 +92,7 @@ export function createClaimDialog(): ClaimDialog {
     const look =
       asked.staleOn === ""
         ? ""
-        : ` Its agent is gone, but its command may still run: see on ${sanitize(asked.staleOn)} that it has ended before you clear the claim.`;
+        : ` Its agent is gone, but its command may still run: check on ${sanitize(asked.staleOn)} that it has ended before you clear the claim.`;
     write("act-words", `${wordsOf(asked, asked.isHeld)}${look}`);
     dialog.showModal();
     reason.focus();
@@ -109,12 +108,12 @@ export function createClaimDialog(): ClaimDialog {
     if (act !== null && !submit.disabled) void ask(act);
   });
   dialog.addEventListener("close", () => {
-    // It is told of later, and may have been opened again by then.
+    // The event comes later, and the dialog may be open again by then.
     if (dialog.open) return;
     abandon();
     const closed = act;
     act = null;
-    // The button that opened it may be gone, or another one in its place.
+    // The button that opened it may be gone, or another may stand in its place.
     if (closed === null || (document.activeElement !== null && document.activeElement !== document.body)) return;
     const item = document.querySelector(`li[data-lock="${CSS.escape(closed.lock)}"]`);
     if (item === null || !focusOn(item, `act-${closed.claim}`)) focusNear(item);
@@ -135,12 +134,12 @@ export function createClaimDialog(): ClaimDialog {
   };
 }
 
-/** What the claim is, and what its end means to others. */
+/** What the claim is, and what its end means for others. */
 function wordsOf({ lock, why }: Act, isHeld: boolean): string {
   const reason = why === "" ? "" : ` Its reason: ${sanitize(why)}.`;
   return isHeld
-    ? `It holds ${sanitize(lock)}.${reason} Once it is ended, the next in line goes on.`
-    : `It waits for ${sanitize(lock)}.${reason} Once it is ended, those behind it move up.`;
+    ? `It holds ${sanitize(lock)}.${reason} When it ends, the next in line goes on.`
+    : `It waits for ${sanitize(lock)}.${reason} When it ends, those behind it move up.`;
 }
 
 function actOf(data: DOMStringMap): Act {
@@ -160,7 +159,7 @@ type Ended = { readonly outcome: "done" } | { readonly outcome: "alive" | "refus
 
 const UNREACHABLE: Ended = {
   outcome: "refused",
-  words: "the server cannot be reached; whether the claim has ended is not known",
+  words: "the server cannot be reached, so the claim may have ended or not",
 };
 
 async function end({ kind, claim, lock }: Act, reason: string, force: boolean, signal: AbortSignal): Promise<Ended> {
@@ -188,7 +187,7 @@ async function problemOf(response: Response): Promise<{ readonly kind: string; r
     detail = `the server said ${response.status}`,
     hint,
   } = JSON.parse(text) as Record<string, string | undefined>;
-  // What would end it all the same the dialog asks in its own words.
+  // For a living owner the dialog has its own words instead of the hint.
   return { kind: title, words: hint === undefined || title === "alive" ? detail : `${detail} (${hint})` };
 }
 

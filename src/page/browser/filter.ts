@@ -1,9 +1,9 @@
-// The filter's form: what is typed counts at once, and stays in the address.
+// The filter's form: it applies while people type, and keeps the filter in the address.
 import { parseFilter, summaryText } from "../filter.js";
 import type { LockList } from "./list.js";
 
 export interface FilterForm {
-  /** Says how many locks there are, soon: many changes may come at once. */
+  /** Updates the counts, with a short delay because many changes may come at once. */
   showCounts(): void;
 }
 
@@ -35,7 +35,7 @@ export function wireFilter(locks: LockList): FilterForm {
     event.preventDefault();
     apply();
   });
-  // A browser fills in what was typed before it came back to the page.
+  // A browser fills in old values when people come back to the page; the address counts.
   locks.filterBy(parseFilter(new URLSearchParams(location.search)));
   return { showCounts: () => void (timer ??= setTimeout(count, SOON_MS)) };
 }

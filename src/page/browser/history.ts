@@ -1,4 +1,4 @@
-// The history on the page, read anew when something has changed.
+// The history on the page, read again when something changes.
 import { recordItems } from "../history.js";
 import type { RecordJson } from "../../views/json.js";
 import type { AgeTicker } from "./ages.js";
@@ -9,7 +9,7 @@ export interface HistoryList {
   refreshSoon(): void;
 }
 
-// A fleet changes all the time, and a history is read out of a store.
+// A fleet changes all the time, and each reading asks a store.
 const SHORTEST_GAP_MS = 1_000;
 
 export function followHistory(list: HTMLElement, now: () => number, ages: AgeTicker): HistoryList {
@@ -23,7 +23,7 @@ export function followHistory(list: HTMLElement, now: () => number, ages: AgeTic
     isPending = false;
     readAt = performance.now();
     const response = await fetch(address);
-    // What went wrong with the query is on the page already; what else goes wrong the stream shows.
+    // The page shows a wrong query already, and live.ts shows an outage.
     if (!response.ok) return;
     const text = await response.text();
     if (text === shown) return;
@@ -35,7 +35,7 @@ export function followHistory(list: HTMLElement, now: () => number, ages: AgeTic
     refreshSoon() {
       if (isPending) return;
       isPending = true;
-      // A request that fails is made again with the next change, and with the next connection.
+      // After a failure, the next change or connection reads again.
       setTimeout(() => void refresh().catch(() => undefined), Math.max(0, readAt + SHORTEST_GAP_MS - performance.now()));
     },
   };

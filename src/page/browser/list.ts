@@ -1,4 +1,4 @@
-// The locks on the page, kept as they are: only what has changed is touched, because a fleet has thousands of claims.
+// The list of locks on the page. It touches only what has changed, because a fleet has thousands of claims.
 import { matchesFilter, NO_FILTER, summaryOf } from "../filter.js";
 import type { Filter, Summary } from "../filter.js";
 import { lockContent, lockItem, versionOf } from "../lock.js";
@@ -20,7 +20,7 @@ export interface ListOptions {
 interface Entry {
   readonly element: HTMLElement;
   lock: LockJson;
-  /** Not as long as only its markup has been served. */
+  /** Whether its data has come; the served document has only its markup. */
   isKnown: boolean;
 }
 
@@ -29,7 +29,7 @@ export class LockList {
   readonly #list: HTMLElement;
   readonly #options: ListOptions;
   readonly #entries = new Map<string, Entry>();
-  /** The entries as they stand on the page. */
+  /** The entries in the order of the page. */
   #order: Entry[] = [];
   #filter: Filter = NO_FILTER;
 
@@ -48,7 +48,7 @@ export class LockList {
     return this.#entries.size === 0;
   }
 
-  /** Takes over everything that somebody claims. What is on the page already, and is still so, stays. */
+  /** Takes over all locks. Elements that are up to date stay as they are. */
   replaceAll(all: readonly LockJson[]): void {
     const wanted = all.filter(({ lock }) => this.#isWanted(lock)).sort(compareLocks);
     const names = new Set(wanted.map(({ lock }) => lock));
@@ -82,7 +82,7 @@ export class LockList {
     this.#order.splice(place, 0, entry);
   }
 
-  /** Shows only some of them. */
+  /** Shows only the locks that match. */
   filterBy(filter: Filter): void {
     this.#filter = filter;
     for (const entry of this.#order) this.#showOrHide(entry);
@@ -98,7 +98,7 @@ export class LockList {
     return only === null || only === lock;
   }
 
-  /** Has an entry say what there is to say now. A new one has no place yet. */
+  /** Brings an entry up to date. A new one has no place on the page yet. */
   #write(lock: LockJson): Entry {
     const { viewer, now, only, ages } = this.#options;
     const view: LockView = { viewer, now: now(), isFull: only !== null };
@@ -147,7 +147,7 @@ export class LockList {
   }
 }
 
-/** Whoever was at something that is gone goes on at the lock, or where the content begins. */
+/** Moves the focus from something that is gone to the lock, or to the beginning of the content. */
 export function focusNear(element: Element | null): void {
   if (element === null || !focusOn(element, "lock")) document.getElementById("main")?.focus({ preventScroll: true });
 }

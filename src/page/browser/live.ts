@@ -1,14 +1,14 @@
-// The stream of changes, and whether the page shows what is so now. When the server is silent, or says that its store is, the
-// page says within five seconds that it is not live, and since when.
+// Follows the stream of changes. When the server is silent, or says that its store is, the page says within five seconds that
+// it is not live, and since when.
 import { momentText } from "../ages.js";
 import type { LockJson } from "../../views/json.js";
 
 export interface Follower {
   /** All locks that somebody claims, once it is connected. */
   all(locks: readonly LockJson[]): void;
-  /** One lock has changed; nobody claims it any more when its lists are empty. */
+  /** One lock has changed. With empty lists, nobody claims it any more. */
   one(lock: LockJson): void;
-  /** The page is live with `null`; otherwise it shows what was so then, in milliseconds since 1970 by the store's clock. */
+  /** With `null` the page is live. Else it shows this moment, in milliseconds since 1970 by the store's clock. */
   known(until: number | null): void;
 }
 
@@ -19,13 +19,13 @@ export interface Reader {
   readonly now: () => number;
 }
 
-// A browser gives up by itself when a server answers with an error; then it is tried again, less and less often.
+// After an error a browser gives the stream up. The page then tries again, less and less often.
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 30_000;
 const BEAT_S = 2;
-// Two beats, and some time on their way.
+// Two beats, and their time on the way.
 const LONGEST_SILENCE_MS = 4_500;
-// A stream whose other end is gone without a word is given up; one that is only slow is not.
+// After this the server is gone, and not just slow.
 const GIVEN_UP_AFTER_MS = 20_000;
 
 //   connecting → live ⇄ stale (the store is silent) ⇄ lost (the server is; the browser connects again, or we do)
@@ -45,10 +45,10 @@ export function follow(follower: Follower, { name, now }: Reader): void {
     sign.textContent = text;
   };
   const lost = (): void => {
-    // Of a store that was silent before, no more is known than then.
+    // If the store was silent before, the page is as old as that silence.
     const until = storeSilentSince === null ? heardAt : Date.parse(storeSilentSince);
     const since = momentText(new Date(until).toISOString());
-    show("lost", `○ not live since ${since}: the server cannot be reached, and is tried again`, until);
+    show("lost", `○ not live since ${since}: the server cannot be reached; trying again`, until);
   };
   const expectBeat = (): void => {
     clearTimeout(silence);
@@ -61,7 +61,7 @@ export function follow(follower: Follower, { name, now }: Reader): void {
     expectBeat();
     if (storeSilentSince !== null) {
       const since = momentText(storeSilentSince);
-      const text = `○ not live since ${since}: the store does not answer, and what has changed since then is not known`;
+      const text = `○ not live since ${since}: the store does not answer, and later changes are unknown`;
       show("stale", text, Date.parse(storeSilentSince));
       return;
     }
@@ -86,12 +86,12 @@ export function follow(follower: Follower, { name, now }: Reader): void {
       storeSilentSince = (JSON.parse(event.data) as { readonly silentSince: string | null }).silentSince;
       heard();
     });
-    // The first one comes after all else with which a stream begins.
+    // The first beat comes at the end of what a stream begins with.
     opened.addEventListener("beat", (event: MessageEvent<string>) => {
       becomeReader((JSON.parse(event.data) as { readonly caller: string }).caller, name);
       heard();
     });
-    // A store that is still silent is told of anew.
+    // The server repeats that a store is silent.
     opened.addEventListener("open", () => (storeSilentSince = null));
     opened.addEventListener("error", () => {
       lost();
@@ -108,9 +108,9 @@ export function follow(follower: Follower, { name, now }: Reader): void {
 const TRIED = "holdline-reader";
 
 /**
- * Loads the page anew when the server knows the reader by another name than the page does: after signing in or out in another
- * tab, and after a link from another site, with which a browser sends no cookie. Once only: if the names still differ, the
- * cookie is not the reason.
+ * Reloads the page when the server knows the reader by another name than the page does: after signing in or out in another
+ * tab, or after a link from another site, with which a browser sends no cookie. Only once: if the names still differ, the cookie
+ * is not the reason.
  */
 function becomeReader(caller: string, name: string): void {
   if (caller === name) sessionStorage.removeItem(TRIED);
@@ -120,13 +120,13 @@ function becomeReader(caller: string, name: string): void {
   }
 }
 
-/** An EventSource does not say why it was refused: asks for the page itself, and shows the form when credentials are missing. */
+/** An EventSource does not say why it failed. Asks for the page itself, and shows the sign-in form if credentials are missing. */
 async function askToSignIn(): Promise<void> {
   const response = await fetch(location.href, { method: "HEAD" }).catch(() => null);
   if (response?.status === 401) loadAnew();
 }
 
-/** Not `reload()`, which browsers may treat as a repetition of the other site's link; and without a hash, which would load nothing. */
+/** Not `reload()`, which browsers may treat as a repetition of another site's link; and without a hash, which would load nothing. */
 function loadAnew(): void {
   location.replace(`${location.pathname}${location.search}`);
 }

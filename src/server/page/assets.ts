@@ -1,4 +1,4 @@
-// The files that the page is made with: read once, sent with a tag of their content, compressed where that is understood.
+// The page's script, style and icon: read once, and sent with a tag of their content, compressed for clients that take gzip.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const FILES = [
   { name: "icon.svg", type: "image/svg+xml" },
 ];
 
-/** Does whoever asks understand gzip? */
+/** Whether the client takes gzip. */
 export function acceptsGzip(request: FastifyRequest): boolean {
   const accepted = String(request.headers["accept-encoding"] ?? "").split(",");
   return accepted.some((coding) => /^\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*$).*)?$/i.test(coding));
@@ -26,13 +26,13 @@ export function routeAssets(app: FastifyInstance): void {
     const compressed = gzipSync(content, { level: 9 });
     const tag = `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`;
     app.get(`/page/${name}`, {
-      // They say nothing of any lock, and the form to sign in with is made with them.
+      // They hold nothing secret, and the sign-in form needs them.
       config: { isForAnybody: true },
       schema: {
         operationId: `page-${name}`,
         summary: `A part of the page: ${name}`,
         tags: ["page"],
-        response: { 200: fileOf(type), 304: { description: "it is as it was" } },
+        response: { 200: fileOf(type), 304: { description: "it has not changed" } },
       },
       async handler(request, reply): Promise<FastifyReply> {
         void reply.headers({

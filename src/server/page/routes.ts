@@ -1,5 +1,5 @@
-// The page for people: documents that can be read as they are, and that the page's script keeps as things are. What is in
-// them is src/page's; here it is read, and it is seen to that a browser takes it for nothing but what it is.
+// The routes of the page for people. They read what a document shows; src/page makes the document, which can be read without
+// scripts and which the page's script keeps up to date.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { lockAsJson, recordAsJson } from "../../views/json.js";
 import { readRecords } from "../../views/records.js";
@@ -24,7 +24,7 @@ const HTML = { "text/html": { schema: { type: "string" } } };
 const RESPONSES = {
   200: { description: "a document", content: HTML },
   "4xx": { description: "what is wrong", content: HTML },
-  503: { description: "the document as it was known last: a store does not answer", content: HTML },
+  503: { description: "the document as of when the stores last answered: one does not answer now", content: HTML },
 };
 const text = (description: string) => ({ type: "string", description });
 
@@ -36,7 +36,7 @@ export function routePage(app: FastifyInstance, service: Service): void {
     config,
     schema: {
       operationId: "pageLocks",
-      summary: "The page: all locks, with who holds and who waits",
+      summary: "The page: all locks, with their holders and waiters",
       tags: ["page"],
       querystring: {
         type: "object",
@@ -76,7 +76,7 @@ export function routePage(app: FastifyInstance, service: Service): void {
     config,
     schema: {
       operationId: "pageHistory",
-      summary: "The page of what has ended",
+      summary: "The page of the history",
       tags: ["page"],
       querystring: {
         type: "object",
@@ -95,7 +95,7 @@ export function routePage(app: FastifyInstance, service: Service): void {
         const records = silentSince === null ? await readHistory(service, request, query) : null;
         return await sendDocument(unlessSilent(reply, silentSince), historyDocument(query, records, looking, null));
       } catch (error) {
-        // The form with what was typed is of more use than the words alone.
+        // People get the form back with what they typed, and the words beside it.
         if (!(error instanceof HoldlineError) || error.code !== "usage") throw error;
         return await sendDocument(reply.code(400), historyDocument(query, [], looking, error.message));
       }
@@ -105,7 +105,7 @@ export function routePage(app: FastifyInstance, service: Service): void {
 
 const ANY: HistoryQuery = { lock: "", since: "", by: "", event: "", limit: DEFAULT_LIMIT };
 
-/** The records that are asked for, newest first; `null` where a store does not answer. */
+/** The records that the query asks for, newest first; `null` when a store does not answer. */
 async function readHistory({ stores }: Service, { caller, patience }: FastifyRequest, query: HistoryQuery) {
   // An empty field of a form asks for nothing.
   const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
@@ -123,7 +123,7 @@ function servedLock(lock: MirroredLock): ServedLock {
   return { shown: lockAsJson(lock), text: lock.text };
 }
 
-/** A document that does not say what is now has the status of an outage. */
+/** A document that is not up to date has the status of an outage. */
 function unlessSilent(reply: FastifyReply, silentSince: number | null): FastifyReply {
   return silentSince === null ? reply : reply.code(503).header("Retry-After", "5");
 }

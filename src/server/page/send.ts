@@ -1,12 +1,12 @@
-// How a document of the page is sent: compressed where that is understood, and with headers by which a browser takes it for
-// nothing but what it is.
+// Sending the page's documents: compressed for clients that take gzip, and with headers that forbid a browser everything that
+// the page does not need.
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Visit } from "../../page/document.js";
 import { acceptsGzip } from "./assets.js";
 
-// A document that is smaller is sent in as many packets either way.
+// A smaller document takes as many packets either way.
 const SMALLEST_COMPRESSED = 1_400;
 
 const HEADERS = {
@@ -16,15 +16,15 @@ const HEADERS = {
     ...["frame-ancestors", "base-uri"].map((what) => `${what} 'none'`),
   ].join("; "),
   "X-Content-Type-Options": "nosniff",
-  // Other sites learn nothing. Not "no-referrer": with that a browser does not say, of a form, which site has sent it.
+  // Other sites learn nothing. With "no-referrer" a browser would not say which site has sent a form.
   "Referrer-Policy": "same-origin",
   "Cross-Origin-Opener-Policy": "same-origin",
-  // What is on it is for whoever asked, and for now.
+  // A document is for this reader and this moment.
   "Cache-Control": "no-store",
   Vary: "Accept-Encoding",
 };
 
-/** What a document offers its reader, and where the reader is. */
+/** Where the reader is, and whether to offer signing in or out. */
 export function visitOf({ door, method, url }: FastifyRequest): Visit {
   return { door: door?.act ?? null, here: method === "POST" ? "/" : url };
 }

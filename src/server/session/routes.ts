@@ -1,11 +1,12 @@
-// Signing in to the page and out of it, by plain forms that work without scripts. The password or token comes in the body of
-// one request; after that the browser sends a cookie.
+// Signing in to the page and out of it, by plain forms that work without scripts. One request has the password or token in its
+// body; after that the browser sends a cookie.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { HoldlineError } from "../../locks/errors.js";
 import { signInDocument } from "../../page/sign-in.js";
-import type { Access, Credentials } from "../access.js";
+import type { Credentials } from "../access.js";
 import { networkOf } from "../limits.js";
 import { sendDocument } from "../page/send.js";
+import type { Service } from "../service.js";
 import { sessionCookie, sessionIdsIn, speaksHttps } from "./cookie.js";
 import { LONGEST_SESSION_MS } from "./sessions.js";
 
@@ -16,19 +17,19 @@ const FORM = "application/x-www-form-urlencoded";
 const HTML = { "text/html": { schema: { type: "string" } } };
 const RESPONSES = {
   200: { description: "the form", content: HTML },
-  303: { description: "done; on to where the person was" },
-  "4xx": { description: "the form, with what is wrong", content: HTML },
+  303: { description: "done; back to where the person was" },
+  "4xx": { description: "the form, and what is wrong", content: HTML },
 };
 
-/** @param isTls this server itself speaks HTTPS */
-export function routeSession(app: FastifyInstance, access: Access, isTls: boolean): void {
+/** @param isTls whether this server itself speaks HTTPS */
+export function routeSession(app: FastifyInstance, { access }: Service, isTls: boolean): void {
   app.addContentTypeParser(FORM, { parseAs: "string", bodyLimit: LARGEST_FORM_BYTES }, (_request, body, done) => {
     done(null, new URLSearchParams(body as string));
   });
   const config = { isForAnybody: true, errors: "page" } as const;
 
   const isSecure = ({ headers }: FastifyRequest): boolean => speaksHttps(headers, isTls) ?? false;
-  /** Ends all sessions that a request brings, by whatever name: none of them may live on in the browser. */
+  /** Ends all sessions in the request's cookies, under either name: none may live on in the browser. */
   const endSent = ({ headers }: FastifyRequest): void => {
     for (const { id } of sessionIdsIn(headers)) access.sessions.end(id);
   };
@@ -37,9 +38,9 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
     config,
     schema: {
       operationId: "pageSignIn",
-      summary: "The page: the form to sign in with",
+      summary: "The page: the sign-in form",
       tags: ["page"],
-      querystring: { type: "object", properties: { to: { type: "string", description: "where to go on to" } } },
+      querystring: { type: "object", properties: { to: { type: "string", description: "the address to go to afterwards" } } },
       response: RESPONSES,
     },
     async handler(request, reply) {
@@ -52,7 +53,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
     config,
     schema: {
       operationId: "signIn",
-      summary: "Begin a session of the page, with name and password or with a token, as a form",
+      summary: "Begins a session of the page, with a form that has name and password, or a token",
       tags: ["page"],
       consumes: [FORM],
       response: RESPONSES,
@@ -63,7 +64,7 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
       const to = pathOf(form.get("to"));
       const identified = await access.identifyBy(credentials, networkOf(request.raw.socket.remoteAddress));
       if (identified.outcome === "known") {
-        // Each sign-in gets a new id, so that an id planted in the browser beforehand is worth nothing.
+        // A new id with each sign-in: an id that an attacker planted in the browser is worthless.
         endSent(request);
         const id = access.sessions.begin(identified.caller.name, isSecure(request));
         const cookie = sessionCookie(request.headers, id, { isSecure: isSecure(request), maxAgeMs: LONGEST_SESSION_MS });
@@ -83,7 +84,13 @@ export function routeSession(app: FastifyInstance, access: Access, isTls: boolea
 
   app.post("/sign-out", {
     config,
-    schema: { operationId: "signOut", summary: "End a session of the page", tags: ["page"], consumes: [FORM], response: RESPONSES },
+    schema: {
+      operationId: "signOut",
+      summary: "Ends a session of the page",
+      tags: ["page"],
+      consumes: [FORM],
+      response: RESPONSES,
+    },
     async handler(request, reply) {
       endSent(request);
       return goOn(
@@ -111,7 +118,7 @@ function credentialsIn(form: URLSearchParams): Credentials {
   throw new HoldlineError("usage", "the form has neither user and password nor token");
 }
 
-/** An address of this server's own out of what a form says; else the first page. */
+/** The address in a form if it is one of this server; else the first page. */
 function pathOf(given: unknown): string {
   const here = "http://here";
   if (typeof given !== "string" || !given.startsWith("/") || !URL.canParse(given, here)) return "/";

@@ -1,16 +1,16 @@
-// The sessions of people who have signed in to the page. They live in this process's memory, bounded in number and in age.
+// The sessions of people who have signed in to the page, in this process's memory, bounded in number and age.
 import { createHash, randomBytes } from "node:crypto";
 
-// A working day. A stolen cookie is worth nothing after it.
+// A working day, after which a stolen cookie is worthless.
 export const LONGEST_SESSION_MS = 12 * 60 * 60_000;
 // One person's browsers, and room for a name that a team shares. Beyond it the oldest session ends.
 const MOST_OF_ONE_NAME = 100;
 const ID_BYTES = 32;
 
 export interface Session {
-  /** The name under `access:` that has signed in. */
+  /** The name under `access` that has signed in. */
   readonly name: string;
-  /** Whether it was begun over HTTPS. A cookie that does not say the same by its name does not carry it. */
+  /** Whether it began over HTTPS. The name of its cookie must say the same. */
   readonly isSecure: boolean;
   /** Aborted when it ends: by signing out, by its age, or because there are too many. */
   readonly ended: AbortSignal;
@@ -22,7 +22,7 @@ interface Entry extends Session {
 
 //   open → ended (sign-out, age, too many of one name)
 export class Sessions {
-  /** By the hash of the id, so that the time of a look-up says nothing about how close a guess was. The oldest first. */
+  /** By the hash of the id, so that the time of a look-up does not tell how close a guess was. The oldest first. */
   readonly #entries = new Map<string, Entry>();
 
   /** Begins a session. @returns its id, which only the browser keeps */
@@ -30,7 +30,7 @@ export class Sessions {
     const id = randomBytes(ID_BYTES).toString("base64url");
     const key = keyOf(id);
     const controller = new AbortController();
-    // A server that is about to end does not wait for sessions.
+    // The timer must not keep the process alive.
     const timer = setTimeout(() => this.#entries.get(key)?.end(), LONGEST_SESSION_MS).unref();
     const end = (): void => {
       clearTimeout(timer);

@@ -1,4 +1,4 @@
-// What taking a lease over HTTP is, whatever it is on: a long poll within bounds, once for each id, and answers in their form.
+// Taking a lease over HTTP, for leases and for locks on hosts: a bounded long poll, once for each id, and its answer.
 import { SILENT_PROGRESS } from "../../line/progress.js";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { claimAsJson, leaseAsJson } from "../../views/json.js";
@@ -15,7 +15,7 @@ import type { Service } from "../service.js";
 import { findEntries } from "./claims.js";
 
 /**
- * Takes a lease, while the client waits for it, and answers.
+ * Takes a lease while the client waits, and answers.
  * @param more further members of the answer
  */
 export async function answerAcquire(
@@ -25,8 +25,8 @@ export async function answerAcquire(
   wanted: LeaseRequest,
   more: object = {},
 ): Promise<FastifyReply> {
-  const leave = wanted.waitMs === 0 ? () => undefined : service.pending.polls.enter();
-  if (leave === null) return service.pending.polls.refuse(reply);
+  const leave = wanted.waitMs === 0 ? () => undefined : service.limits.polls.enter();
+  if (leave === null) return service.limits.polls.refuse(reply);
   try {
     const acquired = await acquire(service, request, wanted);
     if (acquired.outcome === "held") return await refuseHeld(service, request, reply, wanted, acquired);
@@ -42,23 +42,24 @@ async function acquire(service: Service, { patience }: FastifyRequest, wanted: L
   const [lock = ""] = wanted.locks;
   const context: LeaseContext = {
     ...(await service.leases(lock)),
-    // Each of a thousand long polls would tell of its place in line several times a second.
+    // A thousand long polls would each log their place in line several times a second.
     progress: { ...SILENT_PROGRESS, step: (message, details) => service.log.debug(details, message) },
     signal: patience,
   };
   const { id } = wanted;
   if (id !== undefined) {
-    // Whoever knows nothing but an id is to find one lease with it.
+    // An id alone must lead to one lease.
     const elsewhere = (await findEntries(service, id, patience)).find((entry) => !wanted.locks.includes(entry.lock));
     if (elsewhere === undefined) return acquireOnce({ ...wanted, id }, context);
     throw new HoldlineError("conflict", `the id ${id} is that of another claim`, { hint: "give each lease an id of its own" });
   }
   const acquired = await acquireLease(wanted, context);
-  // Nobody will ever be told its id. One whose id is the client's own may have been asked for elsewhere by now, and stays.
+  // The client left, and nobody will ever learn the lease's id. A lease with the client's own id stays: the client may have asked
+  // for it again elsewhere.
   if (acquired.outcome === "acquired" && patience.aborted) {
-    const ending = { by: wanted.principal, reason: "the client had gone before it was told" };
+    const ending = { by: wanted.principal, reason: "the client left before it got the answer" };
     await releaseLease(context.coordinator, lock, acquired.lease.id, ending);
-    // While the server shuts down there may still be somebody to read an answer: not that it has what was given back.
+    // During a shutdown the client may still be there, and must not read that it has the lease.
     throw patience.reason;
   }
   return acquired;
@@ -71,7 +72,7 @@ function refuseHeld(
   { waitMs }: LeaseRequest,
   { lock, holders }: Extract<AcquiredOnce, { outcome: "held" }>,
 ): FastifyReply {
-  // Who may lock and not look is told that it is held, and not by whom.
+  // Without `read`, callers learn that the lock is held but not by whom.
   const seen = caller.mayWith("read", lock) ? holders : [];
   const names = [...new Set(seen.map(({ owner, lease }) => lease?.caller ?? owner.principal))].join(", ");
   const by = names === "" ? "" : ` by ${names}`;

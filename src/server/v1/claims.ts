@@ -1,4 +1,4 @@
-// Claims by their ids, in whatever queues they stand, and their end by somebody who may clear them.
+// Claims by their ids, in all their queues; and clearing them.
 import type { FastifyInstance } from "fastify";
 import { clearClaim } from "../../leases/clear.js";
 import type { Cleared } from "../../leases/clear.js";
@@ -28,7 +28,7 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
   app.get<OfClaim>("/v1/claims/:id", {
     schema: {
       operationId: "claim",
-      summary: "A claim, in all queues in which it stands and that the caller may see",
+      summary: "A claim, in all its queues that the caller may see",
       tags: ["claims"],
       params: PARAMS,
       response: answers({ 200: object("its entries", { claims: ENTRIES }), ...NOT_MODIFIED }, 404),
@@ -49,18 +49,18 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
     {
       schema: {
         operationId: "clearClaim",
-        summary: "Ends a claim that nobody else will, in all its queues; the history says by whom and why",
+        summary: "Ends a claim by hand in all its queues; the history says who did it and why",
         tags: ["claims"],
         params: PARAMS,
         body: asked(
           {
             lock: LOCK,
-            reason: { type: "string", description: "why: it is what the history will show" },
-            force: { type: "boolean", description: "also one whose owner or command is running, or that waits" },
+            reason: { type: "string", description: "why; the history shows it" },
+            force: { type: "boolean", description: "end also a waiting claim, and one whose owner or command is running" },
           },
           ["lock", "reason"],
         ),
-        response: answers({ 200: object("what was ended", { cleared: ENTRIES }) }, 404, 409),
+        response: answers({ 200: object("the ended claim in its queues", { cleared: ENTRIES }) }, 404, 409),
       },
       async handler(request, reply) {
         const { body, caller, patience } = request;
@@ -68,7 +68,7 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
         requireRight(caller, "clear", lock);
         const reason = readGiven(body.reason, "reason", readReason);
         const id = readId(request.params);
-        // It ends in all its queues. Of another program's, the name may be another's elsewhere, and only this one ends.
+        // It ends in all its queues. The id of another program's entry may be another entry's elsewhere: only this one ends.
         for (const entry of await findEntries(service, id, patience))
           if (entry.ref !== id) requireRightBehind(caller, "clear", entry.lock);
         const wanted = { lock, claim: id, reason, force: body.force === true, by: caller.name };
@@ -89,10 +89,10 @@ function readId({ id }: OfClaim["Params"]): string {
 }
 
 function readReason(field: Field): string | undefined {
-  return String(field.value).trim() === "" ? field.refuse("must say why: it is what the history will show") : readLabel(field);
+  return String(field.value).trim() === "" ? field.refuse("must say why: the history shows it") : readLabel(field);
 }
 
-/** All entries of a claim, with every change that was made before the call. */
+/** All entries of a claim, with every change that was committed before the call. */
 export async function findEntries({ mirror }: Service, id: string, signal: AbortSignal): Promise<readonly ClaimView[]> {
   const locks = await mirror.read(signal);
   return locks.flatMap((lock) => claimsOn(lock).filter((claim) => claim.id === id));
@@ -102,7 +102,7 @@ function entryAsJson(claim: ClaimView) {
   return { lock: claim.lock, ...claimAsJson(claim) };
 }
 
-/** Why nothing was ended. @param isSeen may the caller see the lock, and so what is on it? */
+/** Why nothing was ended. @param isSeen whether the caller may see the lock, and so its claims */
 function refusalOf(cleared: Exclude<Cleared, { outcome: "cleared" }>, lock: string, id: string, isSeen: boolean): Refusal {
   switch (cleared.outcome) {
     case "ended-by-itself":

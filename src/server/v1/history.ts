@@ -1,4 +1,4 @@
-// The history: durable claims that have ended, or failed and were kept, newest first, of locks that the caller may see.
+// The history of the locks that the caller may see: durable claims that have ended, and failures that keep their lock.
 import type { FastifyInstance } from "fastify";
 import { recordAsJson } from "../../views/json.js";
 import { END_EVENTS, readRecords } from "../../views/records.js";
@@ -14,7 +14,7 @@ import { readMember, requireSome, sendTagged } from "./values.js";
 type Query = Readonly<Record<string, string>>;
 
 const DEFAULT_LIMIT = 20;
-// Whoever wants more wants the store itself; each record may have 64 KiB of data.
+// Each record may have 64 KiB of data.
 const LARGEST_LIMIT = 1_000;
 
 export function routeHistory(app: FastifyInstance, service: Service): void {
@@ -25,8 +25,8 @@ export function routeHistory(app: FastifyInstance, service: Service): void {
       tags: ["history"],
       querystring: asked({
         lock: { type: "string", description: "only of this lock" },
-        since: { type: "string", description: 'ended no longer ago than this: "1 day", or a number of seconds' },
-        by: { type: "string", description: "who locked or who ended: a principal, or a caller" },
+        since: { type: "string", description: 'ended within this time: "1 day", or a number of seconds' },
+        by: { type: "string", description: "who locked or who ended the claim: a principal, or a caller" },
         event: { type: "string", description: "how they ended", enum: [...END_EVENTS] },
         id: { type: "string", description: "the claim's id" },
         limit: { type: "string", description: `how many at most; ${DEFAULT_LIMIT} by default` },

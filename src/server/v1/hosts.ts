@@ -1,4 +1,4 @@
-// Locks on hosts, and on files of them, along with the hosts that they depend on; whether a host is locked.
+// Locks on hosts and on their files, along with the hosts that they depend on; and whether a host is locked.
 import type { FastifyInstance } from "fastify";
 import { statusAsJson } from "../../views/json.js";
 import { refuseSeveralStores } from "../../views/stores.js";
@@ -30,11 +30,11 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
   app.post<{ Body: Body }>("/v1/host-locks", {
     schema: {
       operationId: "lockHost",
-      summary: "Locks a host, or a file of it, along with the hosts that it depends on: all of them or none",
+      summary: "Locks a host, or a file on it, along with the hosts that it depends on: all or none",
       tags: ["hosts"],
       body: asked({
         host: { type: "string", description: "the host; it need not be reachable" },
-        file: { type: "string", description: "a path; without host it says which that is: server:/path, \\\\server\\share\\path" },
+        file: { type: "string", description: "a path; without host it names the host: server:/path, \\\\server\\share\\path" },
         type: {
           type: "string",
           enum: [...HOST_LOCK_TYPES],
@@ -60,7 +60,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
       const dependencies = body.dependencies === false ? null : settings.dependencies;
       const target = readTarget(body);
       const { hosts, ...locked } = hostLocksOf({ ...target, host: nameOf(target.host), dependencies });
-      // The first is the host's that was named; the caller may not even know of those that it depends on.
+      // The first lock is that of the named host. The caller may not even know the others.
       const [named = "", ...others] = locked.locks;
       requireRight(caller, "lock", named);
       for (const lock of others) requireRightBehind(caller, "lock", lock);
@@ -84,7 +84,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
   app.get<{ Params: { readonly host: string } }>("/v1/hosts/:host", {
     schema: {
       operationId: "host",
-      summary: "Whether a host is locked, as what, and by whom",
+      summary: "Whether a host is locked, how, and by whom",
       tags: ["hosts"],
       params: params("host", "the host"),
       response: answers({ 200: HOST_STATE, ...NOT_MODIFIED }),
@@ -102,18 +102,17 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
 /** @throws HoldlineError `usage` */
 function readTarget({ host, file, type = file === undefined ? "generic" : "file" }: Body) {
   if (file === undefined) {
-    if (host === undefined)
-      throw new HoldlineError("usage", "it is not said what to lock", { hint: "right would be a host, or a file" });
+    if (host === undefined) throw new HoldlineError("usage", "no host given", { hint: "right would be a host, or a file" });
     if (type === "file") throw new HoldlineError("usage", "a lock of the type file needs a file");
     return { host: parseHost(host), path: null, type };
   }
   if (type !== "file") throw new HoldlineError("usage", `a lock on a file has the type file, not ${type}`);
-  // A path without a server means nothing here unless it is said on which host: this is not the client's machine.
+  // A path without a server is on the client's machine, and this is another: it needs a host.
   const named = host === undefined ? null : parseHost(host);
   const found = parseFilePath(file, named ?? NOWHERE);
   if (found.host === NOWHERE)
     throw new HoldlineError("usage", `the file ${quoted(file)} is on no host that could be told from its path`, {
-      hint: "say the host as well, or a path such as server:/path",
+      hint: "name the host as well, or give a path such as server:/path",
     });
   if (named !== null && found.host !== named)
     throw new HoldlineError("usage", `the file ${quoted(file)} is on ${found.host}, and the host is ${named}`);

@@ -1,4 +1,4 @@
-// Leases: taken, looked at, renewed, given data and released, each known by its id alone.
+// Leases by their ids: taking, showing, renewing, changing their data, releasing.
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { readLabel, readSlots } from "../../config/field.js";
 import { DEFAULT_TTL_MS, settingsOfLock } from "../../config/locks.js";
@@ -32,7 +32,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
   app.post<{ Body: Body & { readonly lock: string; readonly id?: string } }>("/v1/leases", {
     schema: {
       operationId: "acquireLease",
-      summary: "Takes a lease on a lock, or waits in line for it as long as the request is open",
+      summary: "Takes a lease on a lock; waits in line for it while the request is open",
       tags: ["leases"],
       body: asked(
         {
@@ -117,7 +117,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
       const { lock, id } = found;
       const ttlMs = readTtl(request.body, settingsOfLock(service.stores.settings, lock).ttlMs ?? DEFAULT_TTL_MS);
       const { coordinator } = await service.leases(lock);
-      // Another's lease takes the right to clear, which findLease has asked for.
+      // findLease has seen to the right to clear, which another's lease takes.
       const asking = { by: request.caller.name, force: true, signal: request.patience };
       const renewed = await renewLease(coordinator, lock, id, { ...asking, ttlMs });
       return renewed.outcome === "expired" ? refuse(reply, "problem", overOf(request)) : reply.send(leaseAsJson(renewed.claim));
@@ -127,12 +127,12 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
   app.post<OfLease & { Body: Body }>("/v1/leases/:id/data", {
     schema: {
       operationId: "changeLeaseData",
-      summary: "Changes the data of a lease: replaced first, then merged, then single keys set",
+      summary: "Changes the data of a lease: replaces it first, then merges, then sets single keys",
       tags: ["leases"],
       params: PARAMS,
       body: asked({
         replace: { description: "all of it" },
-        merge: { type: "object", additionalProperties: true, description: "merged into what is there, map by map" },
+        merge: { type: "object", additionalProperties: true, description: "merged into the present data, map by map" },
         set: { type: "object", additionalProperties: true, description: 'values by their keys; "a.b" is b in a' },
       }),
       response: answers({ 200: object("the data as it is now", { data: DATA }) }, 410),
@@ -152,12 +152,12 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
   app.delete<OfLease & { Querystring: Body }>("/v1/leases/:id", {
     schema: {
       operationId: "releaseLease",
-      summary: "Ends a lease; one that is gone already is no error",
+      summary: "Ends a lease; no error if it is gone already",
       tags: ["leases"],
       params: PARAMS,
       querystring: asked({ reason: { type: "string", description: "why, for the history" } }),
       response: answers({
-        200: object("what came of it", { outcome: { type: "string", enum: ["released", "gone"] } }),
+        200: object("the outcome", { outcome: { type: "string", enum: ["released", "gone"] } }),
       }),
     },
     async handler(request) {
@@ -166,7 +166,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
       const found = await findLease(service, request);
       if (found === null) return { outcome: "gone" };
       const { coordinator } = await service.leases(found.lock);
-      // Another's lease takes the right to clear, which findLease has asked for.
+      // findLease has seen to the right to clear, which another's lease takes.
       const ending = { by: request.caller.name, reason, force: true, signal: request.patience };
       return { outcome: await releaseLease(coordinator, found.lock, found.id, ending) };
     },
@@ -174,7 +174,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
 }
 
 /**
- * The lease that a request names, by one of its entries; `null` when it is not there.
+ * The lease that a request names, as one of its entries; `null` when there is none.
  * @throws HoldlineError `not-allowed` when the caller wants to write to it and may not
  */
 async function findLease(service: Service, request: FastifyRequest<OfLease>): Promise<Claim | null> {
@@ -211,7 +211,7 @@ function readChanges(body: Body): readonly DataChange[] {
   for (const [path, value] of Object.entries(set ?? {}))
     changes.push({ kind: "set", path: parseDataPath(path), value: parseData(value, `set ${path}`) });
   if (changes.length > 0) return changes;
-  throw new HoldlineError("usage", "it is not said what to change", {
+  throw new HoldlineError("usage", "no change given", {
     hint: 'right would be such as {"set": {"status": "READY"}}',
   });
 }

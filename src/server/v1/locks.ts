@@ -1,4 +1,4 @@
-// Locks, and the actions of agents: what is looked at most, out of the mirror and with the texts that stand there.
+// Locks, and what agents run: the most frequent requests, answered from the mirror with the texts that it keeps.
 import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { isoTime } from "../../locks/durations.js";
@@ -15,7 +15,7 @@ export function routeLocks(app: FastifyInstance, service: Service): void {
   app.get("/v1/locks", {
     schema: {
       operationId: "locks",
-      summary: "All locks that somebody claims and the caller may see",
+      summary: "All claimed locks that the caller may see",
       tags: ["locks"],
       response: answers({ 200: LOCKS, ...NOT_MODIFIED }),
     },
@@ -29,7 +29,7 @@ export function routeLocks(app: FastifyInstance, service: Service): void {
   app.get<{ Params: { readonly lock: string } }>("/v1/locks/:lock", {
     schema: {
       operationId: "lock",
-      summary: "One lock; its lists are empty where nobody claims it",
+      summary: "One lock; its lists are empty when nobody claims it",
       tags: ["locks"],
       params: params("lock", "the lock's name, with %2F for each slash"),
       response: answers({ 200: LOCK_STATE, ...NOT_MODIFIED }),
@@ -68,12 +68,12 @@ export function locksText(locks: readonly MirroredLock[]): string {
   return `{"locks":[${locks.map(({ text }) => text).join(",")}]}`;
 }
 
-/** A lock that nobody claims. */
+/** A free lock in the same form. */
 export function freeText(lock: string): string {
   return JSON.stringify({ lock, holders: [], waiting: [] });
 }
 
-/** Of each lock the hash of its text: most are as they were when the next one asks. */
+/** The hash of each lock's text, kept because most locks stay the same between two requests. */
 const hashes = new WeakMap<MirroredLock, Buffer>();
 
 function tagOfAll(locks: readonly MirroredLock[]): string {

@@ -1,4 +1,4 @@
-// The API of Holdline's own: everything under /v1.
+// Holdline's own API: everything under /v1 but FleetLock.
 import type { FastifyInstance, FastifySchemaValidationError } from "fastify";
 import { routeEvents } from "../events.js";
 import type { Service } from "../service.js";
@@ -9,7 +9,7 @@ import { routeLeases } from "./leases.js";
 import { routeLocks } from "./locks.js";
 
 export function routeV1(app: FastifyInstance, service: Service): void {
-  // Answers are written as they are: a serializer made from a schema leaves out what the schema does not name.
+  // A serializer made from a schema would leave out members that the schema does not name.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   app.setSchemaErrorFormatter((errors, where) => new Error(errors.map((error) => wordsOf(error, where)).join("; ")));
   routeLocks(app, service);
@@ -29,7 +29,7 @@ export function routeV1(app: FastifyInstance, service: Service): void {
   });
 }
 
-/** What a schema has to say against a value, with the name of a member that it does not know. */
+/** A schema's complaint about a value, with the name of an unknown member. */
 function wordsOf({ instancePath, message = "is not right", params }: FastifySchemaValidationError, where: string): string {
   const unknown = params["additionalProperty"];
   if (typeof unknown === "string") return `${where}${instancePath} has no member ${JSON.stringify(unknown)}`;

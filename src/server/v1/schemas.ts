@@ -1,15 +1,15 @@
-// The API's documents as schemas: what requests must be, and what answers are, for the OpenAPI document. Answers are written
-// as they are: what a schema does not name is not left out.
+// The schemas of the API: requests are checked against them, and the OpenAPI document shows them. Answers may have members that
+// their schemas do not name.
 import { UUID_PATTERN } from "../../locks/ids.js";
 
-/** A JSON schema, as far as OpenAPI 3.0 knows them. */
+/** A JSON schema in the dialect of OpenAPI 3.0. */
 export type Schema = Readonly<Record<string, unknown>>;
 
 const text = (description: string, more: Schema = {}): Schema => ({ type: "string", description, ...more });
 const textOrNull = (description: string, more: Schema = {}): Schema => text(description, { nullable: true, ...more });
 const time = (description: string): Schema => text(description, { format: "date-time" });
 
-/** An object; whatever is in it beyond these members is left alone. */
+/** An object, which may have further members. */
 export function object(
   description: string,
   properties: Readonly<Record<string, Schema>>,
@@ -18,7 +18,7 @@ export function object(
   return { type: "object", description, properties, required, additionalProperties: true };
 }
 
-/** What is asked: a member that is not known is a mistake. */
+/** The members of a request. An unknown one is a mistake. */
 export function asked(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
   return { type: "object", properties, additionalProperties: false, ...(required.length > 0 ? { required } : {}) };
 }
@@ -36,16 +36,16 @@ export const TTL = {
   anyOf: [{ type: "string", nullable: true }, { type: "number" }],
 };
 export const WAIT = {
-  description: `how long to stand in line for it, at most 10 min, while the request is open: ${DURATION}`,
+  description: `how long to stand in line while the request is open, at most 10 min: ${DURATION}`,
   anyOf: [{ type: "string" }, { type: "number" }],
 };
-export const ID = text("a UUID of the client's own: however often it is asked for with the same one, there is one lease", {
+export const ID = text("a UUID of the client's own: however often the client asks with it, there is one lease", {
   pattern: UUID_PATTERN,
 });
 export const CALLER = textOrNull("on whose behalf: a program, a ticket, a name");
-export const DATA = { description: "shown with the claim, and kept in the history; anything, 64 KiB at most" };
+export const DATA = { description: "shown with the claim and kept in the history; anything, 64 KiB at most" };
 
-/** In the path. */
+/** A parameter in the path. */
 export function params(name: string, description: string): Schema {
   return { type: "object", required: [name], properties: { [name]: text(description) } };
 }
@@ -66,24 +66,24 @@ const MEANT = {
 };
 
 const CLAIM_MEMBERS = {
-  id: text("its id, the same in all queues in which it stands"),
+  id: text("its id, the same in all its queues"),
   state: text("held or waiting", { enum: ["held", "waiting"] }),
-  condition: text("how it is", { enum: ["running", "stale", "failed", "leased", "waiting"] }),
-  durable: { type: "boolean", description: "does it outlive its session?" },
+  condition: text("its condition", { enum: ["running", "stale", "failed", "leased", "waiting"] }),
+  durable: { type: "boolean", description: "whether it outlives its session" },
   key: textOrNull("claims with the same key may be held together"),
   slots: { type: "integer", nullable: true, description: "how many may be held at once; null: any number" },
   owner: OWNER,
   lease: MEANT,
-  since: time("when it joined the queue, or was settled"),
-  expiresAt: textOrNull("when it ends by itself", { format: "date-time" }),
+  since: time("when it joined the queue; of a durable claim, when it settled"),
+  expiresAt: textOrNull("when it expires", { format: "date-time" }),
   fencingToken: { type: "integer", nullable: true, description: "grows with every change of holder" },
   reason: textOrNull("why it was made"),
-  data: { description: "anything that its owner shows" },
+  data: { description: "anything that its owner wants to show" },
   failure: {
     type: "object",
     nullable: true,
     additionalProperties: true,
-    description: "why it is kept although its action has ended",
+    description: "why it stays although its action has ended",
   },
 };
 
@@ -105,7 +105,7 @@ const LEASE_MEMBERS = {
   type: text("lease, generic, host or file"),
   key: CLAIM_MEMBERS.key,
   slots: CLAIM_MEMBERS.slots,
-  principal: text("whose it is"),
+  principal: text("its owner"),
   caller: textOrNull("on whose behalf"),
   path: textOrNull("of a file lock, the path"),
   reason: CLAIM_MEMBERS.reason,
@@ -116,24 +116,24 @@ const LEASE_MEMBERS = {
 export const LEASE = object("a lease in hand", LEASE_MEMBERS);
 export const HOST_LEASE = object("a lock on hosts in hand", { ...LEASE_MEMBERS, hosts: list(text("a host")) });
 
-export const RECORD = object("a durable claim that has ended, or has failed and is kept", {
+export const RECORD = object("a durable claim that has ended, or has failed and stays", {
   lock: LOCK,
   claim: text("its id"),
   owner: OWNER,
   lease: MEANT,
   event: text("how it ended"),
-  by: textOrNull("the principal who ended it; null where its time was over"),
+  by: textOrNull("the principal who ended it; null when it expired"),
   reason: textOrNull("why it was ended"),
-  claimedAt: time("since when it was held"),
+  claimedAt: time("when it was granted"),
   endedAt: time("when it ended"),
   description: textOrNull("why it was made"),
   data: CLAIM_MEMBERS.data,
-  failure: { ...CLAIM_MEMBERS.failure, description: "why its action has failed" },
+  failure: { ...CLAIM_MEMBERS.failure, description: "why its action failed" },
 });
 
 export const ACTION = object("the claim of an agent's action", {
   action: text("its name"),
-  node: text("where it runs, or is to run"),
+  node: text("where it runs, or will run"),
   principal: text("who runs it"),
   lock: LOCK,
   claim: text("the claim's id"),
@@ -143,9 +143,9 @@ export const ACTION = object("the claim of an agent's action", {
 
 const PROBLEM_MEMBERS = {
   type: text("about:blank"),
-  title: text("what kind of problem, in one word that programs may compare"),
+  title: text("the kind of problem, one word for programs to compare"),
   status: { type: "integer", description: "the status" },
-  detail: text("what was wrong, in words"),
+  detail: text("what is wrong, in words"),
 };
 const PROBLEM = object("a problem (RFC 9457)", PROBLEM_MEMBERS);
 export const HELD = object("others have the lock; nothing is left in line", {
@@ -155,17 +155,17 @@ export const HELD = object("others have the lock; nothing is left in line", {
 });
 
 const WORDS: Readonly<Record<number, string>> = {
-  400: "the request is not right",
-  401: "credentials are needed",
-  403: "the caller may not",
-  404: "there is no such thing",
-  409: "it is otherwise than was thought",
-  410: "it is over",
+  400: "the request is wrong",
+  401: "this needs valid credentials",
+  403: "the caller has no right to this",
+  404: "not found",
+  409: "the state is not what the request assumes",
+  410: "the lease has ended",
   423: "others have the lock",
-  503: "the store does not answer, or too many wait already; Retry-After says when to come back",
+  503: "the store does not answer, or too many requests wait already; Retry-After says when to try again",
 };
 
-/** The answers of a route: what it gives, and the problems that there may be; those that all routes have are among them. */
+/** The answers of a route: its own, its problems, and the problems that all routes have. */
 export function answers(given: Readonly<Record<number, Schema>>, ...problems: readonly number[]): Schema {
   const said = [400, 401, 403, ...problems, 503].map((status) => {
     const schema = status === 423 ? HELD : PROBLEM;
@@ -174,5 +174,5 @@ export function answers(given: Readonly<Record<number, Schema>>, ...problems: re
   return { ...Object.fromEntries(said), ...given };
 }
 
-/** Of a document with a tag, for those who have it already. */
+/** For clients that have the document already. */
 export const NOT_MODIFIED = { 304: { type: "null", description: "as the client has it" } };

@@ -1,4 +1,4 @@
-// What requests give beside what their schemas say, and what all routes of the API share of answers.
+// Reading the members of requests, and sending the answers that all routes of the API have in common.
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { plainData } from "../../locks/data.js";
@@ -13,8 +13,8 @@ import { HoldlineError } from "../../locks/errors.js";
 import type { Caller } from "../access.js";
 
 /**
- * A member of a body or a query; `otherwise` where it is not there. `null` is as good as nothing.
- * @throws HoldlineError `usage` with what the reader says is wrong
+ * A member of a body or a query; `fallback` where it is missing or `null`.
+ * @throws HoldlineError `usage` with what `read` finds wrong
  */
 export function readMember<T, D>(
   from: Readonly<Record<string, unknown>>,
@@ -26,15 +26,15 @@ export function readMember<T, D>(
   return value === undefined || value === null ? fallback : readGiven(value, name, read);
 }
 
-/** How long a lease is to last; `null`: until it is released. @param fallback where nothing is said */
+/** How long a lease lasts, in milliseconds; `null`: until it is released. @param fallback where nothing is said */
 export function readTtl(body: Readonly<Record<string, unknown>>, fallback: number | null): number | null {
   return body["ttl"] === null ? null : readMember(body, "ttl", readTtlMs, fallback);
 }
 
-/** Proxies and clients give up on an answer that takes longer; who wants to wait on asks again with the same id. */
+/** Proxies and clients give up on an answer that takes longer. To wait on, a client asks again with the same id. */
 export const LONGEST_WAIT_MS = 10 * 60_000;
 
-/** How long to stand in line; 0 where nothing is said. */
+/** How long to stand in line, in milliseconds; 0 by default. */
 export function readWait(body: Readonly<Record<string, unknown>>): number {
   return readMember(body, "wait", readWaitMs, 0);
 }
@@ -45,7 +45,7 @@ function readWaitMs(field: Field): number | undefined {
   return field.refuse(`must be at most ${formatDuration(LONGEST_WAIT_MS)}; ask again with the same id to wait on`);
 }
 
-/** Data that comes with a claim. */
+/** Data for a claim. */
 export function parseData(value: unknown, name: string): unknown {
   return readGiven(value ?? null, name, (field) => {
     const problem = problemInData(field.value);
@@ -55,15 +55,15 @@ export function parseData(value: unknown, name: string): unknown {
   });
 }
 
-/** @throws HoldlineError `not-allowed` for a caller who may do none of these to any lock */
+/** @throws HoldlineError `not-allowed` for a caller without any of these rights to any lock */
 export function requireSome(caller: Caller, ...rights: readonly Right[]): void {
   if (rights.some((right) => caller.may(right))) return;
   throw new HoldlineError("not-allowed", `${caller.name} has none of the rights ${rights.join(", ")}`, {
-    hint: "the rights of each name stand under access: in the server's configuration",
+    hint: "access: in the server's configuration gives each name its rights",
   });
 }
 
-/** Answers with a document under a strong tag made from it, or with the news that the client has it. */
+/** Answers with a document and a strong tag made from it, or with 304 when the client has that already. */
 export function sendTagged(request: FastifyRequest, reply: FastifyReply, text: string): FastifyReply {
   return sendUnder(tagOf(text), request, reply, () => text);
 }

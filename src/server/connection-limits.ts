@@ -1,9 +1,8 @@
-// How many answers are under way that take long by nature: long polls and event streams. Each is a connection that stays open and
-// some memory, and so there is a bound; whoever comes beyond it is told to come back.
+// How many long polls and event streams the server carries at once: each keeps a connection and some memory for long. A client
+// beyond the limit is asked to come back.
 import type { FastifyReply } from "fastify";
 import { refuse } from "./errors.js";
 
-/** One kind of them. */
 export class ConnectionLimit {
   readonly #name: string;
   readonly most: number;
@@ -19,7 +18,7 @@ export class ConnectionLimit {
     return this.#count;
   }
 
-  /** Counts one more; gives what counts it off again, once however often it is called, or `null` where there are too many. */
+  /** Counts one more. @returns what counts it off again, once however often it is called; `null` where there are too many */
   enter(): (() => void) | null {
     if (this.#count >= this.most) return null;
     this.#count += 1;
@@ -30,7 +29,7 @@ export class ConnectionLimit {
     };
   }
 
-  /** Refuses one beyond the bound. */
+  /** Refuses one beyond the limit. */
   refuse(reply: FastifyReply): FastifyReply {
     const message = `there are ${this.most} ${this.#name} already, which is the most`;
     return refuse(reply, "problem", { status: 503, kind: "too-many", message });
@@ -41,12 +40,12 @@ export class ConnectionLimit {
 const MOST_STREAMS = 4_000;
 const MOST_POLLS = 4_000;
 
-export interface Pending {
+export interface ConnectionLimits {
   readonly streams: ConnectionLimit;
   readonly polls: ConnectionLimit;
 }
 
-export function createPending(): Pending {
+export function createConnectionLimits(): ConnectionLimits {
   return {
     streams: new ConnectionLimit("event streams", MOST_STREAMS),
     polls: new ConnectionLimit("requests that wait for a lock", MOST_POLLS),
