@@ -47,7 +47,7 @@ const ENTRIES = [
 ];
 
 // Packages that only some runs need become files of their own: every start pays for the size of the program's file, whether its
-// code runs or not. The native half of SQLite's driver stays a dependency. It is the only one: everything else is bundled, so that
+// code runs or not (7 ms of `exec`, if all were in one). The native half of SQLite's driver stays a dependency. It is the only one: everything else is bundled, so that
 // users run the versions that the tests ran.
 const PARTS = ["@fastify/swagger", "execa", "fastify", "libsql", "pino", "prom-client", "re2js", "yaml"];
 
@@ -178,11 +178,14 @@ async function bundle(esbuild, { source, out: name, format = "esm", loaded = fal
 
 // What compiling with the build brings `exec x -- true`: CPU time in ms on SQLite / on ZooKeeper, medians of 40 interleaved runs.
 //   node                            20         22         24
-//   bundled, nothing else        82 / 84    82 / 84    86 / 88
-//   module.enableCompileCache()      -      70 / 70    75 / 77
-//   compiled with the build      60 / 60    60 / 59    66 / 65
-//   node -e 0                       20         20         21
-// `--version` takes as long as `node -e 0` in each row. Code that another version of node compiled brings nothing and costs nothing.
+//   bundled, nothing else        92 / 89    91 / 87    96 / 93
+//   module.enableCompileCache()     -       78 / 76    82 / 81
+//   compiled with the build      67 / 67    66 / 65    70 / 69
+//   bench/bare-exec.mjs           - / 80     - / 69     - / 49
+//   node -e 0                       20         21         22
+// By the clock, `exec` on ZooKeeper takes 0.9, 1.0 and 1.5 times as long as the bare script; without compiled code it takes 1.3, 1.3
+// and 1.9 times as long. (Node 24 imports CommonJS much faster, which helps the bare script.) `--version` takes as long as `node -e 0`
+// in each row. Code that another version of node compiled brings nothing and costs nothing.
 // enableCompileCache() also needs a folder that only this user may write, since node runs what it finds there.
 //
 // These runs decide which functions are compiled: nearly every start goes through a configuration and one of the stores. Nobody
