@@ -1,5 +1,6 @@
 // What the engine's entries and archive records mean: a stored entry as a claim, and an ending as text and back.
-import { type Claim, type ClaimRecord, decodeFailure, decodeRecord, isObject } from "../locks/claim.js";
+import { randomUUID } from "node:crypto";
+import { type Claim, type ClaimRecord, decodeFailure, decodeRecord, encodeRecord, isObject } from "../locks/claim.js";
 import type { Ahead, EndEvent, Ending, EntryRef, HistoryRecord } from "../locks/coordinator.js";
 import type { Archived, StoredEntry, StoredPlace } from "./store.js";
 
@@ -49,6 +50,16 @@ export function claimOf(entry: StoredEntry): Claim {
     key,
     slots,
   };
+}
+
+// What this process has written so far, and what tells it from what others write.
+const WRITER = randomUUID();
+let writes = 0;
+
+/** A record as text that no other write has: after a lost reply it is told from another's that says the same. */
+export function encodeWrite(record: ClaimRecord): string {
+  writes += 1;
+  return `${encodeRecord(record).slice(0, -1)},"write":"${WRITER}.${writes}"}`;
 }
 
 /** An entry that ends, or that is kept although its action has failed, as far as the history tells of it. */

@@ -130,11 +130,12 @@ export class Sessions {
     });
   }
 
-  /** A claim is in this process's hand from now on. */
-  take(claim: string, { entries, fencingToken }: Settled, session: EngineSession): void {
+  /** A claim is in this process's hand from now on. @param session by which others see that; `null`: perhaps by none that lives */
+  take(claim: string, { entries, fencingToken }: Settled, session: EngineSession | null): void {
     this.#inHand.set(claim, { entries, fencingToken });
-    if (session.lost.aborted) this.#reopen();
-    else if (this.#session !== null && this.#session !== session) void this.#own(this.#session, [claim]);
+    const latest = this.#session;
+    if (latest === null || latest.lost.aborted) this.#reopen();
+    else if (latest !== session) void this.#own(latest, [claim]);
   }
 
   drop(claim: string): void {

@@ -19,7 +19,7 @@ import type { Asking } from "./asking.js";
 import type { History } from "./history.js";
 import type { Joining } from "./joining.js";
 import type { Reads } from "./reads.js";
-import { type Ended, encodeEnding, nameOf } from "./records.js";
+import { type Ended, encodeEnding, encodeWrite, nameOf } from "./records.js";
 import type { EngineSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import type { Committed, QueueStore, SessionRef, Step, StoredEntry } from "./store.js";
@@ -95,12 +95,8 @@ export class Writes {
   async #findSettled(id: string, positions: readonly EntryRef[]): Promise<JustSettled | null> {
     const entries = await this.#reads.entriesAt(id, positions);
     if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;
-    const tokens = (entries as readonly StoredEntry[]).map(({ token }) => token as number);
-    return {
-      entries: positions.map(({ lock, ref }, index) => ({ lock, ref, revision: tokens[index] as number })),
-      fencingToken: Math.max(...tokens),
-      since: (entries[0] as StoredEntry).since,
-    };
+    const settled = entries as readonly StoredEntry[];
+    return { ...asOf(settled), since: (settled[0] as StoredEntry).since };
   }
 
   async adopt(
@@ -110,22 +106,43 @@ export class Writes {
     signal?: AbortSignal,
   ): Promise<Settled | "gone" | "changed"> {
     const text = encodeRecord(record);
+    const tried = new Set<string>();
     for (;;) {
       const session = await this.#sessions.current(signal);
+      tried.add(session.id);
       const stepsOf = (ref: SessionRef): readonly Step[] => [
         { do: "check", session: ref },
         ...entries.map((entry): Step => ({ ...putOf(id, entry, text), settles: false, isNewHolder: true, session: ref.id })),
       ];
       try {
-        const find = () => this.#findWritten(id, entries, text, null);
+        const find = () => this.#findAdopted(id, entries, tried);
         const committed = await this.#sessions.commit(session, signal, stepsOf, find);
-        const adopted = await this.#outcomeOf(id, entries, text, committed, null);
-        if (typeof adopted !== "string") this.#sessions.take(id, adopted, session);
+        let adopted = await this.#outcomeOf(id, entries, text, committed, null);
+        // What was sent in a session that was lost may have happened before this.
+        if (adopted === "changed") adopted = (await find()) ?? adopted;
+        if (typeof adopted !== "string") this.#sessions.take(id, adopted, tried.size === 1 ? session : null);
         return adopted;
       } catch (error) {
         if (!(error instanceof SessionLostError)) throw error;
       }
     }
+  }
+
+  /**
+   * After a lost reply: the claim as one of these sessions has adopted it, whatever others have written to it since; undefined where it
+   * is as it was before.
+   */
+  async #findAdopted(
+    id: string,
+    entries: readonly EntryRef[],
+    sessions: ReadonlySet<string>,
+  ): Promise<Settled | "changed" | undefined> {
+    const there = await this.#reads.entriesAt(id, entries);
+    if (there.every((entry, index) => entry === null || entry.revision === entries[index]?.revision)) return undefined;
+    const isAdopted = (entry: StoredEntry | null, index: number): boolean =>
+      entry?.session != null && sessions.has(entry.session) && (entry.token ?? 0) > (entries[index] as EntryRef).revision;
+    if (!there.every(isAdopted)) return "changed";
+    return asOf(there as readonly StoredEntry[]);
   }
 
   async update(
@@ -136,7 +153,7 @@ export class Writes {
     keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
     const { entries, fencingToken } = settled;
-    const text = encodeRecord(record);
+    const text = encodeWrite(record);
     const steps: Step[] = entries.map((entry) => ({ ...putOf(id, entry, text), settles: false, isNewHolder: false }));
     if (keeping !== undefined) {
       const known = await this.#knownOf(id, entries, signal);
@@ -227,19 +244,14 @@ export class Writes {
     id: string,
     entries: readonly EntryRef[],
     text: string,
-    token: number | null,
+    fencingToken: number,
   ): Promise<Settled | "changed" | undefined> {
     const there = await this.#reads.entriesAt(id, entries);
     if (there.every((entry, index) => entry?.revision === entries[index]?.revision)) return undefined;
     if (!there.every((entry, index) => entry?.record === text && entry.revision > (entries[index] as EntryRef).revision)) {
       return there.every((entry) => entry === null) ? undefined : "changed";
     }
-    const written = there as readonly StoredEntry[];
-    const tokens = written.map((entry) => entry.token ?? 0);
-    return {
-      entries: written.map(({ lock, ref, revision }) => ({ lock, ref, revision })),
-      fencingToken: token ?? Math.max(...tokens),
-    };
+    return { entries: (there as readonly StoredEntry[]).map(({ lock, ref, revision }) => ({ lock, ref, revision })), fencingToken };
   }
 
   /** Why entries could not be written to: they are all gone, or not as they were read. */
@@ -282,6 +294,12 @@ export class Writes {
 
 // A record of one's own ending stands among the newest of its lock, unless so many others have ended there meanwhile.
 const LOOKED_AT = 32;
+
+/** Entries as they were when they got their present holder. */
+function asOf(entries: readonly StoredEntry[]): Settled {
+  const held = entries.map(({ lock, ref, token }) => ({ lock, ref, revision: token ?? 0 }));
+  return { entries: held, fencingToken: Math.max(...held.map(({ revision }) => revision)) };
+}
 
 function putOf(claim: string, { lock, ref, revision }: EntryRef, record: string) {
   return { do: "put", lock, ref, claim, revision, record } as const;

@@ -29,6 +29,8 @@ export interface JobEnd {
   readonly message: string;
 }
 
+// How often what was sent over a connection that breaks is carried out all the same, some time.
+const ARRIVES_LATE_PERCENT = 30;
 const CONNECT_TIMEOUT_MS = 5_000;
 const SESSION_TIMEOUT_MS = 10_000;
 // How often those look who wait for what the store does not tell.
@@ -75,6 +77,7 @@ export class Agent {
       scheduler.park("message", `${name} `, about, arrive);
     };
     this.link = new Link(name, world.store, carry);
+    this.link.arrivesLate = () => world.choices.percent(ARRIVES_LATE_PERCENT);
     this.link.onEffect = (client, effect) => world.store.actAs(client, effect);
   }
 

@@ -10,6 +10,8 @@ export type Carry = (direction: "request" | "reply", request: Request, arrive: (
 
 interface Message {
   readonly request: Request;
+  /** What it does at the store, although nobody hears of that any more. */
+  readonly effect: () => void;
   arrive(): void;
   lost(): void;
   isOver: boolean;
@@ -43,6 +45,8 @@ export class Link {
   onOpen: () => void = () => undefined;
   /** Called once when a reply is about to be sent; may break the connection. */
   onReply: ((request: Request) => void) | null = null;
+  /** Called when requests are on their way that a broken connection loses: whether the server carries them out later all the same. */
+  arrivesLate: () => boolean = () => false;
   /** Called around each effect on the store, with the client's name. */
   onEffect: <T>(client: string, effect: () => T) => T = (_client, effect) => effect();
   readonly #server: MemoryServer;
@@ -50,6 +54,8 @@ export class Link {
   #condition: Condition = "open";
   /** First come first served, one message of each at a time on its way. */
   readonly #lines: Record<"request" | "reply", Message[]> = { request: [], reply: [] };
+  /** What a frozen server carries out when it goes on, although nobody hears of that any more. */
+  readonly #late: (() => void)[] = [];
   /** Requests that a lagging server has handed on to nobody, and those behind them. */
   readonly #stuck: Message[] = [];
   #generation = 0;
@@ -110,7 +116,7 @@ export class Link {
         this.onReply?.(request);
       };
       const lost = (): void => reject(new ReplyLostError("the connection was lost"));
-      const message: Message = { request, arrive, lost, isOver: false };
+      const message: Message = { request, effect: () => void this.onEffect(this.name, effect), arrive, lost, isOver: false };
       this.#enter("request", message);
     });
   };
@@ -153,6 +159,7 @@ export class Link {
     // A server that lagged has dropped its clients meanwhile.
     if (this.isLagging) this.#lose();
     this.#become("open");
+    for (const carryOut of this.#late.splice(0)) carryOut();
     if (wasRefused) this.onOpen();
     this.#next("request");
     this.#next("reply");
@@ -174,7 +181,10 @@ export class Link {
   }
 
   #lose(): void {
-    const messages = [...this.#lines.request, ...this.#lines.reply, ...this.#stuck.splice(0)];
+    const stuck = this.#stuck.splice(0);
+    const requests = [...stuck, ...this.#lines.request].filter(({ request }) => !LOCAL.has(request.operation));
+    if (requests.length > 0 && this.arrivesLate()) this.#carryLate(requests);
+    const messages = [...this.#lines.request, ...this.#lines.reply, ...stuck];
     this.#view = null;
     this.#lines.request.length = 0;
     this.#lines.reply.length = 0;
@@ -185,9 +195,20 @@ export class Link {
     }
   }
 
+  #carryLate(requests: readonly Message[]): void {
+    const [{ request }] = requests as [Message];
+    this.#carry("request", request, () => {
+      const carryOut = (): void => {
+        for (const { effect } of requests) effect();
+      };
+      if (this.#condition === "frozen") this.#late.push(carryOut);
+      else carryOut();
+    });
+  }
+
   #reply(request: Request, arrive: () => void, lost: () => void): void {
     if (this.#condition === "closed") return;
-    this.#enter("reply", { request, arrive, lost, isOver: false });
+    this.#enter("reply", { request, effect: () => undefined, arrive, lost, isOver: false });
   }
 
   #enter(direction: "request" | "reply", message: Message): void {
