@@ -80,7 +80,7 @@ export class Joining {
         if (committed.isDone) return await this.#joinedBy(session, draft, committed);
         const found = await find();
         if (found !== null) return found;
-        await this.#removeFormer(draft);
+        await this.#removeRest(session, draft);
       } catch (error) {
         if (error instanceof SessionLostError) return null;
         throw error;
@@ -116,14 +116,15 @@ export class Joining {
   }
 
   /**
-   * Takes out what an earlier session of this process has left of a draft: it is dead, and must not stand in the way of the new one.
+   * Takes out what is left of a draft: by an earlier session of this process, which is dead, or by this one where somebody has taken it
+   * out of another of its queues meanwhile. It must not stand in the way of the new claim.
    * @throws HoldlineError `conflict` when it is another's
    */
-  async #removeFormer({ id }: Draft): Promise<void> {
+  async #removeRest(session: EngineSession, { id }: Draft): Promise<void> {
     const entries = await this.#reads.readClaim(id);
-    const isFormer = (entry: StoredEntry): boolean =>
-      !entry.durable && (!entry.isSessionAlive || this.#homes.get(nameOf(entry))?.lost.aborted === true);
-    const other = entries.find((entry) => !isFormer(entry));
+    const isOwn = (entry: StoredEntry): boolean =>
+      entry.session === session.id || !entry.isSessionAlive || this.#homes.get(nameOf(entry))?.lost.aborted === true;
+    const other = entries.find((entry) => entry.durable || !isOwn(entry));
     if (other !== undefined) {
       throw new HoldlineError("conflict", `another session stands in the queue of ${other.lock} with the claim id ${id}`);
     }

@@ -119,7 +119,7 @@ export class Writes {
         const committed = await this.#sessions.commit(session, signal, stepsOf, find);
         let adopted = await this.#outcomeOf(id, entries, text, committed, null);
         // What was sent in a session that was lost may have happened before this.
-        if (adopted === "changed") adopted = (await find()) ?? adopted;
+        if (adopted === "changed" && tried.size > 1) adopted = (await find()) ?? adopted;
         if (typeof adopted !== "string") this.#sessions.take(id, adopted, tried.size === 1 ? session : null);
         return adopted;
       } catch (error) {

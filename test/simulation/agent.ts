@@ -45,6 +45,10 @@ export class Agent {
   readonly identity: ProcessIdentity;
   readonly link: Link;
   isAlive = true;
+  /** It has told its caller how its job has ended. */
+  isDone = false;
+  /** When it last had trouble with its store. */
+  disturbedAt = 0;
   /** When the service was started that it has seen last. */
   seenService: BootMoment | null = null;
   /** Has its journal told it of an attempt that came to nothing? */
@@ -77,6 +81,7 @@ export class Agent {
       scheduler.park("message", `${name} `, about, arrive);
     };
     this.link = new Link(name, world.store, carry);
+    this.link.onBroken = () => this.disturb();
     this.link.arrivesLate = () => world.choices.percent(ARRIVES_LATE_PERCENT);
     this.link.onEffect = (client, effect) => world.store.actAs(client, effect);
   }
@@ -123,8 +128,13 @@ export class Agent {
     this.reconnect();
   }
 
+  disturb(): void {
+    this.disturbedAt = this.#world.scheduler.now;
+  }
+
   /** Lets its messages pass again, unless something else holds them up. */
   reconnect(): void {
+    this.disturb();
     if (!this.#world.isStoreFrozen && !this.isStopped) this.link.serve();
   }
 
@@ -169,6 +179,7 @@ export class Agent {
     }
     if (!this.isAlive) return;
     this.#world.scheduler.say(this.name, `is done: ${end.outcome}${end.message === "" ? "" : ` (${end.message})`}`);
+    this.isDone = true;
     checkJob(this.#world, this, end);
     if (ephemeralOf(this.#world, this).length > 0) await this.#demandNothingLeft();
     if (!this.isAlive) return;

@@ -90,7 +90,9 @@ export class Checks implements StoreObserver {
       this.#demandRecoverable(old, by, "adopts");
       if (!this.stories.isOwner(entry, by)) this.fail(`${by} adopts ${this.nameOf(entry.id)} for somebody else`);
       this.#noteToken(entry);
-      this.stories.ofEntries(entries).adopted = old;
+      const story = this.stories.ofEntries(entries);
+      story.adopted = old;
+      story.adoptedBy = by;
       this.#world.agents.get(by)?.sawWish(old.record?.made ?? null);
     }
   }

@@ -24,7 +24,7 @@ const JOINING: readonly Mutation[] = [
   },
   {
     name: "in the engine: what a former session has left of a claim stands in the way of the next one",
-    in: "Joining.#removeFormer",
+    in: "Joining.#removeRest",
     find: "await this.#withdraw(entries);",
     replacement: "",
   },
@@ -63,9 +63,9 @@ const WRITING: readonly Mutation[] = [
   },
   {
     name: "in the engine: a settle that is looked up takes what others have written since for its own",
-    in: "Writes.#findSettled",
-    find: "revision: tokens[index] as number",
-    replacement: "revision: (entries[index] as StoredEntry).revision",
+    in: "asOf",
+    find: "entries.map(({ lock, ref, token }) => ({ lock, ref, revision: token ?? 0 }))",
+    replacement: "entries.map(({ lock, ref, revision }) => ({ lock, ref, revision }))",
   },
   {
     name: "in the engine: what was settled before its session ended is taken for lost",
@@ -92,10 +92,40 @@ const WRITING: readonly Mutation[] = [
     replacement: "settles: false, isNewHolder: false,",
   },
   {
+    name: "in the engine: an adoption that happened in a session that was lost is taken for another's",
+    in: "Writes.adopt",
+    find: 'if (adopted === "changed" && tried.size > 1) adopted = (await find()) ?? adopted;',
+    replacement: "",
+  },
+  {
+    name: "in the engine: what was adopted in a session that was lost is not seen to live",
+    in: "Writes.adopt",
+    find: "tried.size === 1 ? session : null",
+    replacement: "session",
+  },
+  {
+    name: "in the engine: another's adoption is taken for one whose reply was lost",
+    in: "Writes.#findAdopted",
+    find: "entry?.session != null && sessions.has(entry.session) &&",
+    replacement: "entry != null && sessions.size > 0 &&",
+  },
+  {
+    name: "in the engine: an adoption whose reply was lost, and that others have written to since, is taken for another's",
+    in: "Writes.#findAdopted",
+    find: "(entry.token ?? 0) > (entries[index] as EntryRef).revision",
+    replacement: "entry.token === entry.revision && entry.token > (entries[index] as EntryRef).revision",
+  },
+  {
+    name: "in the engine: writes that say the same are one",
+    in: "encodeWrite",
+    find: '`${encodeRecord(record).slice(0, -1)},"write":"${WRITER}.${writes}"}`',
+    replacement: "encodeRecord(record)",
+  },
+  {
     name: "in the engine: a write whose reply was lost is taken for one that has happened",
     in: "Writes.#findWritten",
     find: "entry?.revision === entries[index]?.revision)) return undefined;",
-    replacement: "entry?.revision === entries[index]?.revision)) return { entries, fencingToken: token ?? 0 };",
+    replacement: "entry?.revision === entries[index]?.revision)) return { entries, fencingToken };",
   },
   {
     name: "in the engine: another's write is taken for one whose reply was lost",

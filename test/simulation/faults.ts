@@ -150,7 +150,7 @@ function loseReply(world: World): boolean {
         if (!WRITES.includes(operation) || !link.isOpen) return;
         link.onReply = null;
         world.scheduler.say(name, "⚡ loses the reply");
-        if (operation === "settle" && world.choices.percent(50)) changeMeanwhile(world, claim);
+        if ((operation === "settle" || operation === "adopt") && world.choices.percent(50)) changeMeanwhile(world, claim);
         link.refuse();
         world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
       };
@@ -158,7 +158,7 @@ function loseReply(world: World): boolean {
   );
 }
 
-/** Somebody else writes to a claim of which its owner does not know yet that it is settled. */
+/** Somebody else writes to a claim of which its owner does not know yet that it is settled, or adopted. */
 function changeMeanwhile(world: World, claim: string | null): void {
   world.launch(world.choices.pick(world.nodes), { kind: "by-id", claim, deeds: [{ kind: "change", afterMs: 0 }] });
 }
@@ -195,6 +195,7 @@ function expire(world: World): boolean {
       const id = agent.coordinator?.session?.id as string;
       world.noteFault(agent.name, "its session is ended by the store");
       world.checks.stories.force(id);
+      agent.disturb();
       world.store.expireSession(id);
     },
   );

@@ -2,6 +2,7 @@
 import { Choices } from "./choices.js";
 import { checkEnd } from "./end-checks.js";
 import { perhapsFault } from "./faults.js";
+import { checkAtRest } from "./rest-checks.js";
 import { drawScenario, type Scenario } from "./scenario.js";
 import { Scheduler, settled } from "./scheduler.js";
 import { usePlainSignals } from "./signals.js";
@@ -56,6 +57,7 @@ async function run(choices: Choices, traced: boolean, without: readonly number[]
   for (;;) {
     await settled();
     world.settled();
+    if (scheduler.isAtRest) checkAtRest(world);
     if (checks.violation !== null) break;
     // What is left then is for an admin to see to.
     if (world.hasGoneBack && (!world.hasLiving || scheduler.count > FAULTS_UNTIL_STEP)) break;

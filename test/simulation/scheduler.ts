@@ -64,6 +64,11 @@ export class Scheduler {
     this.#timers = this.#timers.filter((timer) => timer.owner !== owner);
   }
 
+  /** Whether nothing can go on unless time does. */
+  get isAtRest(): boolean {
+    return this.#steps.length === 0;
+  }
+
   /** Takes one step, or moves time to the next timer. False when there is neither. */
   step(): boolean {
     this.count += 1;

@@ -22,6 +22,8 @@ export interface Story {
   hasSucceeded: boolean;
   /** What was adopted, as it was before. */
   adopted: SeenEntry | null;
+  /** The process that has adopted it last. */
+  adoptedBy: string | null;
   /** The fencing token that it was given by a store that had gone back in time. */
   tokenOfOldStore: number | null;
 }
@@ -123,6 +125,7 @@ function storyOf(name: string, entries: readonly SeenEntry[], by: string): Story
     endedAt: null,
     hasSucceeded: false,
     adopted: null,
+    adoptedBy: null,
     tokenOfOldStore: null,
   };
 }

@@ -43,6 +43,8 @@ export class Link {
   wasAlwaysOpen = true;
   /** Called when it opens again, after whatever was told meanwhile was lost. */
   onOpen: () => void = () => undefined;
+  /** Called when the connection breaks. */
+  onBroken: () => void = () => undefined;
   /** Called once when a reply is about to be sent; may break the connection. */
   onReply: ((request: Request) => void) | null = null;
   /** Called when requests are on their way that a broken connection loses: whether the server carries them out later all the same. */
@@ -181,6 +183,7 @@ export class Link {
   }
 
   #lose(): void {
+    this.onBroken();
     const stuck = this.#stuck.splice(0);
     const requests = [...stuck, ...this.#lines.request].filter(({ request }) => !LOCAL.has(request.operation));
     if (requests.length > 0 && this.arrivesLate()) this.#carryLate(requests);
