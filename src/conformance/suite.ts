@@ -2,6 +2,7 @@
 // words.
 import { describe } from "vitest";
 import { describeCrowd } from "./crowd.js";
+import { describeDocuments } from "./documents.js";
 import { describeFinding } from "./finding.js";
 import { describeHolding } from "./holding.js";
 import { describeJoining } from "./joining.js";
@@ -25,6 +26,7 @@ export function describeCoordinator<Server extends RunningServer | undefined = u
     describeHolding(stage);
     describeRecords(stage);
     describeFinding(stage);
+    describeDocuments(stage);
     describeTurns(stage);
     describeCrowd(stage);
     describeLeases(stage, subject);

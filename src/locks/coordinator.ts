@@ -118,6 +118,20 @@ export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
   readonly data: unknown;
 }
 
+/** A small versioned value beside the queues, for what all who use a store must know. Settling can be made to depend on it. */
+export interface Document {
+  readonly name: string;
+  readonly value: string;
+  /** Grows with every write. A document that is removed and made again goes on behind the revisions that it had. */
+  readonly revision: number;
+}
+
+/** That a document still has the revision that was read; 0: that it is not there. */
+export interface DocumentCheck {
+  readonly name: string;
+  readonly revision: number;
+}
+
 /** How often the queues of a store have changed. */
 export interface Changes {
   /** Only counts since the same beginning compare. */
@@ -158,7 +172,11 @@ export interface StoreWatch {
 }
 
 /** What has changed since the last call: queues or histories of some locks, the liveness of some claims; `null`: it may be anything. */
-export type Change = { readonly locks: ReadonlySet<string>; readonly claims: ReadonlySet<string> } | null;
+export type Change = {
+  readonly locks: ReadonlySet<string>;
+  readonly claims: ReadonlySet<string>;
+  readonly documents: ReadonlySet<string>;
+} | null;
 
 /**
  * What became of a conditional write: `done`; `gone`, the entry is no longer there; `changed`, it is there but no
@@ -241,8 +259,16 @@ export interface Coordinator {
    * others have written to it since counts as a change. The liveness entry comes back by itself with a new session.
    * @throws SessionLostError when the entries went with their session, so that nothing was settled
    * @throws ClaimLostError when the entries were taken away by someone else
+   * @param checks documents that must be as they were read, in the same transaction
+   * @throws DocumentChangedError when one is not: the claim stays in line as it is
    */
-  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled>;
+  settle(
+    draft: Draft,
+    joined: Joined,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    checks?: readonly DocumentCheck[],
+  ): Promise<JustSettled>;
 
   /** Takes over durable entries in place, with a new owner, liveness entry and fencing token; only if all are as they were read. */
   adopt(id: string, entries: readonly EntryRef[], record: ClaimRecord, signal?: AbortSignal): Promise<Settled | "gone" | "changed">;
@@ -290,6 +316,20 @@ export interface Coordinator {
    * never again once the watch is closed. Resolves when the watch stands: what is read from then on misses nothing.
    */
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch>;
+
+  /** A document; `null` when it is not there. */
+  document(name: string, signal?: AbortSignal): Promise<Document | null>;
+
+  /** The documents whose names begin with `prefix`, sorted by name. */
+  documents(prefix: string, signal?: AbortSignal): Promise<readonly Document[]>;
+
+  /**
+   * Writes a document, or removes it, if it is as it was read.
+   * @param name as a lock's: any text of up to 255 bytes
+   * @param value `null` removes it
+   * @param revision the one that was read; 0: it was not there
+   */
+  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed">;
 
   /**
    * Brings this session up to date: whatever is read after it has all that was committed before the call.

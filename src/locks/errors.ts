@@ -58,6 +58,14 @@ export class ClaimLostError extends HoldlineError {
   }
 }
 
+/** A document that something depends on is no longer as it was read: nothing was done. */
+export class DocumentChangedError extends HoldlineError {
+  override readonly name = "DocumentChangedError";
+  constructor(document: string) {
+    super("conflict", `the document ${document} has changed since it was read`);
+  }
+}
+
 /** The words of any thrown thing, for messages that quote a cause. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

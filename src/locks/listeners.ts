@@ -12,10 +12,11 @@ interface Due {
   isAnything: boolean;
   readonly locks: Set<string>;
   readonly claims: Set<string>;
+  readonly documents: Set<string>;
 }
 
-/** A change: the queue or the history of a lock, the liveness of a claim, or `null` when it may be anything. */
-export type Changed = { readonly lock: string } | { readonly claim: string } | null;
+/** A change: the queue or the history of a lock, the liveness of a claim, a document, or `null` when it may be anything. */
+export type Changed = { readonly lock: string } | { readonly claim: string } | { readonly document: string } | null;
 
 export class Listeners {
   readonly #listeners = new Set<Listener>();
@@ -35,10 +36,11 @@ export class Listeners {
   tell(changed: Changed): void {
     for (const listener of this.#listeners) {
       const isNew = listener.due === null;
-      listener.due ??= { isAnything: false, locks: new Set(), claims: new Set() };
+      listener.due ??= { isAnything: false, locks: new Set(), claims: new Set(), documents: new Set() };
       if (changed === null) listener.due.isAnything = true;
       else if ("lock" in changed) listener.due.locks.add(changed.lock);
-      else listener.due.claims.add(changed.claim);
+      else if ("claim" in changed) listener.due.claims.add(changed.claim);
+      else listener.due.documents.add(changed.document);
       if (isNew) queueMicrotask(() => this.#call(listener));
     }
   }

@@ -5,6 +5,8 @@ import type {
   Change,
   Coordinator,
   CoordinatorOptions,
+  Document,
+  DocumentCheck,
   Draft,
   Ending,
   EntryRef,
@@ -22,6 +24,7 @@ import type {
 import { bestEffort } from "../locks/errors.js";
 import { historyBoundsOf } from "../locks/history-bounds.js";
 import { Asking, type Timers } from "./asking.js";
+import { Documents } from "./documents.js";
 import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Reads } from "./reads.js";
@@ -65,6 +68,7 @@ export class QueueEngine implements Coordinator {
   readonly #writes: Writes;
   readonly #history: History;
   readonly #watches: Watches;
+  readonly #documents: Documents;
   #closing: Promise<void> | null = null;
 
   constructor(store: QueueStore, options: EngineOptions) {
@@ -83,6 +87,7 @@ export class QueueEngine implements Coordinator {
     this.#reads = reads;
     this.#joining = joining;
     this.#history = history;
+    this.#documents = new Documents(store, asking);
     this.#writes = new Writes(store, { asking, sessions, reads, joining, history, log: options.log });
     this.#watches = new Watches(store, asking, (signal) => reads.putAwayEnded(signal), options);
     if (store.examine !== undefined) {
@@ -121,8 +126,14 @@ export class QueueEngine implements Coordinator {
     return this.#joining.withdraw(entries);
   }
 
-  settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
-    return this.#writes.settle(draft, joined, record, signal);
+  settle(
+    draft: Draft,
+    joined: Joined,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    checks: readonly DocumentCheck[] = [],
+  ): Promise<JustSettled> {
+    return this.#writes.settle(draft, joined, record, checks, signal);
   }
 
   adopt(
@@ -162,6 +173,18 @@ export class QueueEngine implements Coordinator {
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
     return this.#history.read(lock, limit, signal);
+  }
+
+  document(name: string, signal?: AbortSignal): Promise<Document | null> {
+    return this.#documents.read(name, signal);
+  }
+
+  documents(prefix: string, signal?: AbortSignal): Promise<readonly Document[]> {
+    return this.#documents.list(prefix, signal);
+  }
+
+  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed"> {
+    return this.#documents.write(name, value, revision, signal);
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {

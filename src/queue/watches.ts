@@ -6,7 +6,7 @@ import { bestEffort, ClosedError } from "../locks/errors.js";
 import { Listeners } from "../locks/listeners.js";
 import type { Log } from "../locks/coordinator.js";
 import type { Asking, Timers } from "./asking.js";
-import type { QueueStore, StoreFeed } from "./store.js";
+import type { QueueStore, StoreChange, StoreFeed } from "./store.js";
 
 export interface WatchesOptions {
   readonly sleepTimeMs: number;
@@ -55,10 +55,7 @@ export class Watches {
   }
 
   #begin(signal: AbortSignal | undefined): Promise<StoreFeed> {
-    const tell = (change: Parameters<Listeners["tell"]>[0] | { readonly document: string }): void => {
-      // No listener follows documents yet: what concerns them alone is none of its business.
-      if (change === null || !("document" in change)) this.#listeners.tell(change);
-    };
+    const tell = (change: StoreChange): void => this.#listeners.tell(change);
     return this.#asking.ask(signal, () => {
       if (this.#feed === null) {
         const feed = this.#store.watch(null, tell);

@@ -3,6 +3,7 @@
 import type { ClaimRecord } from "../locks/claim.js";
 import { encodeRecord } from "../locks/claim.js";
 import type {
+  DocumentCheck,
   Draft,
   Ending,
   EntryRef,
@@ -14,7 +15,7 @@ import type {
   Settled,
   WriteOutcome,
 } from "../locks/coordinator.js";
-import { SessionLostError } from "../locks/errors.js";
+import { DocumentChangedError, SessionLostError } from "../locks/errors.js";
 import type { Asking } from "./asking.js";
 import type { History } from "./history.js";
 import type { Joining } from "./joining.js";
@@ -55,13 +56,20 @@ export class Writes {
     this.#log = log;
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
+  async settle(
+    draft: Draft,
+    joined: Joined,
+    record: ClaimRecord,
+    checks: readonly DocumentCheck[],
+    signal?: AbortSignal,
+  ): Promise<JustSettled> {
     const session = joined.session as EngineSession;
     const { id } = draft;
     const { positions } = joined;
     const text = encodeRecord(record);
     const stepsOf = (ref: SessionRef): readonly Step[] => [
       { do: "check", session: ref },
+      ...checks.map((check): Step => ({ do: "check-document", ...check })),
       ...positions.map(({ lock, ref: entry, revision }): Step => {
         const settles = { settles: true, isNewHolder: true, ...(record.lease === null ? {} : { session: null }) };
         return { do: "put", lock, ref: entry, claim: id, revision, record: text, ...settles };
@@ -76,6 +84,9 @@ export class Writes {
         settled = { ...this.#note(id, positions, text, committed.revision, committed.at), since: committed.at };
       else {
         const found = await find();
+        // The check of the session comes first.
+        const changed = found === null && committed.why === "changed" ? checks[committed.step - 1] : undefined;
+        if (changed !== undefined) throw new DocumentChangedError(changed.name);
         if (found === null) throw await this.#joining.lossOf(session, (positions[0] as QueuePosition).lock, signal);
         settled = found;
       }

@@ -102,6 +102,10 @@ const EVERY_OPERATION = {
   sync: true,
   // These take as long as the wait.
   departed: false,
+  // The server asks for no documents.
+  document: false,
+  documents: false,
+  writeDocument: false,
   watch: false,
   close: false,
   // The server does not ask these.

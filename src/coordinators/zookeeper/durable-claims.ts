@@ -1,9 +1,10 @@
 // Durable claims: settle, adopt and update, each one transaction. After a lost reply this file looks up what happened and never guesses.
 // leaving.ts ends durable claims, and liveness.ts knows which of them this process has in hand.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Keeping, Settled } from "../../locks/coordinator.js";
-import { ClaimLostError, SessionLostError } from "../../locks/errors.js";
+import type { CoordinatorOptions, DocumentCheck, Draft, EntryRef, JustSettled, Keeping, Settled } from "../../locks/coordinator.js";
+import { ClaimLostError, DocumentChangedError, SessionLostError } from "../../locks/errors.js";
 import type { Background } from "./background.js";
+import type { Documents } from "./documents.js";
 import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { Leaving } from "./leaving.js";
@@ -37,12 +38,21 @@ export class DurableClaims {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
   readonly #liveness: Liveness;
+  readonly #documents: Documents;
   /** Ends durable claims. */
   readonly leaving: Leaving;
 
-  constructor(sessions: Sessions, layout: Layout, folders: Folders, background: Background, options: CoordinatorOptions) {
+  constructor(
+    sessions: Sessions,
+    layout: Layout,
+    folders: Folders,
+    documents: Documents,
+    background: Background,
+    options: CoordinatorOptions,
+  ) {
     this.#sessions = sessions;
     this.#layout = layout;
+    this.#documents = documents;
     this.#liveness = new Liveness(sessions, layout, options.log);
     this.leaving = new Leaving(sessions, layout, this.#liveness, folders, background, options);
   }
@@ -57,6 +67,7 @@ export class DurableClaims {
     entries: readonly EntryRef[],
     joinedIn: ZkSession,
     record: ClaimRecord,
+    checks: readonly DocumentCheck[],
     signal?: AbortSignal,
   ): Promise<JustSettled> {
     const paths = entries.map((entry) => this.#layout.entry(entry));
@@ -64,7 +75,7 @@ export class DurableClaims {
     const stats = await this.#sessions.retry(signal, async (session) => {
       const found = isRetry || session !== joinedIn ? await this.#findSettled(session, joinedIn, paths) : null;
       isRetry = true;
-      return found ?? this.#commitSettle(session.wire, draft.id, paths, record);
+      return found ?? this.#commitSettle(session.wire, draft.id, paths, record, checks);
     });
     const [first] = stats as [Stat];
     // The revision is the one that settling gave it: others may have written to it since.
@@ -76,25 +87,37 @@ export class DurableClaims {
   }
 
   /** @param mayRepair whether to repair a refused liveness entry, which is tried once */
-  async #commitSettle(wire: Wire, id: string, paths: readonly string[], record: ClaimRecord, mayRepair = true): Promise<Stat[]> {
+  async #commitSettle(
+    wire: Wire,
+    id: string,
+    paths: readonly string[],
+    record: ClaimRecord,
+    checks: readonly DocumentCheck[],
+    mayRepair = true,
+  ): Promise<Stat[]> {
     const data = encodeClaim({ record, fencingToken: null });
     const steps = paths.flatMap((path) => [
       op.remove(path, UNSETTLED),
       op.create(path, EMPTY, MODE.PERSISTENT),
       op.setData(path, data, UNSETTLED),
     ]);
+    const withAlive = [...steps, ...this.#liveness.beginSteps(id, record)];
+    const checked = await this.#documents.stepsFor(wire, checks);
     try {
-      const done = await wire.transaction([...steps, ...this.#liveness.beginSteps(id, record)]);
+      const done = await wire.transaction([...withAlive, ...checked]);
       return done.slice(0, steps.length).flatMap(({ stat }) => (stat === null ? [] : [stat]));
     } catch (error) {
       if (!(error instanceof WireError) || error.operation === null) throw error;
       const present = await Promise.all(paths.map((path) => wire.exists(path)));
       // An earlier call has settled it already.
       if (present.every(isDurable)) return present as Stat[];
+      const changed = checks[error.operation - withAlive.length];
+      if (changed !== undefined && (error.zk === ZK.badVersion || error.zk === ZK.noNode))
+        throw new DocumentChangedError(changed.name);
       if (error.operation === steps.length && mayRepair) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
-        return this.#commitSettle(wire, id, paths, record, false);
+        return this.#commitSettle(wire, id, paths, record, checks, false);
       }
       if (error.operation >= steps.length) throw error;
       if (error.zk === ZK.noNode || error.zk === ZK.badVersion)

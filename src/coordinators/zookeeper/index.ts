@@ -6,6 +6,8 @@ import type {
   Changes,
   Coordinator,
   CoordinatorOptions,
+  Document,
+  DocumentCheck,
   Draft,
   Ending,
   EntryRef,
@@ -21,11 +23,12 @@ import type {
   Traits,
   WriteOutcome,
 } from "../../locks/coordinator.js";
-import { bestEffort } from "../../locks/errors.js";
+import { DocumentChangedError, bestEffort } from "../../locks/errors.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import { isHeld } from "../../locks/rule.js";
 import { uptimeMs } from "../../uptime.js";
 import { Background, patiently } from "./background.js";
+import { Documents } from "./documents.js";
 import { DurableClaims } from "./durable-claims.js";
 import { Folders, tidy } from "./folders.js";
 import { fetchHistory } from "./history.js";
@@ -84,6 +87,7 @@ class ZooKeeperCoordinator implements Coordinator {
   readonly #sessions: Sessions;
   readonly #durableClaims: DurableClaims;
   readonly #changeFeed: ChangeFeed;
+  readonly #documents: Documents;
   readonly #joining: Joining;
   readonly #folders: Folders;
   readonly #background: Background;
@@ -107,7 +111,15 @@ class ZooKeeperCoordinator implements Coordinator {
     });
     this.#folders = new Folders(this.#layout);
     this.#background = new Background(options.log);
-    this.#durableClaims = new DurableClaims(this.#sessions, this.#layout, this.#folders, this.#background, options);
+    this.#documents = new Documents(this.#sessions, this.#layout);
+    this.#durableClaims = new DurableClaims(
+      this.#sessions,
+      this.#layout,
+      this.#folders,
+      this.#documents,
+      this.#background,
+      options,
+    );
     this.#changeFeed = new ChangeFeed(this.#sessions, this.#layout, options.log);
     this.#positions = new Positions(clock);
     this.#joining = new Joining(this.#layout, this.#positions, this.#folders);
@@ -197,19 +209,27 @@ class ZooKeeperCoordinator implements Coordinator {
     void bestEffort(this.#options.log, "an entry was not withdrawn: it ends with its session", () => removal);
   }
 
-  async settle(draft: Draft, joined: Joined, record: ClaimRecord, signal?: AbortSignal): Promise<JustSettled> {
+  async settle(
+    draft: Draft,
+    joined: Joined,
+    record: ClaimRecord,
+    signal?: AbortSignal,
+    checks: readonly DocumentCheck[] = [],
+  ): Promise<JustSettled> {
     const joinedIn = joined.session as ZkSession;
     if (!draft.settles) throw new Error("a claim that was to stay ephemeral cannot settle: its name tells others so");
     // Until something is sent the claim only waits, and keeps its place.
     signal?.throwIfAborted();
     try {
-      return await this.#durableClaims.settle(draft, joined.positions, joinedIn, record, signal);
+      const settled = await this.#durableClaims.settle(draft, joined.positions, joinedIn, record, checks, signal);
+      this.#entries.forget(joined.positions);
+      return settled;
     } catch (error) {
+      if (error instanceof DocumentChangedError) throw error;
+      this.#entries.forget(joined.positions);
       // The caller will not act under the claim, whatever has become of it, so nobody must wait behind it.
       this.#sessions.cleanUp(joinedIn, ({ wire }) => this.#durableClaims.undoSettle(wire, joined.positions));
       throw error;
-    } finally {
-      this.#entries.forget(joined.positions);
     }
   }
 
@@ -256,6 +276,18 @@ class ZooKeeperCoordinator implements Coordinator {
 
   history(lock: string | null, limit: number, signal?: AbortSignal): Promise<readonly HistoryRecord[]> {
     return this.#sessions.retry(signal, ({ wire }) => fetchHistory(wire, this.#layout, lock, limit, this.#bounds));
+  }
+
+  document(name: string, signal?: AbortSignal): Promise<Document | null> {
+    return this.#documents.read(name, signal);
+  }
+
+  documents(prefix: string, signal?: AbortSignal): Promise<readonly Document[]> {
+    return this.#documents.list(prefix, signal);
+  }
+
+  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed"> {
+    return this.#documents.write(name, value, revision, signal);
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {

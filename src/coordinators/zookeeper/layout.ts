@@ -2,6 +2,7 @@
 // take turns with it on the same path. Pure functions.
 import { createHash } from "node:crypto";
 import type { Ahead, Draft, EntryRef } from "../../locks/coordinator.js";
+import type { Changed } from "../../locks/listeners.js";
 import { lockNameProblem } from "../../locks/names.js";
 
 /** The paths of the znodes under a root. */
@@ -11,6 +12,8 @@ export interface Layout {
   readonly alive: string;
   readonly history: string;
   readonly clock: string;
+  readonly documents: string;
+  documentOf(name: string): string;
   lock(name: string): string;
   entry(entry: Pick<EntryRef, "lock" | "ref">): string;
   /** The znodes that a lock's name leads through, its own last. */
@@ -32,6 +35,8 @@ export function createLayout(root: string): Layout {
     history,
     root,
     clock: `${root}/clock`,
+    documents: `${root}/documents`,
+    documentOf: (name) => `${root}/documents/${encodeURIComponent(name)}`,
     lock: (name) => `${locks}/${encodeName(name)}`,
     entry: ({ lock, ref }) => `${locks}/${encodeName(lock)}/${ref}`,
     foldersOf(name) {
@@ -279,11 +284,25 @@ export function decodeName(path: string): string | null {
   }
 }
 
-/** The lock or the claim's liveness that a change of the znode at `path` concerns; `null` when it may be anything. */
-export function changedAt({ locks, alive, history }: Layout, path: string): { lock: string } | { claim: string } | null {
+/** The name of a document by its znode's; `null` for what Holdline has not named. */
+export function documentIn(znode: string): string | null {
+  try {
+    return decodeURIComponent(znode);
+  } catch {
+    return null;
+  }
+}
+
+/** The lock, the claim's liveness or the document that a change of the znode at `path` concerns; `null` when it may be anything. */
+export function changedAt({ locks, alive, history, documents }: Layout, path: string): Changed {
   const below = (tree: string): string[] | null => (path.startsWith(`${tree}/`) ? path.slice(tree.length + 1).split("/") : null);
   const [claim] = below(alive) ?? [];
   if (claim !== undefined) return { claim };
+  const [znode] = below(documents) ?? [];
+  if (znode !== undefined) {
+    const document = documentIn(znode);
+    return document === null ? null : { document };
+  }
   const [recorded] = below(history) ?? [];
   if (recorded !== undefined) {
     const record = parseRecordName(recorded);

@@ -38,7 +38,7 @@ export class ChangeFeed {
   constructor(sessions: Sessions, layout: Layout, log: Log) {
     this.#sessions = sessions;
     this.#layout = layout;
-    this.#trees = [layout.locks, layout.alive, layout.history];
+    this.#trees = [layout.locks, layout.alive, layout.history, layout.documents];
     this.#log = log;
   }
 

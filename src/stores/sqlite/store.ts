@@ -20,7 +20,7 @@ import type {
 import { readArchive, trimArchive } from "./archive.js";
 import { announceChange, type ChangeWatch, watchChanges } from "./changes.js";
 import { anchorClock, readClock, systemTime, tickClock } from "./clock.js";
-import type { Database, Sql } from "./database.js";
+import type { Database, Row, Sql } from "./database.js";
 import { openFeed } from "./feed.js";
 import { examineFile } from "./file.js";
 import { readOwnIdentity } from "./process-identity.js";
@@ -135,7 +135,8 @@ export class SqliteStore implements QueueStore {
   document(name: string, signal?: AbortSignal): Promise<StoredDocument | null> {
     return this.#database.read(signal, (sql) => {
       if (!hasTable(sql, "documents")) return null;
-      return sql.one("SELECT name, value, revision FROM documents WHERE name = ?", name) as StoredDocument | null;
+      const row = sql.one("SELECT name, value, revision FROM documents WHERE name = ?", name);
+      return row === null ? null : documentOf(row);
     });
   }
 
@@ -146,7 +147,7 @@ export class SqliteStore implements QueueStore {
         "SELECT name, value, revision FROM documents WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
         prefix,
       );
-      return rows as unknown as readonly StoredDocument[];
+      return rows.map(documentOf);
     });
   }
 
@@ -237,4 +238,8 @@ export class SqliteStore implements QueueStore {
   #isAwaited({ session, hasFollowers }: Left): boolean {
     return hasFollowers || !this.#own.has(session) || this.#waiting.size > 0;
   }
+}
+
+function documentOf(row: Row): StoredDocument {
+  return { name: row["name"] as string, value: row["value"] as string, revision: row["revision"] as number };
 }
