@@ -1,5 +1,5 @@
-// An admin clears a claim that waits, in the very moment in which it is granted and settles: whichever comes first is what
-// has happened, and the other is told. On both stores; on ZooKeeper also with the requests held back on their way.
+// An admin clears a waiting claim at the very moment in which it is granted and settles. The first of the two wins, and the
+// other learns it. On both stores; on ZooKeeper also with requests held back on their way.
 import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { clearClaim } from "../../src/leases/clear.js";
@@ -45,7 +45,7 @@ const NOTHING_SEEN = { perspective: NONE_GONE, commandPids: () => Promise.resolv
 function clears(admin: Coordinator, { id }: Draft): Promise<Cleared> {
   const request = { lock: "a", claim: id, reason: "OPS-1", force: true, by: "ann@admin-01" };
   const clearing = within(clearClaim(admin, request, NOTHING_SEEN, new AbortController().signal), "the clear");
-  // Where a test fails before it is waited for, that is what is to be seen.
+  // A test that fails earlier must show its own error, and not this rejection.
   clearing.catch(() => undefined);
   return clearing;
 }
@@ -60,7 +60,7 @@ async function expectHeld(owner: Coordinator, draft: Draft, settling: Promise<Se
   expect(await owner.leave(draft.id, entries, RELEASED)).toBe("done");
 }
 
-/** The claim is gone from all its queues, its owner has been told, and whoever comes next is in nobody's way. */
+/** The claim is gone from all its queues, its owner knows, and the next claim has nobody before it. */
 async function expectLost(owner: Coordinator, admin: Coordinator, draft: Draft, settling: Promise<unknown>): Promise<void> {
   await expect(within(settling, "the settle")).rejects.toBeInstanceOf(ClaimLostError);
   for (const lock of draft.locks) expect(await idsIn(admin, lock)).toEqual([]);
@@ -73,7 +73,7 @@ describe.each([
   ["zookeeper", openZooKeeperStage],
   ["sqlite", openSqliteStage],
 ])("on %s", (_, openStage) => {
-  test("a claim that settles after the admin has looked stays, and the admin is told that it is held by now", async () => {
+  test("a claim that settles after the admin has looked stays, and the admin learns that it is held by now", async () => {
     const { owner, admin } = await openStage();
     const draft = draftFor(["a", "b"]);
     const joined = await owner.join(draft);
@@ -91,7 +91,7 @@ describe.each([
     await expectHeld(owner, draft, settling);
   });
 
-  test("a claim that was cleared before it settles is gone, and its owner is told", async () => {
+  test("a claim that was cleared before it settles is gone, and its owner learns it", async () => {
     const { owner, admin } = await openStage();
     const draft = draftFor(["a", "b"]);
     const joined = await owner.join(draft);

@@ -37,7 +37,7 @@ describe("the hosts that are locked with a host", () => {
     expect(dependenciesOf("h0", new Map(chain))).toEqual(chain.map(([host]) => host));
   });
 
-  test("are each once, never the host itself, and closed: whoever they depend on is among them", () => {
+  test("are each once, never the host itself, and complete: the hosts that they depend on are among them", () => {
     const host = fc.constantFrom<string[]>("a", "b", "c", "d", "e", "f");
     const maps = fc.array(fc.tuple(host, fc.array(host, { maxLength: 4 })), { maxLength: 8 }).map((pairs) => new Map(pairs));
     fc.assert(

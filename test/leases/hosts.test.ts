@@ -196,7 +196,7 @@ describe("locks on hosts", () => {
     expect(await releaseById(coordinator, id, ending)).toBe("gone");
   });
 
-  test("what is no lease, or not yet one, is not unlocked", async () => {
+  test("unlock ends neither the claim of a process nor a lease that still waits", async () => {
     const coordinator = await openStage().open();
     const draft = draftFor("host/dc01");
     await coordinator.join({ ...draft, slots: defaultSlots(null) });

@@ -54,7 +54,7 @@ describe("a lease", () => {
     ]);
   });
 
-  test("outlives the session of whoever took it", async () => {
+  test("outlives the session of the process that took it", async () => {
     const stage = openStage();
     const { coordinator, lease } = await leased(stage);
     await coordinator.close();
@@ -166,7 +166,7 @@ describe("a lease", () => {
 });
 
 describe("a lock that is held", () => {
-  test("is told of with its holders, and nothing is left in line", async () => {
+  test("comes with its holders, and nothing is left in line", async () => {
     const stage = openStage();
     const { coordinator, lease } = await leased(stage);
     const held = await acquireLease(requestFor("db"), leasesOn(await stage.open()));
@@ -174,7 +174,7 @@ describe("a lock that is held", () => {
     expect(await coordinator.queue("db")).toHaveLength(1);
   });
 
-  test("is told of after a wait in vain, too", async () => {
+  test("comes with its holders after a wait in vain, too", async () => {
     const stage = openStage();
     const { lease } = await leased(stage);
     const coordinator = await stage.open();
@@ -183,7 +183,7 @@ describe("a lock that is held", () => {
     expect(await coordinator.queue("db")).toHaveLength(1);
   });
 
-  test("by an expired lease is free for whoever comes, waiting or not", async () => {
+  test("by an expired lease is free for the next claim, waiting or not", async () => {
     for (const waitMs of [0, null]) {
       const stage = openStage();
       const { lease } = await leased(stage);

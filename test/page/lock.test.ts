@@ -5,7 +5,7 @@ import type { ClaimJson } from "../../src/views/json.js";
 const AT = "2025-11-21T09:00:00.000Z";
 const FAILURE = { exitCode: 1, signal: null, message: "exit code 1", output: "", at: AT };
 
-/** What the page says of a lock with this holder, to somebody who may do all. */
+/** The page's words on a lock with this holder, for a viewer with all rights. */
 function wordsOf(changes: Partial<ClaimJson>): string {
   const claim: ClaimJson = {
     ...{ id: "c", state: "held", condition: "stale", durable: true, key: null, slots: 1, lease: null, since: AT, expiresAt: null },
@@ -20,7 +20,7 @@ function wordsOf(changes: Partial<ClaimJson>): string {
 
 const EXEC = { node: "web-07", machine: null, principal: "ops@web-07", action: "exec backup 0123456789ab", pid: 42 };
 
-test("a claim that is stuck says what ends it: its node's next run, or of a durable exec the same command", () => {
+test("a stuck claim says what ends it: its node's next run, or for a durable exec the same command", () => {
   const failed = { condition: "failed", failure: FAILURE } as const;
   expect(wordsOf(failed)).toContain("or the node's next run succeeds.");
   const same = "the same <code>holdline exec --durable</code> on that node";
@@ -29,7 +29,7 @@ test("a claim that is stuck says what ends it: its node's next run, or of a dura
   expect(wordsOf({})).not.toContain("exec");
 });
 
-test("who is about to clear a stale claim is told on which node to look; of a failed one nothing runs any more", () => {
+test("the button of a stale claim names the node on which to look; a failed one has none, because nothing runs there any more", () => {
   expect(wordsOf({})).toContain('data-stale-on="web-07"');
   expect(wordsOf({ condition: "failed", failure: FAILURE })).toContain('data-stale-on=""');
 });

@@ -77,7 +77,7 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await machines(fleet)).toEqual(["m3"]);
   });
 
-  test("what is no request of FleetLock's is refused with a kind and a value, and changes nothing", async () => {
+  test("a request that is not FleetLock's is refused with a kind and a value, and changes nothing", async () => {
     const fleet = await openFleet(kind);
     const server = await serve(fleet);
     await reserve(server, "m1");
@@ -172,7 +172,7 @@ describe.each(STORES)("on %s", (kind) => {
   });
 });
 
-test("who must not is told so in FleetLock's form", async () => {
+test("callers without the right are refused in FleetLock's form", async () => {
   const fleet = await openFleet("sqlite");
   const { stdout } = await fleet.node("hashes", {}, { input: "secret" }).run("serve", "--hash");
   const access = { nodes: { token: stdout.trim(), may: ["lock"], locks: ["reboot/workers"] } };
@@ -206,7 +206,7 @@ test("where no groups are configured none is known", async () => {
   expect([status, json]).toEqual([400, { kind: "unknown_group", value: 'there is no group "default": no groups are configured' }]);
 });
 
-test("with a ZooKeeper that is frozen nobody is told that he may reboot, nor that others do", async () => {
+test("with a frozen ZooKeeper no machine hears that it may reboot, nor that others do", async () => {
   const fleet = await openFleet("zookeeper");
   const proxy = await openProxy();
   const server = await serve(fleet, "server", { coordinator: fleet.urlThrough(proxy), settings: { connect_timeout: "2 s" } });

@@ -1,4 +1,4 @@
-// What Locker's clients speak, on both stores, with the built program.
+// Locker's protocol, on both stores, with the built program.
 import { describe, expect, test } from "vitest";
 import { openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
@@ -42,7 +42,7 @@ describe.each(STORES)("on %s", (kind) => {
     expect((await ask("DELETE", "/lock/pool", { key: "k", requestor: "ann" })).status).toBe(200);
     expect(await pools(server)).toBe('{"pool":{"locked_by":{"george":1},"key":"k"}}\n');
     expect((await ask("PUT", "/lock/pool", { key: "other" })).status).toBe(423);
-    // Whoever has no counter sets it to 0 all the same, and takes nothing from the others.
+    // A requestor without a counter may set it to 0, and takes nothing from the others.
     expect((await ask("DELETE", "/lock/pool", { key: "k", requestor: "nobody" })).status).toBe(200);
     expect((await ask("PUT", "/lock/pool", { key: "other" })).status).toBe(423);
     expect((await ask("DELETE", "/lock/pool", { key: "k", requestor: "george" })).status).toBe(200);
@@ -50,7 +50,7 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await pools(server)).toBe('{"pool":{"locked_by":{"other":1},"key":"other"}}\n');
   });
 
-  test("another key is told at once that the pool is locked, with the word in the status line, and changes nothing", async () => {
+  test("another key gets 423 at once, with the word in the status line, and changes nothing", async () => {
     const fleet = await openFleet(kind);
     const server = await startServer(fleet);
     await server.ask("PUT", "/lock/pool", { key: "k", requestor: "george" });
@@ -102,7 +102,7 @@ describe.each(STORES)("on %s", (kind) => {
     }
   });
 
-  test("what is malformed takes nothing and ends nothing", async () => {
+  test("a malformed request takes nothing and ends nothing", async () => {
     const fleet = await openFleet(kind);
     const server = await startServer(fleet);
     await server.ask("PUT", "/lock/held", { key: "k" });
@@ -152,7 +152,7 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await pools(server)).toBe("{}\n");
   });
 
-  test("whoever has the same key is not kept out by those who ask with another at that moment", async () => {
+  test("a request with the same key is not kept out by one with another key at that moment", async () => {
     const server = await startServer(await openFleet(kind));
     await server.ask("PUT", "/lock/pool", { key: "k" });
     const answers = await Promise.all(
@@ -198,7 +198,7 @@ describe.each(STORES)("on %s", (kind) => {
       expect((await server.ask(method, "/lock/pool", { key: "ops@web-07" })).status).toBe(423);
   });
 
-  test("a waiter of the command line keeps its place before whoever comes later", async () => {
+  test("a waiter of the command line keeps its place before later requests", async () => {
     const fleet = await openFleet(kind);
     const server = await startServer(fleet);
     await server.ask("PUT", "/lock/pool", { key: "k" });

@@ -1,4 +1,5 @@
-// The mirror of all locks: nothing older than the moment of asking, changes told once, nothing kept that the stores have not.
+// The mirror of all locks shows nothing older than the moment of asking, tells each change once, and keeps nothing that the
+// stores do not have.
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createPerspective } from "../../src/line/perspective.js";
 import { createProcessSight } from "../../src/line/process-sight.js";

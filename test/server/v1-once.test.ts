@@ -1,4 +1,4 @@
-// A lease that is asked for with an id of the client's: one claim, however often and of however many servers it is asked for.
+// A lease under an id of the client's own: one claim, however often and through however many servers the client asks.
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { openFleet, STORES } from "../e2e/fleet.js";
@@ -65,7 +65,7 @@ describe.each(STORES)("on %s", (kind) => {
     const options = { method: "POST", body: JSON.stringify({ ...body, wait: "5 min" }), signal: leaving.signal };
     const left = fetch(`${one.url}/v1/leases`, options).catch((error: unknown) => error);
     await fleet.untilQueue("a", 2);
-    // Whoever does not want to wait is told of the holder, not of itself.
+    // A client that does not wait hears of the holder, and not of its own claim.
     for (const { ask } of [one, two])
       expect((await ask("POST", "/v1/leases", body)).json).toMatchObject({ status: 423, holders: [{ id: holder }] });
     const again = two.ask("POST", "/v1/leases", { ...body, wait: "5 min" });
