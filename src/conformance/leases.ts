@@ -1,4 +1,4 @@
-// Conformance: claims of people. They depend on no process, are written to and ended by whoever knows of them, and end by
+// Conformance: claims of people. They depend on no process, anybody who knows their id may write to them and end them, and end by
 // the store's clock; what holders.ts makes of that is shown here over each store.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Coordinator, HistoryRecord, Settled } from "../locks/coordinator.js";
@@ -221,7 +221,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
       const over = await lend(coordinator, ["over"], (await coordinator.sync()).ms - 1);
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * HOUR_MS });
       expect(await readPresentHolders(coordinator, "present")).toMatchObject([{ id: present.draft.id }]);
-      // Whoever comes with a wrong clock is judged by the store's as well.
+      // A node with a wrong clock is judged by the store's clock as well.
       const late = await stage.open();
       expect(await endExpired(late, [await claimIn(late, "present")])).toBe(0);
       vi.setSystemTime(Date.now() - 4 * HOUR_MS);

@@ -1,5 +1,5 @@
 // Conformance: being told of all that changes in a store. Each test follows a store as a display does, which looks again
-// only when it is told: what it is not told of it never shows.
+// only when the store tells it: it never shows a change that it did not hear of.
 import { describe, expect, test } from "vitest";
 import type { Change, Coordinator, StoreWatch } from "../locks/coordinator.js";
 import { until } from "./until.js";

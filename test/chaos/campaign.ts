@@ -28,9 +28,9 @@ export interface Report {
   readonly exitCodes: Readonly<Record<string, number>>;
   readonly longestStuckMs: number;
   readonly violations: readonly string[];
-  /** What could not be done on this machine, in words. */
+  /** What this machine could not do, in words. */
   readonly leftOut: readonly string[];
-  /** Where all that was written down is kept, when something was wrong: by actions, agents, servers and the nemesis. */
+  /** The folder with the logs of actions, agents, servers and the nemesis, when something was wrong. */
   readonly evidence: string | null;
 }
 
@@ -89,7 +89,7 @@ export async function campaign(options: { readonly minutes: number; readonly nod
   };
 }
 
-/** What the store says at the end: nothing is claimed any more, and every claim's end is told of once. */
+/** Judges the store at the end: no claim is left, and the history has the end of every claim once. */
 async function judgeStore(address: string, fleet: ChaosFleet, finished: boolean): Promise<string[]> {
   const options = { connectTimeoutMs: 30_000, sessionTimeoutMs: 10_000, historyKeep: 100_000, sleepTimeMs: 250, log: SILENT };
   const coordinator = await openZooKeeper(`zookeeper://${address}${ROOT}`, options);

@@ -38,7 +38,7 @@ const LOOK_EVERY_MS = 3;
 export interface FleetOptions {
   readonly directory: string;
   readonly nodes: number;
-  /** Has the first node a disk of its own, which can be filled? */
+  /** Whether the first node has a disk of its own, which can be filled. */
   readonly smallDisk: boolean;
   /** The coordinator's URL for the node with this index. */
   readonly urlOf: (index: number) => string;
@@ -111,7 +111,7 @@ export class ChaosFleet {
     await Promise.all(this.#nodes.map((node) => this.#live(node)));
   }
 
-  /** Has every node end what it does and clear up what it left; nobody attacks any more. */
+  /** Lets every node finish its work and clear up what it left. Nothing attacks them any more. */
   finish(): void {
     this.#stopping = true;
   }

@@ -22,6 +22,7 @@ export interface Battlefield {
 
 /** A fault: what it mends is awaited; without anything to do it to it has not been injected. */
 type Fault = () => Promise<(() => Promise<unknown>) | null>;
+type NamedFault = readonly [string, Fault];
 
 // How long an agent that is doing a certain thing is looked for. A fleet without a quorum does nothing at all.
 const LOOK_FOR_MS = 1_000;
@@ -44,7 +45,7 @@ export class Nemesis {
   async rage(signal: AbortSignal): Promise<void> {
     const { ensemble } = this.#field;
     const lock = (): string => pick(LOCKS.filter(({ ephemeral }) => !ephemeral)).name;
-    const faults: readonly (readonly [string, Fault])[] = [
+    const faults: readonly NamedFault[] = [
       ["server killed", () => this.#hurtServer(async () => pick(ensemble.servers), killed)],
       ["server restarted", () => this.#hurtServer(async () => pick(ensemble.servers), restarted)],
       ["server frozen", () => this.#hurtServer(async () => pick(ensemble.servers), frozen)],
@@ -76,10 +77,14 @@ export class Nemesis {
     // What cannot be mended ends the campaign: it says nothing about the fleet.
     const broken = new AbortController();
     const ended = AbortSignal.any([signal, broken.signal]);
+    // Each comes once before any comes again, so that a short campaign has met most of them.
+    let left = faults;
     while (!ended.aborted) {
-      const [name, inject] = pick(faults);
-      const mend = await inject();
+      const [fault, mend] = await this.#injectOne(left, faults);
       if (mend === null) continue;
+      left = left.filter((one) => one !== fault);
+      if (left.length === 0) left = faults;
+      const [name] = fault;
       this.#note(name);
       this.injected.set(name, (this.injected.get(name) ?? 0) + 1);
       const mended = mend().then(() => this.#note(`${name}: mended`));
@@ -89,6 +94,15 @@ export class Nemesis {
     }
     await Promise.all(this.#mending);
     this.#note("over");
+  }
+
+  /** One of those that are left, or where that is not possible now, any. */
+  async #injectOne(left: readonly NamedFault[], all: readonly NamedFault[]): Promise<[NamedFault, Awaited<ReturnType<Fault>>]> {
+    const wanted = pick(left);
+    const mend = await wanted[1]();
+    if (mend !== null) return [wanted, mend];
+    const other = pick(all);
+    return [other, await other[1]()];
   }
 
   #note(what: string): void {

@@ -50,7 +50,7 @@ export function judgeLock(lock: ChaosLock, lines: readonly Line[]): string[] {
     if (line.what === "overlap") violations.push(`${lock.name}: ${line.node} found another command alive`);
     if (line.what === "end") {
       const latest = tokens.get(line.claim);
-      // Whoever adopts a claim ends what ran under it first.
+      // An adopter first ends what ran under the claim.
       if (latest !== line.token)
         violations.push(`${lock.name}: ${line.node} ended with the token ${line.token}, and had started with ${latest ?? "none"}`);
       // It was alive until now, so that all that was started since has run beside it.

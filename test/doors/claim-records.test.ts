@@ -130,7 +130,7 @@ describe("a caller's data", () => {
     cycle.push(cycle, cycle, cycle);
     const map = new Map<string, unknown>();
     map.set("a", map);
-    // 2^60 texts, of which there are sixty.
+    // Sixty levels that stand for 2^60 texts.
     const bomb = Array.from({ length: 60 }).reduce<unknown>((inner) => [inner, inner], "x".repeat(1_000));
     const deep = Array.from({ length: 50_000 }).reduce<unknown>((inner) => ({ inner }), null);
     const unwilling = {

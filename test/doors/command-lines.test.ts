@@ -29,7 +29,7 @@ const NOT_TO_BE_HAD = new HoldlineError("unreachable", "the store is not to be h
 const flags = [...GLOBAL_OPTIONS, ...COMMANDS.flatMap(({ options }) => options)].flatMap(
   ({ form }) => form.match(/--?[a-z]+(?:-[a-z]+)*/g) ?? [],
 );
-// One listens until it is told to stop, the other one reads standard input: what they are asked there are doors of their own.
+// `serve` listens until a signal stops it, and `concourse` reads standard input. Those are doors of their own.
 const ELSEWHERE: readonly string[] = ["serve", "concourse"];
 const names = COMMANDS.map(({ name }) => name).filter((name) => !ELSEWHERE.includes(name));
 const known = fc.constantFrom(...names, ...flags, "help", "--help", "--version", "-V", "--", "--json");

@@ -1,5 +1,5 @@
-// What is thrown at the doors: texts and values that have broken parsers before, and mutations of what is right, which
-// get further than noise does. Says nothing of what must come of it: that is verdict.ts's.
+// Input for the doors: texts and values that have broken parsers before, and mutations of valid input, which get further
+// than noise does. verdict.ts judges what a door makes of it.
 import fc from "fast-check";
 import { CASES_PER_DOOR } from "../support/effort.js";
 

@@ -1,5 +1,4 @@
-// What must come of anything that is thrown at a door: a value, or an error of ours that is clear; soon; and with every
-// prototype as it was.
+// Judges what a door makes of any input: a value or a clear error of ours, soon, with every prototype as it was.
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { ErrorCode } from "../../src/locks/errors.js";
 import { HoldlineError } from "../../src/locks/errors.js";
@@ -17,7 +16,7 @@ const PROTOTYPES: readonly object[] = [Object.prototype, Array.prototype, Functi
 // A thousand cases on a machine that is busy with other tests.
 const DEADLINE_MS = deadlineMs(60_000);
 
-/** Has every test of this file fail that leaves a prototype other than it was, and gives each time for all of its cases. */
+/** Every test of this file fails when it changes a prototype, and has time for all of its cases. */
 export function failOnPollution(): void {
   vi.setConfig({ testTimeout: DEADLINE_MS });
   let before: readonly string[];
@@ -35,7 +34,7 @@ function prototypes(): string[] {
   ]);
 }
 
-/** What a door gives: its value, or the error, which must be ours, of one of these codes, and clear. Any other fails the test. */
+/** Calls a door. Gives its value or its error, which must be ours, have one of these codes and be clear; any other error fails the test. */
 export function open<T>(door: () => T, codes: readonly ErrorCode[], secret?: string): { value: T } | { error: HoldlineError } {
   const began = process.cpuUsage();
   try {
@@ -47,7 +46,7 @@ export function open<T>(door: () => T, codes: readonly ErrorCode[], secret?: str
   }
 }
 
-/** The same of a door that has to be waited at. */
+/** The same for a door that gives a promise. */
 export async function openLater<T>(
   door: () => Promise<T>,
   codes: readonly ErrorCode[],

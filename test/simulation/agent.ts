@@ -23,7 +23,7 @@ import type { World } from "./world.js";
 /** Thrown into a process that is killed in the middle of a write: nothing that comes of it has any effect. */
 export class AgentKilled extends Error {}
 
-/** What became of a job, as its caller is told. */
+/** What became of a job, as its caller hears it. */
 export interface JobEnd {
   readonly outcome: string;
   readonly message: string;
@@ -51,7 +51,7 @@ export class Agent {
   disturbedAt = 0;
   /** When the service was started that it has seen last. */
   seenService: BootMoment | null = null;
-  /** Has its journal told it of an attempt that came to nothing? */
+  /** Whether its journal has told it of an attempt that came to nothing. */
   hasSeenAttempts = false;
   /** When the latest of the wishes stood that its journal and the claims that it took up have told it of. */
   seenWish: BootMoment | null = null;
@@ -99,7 +99,7 @@ export class Agent {
     return this.isAlive ? this.#world.scheduler.after(ms, this.name, what, () => this.#whenAwake(fire)) : silent;
   }
 
-  /** Does its command run under an ephemeral claim? */
+  /** Whether its command runs under an ephemeral claim. */
   get isEphemeral(): boolean {
     const { job } = this;
     return (job.kind === "exec" && !job.spec.durable) || (job.kind === "several" && !job.durable);

@@ -23,7 +23,7 @@ export class CommandChecks {
     this.#fail = fail;
   }
 
-  /** Has that process started any? A check of a claim that was adopted may be called off, and nothing is begun for it. */
+  /** Whether that process has started any. A check of a claim that was adopted may be called off, and nothing is begun for it. */
   hasStarted(agent: Agent): boolean {
     return this.#started.has(agent);
   }

@@ -50,7 +50,7 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   }
 }
 
-/** Whoever says that nothing was done has nothing in hand, where the store was there to be told. */
+/** A job that says that nothing was done holds nothing, where it could reach the store. */
 function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
   if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen || agent.link.isBusy) return;
   const { stories } = world.checks;

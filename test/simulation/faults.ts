@@ -95,7 +95,7 @@ function loseJournal(world: World): boolean {
 const OUTAGES_MS = [2_000, 9_000, 12_000, 40_000] as const;
 
 function partition(world: World): boolean {
-  // Half of them while something is on its way: then what was asked for may have happened, and nobody is told for long.
+  // Half of them while something is on its way: then the request may have had its effect, and its sender does not hear of it for long.
   const midway = world.choices.percent(50) && world.living.some(({ link }) => link.isOpen && link.isBusy);
   return withAgent(
     world,
@@ -158,7 +158,7 @@ function loseReply(world: World): boolean {
   );
 }
 
-/** Somebody else writes to a claim of which its owner does not know yet that it is settled, or adopted. */
+/** Somebody else writes to a claim whose owner does not know yet that it is settled, or adopted. */
 function changeMeanwhile(world: World, claim: string | null): void {
   world.launch(world.choices.pick(world.nodes), { kind: "by-id", claim, deeds: [{ kind: "change", afterMs: 0 }] });
 }

@@ -1,5 +1,5 @@
 // What must be true of leases: how long they last, by the store's clock; who ends them and who writes to them; and that
-// whoever asks something of one is told what has happened.
+// everybody who asks something of one hears what has happened.
 import type { Acquired } from "../../src/leases/acquiring.js";
 import type { Released, Renewed } from "../../src/leases/lease.js";
 import { isObject } from "../../src/locks/claim.js";
@@ -28,7 +28,7 @@ interface Ask extends Question {
   done: SeenEntry | null;
 }
 
-/** What somebody is told. */
+/** What somebody hears. */
 export type Told = Acquired | Renewed | { readonly outcome: Released | "changed" | "is held" | "refused" };
 
 export class LeaseChecks {
@@ -130,7 +130,7 @@ export class LeaseChecks {
       if (unwritten.some((entry) => isOverAt(entry, ask.sinceMs))) this.#fail(`${says}, whose time was over`);
       return;
     }
-    // Durable since before it was asked for: whoever waited then is not in question.
+    // Durable since before it was asked for: the claims that waited then do not matter.
     const wasInHand = entries.some(({ session, fencingToken }) => session === null && (fencingToken ?? 0) <= ask.sinceRevision);
     if (!wasInHand) return;
     if (outcome !== "refused" && story.endedAt === null) this.#fail(`${says}, which is there`);

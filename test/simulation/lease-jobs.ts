@@ -4,7 +4,7 @@ import { sharingOf } from "../../src/leases/hosts.js";
 import type { LeaseRequest } from "../../src/leases/request.js";
 import type { Choices } from "./choices.js";
 
-/** Something that is done to a claim by whoever knows its id. `ask`: whether it is held. */
+/** Something that anybody who knows a claim's id may do to it. `ask`: whether it is held. */
 export type Deed = { readonly afterMs: number } & (
   { readonly kind: "renew"; readonly ttlMs: number | null } | { readonly kind: "change" | "ask" | "release" | "unlock" }
 );

@@ -91,7 +91,7 @@ function commandsOf(world: World, agent: Agent): Commands {
       const unsubscribe = control.relayed?.subscribe(() => node.end(group, Number.POSITIVE_INFINITY));
       try {
         await control.onGroup(group.leader);
-        // Whoever swallows that is dead all the same.
+        // Code that swallows this error is dead all the same.
         if (!agent.isAlive) throw new AgentKilled();
         if (isAborted(control.signal) || isAborted(control.calledOff)) {
           group.die("SIGKILL");

@@ -11,11 +11,11 @@ export interface Nature {
   readonly exitCode: number;
   /** `null`: it hangs. */
   readonly lastsMs: number | null;
-  /** Does it end at SIGTERM? */
+  /** Whether it ends at SIGTERM. */
   readonly obeys: boolean;
-  /** Has it forked something that outlives it? */
+  /** Whether it has forked something that outlives it. */
   readonly forks: boolean;
-  /** Does it write over its environment, as programs with a title of their own do? Then it cannot be found by its claim. */
+  /** Whether it writes over its environment, as programs with a title of their own do. Then it cannot be found by its claim. */
   readonly hides: boolean;
 }
 
@@ -43,11 +43,11 @@ export class Group {
     readonly locks: readonly string[],
     /** When its process dies, so does it. */
     readonly endsWithAgent: boolean,
-    /** Does something outside its process end it when its claim may have ended? */
+    /** Whether something outside its process ends it when its claim may have ended. */
     readonly isWatched: boolean,
   ) {}
 
-  /** Is its command, or what that has forked behind its agent's back, still at work? */
+  /** Whether its command, or what that has forked behind its agent's back, is still at work. */
   get isAtWork(): boolean {
     return this.state === "running" || (this.state === "left behind" && !this.hasReported && !this.agent.isAlive);
   }
@@ -152,7 +152,7 @@ export class SimulatedNode {
     return this.#asleep !== null;
   }
 
-  /** Does it do nothing, or has it woken at this very moment? What its watchdogs have to end then they have had no time for. */
+  /** Whether it sleeps, or has woken at this very moment. Its watchdogs have had no time then to end what they must end. */
   get isHeavyWithSleep(): boolean {
     return this.isAsleep || this.wokeAt === this.#scheduler.now;
   }

@@ -35,7 +35,7 @@ const FAULTS_UNTIL_STEP = 1_500;
 /** @param without tasks of the scenario, by their place, that are left out */
 export async function simulate(choices: Choices, traced = false, without: readonly number[] = []): Promise<Outcome> {
   const { stackTraceLimit } = Error;
-  // Most errors of a run are outcomes: where they were made is of interest only to whoever reads the trace.
+  // Most errors of a run are outcomes: where they were made interests only those who read the trace.
   Error.stackTraceLimit = traced ? 10 : 0;
   const useOwnSignals = usePlainSignals();
   try {

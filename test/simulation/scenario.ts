@@ -35,11 +35,11 @@ export interface Scenario {
   readonly faultPercent: number;
   /** Of a hundred commands so many fail, hang or fork. */
   readonly troublePercent: number;
-  /** Are the first two nodes called alike, as machines of one image are? */
+  /** Whether the first two nodes have the same name, as machines of one image do. */
   readonly hasNamesakes: boolean;
   /** May the store be restored from a backup? */
   readonly isRestored: boolean;
-  /** Does the store leave what ended sessions have left to whoever meets it, and have waiters look for themselves? */
+  /** Whether the store leaves the entries of ended sessions to the client that meets them, and waiters look for themselves. */
   readonly leavesEnded: boolean;
 }
 

@@ -1,4 +1,4 @@
-// Virtual time, and all that waits to go on: whoever wants to do something parks it here, and one by one the choices say
+// Virtual time, and all that waits to go on: all work is parked here, and one by one the choices say
 // what goes on next. There are no real timers: time moves when nothing else can, or when messages are chosen to be slow.
 import type { Choices } from "./choices.js";
 

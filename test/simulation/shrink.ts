@@ -29,7 +29,7 @@ class Shrinking {
     this.#tasks = failed.scenario.tasks.length;
   }
 
-  /** Takes away whoever has no part in it. */
+  /** Takes away the nodes and people that have no part in it. */
   async leaveOut(): Promise<void> {
     for (let task = this.#tasks - 1; task >= 0; task -= 1) {
       const without = [...this.#without, task];
@@ -72,7 +72,7 @@ class Shrinking {
   }
 }
 
-/** What went wrong, whoever it was. */
+/** What went wrong, without the names of those that it happened to. */
 function kindOf({ violation }: Outcome): string | null {
   return violation?.split("\n")[0]?.replace(/\b[cn]?\d+(\.\d+)?\b/g, "#") ?? null;
 }

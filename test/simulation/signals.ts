@@ -1,4 +1,4 @@
-// Abort signals for the time of a simulated run: to whoever uses them they are as the platform's own, which are made for
+// Abort signals for the time of a simulated run: to the code that uses them they are as the platform's own, which are made for
 // programs that need few of them and would take a third of a run's time.
 
 type Listener = (event: Event) => void;

@@ -96,7 +96,7 @@ export class SimulatedStore extends MemoryServer {
   #actor = STORE_ITSELF;
   readonly #checks: StoreObserver;
   readonly #seen = new WeakMap<Entry, SeenEntry>();
-  /** How claims were to end of which no record was taken, by who asked and "claim lock". */
+  /** How claims should end whose record was not taken, by who asked and "claim lock". */
   readonly #refused = new Map<string, Ending>();
   readonly #owners = new Map<string, string>();
 

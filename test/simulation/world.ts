@@ -23,7 +23,7 @@ export class World {
   readonly nodes: readonly SimulatedNode[];
   /** Every process that there ever was, by its name. */
   readonly agents = new Map<string, Agent>();
-  /** Are faults over, and all that was broken whole again? */
+  /** Whether faults are over, and all that was broken is whole again. */
   isCalm = false;
   /** Infinity until then. */
   calmSince = Number.POSITIVE_INFINITY;
@@ -116,7 +116,7 @@ export class World {
     for (const tell of this.#settling.splice(0)) tell();
   }
 
-  /** Has a person ended the claim there? */
+  /** Whether a person has ended the claim there. */
   wasCleared(claim: string, lock: string): boolean {
     return this.#cleared.has(`${claim} ${lock}`);
   }

@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { build, stop } from "esbuild";
 import { type Contender, startProgram } from "../../src/conformance/contenders.js";
-import type { ContenderEvent, ContenderTask } from "../../src/conformance/contending.js";
+import type { ContenderTask } from "../../src/conformance/contending.js";
 import type { CoordinatorOptions } from "../../src/locks/coordinator.js";
 
-export type { Contender, ContenderEvent, ContenderTask };
+export type { Contender, ContenderTask };
 
 /** Which coordinator a contender is to use: a module below src, and its opener there. */
 export interface ContenderKind {

@@ -1,5 +1,5 @@
 // The links between the servers of an ensemble, each direction a relay of its own, so that servers can be cut off from
-// one another as by a pulled cable: nothing passes, and nobody is told. Clients reach every server all the while.
+// one another as by a pulled cable: nothing passes, and no server learns why. Clients reach every server all the while.
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { type Ensemble, type PeerPorts, type ServerOptions, startEnsemble } from "./zookeeper-server.js";
@@ -10,7 +10,7 @@ export interface LinkedEnsemble extends Ensemble {
   isolate(index: number): void;
   /** Cuts the link between two servers, both ways. */
   cut(one: number, other: number): void;
-  /** Nothing that `from` sends to `to` arrives any more; the other way all is well, and neither of them is told. */
+  /** Nothing that `from` sends to `to` arrives any more; the other way all is well, and neither server learns of it. */
   silence(from: number, to: number): void;
   /** All links work again; what was under way arrives first, as with TCP. */
   mend(): void;
@@ -71,8 +71,8 @@ async function seenFrom(from: number, peers: readonly PeerPorts[], links: Link[]
 }
 
 /**
- * Who opens a connection for elections says where it can be called back, and the other may do that: it has to say where
- * the other's link to it begins, or the call would bypass the links.
+ * A server that opens a connection for elections sends the address at which the other may call back. The proxy replaces it by
+ * the address of the other's link, or the call would bypass the links.
  */
 function announceThroughLinks(links: readonly Link[], peers: readonly PeerPorts[], seen: readonly (readonly PeerPorts[])[]): void {
   for (const link of links) {
@@ -132,7 +132,7 @@ class Link {
 
   mend(): void {
     Object.assign(this.#isCut, { requests: false, answers: false });
-    // Who connected meanwhile has been waiting for an answer that no cable would have brought: it connects again.
+    // A server that connected meanwhile waits for an answer that no cable would have brought. It connects again.
     for (const socket of this.#unanswered) socket.destroy();
     for (const socket of [...this.#pairs].flat()) socket.resume();
   }

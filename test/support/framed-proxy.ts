@@ -283,7 +283,7 @@ function operationsOf<Operation extends Tag>(match: RequestMatch<Operation>): re
 }
 
 function stopListening(gate: Gate): void {
-  // Not awaited: a listener counts as closed only when its connections are, and those are to stay.
+  // Not awaited: a listener counts as closed only when its connections are closed, and those must stay open.
   gate.server?.close();
   gate.server = null;
 }

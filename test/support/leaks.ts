@@ -19,7 +19,7 @@ export function noteClosed(thing: object): void {
   open.delete(thing);
 }
 
-/** Has every test of this file fail that leaves something open: what was noted, child processes, signal listeners. */
+/** Every test of this file fails when it leaves something open: what was noted, child processes, signal listeners. */
 export function failOnLeaks(): void {
   beforeEach(async ({ onTestFinished }) => {
     const listeners = SIGNALS.map((signal) => process.listenerCount(signal));

@@ -12,7 +12,7 @@ import { identityOf, listPids, readStat } from "../../src/proc.js";
 
 const cleanups: (() => void)[] = [];
 
-/** Has every test of this file end what it started here. To be called after `failOnLeaks`, which then looks afterwards. */
+/** Has every test of this file end what it started here. Call it after `failOnLeaks`, which then looks afterwards. */
 export function cleanUpAfterEach(): void {
   afterEach(() => {
     for (const cleanUp of cleanups.splice(0).reverse()) cleanUp();

@@ -72,14 +72,14 @@ export class SmallDisk {
     return readdirSync(join(this.#directory, path));
   }
 
-  /** Unmounts it, whoever still has a file of it open. */
+  /** Unmounts it, even while a process has a file of it open. */
   close(): void {
     mounted.delete(this);
     spawnSync("umount", ["-l", this.#directory]);
   }
 }
 
-// A crash of whoever mounted it would leave it behind: the last thing that this process does is to unmount it.
+// A process that crashes would leave its mount behind: unmounting is the last thing that this process does.
 const mounted = new Set<SmallDisk>();
 process.once("exit", () => {
   for (const disk of mounted) disk.close();

@@ -43,13 +43,13 @@ export function missingZooKeeper(): string {
   ].join("\n");
 }
 
-/** Has the system end the command when this process ends, however that comes about, where the system can. */
+/** Makes the system end the command when this process ends for any reason, where the system can do that. */
 export function withoutOrphans(command: readonly string[]): readonly string[] {
   const setpriv = findProgram("setpriv");
   return setpriv !== null && process.platform === "linux" ? [setpriv, "--pdeathsig", "KILL", "--", ...command] : command;
 }
 
-/** Is there a Docker that answers? */
+/** Whether a Docker answers. */
 export function hasDocker(): boolean {
   return spawnSync("docker", ["version", "--format", "{{.Server.Version}}"], { timeout: 10_000 }).status === 0;
 }

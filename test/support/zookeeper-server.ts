@@ -38,7 +38,7 @@ export interface ZooKeeperServer extends ServerAddress {
   close(): Promise<void>;
 }
 
-/** Three servers, of which two are enough. */
+/** Three servers. Any two of them are enough. */
 export interface Ensemble {
   readonly servers: readonly ZooKeeperServer[];
   /** `host:port,host:port,host:port`. */

@@ -1,27 +1,14 @@
 // The queue engine over the in-memory store for the conformance suite: real time, messages that arrive at once, and every fault that
 // a network has. Contenders live in the test's own process, and are killed by taking their connection and their timers away.
-import { appendFileSync } from "node:fs";
-import type { ClaimRecord } from "../../../src/locks/claim.js";
-import type { Coordinator, CoordinatorOptions, Draft } from "../../../src/locks/coordinator.js";
-import { UnreachableError } from "../../../src/locks/errors.js";
-import { uptimeMs } from "../../../src/uptime.js";
-import { takeTurn } from "../../../src/line/turn.js";
-import {
-  draftFor,
-  leaseOn,
-  type Faults,
-  type HeldBack,
-  type Member,
-  RELEASED,
-  TEST_OPTIONS,
-  type TestStore,
-} from "../../coordinators/conformance/store.js";
-import type { Contender, ContenderEvent, ContenderTask } from "../../support/contenders.js";
-import { until } from "../../support/wait.js";
+import { contendHere } from "../../../src/conformance/contenders.js";
+import { TEST_OPTIONS } from "../../../src/conformance/drafts.js";
+import type { Faults, HeldBack, Member, TestStore } from "../../../src/conformance/stage.js";
+import type { CoordinatorOptions } from "../../../src/locks/coordinator.js";
 import { openEngine, type QueueEngine } from "../../../src/queue/engine.js";
 import type { StoreTraits } from "../../../src/queue/store.js";
 import { MEMORY_TRAITS, type Request } from "../../../src/stores/memory/index.js";
 import { MemoryServer } from "../../../src/stores/memory/server.js";
+import { uptimeMs } from "../../../src/uptime.js";
 import { Link } from "./link.js";
 import { createLinkedStore } from "./linked-store.js";
 
@@ -74,7 +61,10 @@ export function openMemoryTestStore({ putsAway }: { readonly putsAway: boolean }
   };
   return {
     open: (options = {}): Promise<Member> => open(options),
-    startContender: async (task) => new NearContender(await open({}), task),
+    startContender: async (task) => {
+      const near = await open({});
+      return contendHere(near.coordinator, task, () => near.die());
+    },
     plantGarbageClaim: async (lock) => {
       const session = { id: server.openSession(1_000_000), epoch: 0 };
       server.commit([
@@ -140,84 +130,4 @@ function faultsOf(server: MemoryServer, link: Link, coordinator: QueueEngine, tr
     thaw: () => link.serve(),
     expireSession: async () => server.expireSession(coordinator.session?.id ?? ""),
   };
-}
-
-let contenders = 0;
-
-/** A contender in this process: nothing of it is left when its connection is gone. */
-class NearContender implements Contender {
-  readonly pid = (contenders += 1);
-  readonly #near: Near;
-  readonly #said: ContenderEvent[] = [];
-  readonly #told: Promise<void>;
-  readonly #done: Promise<void>;
-  #tell: () => void = () => undefined;
-
-  constructor(near: Near, task: ContenderTask) {
-    this.#near = near;
-    this.#told = new Promise((resolve) => (this.#tell = resolve));
-    this.#done = this.#contend(task);
-    this.#done.catch(() => undefined);
-  }
-
-  event(name: ContenderEvent["event"]): Promise<ContenderEvent> {
-    return until(() => this.#said.find(({ event }) => event === name), `contender ${this.pid} to have ${name}`);
-  }
-
-  events(): readonly ContenderEvent[] {
-    return this.#said;
-  }
-
-  tell(): void {
-    this.#tell();
-  }
-
-  freeze(): void {
-    throw new UnreachableError("a contender in the test's own process cannot be stopped");
-  }
-
-  thaw(): void {
-    throw new UnreachableError("a contender in the test's own process cannot be stopped");
-  }
-
-  async kill(): Promise<void> {
-    this.#near.die();
-  }
-
-  ended(): Promise<void> {
-    return this.#done;
-  }
-
-  async #contend(task: ContenderTask): Promise<void> {
-    const isAll = task.until === "all";
-    for (let round = 0; round < (isAll ? (task.rounds ?? 1) : 1); round += 1) await this.#takeOne(this.#near.coordinator, task);
-    await this.#near.coordinator.close();
-    this.#say("closed", {});
-  }
-
-  async #takeOne(coordinator: Coordinator, task: ContenderTask): Promise<void> {
-    const lease = task.isLease === true ? leaseOn(task.locks) : null;
-    const draft: Draft = draftFor(task.locks, { key: task.key ?? null, lease });
-    if (task.until === "joined") {
-      await coordinator.join(draft);
-      this.#say("joined", { claim: draft.id });
-      return this.#told;
-    }
-    const turn = await takeTurn(coordinator, draft, { signal: new AbortController().signal });
-    if (turn.outcome !== "granted") throw new Error("not granted");
-    this.#say("granted", { claim: draft.id });
-    if (task.until === "granted") return this.#told;
-    const { owner, key, slots, reason, data } = draft;
-    const record: ClaimRecord = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
-    const settled = await coordinator.settle(draft, turn.joined, record);
-    if (task.trace !== undefined) appendFileSync(task.trace, `+${draft.id} ${settled.fencingToken}\n`);
-    this.#say("settled", { claim: draft.id, fencingToken: settled.fencingToken });
-    if (task.until !== "all") await this.#told;
-    if (task.trace !== undefined) appendFileSync(task.trace, `-${draft.id}\n`);
-    await coordinator.leave(draft.id, settled.entries, RELEASED);
-  }
-
-  #say(event: ContenderEvent["event"], details: object): void {
-    this.#said.push({ event, ...details });
-  }
 }
