@@ -31,12 +31,14 @@ import { Reads } from "./reads.js";
 import type { EngineSession } from "./session.js";
 import { Sessions } from "./sessions.js";
 import type { QueueStore, StoreTraits } from "./store.js";
+import { systemTimers } from "./timers.js";
 import { Watches } from "./watches.js";
 import { Writes } from "./writes.js";
 
 /** What an engine is opened with beside its store. */
 export interface EngineOptions extends CoordinatorOptions {
-  readonly timers: Timers;
+  /** By default the process's own. */
+  readonly timers?: Timers;
 }
 
 /**
@@ -71,7 +73,8 @@ export class QueueEngine implements Coordinator {
   readonly #documents: Documents;
   #closing: Promise<void> | null = null;
 
-  constructor(store: QueueStore, options: EngineOptions) {
+  constructor(store: QueueStore, given: EngineOptions) {
+    const options = { ...given, timers: given.timers ?? systemTimers() };
     this.isShared = store.isShared;
     this.store = store.name;
     this.traits = store.traits;

@@ -63,5 +63,5 @@ test("each is told of all that has changed since it was told last, and of anythi
   listeners.tell({ lock: "b" });
   listeners.tell(null);
   await turn();
-  expect(told).toEqual([{ isAnything: false, locks: new Set(["a"]), claims: new Set(["c"]) }, null]);
+  expect(told).toEqual([{ isAnything: false, locks: new Set(["a"]), claims: new Set(["c"]), documents: new Set() }, null]);
 });

@@ -1,7 +1,6 @@
 // Opening a SQLite database as a coordinator: the queue engine over the SQLite store, or over a view for those who only look.
 import type { Coordinator, CoordinatorOptions } from "../../locks/coordinator.js";
 import { openEngine } from "../../queue/engine.js";
-import { systemTimers } from "../../queue/timers.js";
 import { connect } from "./database.js";
 import { prepareSchema } from "./schema.js";
 import { SqliteStore } from "./store.js";
@@ -15,10 +14,9 @@ import { openView } from "./view.js";
  */
 export async function openSqlite(url: string, options: CoordinatorOptions): Promise<Coordinator> {
   const path = parseSqliteUrl(url);
-  const opened = { ...options, timers: systemTimers() };
   const view = options.isAsFound === true ? await openView(path, options) : null;
-  if (view !== null) return openEngine(view, opened);
-  const engine = await openEngine(await openStore(path, options), opened);
+  if (view !== null) return openEngine(view, options);
+  const engine = await openEngine(await openStore(path, options), options);
   try {
     // Where the file is taken away, those who come later see by the sessions that it is in use: see strangers.ts.
     await engine.begin();
