@@ -15,7 +15,8 @@ import { parseData, readDependencies, readSharing, readText } from "./library/va
 import { viewLock } from "./views/lock.js";
 import type { LockView } from "./views/lock.js";
 import type { Owner } from "./locks/claim.js";
-import type { Coordinator, Log } from "./locks/coordinator.js";
+import type { Coordinator } from "./locks/coordinator.js";
+import type { Log } from "./locks/log.js";
 import { ClaimLostError, HoldlineError } from "./locks/errors.js";
 import { readPresentQueue } from "./line/holders.js";
 import { parseLockName } from "./locks/names.js";

@@ -21,7 +21,8 @@ export type {
 export type { Dependencies } from "./library/values.js";
 
 export type { Claim, Condition, Failure, Lease, LeaseType, Owner, ProcessIdentity } from "./locks/claim.js";
-export type { EndEvent, HistoryRecord, Log } from "./locks/coordinator.js";
+export type { EndEvent, HistoryRecord } from "./locks/history.js";
+export type { Log } from "./locks/log.js";
 export type { ErrorCode } from "./locks/errors.js";
 export { hostLock } from "./locks/names.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "./locks/errors.js";

@@ -19,7 +19,8 @@ import { createClock } from "./line/clock.js";
 import { createPerspective } from "./line/perspective.js";
 import { createProcessSight } from "./line/process-sight.js";
 import type { Progress } from "./line/progress.js";
-import type { Coordinator, Log } from "./locks/coordinator.js";
+import type { Coordinator } from "./locks/coordinator.js";
+import type { Log } from "./locks/log.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 
 export type RuntimeRequest = ContextRequest & { readonly handedDown: HandedDown };

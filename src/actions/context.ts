@@ -1,6 +1,7 @@
 // What a run works with, whatever its action: its node's name, machine and stores, and where it reports.
 import type { Claim } from "../locks/claim.js";
-import type { Coordinator, Log } from "../locks/coordinator.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { AcquireSettings, WaitOptions } from "../line/waiting.js";

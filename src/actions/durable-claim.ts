@@ -2,7 +2,8 @@
 // Tries either until the release timeout, and never touches a claim that has become somebody else's.
 import { isSameProcess } from "../locks/claim.js";
 import type { ClaimRecord, Failure } from "../locks/claim.js";
-import type { Coordinator, Ending, HistoryRecord, Settled } from "../locks/coordinator.js";
+import type { Coordinator, Settled } from "../locks/coordinator.js";
+import type { Ending, HistoryRecord } from "../locks/history.js";
 import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { BootMoment } from "../locks/claim.js";
 import type { Clock } from "../line/clock.js";

@@ -1,7 +1,7 @@
 // Puts together the machine that this process runs on.
 import type { Writable } from "node:stream";
 import type { HandedDown } from "../handed-down.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { createClock } from "../line/clock.js";
 import { createCommands } from "./commands/command.js";
 import { openJournal } from "./state/journal.js";

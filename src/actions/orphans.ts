@@ -1,7 +1,7 @@
 // Finds what still runs of a command whose agent is gone, as far as this machine shows it. Ends nothing.
 import type { Claim } from "../locks/claim.js";
 import { bestEffort } from "../locks/errors.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { carriersOf, withoutSpared } from "./commands/carriers.js";
 import { readLeader } from "./state/journal.js";
 import { pidsLeft } from "./commands/kin.js";

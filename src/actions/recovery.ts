@@ -1,7 +1,7 @@
 // What earlier runs of an action have left on this node: finds leftovers, adopts them, and ends what still runs of them. What a
 // run makes of an adopted claim is claiming-states.ts's.
 import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
-import type { Ending } from "../locks/coordinator.js";
+import type { Ending } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
 import type { Perspective } from "../line/perspective.js";

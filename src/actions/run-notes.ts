@@ -1,6 +1,6 @@
 // What a run with a claim in hand writes into this node's journal: how far it has come, so that the next run knows what this
 // one has left. The file itself is journal.ts's.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { bestEffort } from "../locks/errors.js";
 import type { Leader, Machine, RunPhase } from "./machine.js";
 

@@ -12,7 +12,8 @@
 // Anything that may refuse a run belongs between granted and settled: the claim is still ephemeral there, and a run that
 // withdraws it leaves nothing behind. Anything to do around the command, under the lock, belongs in settled and succeeded.
 import type { BootMoment, Claim, Owner } from "../locks/claim.js";
-import type { Coordinator, Draft, EndEvent, Ending, Joined } from "../locks/coordinator.js";
+import type { Coordinator, Draft, Joined } from "../locks/coordinator.js";
+import type { EndEvent, Ending } from "../locks/history.js";
 import type { Perspective } from "../line/perspective.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";

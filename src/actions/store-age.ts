@@ -1,6 +1,7 @@
 // Notices a store that went back in time, as a restored backup does. Such a store has forgotten claims under which work may go
 // on, and issues fencing tokens a second time. So each run compares what the store says with what this node has seen.
-import type { Changes, Coordinator, Log } from "../locks/coordinator.js";
+import type { Changes, Coordinator } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { bestEffort, HoldlineError } from "../locks/errors.js";
 import type { Sighting, Sightings } from "./machine.js";
 

@@ -6,7 +6,8 @@ import type { StopRequests } from "../actions/stop.js";
 import type { Trial } from "../actions/trial.js";
 import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/request.js";
-import type { Log, StoreReport } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
+import type { StoreReport } from "../locks/store-report.js";
 import type { Stores } from "../views/stores.js";
 import type { Io } from "./io.js";
 

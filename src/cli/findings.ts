@@ -5,7 +5,7 @@ import { startProblems, type Trial } from "../actions/trial.js";
 import { coordinatorsInForce } from "../config/locks.js";
 import { redactUrl, redactUrlsIn } from "../config/secrets.js";
 import type { ActionSettings, Settings } from "../config/settings.js";
-import type { Finding, StoreReport } from "../locks/coordinator.js";
+import type { Finding, StoreReport } from "../locks/store-report.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 
 /** A finding and its subject. */

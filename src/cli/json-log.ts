@@ -1,6 +1,6 @@
 // The log as JSON lines, written by pino. The first line loads pino: most runs of `exec` log nothing, and loading it takes longer
 // than such a run.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 
 export interface JsonLog {
   readonly log: Log;

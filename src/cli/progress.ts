@@ -3,7 +3,7 @@
 import { describeHead, describePlace } from "../line/words.js";
 import type { HeadOfLine, Progress } from "../line/progress.js";
 import type { Settings } from "../config/settings.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { createJsonLog, type JsonLog } from "./json-log.js";
 import { paintFor } from "./io.js";
 import type { Io, Sink } from "./io.js";

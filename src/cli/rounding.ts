@@ -1,5 +1,5 @@
 // Rounds numbers for the log: measured times have more digits than the measurement.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 
 /** A log that rounds the numbers in its details: to whole ones from 100 on, to three digits below. */
 export function rounding(log: Log): Log {

@@ -1,6 +1,7 @@
 // Conformance: documents. They are versioned, told of like queues, and what settles can depend on them.
 import { describe, expect, test } from "vitest";
-import type { Coordinator, Document } from "../locks/coordinator.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import type { Document } from "../locks/documents.js";
 import { DocumentChangedError } from "../locks/errors.js";
 import { draftFor, idsIn, recordFor, RELEASED } from "./drafts.js";
 import type { Stage } from "./stage.js";

@@ -5,13 +5,13 @@ import type {
   Coordinator,
   CoordinatorOptions,
   Draft,
-  Ending,
   EntryRef,
   Joined,
   JustSettled,
   QueuePosition,
   Settled,
 } from "../locks/coordinator.js";
+import type { Ending } from "../locks/history.js";
 import type { Timers } from "../queue/asking.js";
 import { uptimeMs } from "../uptime.js";
 import { until } from "./until.js";

@@ -8,6 +8,11 @@ export type { Faults, HeldBack, Member, Operation, RunningServer, StoreUnderTest
 export { describeCoordinator } from "./suite.js";
 export type * from "../locks/claim.js";
 export type * from "../locks/coordinator.js";
+export type * from "../locks/documents.js";
+export type * from "../locks/history.js";
+export type * from "../locks/log.js";
+export type * from "../locks/session.js";
+export type * from "../locks/store-report.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "../locks/errors.js";
 export { type EngineOptions, openEngine } from "../queue/engine.js";
 export type * from "../queue/store.js";

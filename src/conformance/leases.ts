@@ -1,7 +1,8 @@
 // Conformance: claims of people. They depend on no process, anybody who knows their id may write to them and end them, and end by
 // the store's clock; what holders.ts makes of that is shown here over each store.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Coordinator, HistoryRecord, Settled } from "../locks/coordinator.js";
+import type { Coordinator, Settled } from "../locks/coordinator.js";
+import type { HistoryRecord } from "../locks/history.js";
 import { endExpired, readHolders, readPresentHolders } from "../line/holders.js";
 import { takeTurn } from "../line/turn.js";
 import { until, within } from "./until.js";

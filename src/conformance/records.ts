@@ -2,7 +2,7 @@
 // question can be aborted.
 import { describe, expect, test } from "vitest";
 import type { ClaimRecord } from "../locks/claim.js";
-import type { Ending } from "../locks/coordinator.js";
+import type { Ending } from "../locks/history.js";
 import { LONGEST_NAME_BYTES, lockNameProblem } from "../locks/names.js";
 import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, settledOf, takeDurably } from "./drafts.js";
 import type { Stage } from "./stage.js";

@@ -1,7 +1,8 @@
 // The coordinators that there are, by the scheme of their URL. Each is loaded when it is asked for and not before.
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Coordinator, CoordinatorOptions, StoreReport } from "../locks/coordinator.js";
+import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
+import type { StoreReport } from "../locks/store-report.js";
 import { HoldlineError } from "../locks/errors.js";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
 

@@ -8,7 +8,8 @@ import { isLeaseHeld, releaseById, releaseLease, renewLease } from "../leases/le
 import { SILENT_PROGRESS } from "../line/progress.js";
 import type { Released } from "../leases/lease.js";
 import type { HeldLease, LeaseContext, LeaseRequest, LeaseTaker } from "../leases/request.js";
-import type { Coordinator, HistoryRecord } from "../locks/coordinator.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import type { HistoryRecord } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endAllExpired, readPresentQueue } from "../line/holders.js";
 import { hostLock, hostOfLock, parseLockName } from "../locks/names.js";

@@ -2,7 +2,8 @@
 // What the work is, and what becomes of it when the claim is lost, is the caller's matter.
 import { randomUUID } from "node:crypto";
 import type { Owner } from "../locks/claim.js";
-import type { Coordinator, Draft, Session } from "../locks/coordinator.js";
+import type { Coordinator, Draft } from "../locks/coordinator.js";
+import type { Session } from "../locks/session.js";
 import { watchClaim } from "./claim-watch.js";
 import { waitInLine, type WaitOptions } from "./waiting.js";
 import { describeTimeout } from "./words.js";

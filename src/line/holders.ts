@@ -1,6 +1,7 @@
 // Who holds a lock now: reads the claims at the front of its queue, and ends the leases among them whose time is over.
 import type { Claim } from "../locks/claim.js";
-import type { Coordinator, Ending, EntryRef, StoreTime } from "../locks/coordinator.js";
+import type { Coordinator, EntryRef, StoreTime } from "../locks/coordinator.js";
+import type { Ending } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
 import { type Contender, isHeld } from "../locks/rule.js";
 

@@ -1,6 +1,6 @@
 // Asking a store until it answers: again after a lost reply, on another connection after silence, and for no longer than the
 // connect timeout. What a repeated question may do twice is for those who ask to know.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { ClosedError, messageOf, UnreachableError } from "../locks/errors.js";
 import { type QueueStore, ReplyLostError } from "./store.js";
 

@@ -1,6 +1,6 @@
 // Documents: small versioned values beside the queues. A write names the revision that was read; after a lost reply the store is asked
 // whether it has happened.
-import type { Document } from "../locks/coordinator.js";
+import type { Document } from "../locks/documents.js";
 import type { Asking } from "./asking.js";
 import type { QueueStore } from "./store.js";
 

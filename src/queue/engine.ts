@@ -5,22 +5,19 @@ import type {
   Change,
   Coordinator,
   CoordinatorOptions,
-  Document,
-  DocumentCheck,
   Draft,
-  Ending,
   EntryRef,
-  HistoryRecord,
   Joined,
   JustSettled,
-  Keeping,
   QueuePosition,
   Settled,
-  StoreReport,
   StoreTime,
   StoreWatch,
   WriteOutcome,
 } from "../locks/coordinator.js";
+import type { Document, DocumentCheck } from "../locks/documents.js";
+import type { Ending, HistoryRecord, Keeping } from "../locks/history.js";
+import type { StoreReport } from "../locks/store-report.js";
 import { bestEffort } from "../locks/errors.js";
 import { historyBoundsOf } from "../locks/history-bounds.js";
 import { Asking, type Timers } from "./asking.js";

@@ -1,5 +1,6 @@
 // The history: what is read of the archive counts only within its bounds, and those are brought about now and then behind a release.
-import type { HistoryRecord, Log } from "../locks/coordinator.js";
+import type { HistoryRecord } from "../locks/history.js";
+import type { Log } from "../locks/log.js";
 import { bestEffort } from "../locks/errors.js";
 import type { HistoryBounds } from "../locks/history-bounds.js";
 import type { Asking, Timers } from "./asking.js";

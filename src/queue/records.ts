@@ -1,7 +1,8 @@
 // What the engine's entries and archive records mean: a stored entry as a claim, and an ending as text and back.
 import { randomUUID } from "node:crypto";
 import { type Claim, type ClaimRecord, decodeFailure, decodeRecord, encodeRecord, isObject } from "../locks/claim.js";
-import type { Ahead, EndEvent, Ending, EntryRef, HistoryRecord } from "../locks/coordinator.js";
+import type { Ahead, EntryRef } from "../locks/coordinator.js";
+import type { EndEvent, Ending, HistoryRecord } from "../locks/history.js";
 import type { Archived, StoredEntry, StoredPlace } from "./store.js";
 
 const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };

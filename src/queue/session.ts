@@ -3,7 +3,7 @@
 //
 //   alive → lost (the store said so, was silent for LOST_AFTER of the timeout, or the session was given up)
 import { setMaxListeners } from "node:events";
-import { LOST_AFTER, type Session } from "../locks/coordinator.js";
+import { LOST_AFTER, type Session } from "../locks/session.js";
 import { SessionLostError } from "../locks/errors.js";
 import type { Timers } from "./asking.js";
 import type { SessionRef } from "./store.js";

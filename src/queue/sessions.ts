@@ -1,6 +1,7 @@
 // The sessions of one engine: the one that lives, its renewal, and the next one when it is lost. Also the claims in hand, by which
 // others tell that this process lives: with a new session their liveness comes back.
-import type { EntryRef, Log, Settled } from "../locks/coordinator.js";
+import type { EntryRef, Settled } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { bestEffort, ClosedError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { Asking, Timers } from "./asking.js";
 import { unlessAborted } from "./asking.js";

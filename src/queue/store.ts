@@ -1,7 +1,8 @@
 // The lower seam: what the queue engine asks of a store, as data and about a dozen methods. A store keeps entries, sessions, an
 // archive and documents, and commits steps atomically. It knows no rule, no policy, and repeats nothing after a lost reply: all
 // that is the engine's.
-import type { StoreReport, StoreTime, Traits } from "../locks/coordinator.js";
+import type { StoreTime, Traits } from "../locks/coordinator.js";
+import type { StoreReport } from "../locks/store-report.js";
 
 /** What a store can and cannot do, and how its sessions live. */
 export interface StoreTraits extends Traits {

@@ -4,7 +4,7 @@
 import type { Change, StoreTime, StoreWatch } from "../locks/coordinator.js";
 import { bestEffort, ClosedError } from "../locks/errors.js";
 import { Listeners } from "../locks/listeners.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import type { Asking, Timers } from "./asking.js";
 import type { QueueStore, StoreChange, StoreFeed } from "./store.js";
 

@@ -2,19 +2,10 @@
 // what it expects to find; after a lost reply the store is asked what became of it.
 import type { ClaimRecord } from "../locks/claim.js";
 import { encodeRecord } from "../locks/claim.js";
-import type {
-  DocumentCheck,
-  Draft,
-  Ending,
-  EntryRef,
-  Joined,
-  JustSettled,
-  Keeping,
-  Log,
-  QueuePosition,
-  Settled,
-  WriteOutcome,
-} from "../locks/coordinator.js";
+import type { Draft, EntryRef, Joined, JustSettled, QueuePosition, Settled, WriteOutcome } from "../locks/coordinator.js";
+import type { DocumentCheck } from "../locks/documents.js";
+import type { Ending, Keeping } from "../locks/history.js";
+import type { Log } from "../locks/log.js";
 import { DocumentChangedError, SessionLostError } from "../locks/errors.js";
 import type { Asking } from "./asking.js";
 import type { History } from "./history.js";

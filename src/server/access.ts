@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { ANONYMOUS } from "../config/serve.js";
 import type { AccessEntry, Right, Settings } from "../config/settings.js";
 import type { Claim } from "../locks/claim.js";
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { HoldlineError } from "../locks/errors.js";
 import { matchesPattern } from "../locks/patterns.js";
 import type { Doors } from "../page/sign-in.js";

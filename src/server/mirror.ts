@@ -7,7 +7,8 @@ import type { SeenLock } from "../views/queues.js";
 import { readLocksOf } from "../views/queues.js";
 import { storesFor } from "../views/stores.js";
 import type { Store, Stores } from "../views/stores.js";
-import type { Change, Log, StoreWatch } from "../locks/coordinator.js";
+import type { Change, StoreWatch } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { hasExpired } from "../line/holders.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 

@@ -1,6 +1,6 @@
 // Whether the mirror is up to date. While it has subscribers, it keeps asking the stores, and tells the subscribers when a store
 // stops answering, since when, and when all answer again.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import { isoTime } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { refusalOf } from "./errors.js";

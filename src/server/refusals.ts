@@ -1,6 +1,6 @@
 // Logs refused credentials: a line each while they are few, and then how many more there were. No line has a password or a
 // token, nor a name that is not configured, because people type their password there by mistake.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 
 // Enough to see who mistypes. An attacker who guesses must not fill the disk.
 const MOST_LINES = 10;

@@ -1,5 +1,5 @@
 // What every route works with. Types only; listen.ts makes the real thing.
-import type { Log } from "../locks/coordinator.js";
+import type { Log } from "../locks/log.js";
 import type { Access } from "./access.js";
 import type { ConnectionLimits } from "./connection-limits.js";
 import type { Measures, StoreAccess } from "./measures.js";

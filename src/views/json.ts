@@ -1,7 +1,7 @@
 // Locks, claims, leases and history records as JSON: the documents of `--json`, of the HTTP API and of the page's script.
 // Pure, and its types are what the page is written against.
 import type { Claim, Failure, Lease, Owner } from "../locks/claim.js";
-import type { HistoryRecord } from "../locks/coordinator.js";
+import type { HistoryRecord } from "../locks/history.js";
 import { isoTime } from "../locks/durations.js";
 import { typesOf } from "./lock.js";
 import type { ClaimView, LockView } from "./lock.js";

@@ -1,6 +1,6 @@
 // Reading the history from every store that the configuration names, and filtering it. A store gives its newest records;
 // with a filter, more are read until enough of them match. Expired leases are ended first, so that the history has them.
-import type { EndEvent, HistoryRecord } from "../locks/coordinator.js";
+import type { EndEvent, HistoryRecord } from "../locks/history.js";
 import { endAllExpired } from "../line/holders.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";

@@ -1,6 +1,6 @@
 // Judges what a fleet did, by what its actions wrote down themselves: no overlap that the rule forbids, fencing tokens in
 // order, every durable claim accounted for. Pure: lines and records in, violations out.
-import type { EndEvent, HistoryRecord } from "../../src/locks/coordinator.js";
+import type { EndEvent, HistoryRecord } from "../../src/locks/history.js";
 import { isHeld } from "../../src/locks/rule.js";
 
 /** A lock as the fleet uses it. */

@@ -7,7 +7,8 @@ import type { Io, Sink } from "../../src/cli/io.js";
 import { openStopRequests } from "../../src/cli/stop.js";
 import type { Settings } from "../../src/config/settings.js";
 import type { Claim } from "../../src/locks/claim.js";
-import type { Coordinator, Ending, EntryRef, HistoryRecord, WriteOutcome } from "../../src/locks/coordinator.js";
+import type { Coordinator, EntryRef, WriteOutcome } from "../../src/locks/coordinator.js";
+import type { Ending, HistoryRecord } from "../../src/locks/history.js";
 
 export const NOW = Date.UTC(2025, 10, 21, 9, 0, 0);
 

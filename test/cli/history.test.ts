@@ -3,7 +3,7 @@ import { NONE_GONE } from "../support/perspectives.js";
 import { describe, expect, test } from "vitest";
 import { history, parseHistory, renderHistory } from "../../src/cli/commands/history.js";
 import { widthOf } from "../../src/cli/render.js";
-import type { HistoryRecord } from "../../src/locks/coordinator.js";
+import type { HistoryRecord } from "../../src/locks/history.js";
 import { claim, context, fakeStore, invocation, NOW, recordedIo, settings } from "./fakes.js";
 
 function record(changes: Partial<HistoryRecord> = {}): HistoryRecord {

@@ -1,6 +1,6 @@
 // What must be true whatever happens: told of every transaction of the store, it says at once what is wrong. Commands are
 // command-checks.ts's, leases are lease-checks.ts's, and what is left when something is over is end-checks.ts's.
-import type { Ending } from "../../src/locks/coordinator.js";
+import type { Ending } from "../../src/locks/history.js";
 import { CommandChecks } from "./command-checks.js";
 import { changesIn, LeaseChecks } from "./lease-checks.js";
 import type { Group } from "./node.js";

@@ -3,7 +3,7 @@
 import type { Acquired } from "../../src/leases/acquiring.js";
 import type { Released, Renewed } from "../../src/leases/lease.js";
 import { isObject } from "../../src/locks/claim.js";
-import type { Ending } from "../../src/locks/coordinator.js";
+import type { Ending } from "../../src/locks/history.js";
 import type { Deed } from "./lease-jobs.js";
 import type { SeenEntry } from "./store.js";
 import type { Stories, Story } from "./stories.js";

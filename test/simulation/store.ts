@@ -2,7 +2,7 @@
 // the checks look at them. What must be true of all that is checks.ts's.
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import { decodeRecord } from "../../src/locks/claim.js";
-import type { Ending, HistoryRecord } from "../../src/locks/coordinator.js";
+import type { Ending, HistoryRecord } from "../../src/locks/history.js";
 import { decodeEnding, encodeEnding } from "../../src/queue/records.js";
 import type { Committed, Step } from "../../src/queue/store.js";
 import type { Contents, Entry } from "../../src/stores/memory/contents.js";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { build, stop } from "esbuild";
 import { afterEach } from "vitest";
 import { type ProcessIdentity } from "../../src/locks/claim.js";
-import { type Log } from "../../src/locks/coordinator.js";
+import { type Log } from "../../src/locks/log.js";
 import { identityOf, listPids, readStat } from "../../src/proc.js";
 
 const cleanups: (() => void)[] = [];

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { messageOf } from "../../locks/errors.js";
 import { createClock } from "../../line/clock.js";
 import { carriersOf, claimsAround, endCarriers } from "./carriers.js";

@@ -1,6 +1,6 @@
 // How a command comes to its end: signals to this process go on to the command, the second one ends it (SIGTERM, a while,
 // SIGKILL), and further ones hasten that. Tells the person who waits what the agent waits for.
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { formatDuration } from "../../locks/durations.js";
 import { messageOf } from "../../locks/errors.js";
 import { createClock } from "../../line/clock.js";

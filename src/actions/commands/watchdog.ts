@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import type { Leader } from "../machine.js";
 import { uptimeMs } from "../../uptime.js";
 import { ownStat } from "../../proc.js";

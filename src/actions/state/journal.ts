@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { decodeIdentity, decodeMoment, isObject, laterOf, type BootMoment } from "../../locks/claim.js";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { lockNameProblem } from "../../locks/names.js";
 import {
   appendLine,

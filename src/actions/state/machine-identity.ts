@@ -6,7 +6,7 @@ import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { differs, encodeSigns, type MachineSigns } from "../../line/machine-signs.js";
 import { isObject } from "../../locks/claim.js";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { makeTopDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
 
 /** Where a machine has its signs; tests bring other places. */

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { isObject } from "../../locks/claim.js";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { makeDirectory, readContent, setAside, writeWhole } from "./durable-files.js";
 import type { Sighting, Sightings } from "../machine.js";
 

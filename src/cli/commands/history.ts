@@ -1,7 +1,7 @@
 // `holdline history`: shows durable claims that have ended, and failures that keep their lock; newest first.
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import type { Failure } from "../../locks/claim.js";
-import type { EndEvent, HistoryRecord } from "../../locks/coordinator.js";
+import type { EndEvent, HistoryRecord } from "../../locks/history.js";
 import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
 import { nearestTo } from "../../locks/nearest.js";

@@ -1,5 +1,5 @@
 // Work that goes on behind a caller who does not wait for it, such as tidying after a release, and how long those wait who only want to go.
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { bestEffort } from "../../locks/errors.js";
 
 export class Background {

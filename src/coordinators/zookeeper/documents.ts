@@ -1,6 +1,6 @@
 // Documents: small versioned values, each a znode of its own. A document that is removed stays as an empty znode, so that its revisions
 // go on where they were and none comes twice.
-import type { Document, DocumentCheck } from "../../locks/coordinator.js";
+import type { Document, DocumentCheck } from "../../locks/documents.js";
 import { DocumentChangedError } from "../../locks/errors.js";
 import { documentIn, type Layout } from "./layout.js";
 import type { Sessions } from "./sessions.js";

@@ -1,7 +1,9 @@
 // Durable claims: settle, adopt and update, each one transaction. After a lost reply this file looks up what happened and never guesses.
 // leaving.ts ends durable claims, and liveness.ts knows which of them this process has in hand.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { CoordinatorOptions, DocumentCheck, Draft, EntryRef, JustSettled, Keeping, Settled } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Settled } from "../../locks/coordinator.js";
+import type { DocumentCheck } from "../../locks/documents.js";
+import type { Keeping } from "../../locks/history.js";
 import { ClaimLostError, DocumentChangedError, SessionLostError } from "../../locks/errors.js";
 import type { Background } from "./background.js";
 import type { Documents } from "./documents.js";

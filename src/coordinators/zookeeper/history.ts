@@ -1,6 +1,7 @@
 // The history: one znode for each ended claim, all in one folder, so that reading costs no more than there is. Readers see only what is
 // within the bounds, and now and then a release trims the rest behind it. Up to 0.1 each lock had a folder of its own, which is still read.
-import type { CoordinatorOptions, HistoryRecord } from "../../locks/coordinator.js";
+import type { CoordinatorOptions } from "../../locks/coordinator.js";
+import type { HistoryRecord } from "../../locks/history.js";
 import { type HistoryBounds, withinBounds } from "../../locks/history-bounds.js";
 import type { Layout } from "./layout.js";
 import { decodeName, orderFormerRecords, orderRecords, parseRecordName, type RecordName } from "./layout.js";

@@ -6,23 +6,20 @@ import type {
   Changes,
   Coordinator,
   CoordinatorOptions,
-  Document,
-  DocumentCheck,
   Draft,
-  Ending,
   EntryRef,
-  HistoryRecord,
   Joined,
-  Keeping,
   JustSettled,
   Settled,
   QueuePosition,
-  StoreReport,
   StoreTime,
   StoreWatch,
   Traits,
   WriteOutcome,
 } from "../../locks/coordinator.js";
+import type { Document, DocumentCheck } from "../../locks/documents.js";
+import type { Ending, HistoryRecord, Keeping } from "../../locks/history.js";
+import type { StoreReport } from "../../locks/store-report.js";
 import { DocumentChangedError, bestEffort } from "../../locks/errors.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import { isHeld } from "../../locks/rule.js";

@@ -1,6 +1,7 @@
 // Ending durable claims. One transaction deletes the claim and its liveness entry and writes the history record. If the server refuses
 // either of the last two, the claim is let go without it: otherwise nobody behind would ever get the lock.
-import type { CoordinatorOptions, Ending, EntryRef, HistoryRecord, WriteOutcome } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, EntryRef, WriteOutcome } from "../../locks/coordinator.js";
+import type { Ending, HistoryRecord } from "../../locks/history.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import type { Background } from "./background.js";
 import { isConnectionLoss, describeRefusal } from "./wire/errors.js";

@@ -1,7 +1,8 @@
 // The durable claims that this process has in hand, and their liveness entries: ephemeral, so they go with the session, and this process
 // puts them back in the next one. A lease has no liveness entry, because a person's claim depends on no process.
 import type { ClaimRecord } from "../../locks/claim.js";
-import type { EntryRef, Log } from "../../locks/coordinator.js";
+import type { EntryRef } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { bestEffort } from "../../locks/errors.js";
 import type { Layout } from "./layout.js";
 import { decodeClaim, fencingTokenOf } from "./records.js";

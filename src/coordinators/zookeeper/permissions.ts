@@ -1,7 +1,7 @@
 // Who may change the tree. Joining refuses a tree that does not protect what is written with credentials, `holdline check --live` reports
 // what the credentials may do, and `--mend` gives them what everybody may change. ZooKeeper checks the parent's rights for a delete:
 // below a znode that belongs to everybody, anybody can delete a claim, whatever the claim's own rights are.
-import type { Finding, StoreReport } from "../../locks/coordinator.js";
+import type { Finding, StoreReport } from "../../locks/store-report.js";
 import { formatDuration } from "../../locks/durations.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { toHoldlineError, describeRefusal } from "./wire/errors.js";

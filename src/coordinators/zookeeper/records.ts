@@ -1,7 +1,8 @@
 // The data of znodes: a claim's record with its fencing token, and a history record. Anyone may have written the bytes that are read back.
 import type { ClaimRecord } from "../../locks/claim.js";
 import { decodeFailure, decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
-import type { Draft, EndEvent, Ending, HistoryRecord } from "../../locks/coordinator.js";
+import type { Draft } from "../../locks/coordinator.js";
+import type { EndEvent, Ending, HistoryRecord } from "../../locks/history.js";
 import type { Stat } from "./wire/protocol.js";
 
 /** A claim's data. Its fencing token is the zxid of the write that made its holder, and later writes must carry it along. */

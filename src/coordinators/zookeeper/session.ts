@@ -5,8 +5,9 @@
 //   connecting → connected ⇄ suspended
 //        └───────────┴───────────┴──→ lost (the server said so, or silent for LOST_AFTER of the timeout) | closed
 import { setMaxListeners } from "node:events";
-import type { Log, Session } from "../../locks/coordinator.js";
-import { LOST_AFTER } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
+import type { Session } from "../../locks/session.js";
+import { LOST_AFTER } from "../../locks/session.js";
 import { HoldlineError, SessionLostError, UnreachableError } from "../../locks/errors.js";
 import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";

@@ -1,6 +1,7 @@
 // Being told of changes: `ChangeFeed` reports everything that changes under a root, and `waitForDeparture` waits until somebody ahead
 // leaves a queue. Both say what may have changed; reading it is the caller's.
-import type { Change, EntryRef, Log, StoreTime, StoreWatch } from "../../locks/coordinator.js";
+import type { Change, EntryRef, StoreTime, StoreWatch } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { bestEffort, HoldlineError } from "../../locks/errors.js";
 import { Listeners } from "../../locks/listeners.js";
 import { changedAt, type Layout, parseClaimName } from "./layout.js";

@@ -1,7 +1,7 @@
 // Waking those who wait in other processes. SQLite tells nobody of a commit, so whoever lets others go on touches the
 // database's file after it, and the waiters watch that file. It only saves time: all of them look again now and then anyway.
 import { type FSWatcher, utimesSync, watch } from "node:fs";
-import type { Log } from "../../locks/coordinator.js";
+import type { Log } from "../../locks/log.js";
 import { bestEffort } from "../../locks/errors.js";
 
 /** Tells the waiters of all processes that somebody has left a queue. Called after the commit, so that they see it. */

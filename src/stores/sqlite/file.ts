@@ -2,7 +2,7 @@
 // replaced. It never opens an existing database itself: closing it again would drop SQLite's locks in this process.
 import { accessSync, closeSync, constants, mkdirSync, openSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Finding, StoreReport } from "../../locks/coordinator.js";
+import type { Finding, StoreReport } from "../../locks/store-report.js";
 import { messageOf, UnreachableError } from "../../locks/errors.js";
 
 /** The identity of a file, to notice when another has taken its place. */

@@ -1,7 +1,8 @@
 // The SQLite store: the queues of one machine in one file, for many processes at once. A session is a process, so that the dead are
 // noticed by whoever looks. It owns the operations of the seam; rows, steps, sessions and the file are its neighbours'.
 import { randomUUID } from "node:crypto";
-import type { CoordinatorOptions, StoreReport, StoreTime } from "../../locks/coordinator.js";
+import type { CoordinatorOptions, StoreTime } from "../../locks/coordinator.js";
+import type { StoreReport } from "../../locks/store-report.js";
 import { bestEffort } from "../../locks/errors.js";
 import type {
   Archived,

@@ -2,7 +2,8 @@
 // and stays so. Whatever would write is refused.
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { CoordinatorOptions, StoreReport } from "../../locks/coordinator.js";
+import type { CoordinatorOptions } from "../../locks/coordinator.js";
+import type { StoreReport } from "../../locks/store-report.js";
 import { HoldlineError } from "../../locks/errors.js";
 import type { QueueStore } from "../../queue/store.js";
 import { connectToView, type Database } from "./database.js";

@@ -1,7 +1,8 @@
 // What an examination finds in a real tree, and what mending changes in it.
 import { expect, inject, onTestFinished, test } from "vitest";
 import { openZooKeeper } from "../../../src/coordinators/zookeeper/index.js";
-import type { Coordinator, StoreReport } from "../../../src/locks/coordinator.js";
+import type { Coordinator } from "../../../src/locks/coordinator.js";
+import type { StoreReport } from "../../../src/locks/store-report.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { openPlainClient, type PlainClient } from "../../support/plain-client.js";
 import { freshRoot } from "../../support/roots.js";

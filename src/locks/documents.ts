@@ -1,0 +1,15 @@
+// Documents: small versioned values beside the queues.
+
+/** A small versioned value beside the queues, for what all who use a store must know. Settling can be made to depend on it. */
+export interface Document {
+  readonly name: string;
+  readonly value: string;
+  /** Grows with every write. A document that is removed and made again goes on behind the revisions that it had. */
+  readonly revision: number;
+}
+
+/** That a document still has the revision that was read; 0: that it is not there. */
+export interface DocumentCheck {
+  readonly name: string;
+  readonly revision: number;
+}

@@ -1,0 +1,37 @@
+// The history's records: of a durable claim that ends, and of one that is kept because its action has failed.
+import type { Failure, Lease, Owner } from "./claim.js";
+
+/** How a durable claim ended. */
+export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "failed";
+
+/** How a durable claim ends, for the history. */
+export interface Ending {
+  readonly event: EndEvent;
+  /** The principal who ended it; `null` for a lease whose time was over. */
+  readonly by: string | null;
+  readonly reason: string | null;
+  /** Why the action of a claim that is let go has failed. A claim that is kept carries that itself. */
+  readonly failure?: Failure;
+  /** When it ended, if that was before it is recorded: milliseconds since 1970 by the coordinator's clock. */
+  readonly endedAt?: number;
+}
+
+/** The record of a claim that is kept because its action has failed. */
+export type Keeping = Ending & { readonly event: "failed" };
+
+/** A record of the history. Times are milliseconds since 1970 by the coordinator's clock. */
+export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
+  readonly lock: string;
+  readonly claim: string;
+  readonly owner: Owner;
+  readonly claimedAt: number;
+  /** When it ended; of one that was kept, when its action failed. */
+  readonly endedAt: number;
+  /** The claim stays: its own end is another record. */
+  readonly isKept: boolean;
+  readonly failure: Failure | null;
+  /** Why the claim was made, as its owner has said. */
+  readonly description: string | null;
+  readonly lease: Lease | null;
+  readonly data: unknown;
+}
