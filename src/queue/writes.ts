@@ -166,7 +166,9 @@ export class Writes {
     const find = () => this.#findWritten(id, entries, text, fencingToken);
     const committed = await this.#commit(steps, signal, find);
     if ("kept" in committed) this.#history.grown(committed.kept);
-    return this.#outcomeOf(id, entries, text, committed, fencingToken);
+    const outcome = await this.#outcomeOf(id, entries, text, committed, fencingToken);
+    // What was sent before a lost reply may have arrived only after it was looked for.
+    return outcome === "changed" ? ((await find()) ?? outcome) : outcome;
   }
 
   async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
@@ -174,13 +176,21 @@ export class Writes {
     if (typeof known === "string") return known;
     const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
     for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));
-    const committed = await this.#commit(steps, signal, () => this.#findLeft(id, entries, steps));
+    let wasLost = false;
+    const committed = await this.#commit(steps, signal, () => {
+      wasLost = true;
+      return this.#findLeft(id, entries, steps);
+    });
     let outcome: WriteOutcome;
     if ("found" in committed) outcome = committed.found;
     else if (committed.isDone) {
       outcome = "done";
       this.#history.grown(committed.kept);
-    } else outcome = await this.#refusalOf(id, entries, signal);
+    } else {
+      // What was sent before a lost reply may have arrived only after it was looked for.
+      const found = wasLost ? await this.#findLeft(id, entries, steps) : undefined;
+      outcome = found ?? (await this.#refusalOf(id, entries, signal));
+    }
     if (outcome !== "changed") {
       for (const entry of entries) this.#written.delete(nameOf(entry));
       this.#sessions.drop(id);

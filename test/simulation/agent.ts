@@ -31,11 +31,9 @@ export interface JobEnd {
 
 // How often what was sent over a connection that breaks is carried out all the same, some time.
 const ARRIVES_LATE_PERCENT = 30;
-const CONNECT_TIMEOUT_MS = 5_000;
 const SESSION_TIMEOUT_MS = 10_000;
 // How often those look who wait for what the store does not tell.
 const SLEEP_TIME_MS = 3_000;
-const LEAVES_WITHIN_S = (3 * CONNECT_TIMEOUT_MS) / 1_000 + 1;
 export const RELEASE_TIMEOUT_MS = 20_000;
 
 const silent = (): void => undefined;
@@ -189,8 +187,8 @@ export class Agent {
 
   /** It takes its claims out of their queues, or gives up their session, within the time that three requests may take. */
   async #demandNothingLeft(): Promise<void> {
-    const { checks } = this.#world;
-    for (let seconds = 0; seconds < LEAVES_WITHIN_S; seconds += 1) {
+    const { checks, scenario } = this.#world;
+    for (let waitedMs = 0; waitedMs <= 3 * scenario.connectTimeoutMs; waitedMs += 1_000) {
       await new Promise<void>((resolve) => this.after(1_000, "", resolve));
       if (ephemeralOf(this.#world, this).length === 0) return;
     }
@@ -230,7 +228,7 @@ export class Agent {
     const { store, scenario } = this.#world;
     const traits: StoreTraits = scenario.leavesEnded ? { ...MEMORY_TRAITS, wakes: "poll" } : MEMORY_TRAITS;
     this.coordinator ??= await openEngine(createLinkedStore(store, this.link, traits), {
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs: scenario.connectTimeoutMs,
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       sleepTimeMs: SLEEP_TIME_MS,
       historyKeep: Number.POSITIVE_INFINITY,

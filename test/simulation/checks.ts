@@ -20,6 +20,8 @@ export class Checks implements StoreObserver {
   readonly ended = new Map<string, number>();
   /** Those that ended while nothing could be recorded, likewise. */
   readonly unrecorded = new Set<string>();
+  /** Those who have ended their own claim, with a record. */
+  readonly endedTheirs = new Set<string>();
   readonly #world: World;
   readonly #lastToken = new Map<string, number>();
 
@@ -139,6 +141,7 @@ export class Checks implements StoreObserver {
       if (ending !== null) {
         const place = `${entry.id} ${entry.lock}`;
         this.ended.set(place, (this.ended.get(place) ?? 0) + 1);
+        if (isRecorded && this.stories.isOwner(entry, by)) this.endedTheirs.add(by);
         if (!isRecorded) this.unrecorded.add(place);
         this.leases.ended(entry, ending, by);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");

@@ -60,6 +60,8 @@ export class CommandChecks {
     // What had begun before may go on to its end, checks included.
     if (kind === "check") return;
     if (this.#stories.of(claim)?.tokenOfOldStore !== fencingToken) return;
+    // A caller of the library notes nowhere what its node has seen.
+    if (agent.job.kind === "several") return;
     if (!agent.isEphemeral && fencingToken <= this.#world.latestSeenBy(agent.node)) this.#world.checks.startedByOldStore(group);
   }
 

@@ -20,6 +20,8 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   const { store, checks } = world;
   const { stories, commands } = checks;
   const { job } = agent;
+  if (outcome === "claim gone" && checks.endedTheirs.has(agent.name))
+    checks.fail(`${agent.name} is told that its claim is gone, which it has ended itself`);
   if (job.kind !== "run" && job.kind !== "resume") return;
   const done = commands.successesOf(agent);
   const last = job.action.verify === null ? "main" : "check";

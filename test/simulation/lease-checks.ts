@@ -122,6 +122,8 @@ export class LeaseChecks {
   #demandTruth(outcome: "is held" | "gone" | "expired" | "refused", ask: Ask, claim: string, by: string, says: string): void {
     const story = this.#stories.of(claim) as Story;
     const entries = [...story.entries.values()];
+    if (outcome === "gone" && ask.kind !== "renew" && ask.kind !== "change" && ask.done !== null && !this.#isUnrecorded(ask.done))
+      this.#fail(`${says}, which it has ended itself`);
     if (outcome === "is held") {
       if (story.endedAt !== null && story.endedAt <= ask.sinceRevision) this.#fail(`${says}, which was gone`);
       if (story.isLease && !story.isDurable) this.#fail(`${says}, which waits`);
@@ -136,6 +138,10 @@ export class LeaseChecks {
     if (outcome !== "refused" && story.endedAt === null) this.#fail(`${says}, which is there`);
     const isOwn = entries.every(({ record }) => record?.owner.principal === by);
     if (outcome === "refused" && story.isLease && (ask.forced || isOwn)) this.#fail(`${says}, which is a lease`);
+  }
+
+  #isUnrecorded({ id, lock }: SeenEntry): boolean {
+    return this.#world.checks.unrecorded.has(`${id} ${lock}`);
   }
 
   /** Another principal's lease is renewed and ended by force alone. */

@@ -39,6 +39,8 @@ export interface Scenario {
   readonly hasNamesakes: boolean;
   /** May the store be restored from a backup? */
   readonly isRestored: boolean;
+  /** For how long a process asks a store that does not answer. */
+  readonly connectTimeoutMs: number;
   /** Whether the store leaves the entries of ended sessions to the client that meets them, and waiters look for themselves. */
   readonly leavesEnded: boolean;
 }
@@ -77,6 +79,8 @@ export function drawScenario(choices: Choices): Scenario {
     troublePercent: choices.pick([0, 20, 40]),
     hasNamesakes: choices.percent(8),
     isRestored: choices.percent(8),
+    // Shorter and longer than what a session outlives.
+    connectTimeoutMs: choices.pick([5_000, 5_000, 15_000]),
     leavesEnded: choices.percent(50),
   };
 }

@@ -81,15 +81,18 @@ export async function holdSeveral(job: SeveralJob, context: GuardContext): Promi
 
 async function release(coordinator: Coordinator, draft: Draft, settled: Settled, context: GuardContext): Promise<string> {
   let entries: readonly EntryRef[] = settled.entries;
+  // What was asked for when the store did not answer may have ended it.
+  let isDoubtful = false;
   for (;;) {
     try {
       const ending = { event: "released", by: context.principal, reason: null } as const;
       const outcome = await coordinator.leave(draft.id, entries, ending);
-      if (outcome !== "changed") return outcome === "done" ? "ended" : `claim ${outcome}`;
+      if (outcome !== "changed") return outcome === "done" || isDoubtful ? "ended" : `claim ${outcome}`;
       // Somebody has changed its data; nobody but its owner can have it otherwise.
       entries = await coordinator.find(draft.id);
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
+      isDoubtful = true;
       await context.machine.clock.sleep(1_000);
     }
   }

@@ -57,7 +57,7 @@ export class Link {
   /** First come first served, one message of each at a time on its way. */
   readonly #lines: Record<"request" | "reply", Message[]> = { request: [], reply: [] };
   /** What a frozen server carries out when it goes on, although nobody hears of that any more. */
-  readonly #late: (() => void)[] = [];
+  readonly #late: (readonly Message[])[] = [];
   /** Requests that a lagging server has handed on to nobody, and those behind them. */
   readonly #stuck: Message[] = [];
   #generation = 0;
@@ -161,7 +161,7 @@ export class Link {
     // A server that lagged has dropped its clients meanwhile.
     if (this.isLagging) this.#lose();
     this.#become("open");
-    for (const carryOut of this.#late.splice(0)) carryOut();
+    for (const requests of this.#late.splice(0)) this.#carryLate(requests);
     if (wasRefused) this.onOpen();
     this.#next("request");
     this.#next("reply");
@@ -201,11 +201,8 @@ export class Link {
   #carryLate(requests: readonly Message[]): void {
     const [{ request }] = requests as [Message];
     this.#carry("request", request, () => {
-      const carryOut = (): void => {
-        for (const { effect } of requests) effect();
-      };
-      if (this.#condition === "frozen") this.#late.push(carryOut);
-      else carryOut();
+      if (this.#condition === "frozen") this.#late.push(requests);
+      else for (const { effect } of requests) effect();
     });
   }
 
