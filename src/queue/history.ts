@@ -5,7 +5,7 @@ import { bestEffort } from "../locks/errors.js";
 import type { HistoryBounds } from "../locks/history-bounds.js";
 import type { Asking, Timers } from "./asking.js";
 import { decodeEnding } from "./records.js";
-import type { ArchiveQuery, Kept, QueueStore } from "./store.js";
+import type { Archived, ArchiveQuery, Kept, QueueStore } from "./store.js";
 
 // One record in so many has the history of all locks trimmed.
 const TRIM_ALL_EVERY = 32;
@@ -61,6 +61,12 @@ export class History {
     }
     // A lease is recorded some time after its end.
     return records.sort((one, other) => other.endedAt - one.endedAt);
+  }
+
+  /** A lock's newest records as the archive keeps them, whether or not they are within the bounds. */
+  newest(lock: string, limit: number): Promise<readonly Archived[]> {
+    const query: ArchiveQuery = { lock, limit, before: null, among: Number.MAX_SAFE_INTEGER };
+    return this.#asking.ask(undefined, (patience) => this.#store.archived(query, patience));
   }
 
   /** Records were added: it may be time to trim. The caller does not wait for it. */

@@ -1,5 +1,5 @@
 // Writing to claims in hand: settling in place, adopting, updating, and ending them with their history. Each is one commit that names
-// what it expects to find; after a lost reply the store is asked what became of it.
+// what it expects to find. What became of one whose reply was lost, lost-writes.ts finds out.
 import type { ClaimRecord } from "../locks/claim.js";
 import { encodeRecord } from "../locks/claim.js";
 import type { Draft, EntryRef, Joined, JustSettled, QueuePosition, Settled, WriteOutcome } from "../locks/coordinator.js";
@@ -10,6 +10,7 @@ import { DocumentChangedError, SessionLostError } from "../locks/errors.js";
 import type { Asking } from "./asking.js";
 import type { History } from "./history.js";
 import type { Joining } from "./joining.js";
+import { findAdopted, findLeft, findSettled, findWritten } from "./lost-writes.js";
 import type { Reads } from "./reads.js";
 import { type Ended, encodeEnding, encodeWrite, nameOf } from "./records.js";
 import type { EngineSession } from "./session.js";
@@ -66,7 +67,7 @@ export class Writes {
         return { do: "put", lock, ref: entry, claim: id, revision, record: text, ...settles };
       }),
     ];
-    const find = () => this.#findSettled(id, positions);
+    const find = () => findSettled(this.#reads, id, positions);
     let settled: JustSettled;
     try {
       const committed = await this.#sessions.commit(session, signal, stepsOf, async () => (await find()) ?? undefined);
@@ -93,14 +94,6 @@ export class Writes {
     return settled;
   }
 
-  /** The claim as it was settled, whatever others have written to it since; `null` where it is not. */
-  async #findSettled(id: string, positions: readonly EntryRef[]): Promise<JustSettled | null> {
-    const entries = await this.#reads.entriesAt(id, positions);
-    if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;
-    const settled = entries as readonly StoredEntry[];
-    return { ...asOf(settled), since: (settled[0] as StoredEntry).since };
-  }
-
   async adopt(
     id: string,
     entries: readonly EntryRef[],
@@ -117,7 +110,7 @@ export class Writes {
         ...entries.map((entry): Step => ({ ...putOf(id, entry, text), settles: false, isNewHolder: true, session: ref.id })),
       ];
       try {
-        const find = () => this.#findAdopted(id, entries, tried);
+        const find = () => findAdopted(this.#reads, id, entries, tried);
         const committed = await this.#sessions.commit(session, signal, stepsOf, find);
         let adopted = await this.#outcomeOf(id, entries, text, committed, null);
         // What was sent in a session that was lost may have happened before this.
@@ -128,23 +121,6 @@ export class Writes {
         if (!(error instanceof SessionLostError)) throw error;
       }
     }
-  }
-
-  /**
-   * After a lost reply: the claim as one of these sessions has adopted it, whatever others have written to it since; undefined where it
-   * is as it was before.
-   */
-  async #findAdopted(
-    id: string,
-    entries: readonly EntryRef[],
-    sessions: ReadonlySet<string>,
-  ): Promise<Settled | "changed" | undefined> {
-    const there = await this.#reads.entriesAt(id, entries);
-    if (there.every((entry, index) => entry === null || entry.revision === entries[index]?.revision)) return undefined;
-    const isAdopted = (entry: StoredEntry | null, index: number): boolean =>
-      entry?.session != null && sessions.has(entry.session) && (entry.token ?? 0) > (entries[index] as EntryRef).revision;
-    if (!there.every(isAdopted)) return "changed";
-    return asOf(there as readonly StoredEntry[]);
   }
 
   async update(
@@ -163,7 +139,7 @@ export class Writes {
       for (const [index, { lock }] of entries.entries())
         steps.push(this.#archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));
     }
-    const find = () => this.#findWritten(id, entries, text, fencingToken);
+    const find = () => findWritten(this.#reads, id, entries, text, fencingToken);
     const committed = await this.#commit(steps, signal, find);
     if ("kept" in committed) this.#history.grown(committed.kept);
     const outcome = await this.#outcomeOf(id, entries, text, committed, fencingToken);
@@ -176,10 +152,11 @@ export class Writes {
     if (typeof known === "string") return known;
     const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
     for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));
+    const find = () => findLeft(this.#reads, this.#history, id, entries, steps);
     let wasLost = false;
     const committed = await this.#commit(steps, signal, () => {
       wasLost = true;
-      return this.#findLeft(id, entries, steps);
+      return find();
     });
     let outcome: WriteOutcome;
     if ("found" in committed) outcome = committed.found;
@@ -188,7 +165,7 @@ export class Writes {
       this.#history.grown(committed.kept);
     } else {
       // What was sent before a lost reply may have arrived only after it was looked for.
-      const found = wasLost ? await this.#findLeft(id, entries, steps) : undefined;
+      const found = wasLost ? await find() : undefined;
       outcome = found ?? (await this.#refusalOf(id, entries, signal));
     }
     if (outcome !== "changed") {
@@ -196,19 +173,6 @@ export class Writes {
       this.#sessions.drop(id);
     }
     return outcome;
-  }
-
-  /** After a lost reply: whether these very steps have ended the claim. Somebody else's ending leaves another record. */
-  async #findLeft(id: string, entries: readonly EntryRef[], steps: readonly Step[]): Promise<WriteOutcome | undefined> {
-    if ((await this.#reads.entriesAt(id, entries)).some((entry) => entry !== null)) return undefined;
-    for (const step of steps) {
-      if (step.do !== "archive") continue;
-      const newest = await this.#asking.ask(undefined, (patience) =>
-        this.#store.archived({ lock: step.lock, limit: LOOKED_AT, before: null, among: Number.MAX_SAFE_INTEGER }, patience),
-      );
-      if (newest.some(({ record }) => record === step.record)) return "done";
-    }
-    return "gone";
   }
 
   /** Commits steps of no session, each of which names what it expects to find. */
@@ -251,21 +215,6 @@ export class Writes {
     return refusal;
   }
 
-  /** After a lost reply: the entries where they are as this very write has left them; undefined where they are as they were before. */
-  async #findWritten(
-    id: string,
-    entries: readonly EntryRef[],
-    text: string,
-    fencingToken: number,
-  ): Promise<Settled | "changed" | undefined> {
-    const there = await this.#reads.entriesAt(id, entries);
-    if (there.every((entry, index) => entry?.revision === entries[index]?.revision)) return undefined;
-    if (!there.every((entry, index) => entry?.record === text && entry.revision > (entries[index] as EntryRef).revision)) {
-      return there.every((entry) => entry === null) ? undefined : "changed";
-    }
-    return { entries: (there as readonly StoredEntry[]).map(({ lock, ref, revision }) => ({ lock, ref, revision })), fencingToken };
-  }
-
   /** Why entries could not be written to: they are all gone, or not as they were read. */
   async #refusalOf(id: string, entries: readonly EntryRef[], signal: AbortSignal | undefined): Promise<"gone" | "changed"> {
     const there = await this.#reads.entriesAt(id, entries, signal);
@@ -302,15 +251,6 @@ export class Writes {
     const isAsRead = there.every((entry, index) => entry?.durable === true && entry.revision === entries[index]?.revision);
     return isAsRead ? (there as readonly StoredEntry[]) : "changed";
   }
-}
-
-// A record of one's own ending stands among the newest of its lock, unless so many others have ended there meanwhile.
-const LOOKED_AT = 32;
-
-/** Entries as they were when they got their present holder. */
-function asOf(entries: readonly StoredEntry[]): Settled {
-  const held = entries.map(({ lock, ref, token }) => ({ lock, ref, revision: token ?? 0 }));
-  return { entries: held, fencingToken: Math.max(...held.map(({ revision }) => revision)) };
 }
 
 function putOf(claim: string, { lock, ref, revision }: EntryRef, record: string) {

@@ -51,13 +51,13 @@ const JOINING: readonly Mutation[] = [
 const WRITING: readonly Mutation[] = [
   {
     name: "in the engine: a settle whose reply was lost is taken for one that has happened",
-    in: "Writes.#findSettled",
+    in: "findSettled",
     find: "if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;",
     replacement: "if (entries.some((entry) => entry === null)) return null;",
   },
   {
     name: "in the engine: a settle whose reply was lost is not looked up",
-    in: "Writes.#findSettled",
+    in: "findSettled",
     find: "if (!entries.every((entry) => entry?.durable === true && entry.token !== null)) return null;",
     replacement: "if (entries.length > 0) return null;",
   },
@@ -105,13 +105,13 @@ const WRITING: readonly Mutation[] = [
   },
   {
     name: "in the engine: another's adoption is taken for one whose reply was lost",
-    in: "Writes.#findAdopted",
+    in: "findAdopted",
     find: "entry?.session != null && sessions.has(entry.session) &&",
     replacement: "entry != null && sessions.size > 0 &&",
   },
   {
     name: "in the engine: an adoption whose reply was lost, and that others have written to since, is taken for another's",
-    in: "Writes.#findAdopted",
+    in: "findAdopted",
     find: "(entry.token ?? 0) > (entries[index] as EntryRef).revision",
     replacement: "entry.token === entry.revision && entry.token > (entries[index] as EntryRef).revision",
   },
@@ -123,38 +123,38 @@ const WRITING: readonly Mutation[] = [
   },
   {
     name: "in the engine: a write whose reply was lost is taken for one that has happened",
-    in: "Writes.#findWritten",
+    in: "findWritten",
     find: "entry?.revision === entries[index]?.revision)) return undefined;",
     replacement: "entry?.revision === entries[index]?.revision)) return { entries, fencingToken };",
   },
   {
     name: "in the engine: another's write is taken for one whose reply was lost",
-    in: "Writes.#findWritten",
+    in: "findWritten",
     find: "entry?.record === text && entry.revision > (entries[index] as EntryRef).revision",
     replacement: "(entry?.revision ?? 0) > (entries[index] as EntryRef).revision",
   },
   {
     name: "in the engine: a write whose reply was lost is taken for another's",
-    in: "Writes.#findWritten",
+    in: "findWritten",
     find: 'return there.every((entry) => entry === null) ? undefined : "changed"; }',
     replacement:
       'return there.every((entry) => entry === null) ? undefined : "changed";\n    }\n    if (text !== "") return "changed";',
   },
   {
     name: "in the engine: an ending whose reply was lost is taken for one that has happened",
-    in: "Writes.#findLeft",
+    in: "findLeft",
     find: "some((entry) => entry !== null)) return undefined;",
     replacement: 'some((entry) => entry !== null)) return "done";',
   },
   {
     name: "in the engine: an own ending whose reply was lost is taken for another's",
-    in: "Writes.#findLeft",
+    in: "findLeft",
     find: 'if (newest.some(({ record }) => record === step.record)) return "done";',
     replacement: "void newest;",
   },
   {
     name: "in the engine: another's ending is taken for an own one whose reply was lost",
-    in: "Writes.#findLeft",
+    in: "findLeft",
     find: "newest.some(({ record }) => record === step.record)",
     replacement: "newest.length > 0",
   },

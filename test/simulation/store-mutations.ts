@@ -7,36 +7,36 @@ import type { Mutation } from "./mutations.js";
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: settling gives up the place in line",
-    in: "MemoryServer.#carryOut",
+    in: "carryOut",
     find: "if (step.settles) [entry.durable, entry.since] = [true, at];",
     replacement: `if (step.settles) {
           [entry.durable, entry.since] = [true, at];
-          this.#contents.locks.set(step.lock, [...this.queueOf(step.lock).filter((other) => other !== entry), entry]);
+          contents.locks.set(step.lock, [...queueOf(contents, step.lock).filter((other) => other !== entry), entry]);
         }`,
   },
   {
     name: "in the store: a write does not ask whether the entry is as it was read",
-    in: "MemoryServer.#refusalOf",
+    in: "refusalOfStep",
     find: 'entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles))',
     replacement: 'entry.durable || (step.do === "put" && step.settles)',
   },
   {
     name: "in the store: the numbers of a queue are compared as text",
-    in: "MemoryServer.#carryOut",
-    find: "this.#contents.locks.set(lock, [...queue, whole]);",
-    replacement: "this.#contents.locks.set(lock, [...queue, whole].sort((one, other) => (one.ref < other.ref ? -1 : 1)));",
+    in: "carryOut",
+    find: "contents.locks.set(lock, [...queue, whole]);",
+    replacement: "contents.locks.set(lock, [...queue, whole].sort((one, other) => (one.ref < other.ref ? -1 : 1)));",
   },
   {
     name: "in the store: a claim may stand in a queue twice",
-    in: "MemoryServer.#refusalOf",
-    find: 'return this.queueOf(step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;',
+    in: "refusalOfStep",
+    find: 'return queueOf(contents, step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;',
     replacement: "return null;",
   },
   {
     name: "in the store: a step of a session's former epoch is carried out",
-    in: "MemoryServer.#isOf",
-    find: "this.lives(id) && this.#contents.sessions.get(id)?.epoch === epoch",
-    replacement: "epoch >= 0 && this.lives(id)",
+    in: "isOf",
+    find: "lives(contents, id) && contents.sessions.get(id)?.epoch === epoch",
+    replacement: "epoch >= 0 && lives(contents, id)",
   },
   {
     name: "in the store: renewing a session does not raise its epoch",
@@ -46,31 +46,31 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "in the store: a step of a session that has ended is carried out",
-    in: "MemoryServer.#refusalOf",
-    find: 'return this.#isOf(step.session) ? null : "no-session";',
+    in: "refusalOfStep",
+    find: 'return isOf(contents, step.session) ? null : "no-session";',
     replacement: "return null;",
   },
   {
     name: "in the store: a session that has ended takes its durable claims with it",
-    in: "MemoryServer.#carryOut",
-    find: "if (!entry.durable) this.#remove(entry); if (!entry.durable) done.before.push(entry);",
-    replacement: "this.#remove(entry);\n          done.before.push(entry);",
+    in: "carryOut",
+    find: "if (!entry.durable) remove(contents, entry); if (!entry.durable) done.before.push(entry);",
+    replacement: "remove(contents, entry);\n          done.before.push(entry);",
   },
   {
     name: "in the store: a session that has ended leaves its claims in line",
-    in: "MemoryServer.#carryOut",
-    find: "this.entries().filter(({ session }) => session === step.session)",
-    replacement: "this.entries().filter(({ session }) => session === step.session).slice(1)",
+    in: "carryOut",
+    find: "entriesOf(contents).filter(({ session }) => session === step.session)",
+    replacement: "entriesOf(contents).filter(({ session }) => session === step.session).slice(1)",
   },
   {
     name: "in the store: whose process an entry's is can be said of another holder",
-    in: "MemoryServer.#carryOut",
+    in: "carryOut",
     find: "if (entry?.token !== step.token) break;",
     replacement: "if (entry === undefined) break;",
   },
   {
     name: "in the store: an entry that is withdrawn goes even if it is durable",
-    in: "MemoryServer.#carryOut",
+    in: "carryOut",
     find: '(step.do === "withdraw" && entry.durable)',
     replacement: "step.do === undefined",
   },

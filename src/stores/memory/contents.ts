@@ -1,5 +1,5 @@
 // All that the in-memory store holds, as plain data: it can be copied, for a backup, say, or for a server that hears of nothing more.
-import type { Archived, StoredDocument } from "../../queue/store.js";
+import type { Archived, StoredDocument, StoredEntry, StoredPlace } from "../../queue/store.js";
 
 /** An entry of a queue as the store keeps it. */
 export interface Entry {
@@ -45,4 +45,31 @@ export function copyOf({ revision, locks, sessions, archive, documents }: Conten
     archive: [...archive],
     documents: new Map(documents),
   };
+}
+
+/** Whether a session is there that has not ended. */
+export function lives(contents: Contents, session: string | null): boolean {
+  return session !== null && contents.sessions.get(session)?.hasEnded === false;
+}
+
+/** The entries of one queue, in order. */
+export function queueOf(contents: Contents, lock: string): readonly Entry[] {
+  return contents.locks.get(lock) ?? [];
+}
+
+/** Every entry of every queue. */
+export function entriesOf(contents: Contents): readonly Entry[] {
+  return [...contents.locks.values()].flat();
+}
+
+/** An entry as a client reads it. */
+export function entryOf(contents: Contents, entry: Entry): StoredEntry {
+  const { lock, token, since, record } = entry;
+  return { ...placeOf(contents, entry), lock, token, since, record };
+}
+
+/** As much of an entry as the rule needs. */
+export function placeOf(contents: Contents, entry: Entry): StoredPlace {
+  const { ref, claim, key, slots, durable, session, revision } = entry;
+  return { ref, claim, key, slots, durable, session, isSessionAlive: lives(contents, session), revision };
 }

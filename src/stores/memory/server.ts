@@ -1,21 +1,18 @@
-// The in-memory store's server: queues, sessions, archive and documents, and who is told of changes. Every method is one transaction,
-// and none waits. How requests come to it is the client's matter: index.ts, or a simulated network's.
+// The in-memory store's server: it commits and reads, ends sessions that are not renewed, and tells watchers of changes. Every method
+// is one transaction, and none waits. steps.ts says what a step does; index.ts, or a simulated network, brings the requests.
 import type {
-  Appended,
   Archived,
   ArchiveQuery,
   Committed,
-  Kept,
   Line,
-  Refusal,
   SessionRef,
   Step,
   StoreChange,
   StoredDocument,
   StoredEntry,
-  StoredPlace,
 } from "../../queue/store.js";
-import { type Contents, copyOf, emptyContents, type Entry } from "./contents.js";
+import { type Contents, copyOf, emptyContents, type Entry, entriesOf, entryOf, lives, placeOf, queueOf } from "./contents.js";
+import { carryOut, type Effects, refusalOfStep } from "./steps.js";
 
 export interface MemoryServerOptions {
   /** Milliseconds since 1970. */
@@ -57,22 +54,24 @@ export class MemoryServer {
 
   commit(steps: readonly Step[]): Committed {
     for (const [step, one] of steps.entries()) {
-      const why = this.#refusalOf(one);
+      const why = one.do === "archive" && this.hasNoRoom ? "no-room" : refusalOfStep(this.#contents, one);
       if (why !== null) return { isDone: false, step, why };
     }
     this.#contents.revision += 1;
     const at = this.now();
-    const [before, after, changes]: [Entry[], Entry[], StoreChange[]] = [[], [], []];
-    const appended: Appended[] = [];
-    const kept: Kept[] = [];
-    for (const step of steps) this.#carryOut(step, at, { before, after, appended, kept, changes });
-    this.observer?.committed(steps, before, after);
-    this.#tell(changes);
+    const done: Effects = { before: [], after: [], appended: [], kept: [], changes: [] };
+    for (const step of steps) {
+      carryOut(this.#contents, step, at, done);
+      if (step.do === "end") this.#forgetExpiry(step.session);
+    }
+    this.observer?.committed(steps, done.before, done.after);
+    this.#tell(done.changes);
+    const { appended, kept } = done;
     return { isDone: true, revision: this.#contents.revision, at, appended, kept };
   }
 
   line(lock: string, refs?: readonly string[]): Line {
-    const places = this.queueOf(lock).map((entry) => this.#placeOf(entry));
+    const places = this.queueOf(lock).map((entry) => placeOf(this.#contents, entry));
     const asked = refs === undefined ? places : places.filter(({ ref }) => refs.includes(ref));
     return { places: asked, revision: this.#contents.revision };
   }
@@ -80,12 +79,12 @@ export class MemoryServer {
   read(lock: string, first = Number.POSITIVE_INFINITY): readonly StoredEntry[] {
     return this.queueOf(lock)
       .slice(0, first)
-      .map((entry) => this.#entryOf(entry));
+      .map((entry) => entryOf(this.#contents, entry));
   }
 
   readClaim(claim: string): readonly StoredEntry[] {
     const own = this.entries().filter((entry) => entry.claim === claim);
-    return own.map((entry) => this.#entryOf(entry)).sort((one, other) => (one.lock < other.lock ? -1 : 1));
+    return own.map((entry) => entryOf(this.#contents, entry)).sort((one, other) => (one.lock < other.lock ? -1 : 1));
   }
 
   locks(): readonly string[] {
@@ -149,7 +148,7 @@ export class MemoryServer {
 
   /** Whether a session is there that has not ended. */
   lives(id: string | null): boolean {
-    return id !== null && this.#contents.sessions.get(id)?.hasEnded === false;
+    return lives(this.#contents, id);
   }
 
   /** Has `tell` called with every change of a lock, or of all (`null`); gives what ends that. */
@@ -161,12 +160,12 @@ export class MemoryServer {
 
   /** Every entry of every queue. */
   entries(): readonly Entry[] {
-    return [...this.#contents.locks.values()].flat();
+    return entriesOf(this.#contents);
   }
 
   /** The entries of one queue, in order. */
   queueOf(lock: string): readonly Entry[] {
-    return this.#contents.locks.get(lock) ?? [];
+    return queueOf(this.#contents, lock);
   }
 
   snapshot(): Contents {
@@ -192,129 +191,12 @@ export class MemoryServer {
     }
   }
 
-  #refusalOf(step: Step): Refusal | null {
-    switch (step.do) {
-      case "append":
-        if (!this.#isOf(step.session)) return "no-session";
-        return this.queueOf(step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;
-      case "put":
-      case "remove": {
-        const entry = this.#find(step);
-        if (entry?.claim !== step.claim) return "gone";
-        return entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles)) ? null : "changed";
-      }
-      case "archive":
-        return this.hasNoRoom ? "no-room" : null;
-      case "check":
-        return this.#isOf(step.session) ? null : "no-session";
-      case "end":
-        return step.isEnded && this.lives(step.session) ? "changed" : null;
-      case "document":
-      case "check-document":
-        return (this.#contents.documents.get(step.name)?.revision ?? 0) === step.revision ? null : "changed";
-      case "own":
-      case "withdraw":
-        return null;
-    }
-  }
-
-  #carryOut(
-    step: Step,
-    at: number,
-    done: {
-      readonly before: Entry[];
-      readonly after: Entry[];
-      readonly appended: Appended[];
-      readonly kept: Kept[];
-      readonly changes: StoreChange[];
-    },
-  ): void {
-    const { revision } = this.#contents;
-    switch (step.do) {
-      case "append": {
-        const { lock, claim, session, key, slots, record } = step;
-        const queue = this.queueOf(lock);
-        const entry = { lock, ref: String(revision), claim, key, slots, durable: false, session: session.id, revision };
-        const whole = { ...entry, token: null, since: at, record };
-        this.#contents.locks.set(lock, [...queue, whole]);
-        done.appended.push({ ref: whole.ref, ahead: queue.map((other) => this.#placeOf(other)) });
-        done.after.push(whole);
-        done.changes.push({ lock });
-        break;
-      }
-      case "put": {
-        const entry = this.#find(step) as Entry;
-        done.before.push({ ...entry });
-        entry.record = step.record;
-        entry.revision = revision;
-        if (step.isNewHolder) entry.token = revision;
-        if (step.session !== undefined) entry.session = step.session;
-        if (step.settles) [entry.durable, entry.since] = [true, at];
-        done.after.push(entry);
-        done.changes.push({ lock: step.lock });
-        break;
-      }
-      case "own": {
-        const entry = this.#find(step);
-        if (entry?.token !== step.token) break;
-        entry.session = step.session;
-        done.changes.push({ lock: step.lock });
-        break;
-      }
-      case "remove":
-      case "withdraw": {
-        const entry = this.#find(step);
-        if (entry === undefined || (step.do === "withdraw" && entry.durable)) break;
-        this.#remove(entry);
-        done.before.push(entry);
-        done.changes.push({ lock: step.lock });
-        break;
-      }
-      case "archive": {
-        const { lock, record, endedAt } = step;
-        const sequence = (this.#contents.archive[0]?.sequence ?? 0) + 1;
-        this.#contents.archive = [{ lock, sequence, endedAt: endedAt ?? at, record }, ...this.#contents.archive];
-        done.kept.push({
-          lock,
-          sequence,
-          isOver: this.#contents.archive.filter((other) => other.lock === lock).length > step.room,
-        });
-        done.changes.push({ lock });
-        break;
-      }
-      case "end": {
-        this.#contents.sessions.delete(step.session);
-        this.#forgetExpiry(step.session);
-        for (const entry of this.entries().filter(({ session }) => session === step.session)) {
-          if (!entry.durable) this.#remove(entry);
-          if (!entry.durable) done.before.push(entry);
-          done.changes.push({ lock: entry.lock });
-        }
-        break;
-      }
-      case "document": {
-        const { name, value } = step;
-        if (value === null) this.#contents.documents.delete(name);
-        else this.#contents.documents.set(name, { name, value, revision });
-        done.changes.push({ document: name });
-        break;
-      }
-      case "check":
-      case "check-document":
-        break;
-    }
-  }
-
   #tell(changes: readonly StoreChange[]): void {
     for (const { lock, tell } of [...this.#watches]) {
       for (const change of changes) {
         if (change === null || lock === null || ("lock" in change && change.lock === lock)) tell(change);
       }
     }
-  }
-
-  #isOf({ id, epoch }: SessionRef): boolean {
-    return this.lives(id) && this.#contents.sessions.get(id)?.epoch === epoch;
   }
 
   #await(id: string, timeoutMs: number): void {
@@ -328,24 +210,5 @@ export class MemoryServer {
   #forgetExpiry(id: string): void {
     this.#expiries.get(id)?.();
     this.#expiries.delete(id);
-  }
-
-  #find({ lock, ref }: { readonly lock: string; readonly ref: string }): Entry | undefined {
-    return this.queueOf(lock).find((entry) => entry.ref === ref);
-  }
-
-  #remove({ lock, ref }: Entry): void {
-    const queue = this.queueOf(lock).filter((entry) => entry.ref !== ref);
-    if (queue.length === 0) this.#contents.locks.delete(lock);
-    else this.#contents.locks.set(lock, queue);
-  }
-
-  #placeOf({ ref, claim, key, slots, durable, session, revision }: Entry): StoredPlace {
-    return { ref, claim, key, slots, durable, session, isSessionAlive: this.lives(session), revision };
-  }
-
-  #entryOf(entry: Entry): StoredEntry {
-    const { lock, token, since, record } = entry;
-    return { ...this.#placeOf(entry), lock, token, since, record };
   }
 }

@@ -1,0 +1,131 @@
+// What each step of a commit asks of the in-memory store's contents, and does to them.
+import type { Appended, Kept, Refusal, SessionRef, Step, StoreChange } from "../../queue/store.js";
+import { type Contents, type Entry, entriesOf, lives, placeOf, queueOf } from "./contents.js";
+
+/** What the steps of a commit have done so far. */
+export interface Effects {
+  /** The entries that were written to or removed, as they were. */
+  readonly before: Entry[];
+  /** The entries that were appended or written to. */
+  readonly after: Entry[];
+  readonly appended: Appended[];
+  readonly kept: Kept[];
+  readonly changes: StoreChange[];
+}
+
+/** Why a step cannot be carried out; `null` where it can. */
+export function refusalOfStep(contents: Contents, step: Step): Refusal | null {
+  switch (step.do) {
+    case "append":
+      if (!isOf(contents, step.session)) return "no-session";
+      return queueOf(contents, step.lock).some(({ claim }) => claim === step.claim) ? "exists" : null;
+    case "put":
+    case "remove": {
+      const entry = findEntry(contents, step);
+      if (entry?.claim !== step.claim) return "gone";
+      return entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles)) ? null : "changed";
+    }
+    case "check":
+      return isOf(contents, step.session) ? null : "no-session";
+    case "end":
+      return step.isEnded && lives(contents, step.session) ? "changed" : null;
+    case "document":
+    case "check-document":
+      return (contents.documents.get(step.name)?.revision ?? 0) === step.revision ? null : "changed";
+    case "archive":
+    case "own":
+    case "withdraw":
+      return null;
+  }
+}
+
+/** Carries out a step that is not refused. */
+export function carryOut(contents: Contents, step: Step, at: number, done: Effects): void {
+  const { revision } = contents;
+  switch (step.do) {
+    case "append": {
+      const { lock, claim, session, key, slots, record } = step;
+      const queue = queueOf(contents, lock);
+      const entry = { lock, ref: String(revision), claim, key, slots, durable: false, session: session.id, revision };
+      const whole = { ...entry, token: null, since: at, record };
+      contents.locks.set(lock, [...queue, whole]);
+      done.appended.push({ ref: whole.ref, ahead: queue.map((other) => placeOf(contents, other)) });
+      done.after.push(whole);
+      done.changes.push({ lock });
+      break;
+    }
+    case "put": {
+      const entry = findEntry(contents, step) as Entry;
+      done.before.push({ ...entry });
+      entry.record = step.record;
+      entry.revision = revision;
+      if (step.isNewHolder) entry.token = revision;
+      if (step.session !== undefined) entry.session = step.session;
+      if (step.settles) [entry.durable, entry.since] = [true, at];
+      done.after.push(entry);
+      done.changes.push({ lock: step.lock });
+      break;
+    }
+    case "own": {
+      const entry = findEntry(contents, step);
+      if (entry?.token !== step.token) break;
+      entry.session = step.session;
+      done.changes.push({ lock: step.lock });
+      break;
+    }
+    case "remove":
+    case "withdraw": {
+      const entry = findEntry(contents, step);
+      if (entry === undefined || (step.do === "withdraw" && entry.durable)) break;
+      remove(contents, entry);
+      done.before.push(entry);
+      done.changes.push({ lock: step.lock });
+      break;
+    }
+    case "archive": {
+      const { lock, record, endedAt } = step;
+      const sequence = (contents.archive[0]?.sequence ?? 0) + 1;
+      contents.archive = [{ lock, sequence, endedAt: endedAt ?? at, record }, ...contents.archive];
+      done.kept.push({
+        lock,
+        sequence,
+        isOver: contents.archive.filter((other) => other.lock === lock).length > step.room,
+      });
+      done.changes.push({ lock });
+      break;
+    }
+    case "end": {
+      contents.sessions.delete(step.session);
+      for (const entry of entriesOf(contents).filter(({ session }) => session === step.session)) {
+        if (!entry.durable) remove(contents, entry);
+        if (!entry.durable) done.before.push(entry);
+        done.changes.push({ lock: entry.lock });
+      }
+      break;
+    }
+    case "document": {
+      const { name, value } = step;
+      if (value === null) contents.documents.delete(name);
+      else contents.documents.set(name, { name, value, revision });
+      done.changes.push({ document: name });
+      break;
+    }
+    case "check":
+    case "check-document":
+      break;
+  }
+}
+
+function isOf(contents: Contents, { id, epoch }: SessionRef): boolean {
+  return lives(contents, id) && contents.sessions.get(id)?.epoch === epoch;
+}
+
+function findEntry(contents: Contents, { lock, ref }: { readonly lock: string; readonly ref: string }): Entry | undefined {
+  return queueOf(contents, lock).find((entry) => entry.ref === ref);
+}
+
+function remove(contents: Contents, { lock, ref }: Entry): void {
+  const queue = queueOf(contents, lock).filter((entry) => entry.ref !== ref);
+  if (queue.length === 0) contents.locks.delete(lock);
+  else contents.locks.set(lock, queue);
+}
