@@ -13,7 +13,7 @@ import { redactUrl } from "./config/secrets.js";
 import type { Settings } from "./config/settings.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, missingFolder, openCoordinator } from "./coordinators/registry.js";
-import { isReachedByOthers } from "./coordinators/urls.js";
+import { isEmbedded, isReachedByOthers } from "./coordinators/urls.js";
 import type { HandedDown } from "./handed-down.js";
 import { createClock } from "./line/clock.js";
 import { createPerspective } from "./line/perspective.js";
@@ -99,7 +99,8 @@ function settingsIn({ coordinator, quiet, verbose }: GlobalFlags): ReadonlyMap<S
 function machineOn(settings: Settings): (lock: string) => string | null {
   let machine: string | undefined;
   return (lock) => {
-    if (settingsOfLock(settings, lock).coordinator.startsWith("sqlite:")) return null;
+    // This answers at once and opens no store, so it goes by the URL and not by `isShared`.
+    if (isEmbedded(settingsOfLock(settings, lock).coordinator)) return null;
     return (machine ??= readMachineIdentity(settings.stateDir));
   };
 }

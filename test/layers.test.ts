@@ -1,4 +1,6 @@
 // The lint rule that holds the layers' arrows really bites: each snippet is linted as if it stood in a file of that layer.
+import { readdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { ESLint } from "eslint";
 import { describe, expect, it } from "vitest";
 
@@ -54,7 +56,7 @@ const FORBIDDEN = [
 const ALLOWED = [
   ["src/main.ts", 'import "./cli/program.js"; process.exit(0);'],
   ["src/cli/commands/run.ts", 'import "../../actions/machine.js"; import "../render.js"; import "./locks.js";'],
-  ["src/coordinators/registry.ts", 'export const open = () => import("./sqlite/index.js");'],
+  ["src/coordinators/registry.ts", 'export const open = () => import("../stores/sqlite/index.js");'],
   ["src/locks/rule.ts", 'import "./claim.js";'],
   [
     "src/coordinators/zookeeper/url.ts",
@@ -64,7 +66,32 @@ const ALLOWED = [
   ["src/actions/machine.ts", 'import "../locks/claim.js"; import "./clock.js"; export const open = () => import("execa");'],
 ] as const;
 
+/** Whether a row of eslint.config.js says what a file may import. Without one it may import anything. */
+async function hasRow(filePath: string): Promise<boolean> {
+  const { rules } = (await eslint.calculateConfigForFile(filePath)) as { readonly rules: Readonly<Record<string, unknown[]>> };
+  return rules["no-restricted-imports"]?.some((option) => typeof option === "object" && "patterns" in (option as object)) === true;
+}
+
+const SOURCES = readdirSync(new URL("../src", import.meta.url), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => `src/${name}`);
+
 describe("the layers", () => {
+  it("have a row in eslint.config.js for every folder of src/, and every file of src/ itself", async () => {
+    const without = new Set<string>();
+    for (const file of SOURCES) {
+      if (!(await hasRow(file))) without.add(dirname(file) === "src" ? file : dirname(file));
+    }
+    expect([...without]).toEqual([]);
+  });
+
+  it.each(["src/room/file.ts", "src/file.ts", "src/stores/room/file.ts", "src/coordinators/room/file.ts"])(
+    "know %s to be without a row",
+    async (file) => {
+      expect(await hasRow(file)).toBe(false);
+    },
+  );
+
   it.each(FORBIDDEN)("%s may not: %s (%s)", async (filePath, code) => {
     expect(await complaints(filePath, code)).not.toEqual([]);
   });

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
 import type { StoreReport } from "../locks/store-report.js";
 import { HoldlineError } from "../locks/errors.js";
-import { COORDINATOR_SCHEMES, coordinatorUrlProblem } from "./urls.js";
+import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded } from "./urls.js";
 
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
@@ -27,7 +27,7 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
 
 /** What there is to say of an embedded store that the first run will make; `null` for one that is there, and for all others. */
 export async function missingDatabase(url: string): Promise<StoreReport | null> {
-  if (!url.startsWith("sqlite://")) return null;
+  if (!isEmbedded(url)) return null;
   const { parseSqliteUrl } = await import("../stores/sqlite/url.js");
   const path = parseSqliteUrl(url);
   if (existsSync(path)) return null;
@@ -37,7 +37,7 @@ export async function missingDatabase(url: string): Promise<StoreReport | null> 
 
 /** The folder that a database is to be in, where it is not there yet; `null` for a store without one. */
 export async function missingFolder(url: string): Promise<string | null> {
-  if (!url.startsWith("sqlite://")) return null;
+  if (!isEmbedded(url)) return null;
   const { parseSqliteUrl } = await import("../stores/sqlite/url.js");
   const folder = dirname(parseSqliteUrl(url));
   return existsSync(folder) ? null : folder;

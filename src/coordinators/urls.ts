@@ -6,13 +6,15 @@ import { quoted } from "../locks/text.js";
 
 interface Scheme {
   readonly example: string;
+  /** Whether the store is a file of this machine, which no server stands before. */
+  readonly isEmbedded: boolean;
   /** What is wrong with all that follows `scheme://`, or `null`. Quotes nothing that may be a password. */
   problem(rest: string): string | null;
 }
 
 const SCHEMES = {
-  zookeeper: { example: "zookeeper://zk1:2181,zk2:2181/holdline", problem: zookeeperProblem },
-  sqlite: { example: "sqlite:///var/lib/holdline/holdline.db", problem: sqliteProblem },
+  zookeeper: { example: "zookeeper://zk1:2181,zk2:2181/holdline", isEmbedded: false, problem: zookeeperProblem },
+  sqlite: { example: "sqlite:///var/lib/holdline/holdline.db", isEmbedded: true, problem: sqliteProblem },
 } satisfies Readonly<Record<string, Scheme>>;
 
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.
@@ -43,9 +45,14 @@ export function sqliteUrl(path: string): string {
   return `sqlite://${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-/** Can machines besides this one reach the store, as far as its URL tells? Those that listen on the loopback device alone cannot be reached. */
+/** Whether a URL names a store that is a file of this machine. A store that is open says so itself: `isShared`. */
+export function isEmbedded(url: string): boolean {
+  return COORDINATOR_SCHEMES.some((scheme) => SCHEMES[scheme].isEmbedded && url.startsWith(`${scheme}:`));
+}
+
+/** Whether machines besides this one can reach the store, as far as its URL tells. One that listens on the loopback device alone they cannot. */
 export function isReachedByOthers(url: string): boolean {
-  if (url.startsWith("sqlite:")) return false;
+  if (isEmbedded(url)) return false;
   const authority = url.replace(/^[^:]*:\/\//, "").split("/")[0] ?? "";
   const servers = authority.slice(authority.lastIndexOf("@") + 1).split(",");
   return !servers.every((server) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(server));

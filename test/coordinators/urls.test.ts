@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { COORDINATOR_SCHEMES, coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
+import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded, sqliteUrl } from "../../src/coordinators/urls.js";
 import { parseZooKeeperUrl } from "../../src/coordinators/zookeeper/url.js";
 
 describe("a coordinator's URL is fine", () => {
@@ -108,3 +108,9 @@ describe("the name of a server", () => {
 });
 
 test("the known schemes", () => expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite"]));
+
+test.each([
+  ["sqlite:///var/lib/holdline/holdline.db", true],
+  ["zookeeper://zk1:2181/holdline", false],
+  ["zookeeper://localhost", false],
+])("%s names a file of this machine: %s", (url, expected) => expect(isEmbedded(url)).toBe(expected));

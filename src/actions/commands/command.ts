@@ -80,7 +80,8 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
     // Nothing that was started under a lost claim may go on, whatever group it is in.
     const isLost = outheld || (spec.endsWith !== undefined && isAborted(control.signal));
     if (claim !== null && isLost) await endCarriers(claim, [], 0);
-    if (claim !== null) noteDaemons(options.log, claim);
+    // A check only finds again what its action has started.
+    if (claim !== null && spec.output !== "keep") noteDaemons(options.log, claim);
     return outheld ? { ...end, outheld } : end;
   } catch (error) {
     await latched.shut();
@@ -92,10 +93,10 @@ async function run(options: CommandsOptions, spec: CommandSpec, control: Control
   }
 }
 
-/** Tells the log of processes that have left the command's group, as daemons do: they go on when the command has ended. */
+/** Tells the log of processes that have left the command's group, as every daemon does that an action restarts: they go on when the command has ended. */
 function noteDaemons(log: Log, claim: string): void {
   const pids = carriersOf(claim);
-  if (pids.length > 0) log.info({ pids, claim }, "processes that the command has started go on in process groups of their own");
+  if (pids.length > 0) log.debug({ pids, claim }, "processes that the command has started go on in process groups of their own");
 }
 
 // The latch becomes the command within about a millisecond.

@@ -561,7 +561,11 @@ describe("a daemon that a command leaves behind", () => {
     await createCommands({ log }).run(specOf(argv, { env }), { onGroup: () => undefined });
     const daemon = Number(readFileSync(file, "utf8"));
     try {
-      expect(log.lines).toMatchObject([{ level: "info", details: { pids: [daemon], claim: env.HOLDLINE_CLAIM } }]);
+      const named = { level: "debug", details: { pids: [daemon], claim: env.HOLDLINE_CLAIM } };
+      expect(log.lines).toMatchObject([named]);
+      // A check finds the same daemon, and has nothing to add.
+      await createCommands({ log }).run(specOf(["true"], { env, output: "keep" }), { onGroup: () => undefined });
+      expect(log.lines).toMatchObject([named]);
     } finally {
       killGroup(daemon);
     }
