@@ -144,7 +144,13 @@ export class Joining {
   async confirm(joined: Joined, signal?: AbortSignal): Promise<void> {
     const session = joined.session as EngineSession;
     for (const position of joined.positions) session.hold(nameOf(position));
-    await this.#sessions.confirm(session, signal);
+    try {
+      await this.#sessions.confirm(session, signal);
+    } catch (error) {
+      // Nothing goes on under them.
+      for (const position of joined.positions) session.letGo(nameOf(position));
+      throw error;
+    }
   }
 
   async position(entry: EntryRef, signal?: AbortSignal): Promise<QueuePosition> {

@@ -27,6 +27,7 @@ export class EngineSession implements Session {
   readonly #loss = new AbortController();
   /** Entries that are held and stay ephemeral: what goes on under them must end before the session does. */
   readonly #held = new Set<string>();
+  #onLetGo: () => void = () => undefined;
   #confirmedAt: number;
   #epoch = 0;
   #latestRevision = 0;
@@ -92,6 +93,12 @@ export class EngineSession implements Session {
 
   letGo(ref: string): void {
     this.#held.delete(ref);
+    if (!this.hasHeld) this.#onLetGo();
+  }
+
+  /** Has `run` called when all that is held has been let go. */
+  onLetGo(run: () => void): void {
+    this.#onLetGo = run;
   }
 
   /** What is sent from now on belongs to another epoch than all before. */

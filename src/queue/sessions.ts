@@ -6,7 +6,7 @@ import { bestEffort, ClosedError, messageOf, UnreachableError } from "../locks/e
 import type { Asking, Timers } from "./asking.js";
 import { unlessAborted } from "./asking.js";
 import { EngineSession } from "./session.js";
-import type { Committed, QueueStore, SessionRef, Step } from "./store.js";
+import { type Committed, type QueueStore, ReplyLostError, type SessionRef, type Step } from "./store.js";
 
 // Two renewals can be lost before the session is.
 const RENEWALS_PER_TIMEOUT = 3;
@@ -77,16 +77,26 @@ export class Sessions {
   ): Promise<Committed | { readonly found: T }> {
     for (;;) {
       let sent = session.ref;
+      // Whether something was sent that the session has not been fenced against.
+      let isOnItsWay = false;
       const committed = await this.#asking.ask<Committed | { readonly found: T }>(
         signal,
         (patience) => {
           session.lost.throwIfAborted();
+          // Those who share a fence rely on it for all that they have sent, so that nothing is sent while it is made.
+          if (this.#fencing.has(session)) throw new ReplyLostError("other requests of the session are being called off");
           sent = session.ref;
+          isOnItsWay = true;
           return this.#store.commit(stepsOf(sent), patience);
         },
         async () => {
+          if (!isOnItsWay) {
+            await this.#fencing.get(session);
+            return undefined;
+          }
           await this.fence(session);
           const found = await onLost();
+          isOnItsWay = false;
           return found === undefined ? undefined : { found };
         },
       );
@@ -111,6 +121,11 @@ export class Sessions {
       });
     this.#fencing.set(session, fencing);
     return fencing;
+  }
+
+  /** The same for a session that is lost, which the store may have still. */
+  async fenceLost(session: EngineSession): Promise<void> {
+    await this.#asking.ask(undefined, (patience) => this.#store.renew(session.nextEpoch(), patience));
   }
 
   /**
@@ -157,8 +172,11 @@ export class Sessions {
     const session = this.#session;
     if (session === null) return;
     session.lose("the coordinator was closed");
+    // Former ones as well: where a session lasts as long as its process, nothing else ends them soon.
+    const ended = new Set([...this.#formers, session.id]);
+    const steps = [...ended].map((id): Step => ({ do: "end", session: id, isEnded: false }));
     await bestEffort(this.#options.log, "the session ends by itself", () =>
-      this.#asking.ask(undefined, (patience) => this.#store.commit([{ do: "end", session: session.id, isEnded: false }], patience)),
+      this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience)),
     );
   }
 
@@ -185,9 +203,18 @@ export class Sessions {
   }
 
   #onLost(session: EngineSession): void {
-    // What was held under it may still be being stopped: then only the store may end it.
-    if (!session.isRenewed || !session.hasHeld) this.#formers.add(session.id);
+    // What was held under it may still be being stopped: until that is let go only the store may end it.
+    if (!session.hasHeld) this.#formers.add(session.id);
+    else if (!session.isRenewed) session.onLetGo(() => this.#replaceLetGo(session));
     this.#reopen();
+  }
+
+  #replaceLetGo(former: EngineSession): void {
+    if (this.#isClosed) return;
+    this.#formers.add(former.id);
+    const latest = this.#session;
+    if (latest === null || latest.lost.aborted) this.#reopen();
+    else this.#replaceAgain(latest);
   }
 
   /** Puts a session in the place of former ones of this engine: claims in hand pass on to it, and what waited ends. */
@@ -196,11 +223,13 @@ export class Sessions {
     const steps: Step[] = [...this.#inHand.values()].flatMap((inHand) => ownershipOf(inHand, session));
     for (const former of formers) steps.push({ do: "end", session: former, isEnded: false });
     if (steps.length === 0) return;
-    await bestEffort(this.#options.log, "the former session is ended later", async () => {
+    let isDone = false;
+    await bestEffort(this.#options.log, "the former session is replaced later", async () => {
       await this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience));
+      isDone = true;
       for (const former of formers) this.#formers.delete(former);
     });
-    if (this.#formers.size > 0) this.#options.timers.after(TRIED_AGAIN_MS, () => this.#replaceAgain(session));
+    if (!isDone) this.#options.timers.after(TRIED_AGAIN_MS, () => this.#replaceAgain(session));
   }
 
   #replaceAgain(session: EngineSession): void {
@@ -212,10 +241,12 @@ export class Sessions {
       const inHand = this.#inHand.get(claim);
       return inHand === undefined ? [] : ownershipOf(inHand, session);
     });
-    // Where it fails the session is lost soon, and the next one does it.
-    await bestEffort(this.#options.log, "a claim's owner is not seen to live until the next session", () =>
-      this.#asking.ask(session.lost, (patience) => this.#store.commit(steps, patience)),
-    );
+    let isDone = false;
+    await bestEffort(this.#options.log, "a claim's owner is not seen to live yet: it is tried again", async () => {
+      await this.#asking.ask(session.lost, (patience) => this.#store.commit(steps, patience));
+      isDone = true;
+    });
+    if (!isDone) this.#options.timers.after(TRIED_AGAIN_MS, () => this.#replaceAgain(session));
   }
 
   /** While claims are in hand others go by their liveness, and a lost session may have left some in line: neither waits until a session is asked for. */

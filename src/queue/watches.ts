@@ -73,6 +73,8 @@ export class Watches {
 
   async #caughtUp(signal: AbortSignal | undefined): Promise<StoreTime> {
     await this.#putAwayEnded(signal);
+    // Nobody would close a watch that is begun for nobody.
+    if (this.#listeners.isEmpty) throw new ClosedError("the watch has been closed");
     const feed = await this.#begin(signal);
     return this.#asking.ask(signal, (patience) => feed.caughtUp(patience));
   }

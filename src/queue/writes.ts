@@ -83,8 +83,9 @@ export class Writes {
         settled = found;
       }
     } catch (error) {
-      // Whether it was settled before the session ended is for the store to say.
+      // Whether it was settled before the session ended is for the store to say, once what was sent in it cannot happen any more.
       if (!(error instanceof SessionLostError)) throw error;
+      await this.#sessions.fenceLost(session);
       const found = await find();
       if (found === null) throw error;
       settled = found;
@@ -135,7 +136,7 @@ export class Writes {
     const steps: Step[] = entries.map((entry) => ({ ...putOf(id, entry, text), settles: false, isNewHolder: false }));
     if (keeping !== undefined) {
       const known = await this.#knownOf(id, entries, signal);
-      if (typeof known === "string") return known;
+      if (typeof known === "string") return this.#noted(id, entries, known);
       for (const [index, { lock }] of entries.entries())
         steps.push(this.#archiveOf(lock, { ...(known[index] as Ended), record: text }, keeping, true));
     }
@@ -149,7 +150,7 @@ export class Writes {
 
   async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
     const known = await this.#knownOf(id, entries, signal);
-    if (typeof known === "string") return known;
+    if (typeof known === "string") return this.#noted(id, entries, known);
     const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
     for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));
     const find = () => findLeft(this.#reads, this.#history, id, entries, steps);
@@ -168,10 +169,14 @@ export class Writes {
       const found = wasLost ? await find() : undefined;
       outcome = found ?? (await this.#refusalOf(id, entries, signal));
     }
-    if (outcome !== "changed") {
-      for (const entry of entries) this.#written.delete(nameOf(entry));
-      this.#sessions.drop(id);
-    }
+    return this.#noted(id, entries, outcome);
+  }
+
+  /** A claim that is there no more is in no hand. */
+  #noted<O extends WriteOutcome>(id: string, entries: readonly EntryRef[], outcome: O): O {
+    if (outcome === "changed") return outcome;
+    for (const entry of entries) this.#written.delete(nameOf(entry));
+    this.#sessions.drop(id);
     return outcome;
   }
 
@@ -210,9 +215,7 @@ export class Writes {
       const { entries: written, fencingToken } = this.#note(id, entries, text, committed.revision, null);
       return { entries: written, fencingToken: token ?? fencingToken };
     }
-    const refusal = await this.#refusalOf(id, entries, undefined);
-    if (refusal === "gone") this.#sessions.drop(id);
-    return refusal;
+    return this.#noted(id, entries, await this.#refusalOf(id, entries, undefined));
   }
 
   /** Why entries could not be written to: they are all gone, or not as they were read. */

@@ -233,8 +233,8 @@ const SESSIONS: readonly Mutation[] = [
   {
     name: "in the engine: a former session is ended although something is held in it",
     in: "Sessions.#onLost",
-    find: "if (!session.isRenewed || !session.hasHeld)",
-    replacement: "",
+    find: "if (!session.hasHeld)",
+    replacement: "if (session.isRenewed || !session.hasHeld)",
   },
   {
     name: "in the engine: a session is said to be held for longer than it is",

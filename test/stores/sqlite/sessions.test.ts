@@ -207,6 +207,25 @@ describe("a database that another process keeps locked", () => {
     await expect(coordinator.position(waiting.positions[0]!)).rejects.toBeInstanceOf(SessionLostError);
     expect(await coordinator.leave(held.draft.id, held.settled.entries, RELEASED)).toBe("done");
   });
+
+  test("what is held in a session that this costs is not another's before it is let go", async () => {
+    const path = await freshPath();
+    const [coordinator, other] = [await openFor(path, { connectTimeoutMs: 200 }), await openFor(path)];
+    const held = await coordinator.join(draftFor("held"));
+    await coordinator.confirm(held);
+    const next = only(await other.join(draftFor("held")));
+    const waiting = await coordinator.join(draftFor("a"));
+    const lock = lockDatabase(path);
+    await within(coordinator.withdraw(waiting.positions), "the withdrawal to be over");
+    lock.unlock();
+    expect(held.session.lost.aborted).toBe(true);
+    // By now the next session is there.
+    await coordinator.join(draftFor("b"));
+    expect((await other.position(next)).ahead).toHaveLength(1);
+    await coordinator.withdraw(held.positions);
+    await until(async () => (await other.position(next)).ahead.length === 0, "the turn to come");
+    await until(async () => (await idsIn(other, "a")).length === 0, "the withdrawn claim to go");
+  });
 });
 
 describe("a session that somebody has removed from the database", () => {
