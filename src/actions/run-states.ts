@@ -9,8 +9,9 @@
 // Two more kinds of arrows: back to looking, where a claim was lost before it settled, or another process was faster to take
 // up a leftover; and straight to over, where nothing is to be done, the turn does not come, or the store does not answer.
 //
-// Anything that may refuse a run belongs between granted and settled: the claim is still ephemeral there, and a run that
-// withdraws it leaves nothing behind. Anything to do around the command, under the lock, belongs in settled and succeeded.
+// Anything that may refuse a run (a gate) is asked in looking, before the run joins the line; in granted, before it settles, where
+// withdrawing the claim leaves nothing behind; and in adopted, before settled, where the leftover stays as it was. Anything to do
+// around the command, under the lock, belongs in settled and succeeded.
 import type { BootMoment, Claim, Owner } from "../locks/claim.js";
 import type { Coordinator, Draft, Joined } from "../locks/coordinator.js";
 import type { EndEvent, Ending } from "../locks/history.js";
