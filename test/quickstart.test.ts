@@ -20,7 +20,7 @@ describe("npm start", () => {
   /** Starts it; `onOutput` sees all that it has printed so far. */
   async function run(onOutput: (output: string, interrupt: (signal: NodeJS.Signals) => void) => void = () => undefined) {
     const child = spawn(process.execPath, [start], {
-      env: { ...process.env, TMPDIR: temporary },
+      env: { ...process.env, TMPDIR: temporary, HOLDLINE_NODE: "vm", HOLDLINE_PRINCIPAL: "root@vm" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
@@ -49,6 +49,7 @@ describe("npm start", () => {
     expect(output).toMatch(/FAILED/);
     // That the restarted service goes on is the point of it, and nothing to remark on.
     expect(output).not.toContain("process groups of their own");
+    expect(alike(output)).toEqual(expect.arrayContaining(readmeTranscript()));
     expectNothingLeft(services);
   });
 
@@ -64,6 +65,28 @@ describe("npm start", () => {
     expectNothingLeft(services);
   });
 });
+
+/** What README.md shows of it, without the lines that say that something is left out. */
+function readmeTranscript(): string[] {
+  const section = /^## See it work$[\s\S]*?^```\n( *\$ [\s\S]*?)^```$/m.exec(
+    readFileSync(new URL("../README.md", import.meta.url), "utf8"),
+  );
+  const lines = alike(section?.[1] ?? "").filter((line) => line !== "…");
+  expect(lines.length).toBeGreaterThan(8);
+  return lines;
+}
+
+/** The lines of a text, the same for times, counts, ids and folders that differ. */
+function alike(text: string): string[] {
+  return text
+    .replace(/[\d.]+ (?:ms|s)\b(?: ago)?|just now/g, "AGE")
+    .replace(/tried \d+ times/g, "tried N times")
+    .replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "ID")
+    .replace(/\S*\/holdline-quickstart-\S*?\//g, "FOLDER/")
+    .replace(/ {2,}(?=\S)/g, "  ")
+    .split("\n")
+    .map((line) => line.trimEnd());
+}
 
 /** Whether that process is still the service: its number may be another's by now. */
 function isHello(pid: number): boolean {

@@ -19,7 +19,7 @@ export const EXIT_CODES = {
   69: "coordinator unreachable, at the start or for the release (`run`)",
   70: "a bug in holdline",
   74: "standard output could not be written, or the claim was lost while the command ran (`exec`)",
-  75: "timed out waiting: try later",
+  75: "timed out waiting, or no room to start the command: try later",
   77: "not allowed",
   78: "bad configuration",
 } as const;
