@@ -112,6 +112,48 @@ export function describeLosses(stage: Stage): void {
     }
   }
 
+  describe("what has happened is known although others have acted since", () => {
+    test("adopt: another has written to the claim", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const [owner, other] = [await stage.open(), await stage.open()];
+      const { draft, settled } = await takeDurably(owner, "a");
+      await owner.close();
+      const lost = faults.loseReply("adopt", draft.id);
+      const adopting = coordinator.adopt(draft.id, settled.entries, recordFor(draft, { owner: ownerAt("web-02") }));
+      await lost;
+      await faults.refuse();
+      const read = await claimIn(other, "a");
+      expect(read.fencingToken).toBeGreaterThan(settled.fencingToken);
+      const inHand = { entries: [read], fencingToken: read.fencingToken ?? 0 };
+      const noted = recordFor(draft, { owner: ownerAt("web-02"), reason: "noted" });
+      const written = settledOf(await other.update(draft.id, inHand, noted));
+      await faults.serve();
+      const adopted = settledOf(await within(adopting, "the adoption"));
+      expect(adopted.fencingToken).toBe(read.fencingToken);
+      // The adopter has not seen what was written since.
+      expect(await coordinator.leave(draft.id, adopted.entries, RELEASED)).toBe("changed");
+      expect(await coordinator.leave(draft.id, written.entries, RELEASED)).toBe("done");
+    });
+
+    test("join: another has taken the claim out of one of its lines", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const other = await stage.open();
+      const locks = ["a", "b"];
+      const warm = await coordinator.join(draftFor(locks));
+      await coordinator.withdraw(warm.positions);
+      const draft = draftFor(locks);
+      const lost = faults.loseReply("join", draft.id);
+      const joining = coordinator.join(draft);
+      await lost;
+      await faults.refuse();
+      await other.withdraw([await claimIn(other, "a")]);
+      await faults.serve();
+      const joined = await within(joining, "the join");
+      for (const [index, lock] of locks.entries())
+        expect((await other.queue(lock)).map(({ id, ref }) => [id, ref])).toEqual([[draft.id, joined.positions[index]?.ref]]);
+    });
+  });
+
   describe("a lost reply is not taken for one's own success", () => {
     test("leave: what an admin ended meanwhile is gone, not done", async () => {
       const { coordinator, faults } = await stage.faulty();
@@ -137,6 +179,19 @@ export function describeLosses(stage: Stage): void {
       await faults.cut();
       expect(await within(updating, "the update")).toBe("changed");
       expect((await claimIn(other, "a")).reason).toBe("theirs");
+    });
+
+    test("update: what another has written meanwhile is changed, though it says the same", async () => {
+      const { coordinator, faults } = await stage.faulty();
+      const other = await stage.open();
+      const { draft, settled } = await takeDurably(coordinator, "a");
+      const record = recordFor(draft, { reason: "the same" });
+      const held = faults.holdRequest("update", draft.id);
+      const updating = coordinator.update(draft.id, settled, record);
+      await held.caught;
+      settledOf(await other.update(draft.id, settled, record));
+      await faults.cut();
+      expect(await within(updating, "the update")).toBe("changed");
     });
 
     test("adopt: what another has adopted meanwhile is changed", async () => {

@@ -3,6 +3,7 @@
 import { describe } from "vitest";
 import { describeCrowd } from "./crowd.js";
 import { describeDocuments } from "./documents.js";
+import { describeExpiries } from "./expiries.js";
 import { describeFinding } from "./finding.js";
 import { describeHolding } from "./holding.js";
 import { describeJoining } from "./joining.js";
@@ -34,6 +35,7 @@ export function describeCoordinator<Server extends RunningServer | undefined = u
     describeProcesses(stage, subject);
     if (subject.hasFaults) {
       describeLosses(stage);
+      describeExpiries(stage);
       describeOutages(stage);
     }
   });

@@ -108,7 +108,10 @@ export interface Traits {
   readonly minSessionMs: number;
   /** How many locks one claim can stand on; Infinity without a limit. */
   readonly maxLocks: number;
-  /** How large one transaction may be, in bytes, and how much each lock adds to it beside the claim's record; Infinity without a limit. */
+  /**
+   * How large one transaction may be, in bytes, and how much each lock adds to it beside the claim's record: its name, its step, and up
+   * to 100 bytes by which a write is told from others. Infinity without a limit.
+   */
   readonly maxBytes: number;
   readonly bytesPerLock: number;
   /** What an acknowledged write survives: the loss of a minority of servers, of the power, or perhaps nothing. */

@@ -20,7 +20,7 @@ import {
   segmentsAmong,
 } from "../../src/coordinators/zookeeper/layout.js";
 import type { Stat } from "../../src/coordinators/zookeeper/wire/protocol.js";
-import { decodeClaim, encodeClaim } from "../../src/coordinators/zookeeper/records.js";
+import { decodeClaim, encodeFirst } from "../../src/coordinators/zookeeper/records.js";
 import { claimOf } from "../../src/coordinators/zookeeper/reads.js";
 import { isSlots } from "../../src/locks/claim.js";
 import { lockNameProblem } from "../../src/locks/names.js";
@@ -156,7 +156,7 @@ test("the garbage in a real lock is listed, an exclusive foreign claim each, and
   const client = await openPlainClient(server);
   const coordinator = await openZooKeeper(`zookeeper://${server.host}:${server.port}${root}`, TEST_OPTIONS);
   try {
-    const whole = encodeClaim({ record: { ...someRecord, data: "HERE" }, fencingToken: null }).toString();
+    const whole = encodeFirst({ ...someRecord, data: "HERE" }).toString();
     const garbage: (string | Buffer)[] = [
       ...[
         "",

@@ -1,5 +1,6 @@
 // Durable claims: settle, adopt and update, each one transaction. After a lost reply this file looks up what happened and never guesses.
 // leaving.ts ends durable claims, and liveness.ts knows which of them this process has in hand.
+import { randomUUID } from "node:crypto";
 import type { ClaimRecord } from "../../locks/claim.js";
 import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Settled } from "../../locks/coordinator.js";
 import type { DocumentCheck } from "../../locks/documents.js";
@@ -11,7 +12,7 @@ import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { Leaving } from "./leaving.js";
 import { Liveness } from "./liveness.js";
-import { encodeClaim } from "./records.js";
+import { decodeClaim, encodeClaim, encodeFirst, fencingTokenOf } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
 import {
@@ -83,7 +84,7 @@ export class DurableClaims {
     // The revision is the one that settling gave it: others may have written to it since.
     const held = entries.map(({ lock, ref }) => ({ lock, ref, revision: SETTLED }));
     const settled = { entries: held, fencingToken: first.czxid };
-    this.#liveness.take(draft.id, { ...settled, record, claimedAt: first.ctime });
+    this.#liveness.take(draft.id, { ...settled, record, adoption: null, claimedAt: first.ctime });
     if (joinedIn.lost.aborted) this.#liveness.restore(draft.id);
     return { ...settled, since: first.ctime };
   }
@@ -97,7 +98,7 @@ export class DurableClaims {
     checks: readonly DocumentCheck[],
     mayRepair = true,
   ): Promise<Stat[]> {
-    const data = encodeClaim({ record, fencingToken: null });
+    const data = encodeFirst(record);
     const steps = paths.flatMap((path) => [
       op.remove(path, UNSETTLED),
       op.create(path, EMPTY, MODE.PERSISTENT),
@@ -184,16 +185,19 @@ export class DurableClaims {
     keeping?: Keeping,
   ): Promise<Settled | "gone" | "changed"> {
     const isTakeover = keptToken === null;
-    const data = encodeClaim({ record, fencingToken: keptToken });
+    const write = randomUUID();
+    const adoption = isTakeover ? write : await this.#adoptionOf(id, entries, record, signal);
+    const data = encodeClaim({ record, fencingToken: keptToken, write, adoption });
+    const find = (wire: Wire) => this.#findWritten(wire, entries, write, isTakeover);
     const paths = entries.map((entry) => this.#layout.entry(entry));
     const steps = entries.map((entry, index) => op.setData(paths[index] as string, data, entry.revision));
     const alive = this.#layout.aliveOf(id);
     let attempts = 0;
-    const written = await this.#sessions.retry(signal, async ({ wire }): Promise<Stat[] | "gone" | "changed"> => {
+    const written = await this.#sessions.retry(signal, async ({ wire }): Promise<Written | "gone" | "changed"> => {
       attempts += 1;
       if (attempts > 1) {
         await sync(wire, this.#layout);
-        const found = await this.#findWritten(wire, entries, data);
+        const found = await find(wire);
         if (found !== "unwritten") return found;
       }
       let withAlive = isTakeover ? this.#liveness.beginSteps(id, record) : [];
@@ -215,16 +219,19 @@ export class DurableClaims {
         await ensure(wire, this.#layout.alive);
         outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
       }
-      if (outcome === "gone" || outcome === "changed") return outcomeOfAll(wire, paths, outcome);
+      if (outcome === "gone" || outcome === "changed") {
+        // What was sent before a lost reply may have arrived only after it was looked for.
+        const late = attempts > 1 && outcome === "changed" ? await find(wire) : "unwritten";
+        return late === "unwritten" ? outcomeOfAll(wire, paths, outcome) : late;
+      }
       this.leaving.trimBehind(wire, outcome.slice(steps.length + withAlive.length) as string[]);
-      const found = await this.#findWritten(wire, entries, data);
+      const found = await find(wire);
       return found === "unwritten" ? "changed" : found;
     });
     if (typeof written === "string") return written;
-    const [first] = written as [Stat];
     const held = entries.map(({ lock, ref, revision }) => ({ lock, ref, revision: revision + 1 }));
-    const settled = { entries: held, fencingToken: keptToken ?? first.mzxid };
-    const inHand = { ...settled, record, claimedAt: first.ctime };
+    const settled = { entries: held, fencingToken: keptToken ?? written.fencingToken };
+    const inHand = { ...settled, record, adoption, claimedAt: written.claimedAt };
     // Writing to another process's claim does not make it this process's.
     if (isTakeover) this.#liveness.take(id, inHand);
     else this.#liveness.onWritten(id, inHand);
@@ -244,15 +251,45 @@ export class DurableClaims {
     return this.leaving.recordSteps(entries, { claim: id, ...keeping, record, claimedAt, isKept: true });
   }
 
-  /** After a write: whether the entries have exactly the data and revisions of that write. */
-  async #findWritten(wire: Wire, entries: readonly EntryRef[], data: Buffer): Promise<Stat[] | "gone" | "changed" | "unwritten"> {
+  /** The write that made the present holder, for a later write to carry along. Nobody adopts a lease. */
+  async #adoptionOf(
+    id: string,
+    entries: readonly EntryRef[],
+    { lease }: ClaimRecord,
+    signal: AbortSignal | undefined,
+  ): Promise<string | null> {
+    const known = this.#liveness.inHand(id, entries);
+    if (known !== undefined || lease !== null) return known?.adoption ?? null;
+    const path = this.#layout.entry(entries[0] as EntryRef);
+    const node = await this.#sessions.retry(signal, ({ wire }) => wire.getData(path));
+    return node === null ? null : (decodeClaim(node.data)?.adoption ?? null);
+  }
+
+  /** After a write: whether the entries are as that write has left them. Others may have written to an adopted claim since. */
+  async #findWritten(
+    wire: Wire,
+    entries: readonly EntryRef[],
+    write: string,
+    isTakeover: boolean,
+  ): Promise<Written | "gone" | "changed" | "unwritten"> {
     const nodes = await Promise.all(entries.map((entry) => wire.getData(this.#layout.entry(entry))));
     if (nodes.includes(null)) return "gone";
-    const stats = nodes.map((node) => (node as { readonly stat: Stat }).stat);
-    if (entries.every((entry, index) => (stats[index] as Stat).version === entry.revision)) return "unwritten";
-    const ours = entries.every(
-      (entry, index) => stats[index]?.version === entry.revision + 1 && nodes[index]?.data === data.toString(),
-    );
-    return ours ? stats : "changed";
+    const found = nodes as readonly ClaimNode[];
+    if (entries.every(({ revision }, index) => found[index]?.stat.version === revision)) return "unwritten";
+    const claims = found.map(({ data }) => decodeClaim(data));
+    if (!claims.every((claim) => (isTakeover ? claim?.adoption : claim?.write) === write)) return "changed";
+    const [{ stat }] = found as [ClaimNode];
+    return { fencingToken: fencingTokenOf(claims[0] ?? null, stat), claimedAt: stat.ctime };
   }
+}
+
+/** A claim as a write has left it. */
+interface Written {
+  readonly fencingToken: number;
+  readonly claimedAt: number;
+}
+
+interface ClaimNode {
+  readonly data: string;
+  readonly stat: Stat;
 }

@@ -4,7 +4,7 @@ import type { Draft, QueuePosition } from "../../locks/coordinator.js";
 import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
 import { claimPrefix } from "./layout.js";
-import { encodeClaim, recordOfDraft } from "./records.js";
+import { encodeFirst, recordOfDraft } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { QueueList, Positions } from "./positions.js";
 import { removeUnsettled } from "./writes.js";
@@ -52,7 +52,7 @@ export class Joining {
    */
   async #createIn(session: ZkSession, draft: Draft, missing: readonly Step[]): Promise<QueuePosition[]> {
     const { wire } = session;
-    const data = encodeClaim({ record: recordOfDraft(draft), fencingToken: null });
+    const data = encodeFirst(recordOfDraft(draft));
     const prefix = claimPrefix(draft);
     const folders = draft.locks.map((lock) => this.#layout.lock(lock));
     const [alone] = folders.length === 1 && missing.length === 0 ? folders : [];

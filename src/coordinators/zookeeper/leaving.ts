@@ -183,7 +183,8 @@ export class Leaving {
     if (node === null) return null;
     const claim = decodeClaim(node.data);
     const record = claim?.record ?? foreignRecord(node.data);
-    return { entries, record, fencingToken: fencingTokenOf(claim, node.stat), claimedAt: node.stat.ctime };
+    const fencingToken = fencingTokenOf(claim, node.stat);
+    return { entries, record, fencingToken, adoption: claim?.adoption ?? null, claimedAt: node.stat.ctime };
   }
 
   /**

@@ -25,6 +25,8 @@ export interface ClaimInHand {
   readonly claimedAt: number;
   /** Taking the claim over changes it: while it is this one, the holder is the same. */
   readonly fencingToken: number;
+  /** The write that has adopted it; `null` where nobody has. */
+  readonly adoption: string | null;
 }
 
 export class Liveness {

@@ -10,6 +10,10 @@ export interface ClaimData {
   readonly record: ClaimRecord;
   /** `null` when the token is the zxid of the write itself. */
   readonly fencingToken: number | null;
+  /** What tells this write from another that says the same; `null` where nobody needs to tell. */
+  readonly write: string | null;
+  /** The `write` that made the holder, which later writes carry along; `null` where the claim has not been adopted. */
+  readonly adoption: string | null;
 }
 
 /** The record of a claim that waits. */
@@ -17,17 +21,28 @@ export function recordOfDraft({ owner, key, slots, reason, data, lease }: Draft)
   return { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
 }
 
-export function encodeClaim({ record, fencingToken }: ClaimData): Buffer {
+export function encodeClaim({ record, ...stamps }: ClaimData): Buffer {
   const text = encodeRecord(record);
-  return Buffer.from(fencingToken === null ? text : `${text.slice(0, -1)},"fencingToken":${fencingToken}}`);
+  const given = Object.entries(stamps).filter(([, value]) => value !== null);
+  return Buffer.from(given.length === 0 ? text : `${text.slice(0, -1)},${JSON.stringify(Object.fromEntries(given)).slice(1)}`);
+}
+
+/** The data of a claim that nobody has written to since it was joined or settled. */
+export function encodeFirst(record: ClaimRecord): Buffer {
+  return encodeClaim({ record, fencingToken: null, write: null, adoption: null });
 }
 
 /** `null` when the text is no claim of Holdline's. */
 export function decodeClaim(text: string): ClaimData | null {
   const record = decodeRecord(text);
   if (record === null) return null;
-  const token = (JSON.parse(text) as { readonly fencingToken?: unknown }).fencingToken;
-  return { record, fencingToken: typeof token === "number" && Number.isSafeInteger(token) ? token : null };
+  const { fencingToken: token, write, adoption } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  return {
+    record,
+    fencingToken: typeof token === "number" && Number.isSafeInteger(token) ? token : null,
+    write: typeof write === "string" ? write : null,
+    adoption: typeof adoption === "string" ? adoption : null,
+  };
 }
 
 /** A durable claim's fencing token, from its data and its znode's status. */
