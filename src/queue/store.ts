@@ -66,7 +66,10 @@ export type Step =
       readonly slots: number;
       readonly record: string;
     }
-  /** Writes an entry in place: a durable one, or one that it settles. Refused with `gone` or `changed` where it is not as it was read. */
+  /**
+   * Writes an entry in place: a durable one that is as it was read, or one that it settles, which must be ephemeral still, whatever others
+   * have written into it. Refused with `gone` or `changed`.
+   */
   | (Target & {
       readonly do: "put";
       readonly claim: string;

@@ -17,8 +17,8 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: a write does not ask whether the entry is as it was read",
     in: "refusalOfStep",
-    find: 'entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles))',
-    replacement: 'entry.durable || (step.do === "put" && step.settles)',
+    find: "entry.durable && entry.revision === step.revision",
+    replacement: "entry.durable",
   },
   {
     name: "in the store: the numbers of a queue are compared as text",

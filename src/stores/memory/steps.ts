@@ -23,7 +23,8 @@ export function refusalOfStep(contents: Contents, step: Step): Refusal | null {
     case "remove": {
       const entry = findEntry(contents, step);
       if (entry?.claim !== step.claim) return "gone";
-      return entry.revision === step.revision && (entry.durable || (step.do === "put" && step.settles)) ? null : "changed";
+      if (step.do === "put" && step.settles) return entry.durable ? "changed" : null;
+      return entry.durable && entry.revision === step.revision ? null : "changed";
     }
     case "check":
       return isOf(contents, step.session) ? null : "no-session";

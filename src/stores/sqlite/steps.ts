@@ -54,7 +54,8 @@ export function carryOut(sql: Sql, step: Step, context: StepContext, done: Steps
     case "put": {
       const row = sql.one(FIND, step.lock, positionOf(step.ref));
       if (row?.["claim"] !== step.claim) return "gone";
-      if (row["revision"] !== step.revision || (row["durable"] !== 1 && !step.settles)) return "changed";
+      const isDurable = row["durable"] === 1;
+      if (step.settles ? isDurable : !isDurable || row["revision"] !== step.revision) return "changed";
       put(sql, step, row, context);
       return null;
     }
