@@ -29,8 +29,11 @@ export interface JobEnd {
   readonly message: string;
 }
 
-// How often what was sent over a connection that breaks is carried out all the same, some time.
+// How often what was sent over a connection that breaks is carried out all the same, and how much later.
 const ARRIVES_LATE_PERCENT = 30;
+const LATE_MS = [0, 0, 1_000, 4_000, 9_000] as const;
+// How often a process goes on when its job is done, as a server does between two requests. What it has given up must not come up then.
+const LINGERS_PERCENT = 15;
 const SESSION_TIMEOUT_MS = 10_000;
 // How often those look who wait for what the store does not tell.
 const SLEEP_TIME_MS = 3_000;
@@ -80,7 +83,12 @@ export class Agent {
     };
     this.link = new Link(name, world.store, carry);
     this.link.onBroken = () => this.disturb();
-    this.link.arrivesLate = () => world.choices.percent(ARRIVES_LATE_PERCENT);
+    this.link.onLate = (request, arrive) => {
+      if (!world.choices.percent(ARRIVES_LATE_PERCENT)) return;
+      const lateMs = world.choices.pick(LATE_MS);
+      if (lateMs === 0) carry("request", request, arrive);
+      else scheduler.after(lateMs, `${name} `, `→ ${request.operation}, late`, arrive);
+    };
     this.link.onEffect = (client, effect) => world.store.actAs(client, effect);
   }
 
@@ -179,10 +187,17 @@ export class Agent {
     this.#world.scheduler.say(this.name, `is done: ${end.outcome}${end.message === "" ? "" : ` (${end.message})`}`);
     this.isDone = true;
     checkJob(this.#world, this, end);
+    const lingers = this.coordinator !== null && !this.#world.isCalm && this.#world.choices.percent(LINGERS_PERCENT);
+    if (lingers) await this.#linger();
     if (ephemeralOf(this.#world, this).length > 0) await this.#demandNothingLeft();
     if (!this.isAlive) return;
     await this.coordinator?.close();
     this.#die();
+  }
+
+  /** For as long as anything that it has sent may be late. */
+  #linger(): Promise<void> {
+    return new Promise((resolve) => this.after(3 * this.#world.scenario.connectTimeoutMs, "", resolve));
   }
 
   /** It takes its claims out of their queues, or gives up their session, within the time that three requests may take. */

@@ -17,6 +17,9 @@ const FAULTS: readonly Fault[] = [
   lag,
   loseReply,
   loseReply,
+  loseRequest,
+  loseRequest,
+  answerLate,
   freezeStore,
   refuseHistory,
   expire,
@@ -163,6 +166,63 @@ function changeMeanwhile(world: World, claim: string | null): void {
   world.launch(world.choices.pick(world.nodes), { kind: "by-id", claim, deeds: [{ kind: "change", afterMs: 0 }] });
 }
 
+/** The next request of a process that changes something is lost, or is late by so much that its sender has asked again. */
+function loseRequest(world: World): boolean {
+  return withAgent(
+    world,
+    ({ link }) => link.isOpen,
+    (agent) => {
+      const { link, name, node, job } = agent;
+      const kinds = world.choices.pick([["join"], ["adopt", "update"], WRITES]);
+      const lastsMs = world.choices.pick([0, 0, 2_000, 9_000]);
+      world.noteFault(name, `loses its next ${kinds.join(" or ")} for ${lastsMs} ms`);
+      link.losesRequest = ({ operation, claim }) => {
+        if (!kinds.includes(operation) || !link.isOpen) return false;
+        link.losesRequest = () => false;
+        world.scheduler.say(name, "⚡ loses the request");
+        if (operation === "join" && world.choices.percent(50)) agent.interrupt();
+        // Others do the same, or write to the same claim, before it can ask again.
+        if (operation === "adopt") world.launch(node, job);
+        if (operation === "update") changeMeanwhile(world, claim);
+        if (lastsMs === 0) link.cut();
+        else {
+          link.refuse();
+          world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
+        }
+        return true;
+      };
+    },
+  );
+}
+
+// Less than after which a connection counts as dead, and more than the margins of a session.
+const LATE_ANSWER_MS = 4_500;
+
+/** The answer of which a session counts comes late, and soon after it nothing more comes for long. */
+function answerLate(world: World): boolean {
+  return withAgent(
+    world,
+    ({ link, coordinator }) => link.isOpen && link.onReply === null && coordinator !== null,
+    (agent) => {
+      const { link, name } = agent;
+      const silentInMs = world.choices.pick([100, 1_000, 2_500]);
+      world.noteFault(name, `hears late of its session, and nothing more ${silentInMs} ms after that`);
+      link.onReply = ({ operation }) => {
+        if ((operation !== "renew" && operation !== "openSession") || !link.isOpen) return;
+        link.onReply = null;
+        world.scheduler.say(name, "⚡ will hear late of that");
+        link.freeze();
+        world.scheduler.after(LATE_ANSWER_MS, "store", "", () => agent.reconnect());
+        world.scheduler.after(LATE_ANSWER_MS + silentInMs, "store", "", () => {
+          world.scheduler.say(name, "⚡ hears nothing more");
+          link.freeze();
+        });
+        world.scheduler.after(LATE_ANSWER_MS + silentInMs + 15_000, "store", "", () => agent.reconnect());
+      };
+    },
+  );
+}
+
 function freezeStore(world: World): boolean {
   if (world.isStoreFrozen) return false;
   const lastsMs = world.choices.pick(OUTAGES_MS);
@@ -232,11 +292,16 @@ function takeOut(world: World): boolean {
 
 /** A process is stopped for a while and does not know it; others may well think it dead. */
 function stop(world: World): boolean {
+  // Half of them while a command runs that something else must end with the session.
+  const isAtRisk = ({ isStopped, node, name }: Agent): boolean =>
+    !isStopped &&
+    node.groups.some((group) => group.agent.name === name && group.isAtWork && group.endsWithAgent && group.isWatched);
+  const risky = world.choices.percent(50) && world.living.some(isAtRisk);
   return withAgent(
     world,
-    ({ isStopped }) => !isStopped,
+    (agent) => (risky ? isAtRisk(agent) : !agent.isStopped),
     (agent) => {
-      const lastsMs = world.choices.pick(OUTAGES_MS);
+      const lastsMs = risky ? 40_000 : world.choices.pick(OUTAGES_MS);
       world.noteFault(agent.name, `is stopped for ${lastsMs} ms`);
       excuseUnwatched([agent]);
       agent.stop();

@@ -69,6 +69,8 @@ export class LeaseChecks {
     if (ask?.claim !== entry.id || (ask.kind !== "renew" && ask.kind !== "change"))
       return this.#fail(`${writes}, which it has not asked for`);
     const [now, then] = [entry.record, before.record];
+    // Where others have written meanwhile it cannot find what it has written, and writes it again.
+    if (ask.done !== null && ask.done.revision === before.revision) this.#fail(`${writes} twice, which it has asked for once`);
     if (ask.kind === "renew") {
       this.#demandRight(before, ask, by, writes);
       if (then?.lease == null) this.#fail(`${writes}, which is no lease`);

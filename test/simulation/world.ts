@@ -159,6 +159,7 @@ export class World {
     for (const node of this.nodes) node.wake();
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;
+      agent.link.losesRequest = () => false;
       if (agent.link.isLagging) agent.link.cut();
       agent.goOn();
     }

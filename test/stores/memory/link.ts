@@ -47,8 +47,10 @@ export class Link {
   onBroken: () => void = () => undefined;
   /** Called once when a reply is about to be sent; may break the connection. */
   onReply: ((request: Request) => void) | null = null;
-  /** Called when requests are on their way that a broken connection loses: whether the server carries them out later all the same. */
-  arrivesLate: () => boolean = () => false;
+  /** Called when a request arrives: whether it is lost there, before it has an effect. May break the connection. */
+  losesRequest: (request: Request) => boolean = () => false;
+  /** Called with the first of the requests that a broken connection has lost. `arrive` has the server carry them out all the same. */
+  onLate: (request: Request, arrive: () => void) => void = () => undefined;
   /** Called around each effect on the store, with the client's name. */
   onEffect: <T>(client: string, effect: () => T) => T = (_client, effect) => effect();
   readonly #server: MemoryServer;
@@ -97,6 +99,10 @@ export class Link {
     if (this.#condition === "closed") return new Promise(() => undefined);
     return new Promise((resolve, reject) => {
       const arrive = (): void => {
+        if (this.losesRequest(request)) {
+          this.onLate(request, () => this.#arriveLate([message]));
+          return lost();
+        }
         const view = this.#view;
         if (view !== null && (this.#stuck.length > 0 || !LOCAL.has(request.operation))) {
           message.isOver = false;
@@ -186,7 +192,7 @@ export class Link {
     this.onBroken();
     const stuck = this.#stuck.splice(0);
     const requests = [...stuck, ...this.#lines.request].filter(({ request }) => !LOCAL.has(request.operation));
-    if (requests.length > 0 && this.arrivesLate()) this.#carryLate(requests);
+    if (requests.length > 0) this.onLate((requests[0] as Message).request, () => this.#arriveLate(requests));
     const messages = [...this.#lines.request, ...this.#lines.reply, ...stuck];
     this.#view = null;
     this.#lines.request.length = 0;
@@ -200,10 +206,12 @@ export class Link {
 
   #carryLate(requests: readonly Message[]): void {
     const [{ request }] = requests as [Message];
-    this.#carry("request", request, () => {
-      if (this.#condition === "frozen") this.#late.push(requests);
-      else for (const { effect } of requests) effect();
-    });
+    this.#carry("request", request, () => this.#arriveLate(requests));
+  }
+
+  #arriveLate(requests: readonly Message[]): void {
+    if (this.#condition === "frozen") this.#late.push(requests);
+    else for (const { effect } of requests) effect();
   }
 
   #reply(request: Request, arrive: () => void, lost: () => void): void {
