@@ -154,6 +154,8 @@ function loseReply(world: World): boolean {
         link.onReply = null;
         world.scheduler.say(name, "⚡ loses the reply");
         if ((operation === "settle" || operation === "adopt") && world.choices.percent(50)) changeMeanwhile(world, claim);
+        // It is for the next session then to show that its process lives.
+        if (operation === "adopt" && world.choices.percent(50)) endSession(world, agent);
         link.refuse();
         world.scheduler.after(lastsMs, "store", "", () => agent.reconnect());
       };
@@ -252,13 +254,18 @@ function expire(world: World): boolean {
     world,
     ({ coordinator }) => coordinator?.session != null,
     (agent) => {
-      const id = agent.coordinator?.session?.id as string;
       world.noteFault(agent.name, "its session is ended by the store");
-      world.checks.stories.force(id);
-      agent.disturb();
-      world.store.expireSession(id);
+      endSession(world, agent);
     },
   );
+}
+
+function endSession(world: World, agent: Agent): void {
+  const id = agent.coordinator?.session?.id;
+  if (id === undefined) return;
+  world.checks.stories.force(id);
+  agent.disturb();
+  world.store.expireSession(id);
 }
 
 function reboot(world: World): boolean {
