@@ -7,12 +7,16 @@ import type { World } from "./world.js";
 // After a broken connection a process pauses before it asks again, and that its session has ended it hears with the next renewal.
 const RECOVERS_WITHIN_MS = 6_000;
 
+// Where nothing is told a waiter looks by itself after at most a session's timeout.
+const LOOKS_WITHIN_MS = 10_000;
+
 export function checkAtRest(world: World): void {
   const { store, checks } = world;
+  for (const [id, at] of world.takenOutWaiting) demandTold(world, id, at);
   for (const lock of store.locks()) {
     for (const entry of store.stored(lock)) {
       if (!checks.stories.isHeld(entry)) break;
-      const agent = undisturbedOwner(world, entry);
+      const agent = undisturbedOwner(world, entry.id);
       if (agent === null) continue;
       if (entry.session === null) demandLiveness(world, entry, agent);
       else demandSettled(world, entry, agent);
@@ -20,9 +24,17 @@ export function checkAtRest(world: World): void {
   }
 }
 
+/** A process whose claim was taken out of the line by hand waits no longer, unless it has joined anew with another session. */
+function demandTold(world: World, id: string, at: number): void {
+  const agent = undisturbedOwner(world, id);
+  if (agent === null || world.scheduler.now <= at + LOOKS_WITHIN_MS) return;
+  if (world.store.present().some((entry) => entry.id === id)) return;
+  world.checks.fail(`${agent.name} does not know that ${world.checks.nameOf(id)} was taken out of the line`);
+}
+
 /** The process whose claim it is, if it lives and has had no trouble with the store for long enough. */
-function undisturbedOwner(world: World, entry: SeenEntry): Agent | null {
-  const story = world.checks.stories.of(entry.id);
+function undisturbedOwner(world: World, claim: string): Agent | null {
+  const story = world.checks.stories.of(claim);
   const name = story?.adoptedBy ?? story?.by;
   const agent = name === undefined ? undefined : world.agents.get(name);
   if (agent === undefined || !agent.isAlive || agent.isDone || agent.isStopped) return null;

@@ -30,6 +30,8 @@ export class World {
   isStoreFrozen = false;
   /** How many faults of which kind have come over it. */
   readonly met = new Map<string, number>();
+  /** Claims on one lock that were taken out of its queue by hand while they waited, and when. */
+  readonly takenOutWaiting = new Map<string, number>();
   /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
   #faultsLeft: number;
@@ -131,6 +133,8 @@ export class World {
   /** Somebody takes an ephemeral claim out of one of its queues by hand, as the store's own tools allow. */
   takeOut(entry: SeenEntry): void {
     this.#cleared.add(`${entry.id} ${entry.lock}`);
+    const { stories } = this.checks;
+    if (!stories.isHeld(entry) && stories.of(entry.id)?.locks.length === 1) this.takenOutWaiting.set(entry.id, this.scheduler.now);
     const { lock, ref } = entry;
     this.store.actAs(ADMIN, () => this.store.commit([{ do: "withdraw", lock, ref }]));
   }
