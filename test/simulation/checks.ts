@@ -59,6 +59,7 @@ export class Checks implements StoreObserver {
   joined(entries: readonly SeenEntry[], by: string): void {
     const agent = this.#world.agents.get(by);
     const idles = agent?.job.kind === "resume" && !agent.hasSeenAttempts;
+    this.#world.noteJoined(by);
     this.stories.begin(entries, by);
     for (const { id, lock } of entries) {
       const places = this.#world.store.stored(lock).filter((entry) => entry.id === id);

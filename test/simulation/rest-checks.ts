@@ -24,11 +24,10 @@ export function checkAtRest(world: World): void {
   }
 }
 
-/** A process whose claim was taken out of the line by hand waits no longer, unless it has joined anew with another session. */
+/** A process whose claim was taken out of the line by hand waits no longer, unless it has joined anew. */
 function demandTold(world: World, id: string, at: number): void {
   const agent = undisturbedOwner(world, id);
   if (agent === null || world.scheduler.now <= at + LOOKS_WITHIN_MS) return;
-  if (world.store.present().some((entry) => entry.id === id)) return;
   world.checks.fail(`${agent.name} does not know that ${world.checks.nameOf(id)} was taken out of the line`);
 }
 

@@ -139,6 +139,11 @@ export class World {
     this.store.actAs(ADMIN, () => this.store.commit([{ do: "withdraw", lock, ref }]));
   }
 
+  /** What a process waits for now is not what was taken out before. */
+  noteJoined(by: string): void {
+    for (const id of this.takenOutWaiting.keys()) if (this.checks.stories.of(id)?.by === by) this.takenOutWaiting.delete(id);
+  }
+
   /** Durable claims, but for leases, whose process is gone, or whose action has failed. */
   leftovers(): readonly SeenEntry[] {
     return this.store.present().filter(({ session, record }) => {
