@@ -4,8 +4,9 @@ import type { Agent } from "./agent.js";
 import type { SeenEntry } from "./store.js";
 import type { World } from "./world.js";
 
-// After a broken connection a process pauses before it asks again, and that its session has ended it hears with the next renewal.
-const RECOVERS_WITHIN_MS = 6_000;
+// That its session has ended a process hears with the next renewal, which comes a third of the timeout after the answer to the one
+// before; that may take two thirds of it. After a broken connection it pauses as well before it asks again.
+const RECOVERS_WITHIN_MS = 11_000;
 
 // Where nothing is told a waiter looks by itself after at most a session's timeout.
 const LOOKS_WITHIN_MS = 10_000;
