@@ -66,7 +66,12 @@ export class EngineSession implements Session {
 
   /** Whether the store has confirmed it lately enough to begin something that must end before the session does. */
   get isFresh(): boolean {
-    return !this.isRenewed || this.#timers.uptimeMs() - this.#confirmedAt < this.#timeoutMs * FRESH;
+    return !this.isRenewed || this.confirmedMsAgo < this.#timeoutMs * FRESH;
+  }
+
+  /** How long ago the store has confirmed it, in milliseconds: counted from when it was asked, not from its answer. */
+  get confirmedMsAgo(): number {
+    return this.#timers.uptimeMs() - this.#confirmedAt;
   }
 
   get hasHeld(): boolean {

@@ -11,6 +11,9 @@ import { type Committed, type QueueStore, ReplyLostError, type SessionRef, type 
 // Two renewals can be lost before the session is.
 const RENEWALS_PER_TIMEOUT = 3;
 
+// A store that takes a good part of the timeout to answer is asked again at once, but not in a tight loop.
+const MOST_RENEWALS_PER_TIMEOUT = 40;
+
 // Between two tries to open a session while the store is away: each has had the connect timeout already.
 const TRIED_AGAIN_MS = 250;
 
@@ -260,7 +263,8 @@ export class Sessions {
 
   #scheduleRenewal(session: EngineSession): void {
     this.#callOffRenewal?.();
-    this.#callOffRenewal = this.#options.timers.after(this.#timeoutMs / RENEWALS_PER_TIMEOUT, () => {
+    const dueMs = this.#timeoutMs / RENEWALS_PER_TIMEOUT - session.confirmedMsAgo;
+    this.#callOffRenewal = this.#options.timers.after(Math.max(dueMs, this.#timeoutMs / MOST_RENEWALS_PER_TIMEOUT), () => {
       if (session.lost.aborted || this.#isClosed) return;
       this.#renew(session, session.ref)
         // The watchdog of the session says when that has gone on for too long.

@@ -63,6 +63,21 @@ test("a turn does not begin in a session that the store has ended meanwhile", as
   await engine.close();
 });
 
+test("renewals are counted from when they are asked for: one that is answered late puts off none", async () => {
+  const { timers, engine, holdUp } = await open();
+  const { session } = await engine.join(draftFor("web"));
+  let answer: () => void = () => undefined;
+  holdUp.set("renew", new Promise<void>((resolve) => (answer = resolve)));
+  await timers.pass(SESSION_TIMEOUT_MS / 3 + 1);
+  holdUp.clear();
+  // Just before the session would be lost; the next one is due at once then.
+  await timers.pass(0.45 * SESSION_TIMEOUT_MS);
+  answer();
+  await timers.pass(SESSION_TIMEOUT_MS);
+  expect(session.lost.aborted).toBe(false);
+  await engine.close();
+});
+
 test("a lost session is replaced at once for a claim in hand, and not for one that has ended", async () => {
   const { timers, server, engine, asked } = await open();
   const { draft, settled } = await takeDurably(engine, "web");
