@@ -321,7 +321,8 @@ describe("containers", () => {
     start("unshare", ["-pf", "--mount-proc", "--kill-child", "sh", "-c", `touch '${file}'; exec sh -c 'sleep 1000; :' '${name}'`]);
     await until(() => existsSync(file), "the container to run");
     expect(await pidsOf(byCommandLine(name))).toEqual([]);
-    const own = start("/bin/sh", ["-c", "sleep 1000; :", name]);
+    // It starts nothing: a child between its fork and its exec would look like it.
+    const own = start("/bin/sh", ["-c", "read -r _ <&3", name], { stdio: ["ignore", "ignore", "ignore", "pipe"] });
     expect(await pidsOf(byCommandLine(name))).toEqual([own.pid]);
   });
 });
