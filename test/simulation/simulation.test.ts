@@ -4,7 +4,7 @@ import { deadlineMs, SIMULATED_SEEDS } from "../support/effort.js";
 import { simulateSeed } from "./run.js";
 import { shrink } from "./shrink.js";
 
-// 20,000 take some 10 s of a processor of their own; with the other tests beside them, several times that.
+// 10,000 take some 15 s of a processor of their own; with the other tests beside them, several times that.
 const DEADLINE_MS = deadlineMs(240_000);
 
 describe("a simulated fleet", () => {
