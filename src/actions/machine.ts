@@ -153,7 +153,7 @@ export interface Journal {
   runs(action: string): readonly RunEntry[];
   saveRun(entry: RunEntry): void;
   removeRun(action: string, claim: string): void;
-  /** The actions of which the journal knows anything, sorted. */
+  /** The actions that the journal has something about, sorted. */
   actions(): readonly string[];
 }
 

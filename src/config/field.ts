@@ -166,7 +166,7 @@ export interface DurationBounds {
 }
 
 // A timer of Node's that is set to more than 2^31 ms (24.8 days) fires at once, and would kill a command that may take a month.
-// Whoever means longer than this means for ever.
+// A setting that is longer than this means for ever.
 const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 /** A duration in milliseconds. */

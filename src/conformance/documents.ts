@@ -41,7 +41,7 @@ export function describeDocuments(stage: Stage): void {
       expect(await coordinator.list()).toEqual([]);
     });
 
-    test("take a write only from whoever has read the latest, and keep growing over their removal", async () => {
+    test("refuse a write that has not read the latest, and keep growing over their removal", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const first = await written(one, "freezes", "first");
       expect(await other.writeDocument("freezes", "made anew", 0)).toBe("changed");

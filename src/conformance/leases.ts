@@ -71,7 +71,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
       expect(await claimIn(coordinator, "a")).toMatchObject({ id: draft.id, durable: false, lease });
     });
 
-    test("is renewed by whoever knows of it: same token, next revision, only as it was read", async () => {
+    test("can be renewed by everyone who knows its id: same token, next revision, only as it was read", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const { draft, settled } = await lend(one, ["a", "b"], 1_700_000_000_000);
       await one.close();
@@ -91,7 +91,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
       expect((await claimIn(other, "a")).expiresAt).toBe(1_900_000_000_000);
     });
 
-    test("on several locks is ended by whoever knows of it, in all of them, with a record for each", async () => {
+    test("on several locks can be ended by everyone who knows its id, in all of them, with a record for each", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const { draft } = await lend(one, ["b", "a", "c/d"]);
       await one.close();
@@ -158,7 +158,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
       vi.useRealTimers();
     });
 
-    test("is ended by whoever meets it, in all its locks, and recorded once", async () => {
+    test("is ended by the first who meets it, in all its locks, and recorded once", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       const expiresAt = (await one.sync()).ms - HOUR_MS;
       const { draft } = await lend(one, ["a", "b"], expiresAt);

@@ -91,6 +91,11 @@ export interface ClaimRecord {
   readonly failure: Failure | null;
 }
 
+/** The record of a claim of which nothing but its owner is known: an exclusive one, because garbage is never free. */
+export function bareRecord(owner: Owner): ClaimRecord {
+  return { owner, key: null, slots: 1, made: null, lease: null, expiresAt: null, reason: null, data: null, failure: null };
+}
+
 /** A claim as a coordinator reads it, in its queue. */
 export interface Claim extends ClaimRecord, Contender {
   /** Shared by the entries of one claimant in several queues. For foreign contenders, the store's name of the entry. */

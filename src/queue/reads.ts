@@ -36,8 +36,7 @@ export class Reads {
   }
 
   async find(id: string, signal?: AbortSignal): Promise<readonly Claim[]> {
-    const entries = await this.#asking.ask(signal, (patience) => this.#store.readClaim(id, patience));
-    return (await this.living(entries)).map(claimOf);
+    return (await this.living(await this.readClaim(id, signal))).map(claimOf);
   }
 
   async list(signal?: AbortSignal): Promise<readonly string[]> {

@@ -1,24 +1,11 @@
 // What the engine's entries and archive records mean: a stored entry as a claim, and an ending as text and back.
 import { randomUUID } from "node:crypto";
-import { type Claim, type ClaimRecord, decodeFailure, decodeRecord, encodeRecord, isObject } from "../locks/claim.js";
+import { bareRecord, type Claim, type ClaimRecord, decodeFailure, decodeRecord, encodeRecord, isObject } from "../locks/claim.js";
 import type { Ahead, EntryRef } from "../locks/coordinator.js";
 import type { EndEvent, Ending, HistoryRecord } from "../locks/history.js";
 import type { Archived, StoredEntry, StoredPlace } from "./store.js";
 
 const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };
-
-/** What is known of an entry whose record cannot be read: an exclusive claim of somebody else, because garbage is never free. */
-const UNREADABLE: ClaimRecord = {
-  owner: NOBODY,
-  key: null,
-  slots: 1,
-  made: null,
-  lease: null,
-  expiresAt: null,
-  reason: null,
-  data: null,
-  failure: null,
-};
 
 /** Whether an entry is there no more although the store still has it: its session has ended, and it goes with that. */
 export function isBereft({ durable, isSessionAlive }: StoredPlace): boolean {
@@ -36,7 +23,7 @@ export function aheadOf({ ref, key, slots }: StoredPlace): Ahead {
 
 export function claimOf(entry: StoredEntry): Claim {
   const { lock, ref, claim, durable, session, isSessionAlive, revision, since, token, key, slots } = entry;
-  const record = decodeRecord(entry.record) ?? UNREADABLE;
+  const record = decodeRecord(entry.record) ?? bareRecord(NOBODY);
   return {
     ...record,
     id: claim,

@@ -282,7 +282,7 @@ describe("a lease whose time is over", () => {
   const over = lease("lease", { expiresAt: NOW, id: "over", ref: "over" });
   const next = waitingClaim("web-08", { id: "next" });
 
-  test("is ended by whoever meets it, and never shown", async () => {
+  test("is ended by the first who meets it, and never shown", async () => {
     const queue = [over, next];
     const store = fakeStore(
       { l: queue, other: [claim({ id: "other", lock: "other" })] },

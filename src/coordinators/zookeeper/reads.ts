@@ -1,6 +1,6 @@
 // Reading from ZooKeeper: queues with everything that is known of their claims, lock names, whole trees, and reads that many callers
 // share. All of it is safe to repeat. The history is history.ts's.
-import type { Claim, ClaimRecord } from "../../locks/claim.js";
+import { bareRecord, type Claim, type ClaimRecord } from "../../locks/claim.js";
 import type { ClaimName, Layout } from "./layout.js";
 import { decodeName, FOREIGN_READERS, hashKey, orderClaims, orderFormerRecords, parseRecordName, segmentsAmong } from "./layout.js";
 import { decodeClaim, fencingTokenOf } from "./records.js";
@@ -95,17 +95,7 @@ const PLAIN = /^[\x20-\x7e]{1,255}$/;
 /** The record shown for a contender that is not Holdline's: Curator and kazoo write an address or a name as its data. */
 export function foreignRecord(data: string): ClaimRecord {
   const said = PLAIN.test(data) || /^[\p{L}\p{N}\p{P}\p{S} ]{1,255}$/u.test(data) ? data : "unknown";
-  return {
-    owner: { node: said, principal: "foreign client", action: null, process: null },
-    key: null,
-    slots: 1,
-    made: null,
-    lease: null,
-    expiresAt: null,
-    reason: null,
-    data: null,
-    failure: null,
-  };
+  return bareRecord({ node: said, principal: "foreign client", action: null, process: null });
 }
 
 /** The names of all locks that have claims, sorted. */
