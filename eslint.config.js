@@ -12,6 +12,10 @@ import tseslint from "typescript-eslint";
  */
 const LAYERS = [
   { layer: "locks", may: [], packages: [], node: false },
+  // May an action begin now? Facts and time are handed in.
+  { layer: "gates", may: ["locks"], packages: ["temporal-polyfill"], node: false },
+  // Nodes, groups and rollouts, as documents beside the queues.
+  { layer: "fleet", may: ["locks"], packages: [], node: false },
   // What actions, leases, exec, the server and the library share.
   { layer: "line", may: ["locks", "proc"], packages: [] },
   { layer: "queue", may: ["locks", "uptime"], packages: [] },
@@ -25,7 +29,7 @@ const LAYERS = [
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   {
     layer: "actions",
-    may: ["locks", "line", "proc", "uptime", "handed-down", "working-directory"],
+    may: ["locks", "line", "gates", "fleet", "proc", "uptime", "handed-down", "working-directory"],
     packages: ["execa", "ps-list", "re2js"],
   },
   {
@@ -35,6 +39,7 @@ const LAYERS = [
       "line/waiting",
       "actions/action",
       "actions/machine",
+      "gates/windows",
       "coordinators/urls",
       "leases/dependencies",
       "leases/hosts",
@@ -46,7 +51,7 @@ const LAYERS = [
   // The library's parts, behind holdline.ts.
   { layer: "library", may: ["locks", "line", "leases", "views/lock"], packages: [] },
   // What the command line, the server, the page and the library show.
-  { layer: "views", may: ["locks", "line", "config"], packages: [] },
+  { layer: "views", may: ["locks", "line", "fleet", "config"], packages: [] },
   // What the server and browsers both make the page with; and in its browser/ what only they run, whose types alone keep
   // the rest from importing it.
   {
@@ -58,14 +63,27 @@ const LAYERS = [
   },
   {
     layer: "server",
-    may: ["locks", "line", "leases", "views", "config", "page", "version", "working-directory"],
+    may: ["locks", "line", "fleet", "leases", "views", "config", "page", "version", "working-directory"],
     packages: ["fastify", "@fastify/swagger", "prom-client"],
   },
   // A client of servers like this one, which has no store.
   { layer: "concourse", may: ["locks", "config"], packages: [] },
   {
     layer: "cli",
-    may: ["locks", "line", "leases", "actions", "views", "concourse", "config", "server", "version", "working-directory"],
+    may: [
+      "locks",
+      "line",
+      "gates",
+      "fleet",
+      "leases",
+      "actions",
+      "views",
+      "concourse",
+      "config",
+      "server",
+      "version",
+      "working-directory",
+    ],
     packages: ["commander", "pino", "yaml"],
   },
 ];

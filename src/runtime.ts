@@ -184,11 +184,21 @@ async function openAgent(
     import("./actions/host.js"),
     import("./actions/exec.js"),
   ]);
-  const { node, principal, stateDir, releaseTimeoutMs } = settings;
+  const { node, group, principal, stateDir, releaseTimeoutMs } = settings;
   const withMachine = <M>(open: (options: MachineOptions) => M) => {
     // With --json, standard output belongs to the document: what commands print goes to standard error.
     const machine = open({ stateDir, node, log, handedDown, ...(flags.json ? { stdout: process.stderr } : {}) });
-    return { node, principal, releaseTimeoutMs, machine, progress, log, stop, coordinator: (lock: string) => stores.toTake(lock) };
+    return {
+      node,
+      group,
+      principal,
+      releaseTimeoutMs,
+      machine,
+      progress,
+      log,
+      stop,
+      coordinator: (lock: string) => stores.toTake(lock),
+    };
   };
   let guard: GuardContext | undefined;
   const guarded = (): GuardContext => (guard ??= withMachine(openMachine));

@@ -1,4 +1,5 @@
 // What a guarded action is: a declared command with its lock, its checks and its policy. Plain data.
+import type { WindowSettings } from "../gates/windows.js";
 import type { AcquireSettings } from "../line/waiting.js";
 import type { ProcessPattern } from "./machine.js";
 
@@ -11,25 +12,77 @@ export interface VerifySettings {
   readonly intervalMs: number;
   /** For all tries together. */
   readonly timeoutMs: number;
+  /** How often in a row it must pass. */
+  readonly passes: number;
 }
+
+/** A command around the action's own, under the lock: `before` drains the node, `after` undoes that. Both may run more than once. */
+export interface HookSettings {
+  readonly argv: readonly string[];
+  /** `null`: as long as it takes. */
+  readonly timeoutMs: number | null;
+}
+
+export interface AfterSettings extends HookSettings {
+  /** `success`: a node whose action has failed stays drained; `always`: `after` runs then as well. */
+  readonly when: "success" | "always";
+}
+
+/** When an action is needed: any of these is enough. */
+export interface NeededSettings {
+  /** A file that is there. */
+  readonly file: string | null;
+  /** Patterns of files of which one is newer than the eldest matching process. */
+  readonly changed: readonly string[];
+  /** A matching process runs from files that have been replaced or deleted. */
+  readonly outdated: boolean;
+  /** Exit code 0: needed, 1: not; `null` without such a command. */
+  readonly argv: readonly string[] | null;
+}
+
+/** Something that blocks the action as long as it is not all right. */
+export type BlockerSettings =
+  | { readonly type: "command"; readonly name: string; readonly argv: readonly string[]; readonly timeoutMs: number }
+  | {
+      readonly type: "prometheus";
+      readonly name: string;
+      readonly url: string;
+      /** Regular expressions (RE2): which alerts' names block, and which of these do not; `null`: all, none. */
+      readonly alerts: string | null;
+      readonly ignore: string | null;
+      readonly timeoutMs: number;
+    };
 
 export interface GuardedAction {
   readonly name: string;
-  readonly mode: "serialize" | "serialize_process";
+  readonly mode: "serialize" | "serialize_process" | "reboot";
   readonly lock: string;
-  /** The program and its arguments; a `shell` text has become `/bin/sh -c TEXT`. */
+  /** The program and its arguments; a `shell` text has become `/bin/sh -c TEXT`. Empty where the work is only ever the caller's, between `begin` and `end`. */
   readonly argv: readonly string[];
   readonly timeoutMs: number | null;
   readonly killAfterMs: number;
   readonly acquire: AcquireSettings;
   readonly slots: number;
+  /** Instead of `slots`: that many percent of the group's nodes, rounded down, at least 1. `null`: `slots` says it. */
+  readonly percent: number | null;
   readonly key: string | null;
   readonly process: ProcessPattern | null;
   /** In mode `serialize_process`: whether the action has failed when no process has started since it began. */
   readonly mustRestart: boolean;
   /** What a new run does when an earlier one left something and the process has restarted since: run all the same, or not. */
   readonly alreadyRestarted: "run" | "skip";
+  /** `null`: always. */
+  readonly needed: NeededSettings | null;
+  /** The action's own or else the general ones; none: at any time. */
+  readonly windows: readonly WindowSettings[];
+  readonly blockers: readonly BlockerSettings[];
+  readonly before: HookSettings | null;
+  readonly after: AfterSettings | null;
   readonly verify: VerifySettings | null;
+  /** How long the lock is kept after success, while `verify` goes on; 0: not at all. */
+  readonly soakMs: number;
+  /** Exit codes of the command and of `before` that mean: not failed, not done, try later. */
+  readonly notNow: readonly number[];
   readonly onFailure: "hold" | "release";
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | null;
@@ -37,3 +90,15 @@ export interface GuardedAction {
   /** The action stands for an `exec`: nobody else finishes it, and the journal keeps no attempts of it. */
   readonly isOfExec?: true;
 }
+
+/** What an action has that says nothing about when, how many, and what goes on around its command. */
+export const NO_ROLLOUT = {
+  percent: null,
+  needed: null,
+  windows: [],
+  blockers: [],
+  before: null,
+  after: null,
+  soakMs: 0,
+  notNow: [],
+} as const satisfies Partial<GuardedAction>;

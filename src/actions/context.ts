@@ -11,6 +11,7 @@ import type { StopRequests } from "./stop.js";
 /** What a run needs that leaves nothing behind on this node. */
 export interface ExecContext {
   readonly node: string;
+  readonly group: string;
   readonly principal: string;
   readonly machine: StatelessMachine;
   readonly progress: Progress;

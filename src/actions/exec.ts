@@ -7,7 +7,7 @@ import { execActionOf } from "../locks/exec-actions.js";
 import { environmentOf } from "../line/environment.js";
 import { withEphemeralClaim } from "../line/ephemeral-claim.js";
 import type { AcquireSettings } from "../line/waiting.js";
-import { DEFAULT_KILL_AFTER_MS, type GuardedAction } from "./action.js";
+import { DEFAULT_KILL_AFTER_MS, type GuardedAction, NO_ROLLOUT } from "./action.js";
 import { type ExecContext, type GuardContext, perspectiveOn, waitOptions } from "./context.js";
 import { runGuarded } from "./run.js";
 import type { CommandEnd } from "./machine.js";
@@ -47,11 +47,11 @@ export function execute(
 }
 
 async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise<ExecEnd> {
-  const { machine, progress, stop, node, principal } = context;
+  const { machine, progress, stop, node, group, principal } = context;
   const { lock, key, slots, data } = spec;
   const coordinator = await context.coordinator(lock);
   const action = `exec ${basename(spec.argv[0] ?? "")}`;
-  const owner = { node, principal, action, process: machine.processes.self, machine: machine.id };
+  const owner = { node, group, principal, action, process: machine.processes.self, machine: machine.id };
   const waiting = waitOptions(context, perspectiveOn(coordinator, context), spec.acquire);
   const held = await withEphemeralClaim(coordinator, { lock, key, slots, owner, reason: null, data }, waiting, async (claim) => {
     const env = environmentOf({ action, lock, node }, claim);
@@ -107,6 +107,7 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     alreadyRestarted: "run",
     verify: null,
     onFailure: "hold",
+    ...NO_ROLLOUT,
     env: {},
     cwd: null,
     data,

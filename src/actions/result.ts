@@ -7,11 +7,31 @@
  * - `already-restarted`: the process has restarted since the wish; released, not run.
  * - `already-done`: the journal says that an earlier run succeeded; released, not run.
  * - `failed`: the command or its check failed.
- * - `not-now`: the system had no room to start the command; nothing ran.
+ * - `not-needed`: nothing has to be done; what was pending is over.
+ * - `outside-window`, `frozen`, `blocked`: a gate is shut; nothing ran.
+ * - `not-now`: the command, or `before`, has said so (`not_now`), or the system had no room to start it.
+ * - `begun`: `begin` has the claim, and the work is the caller's.
+ * - `would-run`, `would-wait`: what a dry run has found.
+ * - `rebooting`: the machine has been asked to reboot; `resume` goes on after that.
  * - `timed-out`: the turn did not come in time; nothing ran.
  * - `unreachable`: the coordinator did not answer. Nothing ran, unless `ranMs` says otherwise: then the lock could not be released.
  */
-export type Outcome = "ran" | "already-restarted" | "already-done" | "failed" | "not-now" | "timed-out" | "unreachable";
+export type Outcome =
+  | "ran"
+  | "already-restarted"
+  | "already-done"
+  | "not-needed"
+  | "failed"
+  | "outside-window"
+  | "frozen"
+  | "blocked"
+  | "not-now"
+  | "timed-out"
+  | "begun"
+  | "would-run"
+  | "would-wait"
+  | "rebooting"
+  | "unreachable";
 
 export interface Result {
   /** The declared action; `null` for `exec`. */
@@ -30,4 +50,6 @@ export interface Result {
   readonly signal: string | null;
   /** Why it failed, or what it waited for, in words. Empty where the outcome says it all. */
   readonly message: string;
+  /** Outside its windows: when the next one opens, ISO 8601 in UTC by the node's clock. Missing with every other outcome. */
+  readonly nextAt?: string;
 }

@@ -43,7 +43,7 @@ async function guard(action: GuardedAction, context: GuardContext, wish: Wish): 
 }
 
 async function openRun(action: GuardedAction, context: GuardContext, wish: Wish, report: RunReport): Promise<Run> {
-  const { node, principal, machine } = context;
+  const { node, group, principal, machine } = context;
   const coordinator = await context.coordinator(action.lock);
   return {
     action,
@@ -52,7 +52,7 @@ async function openRun(action: GuardedAction, context: GuardContext, wish: Wish,
     mayBeFulfilled: wish !== "wished" || action.alreadyRestarted === "skip",
     coordinator,
     perspective: perspectiveOn(coordinator, context),
-    owner: { node, principal, action: action.name, process: machine.processes.self, machine: machine.id },
+    owner: { node, group, principal, action: action.name, process: machine.processes.self, machine: machine.id },
     report,
     notes: createRunNotes(action.name, context),
   };

@@ -29,6 +29,11 @@ const COLOURS: { readonly [C in Condition]: Colour } = {
   waiting: "dim",
   leased: "green",
   running: "green",
+  draining: "green",
+  verifying: "green",
+  soaking: "green",
+  rebooting: "yellow",
+  open: "green",
 };
 
 /** Locks as lines of text; says so if there are none. @param only the lock that was asked for */
@@ -145,6 +150,12 @@ function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: P
     case "leased":
       if (claim.expiresAt === null) return "leased until it is released";
       return `leased until ${isExact ? isoTime(claim.expiresAt) : until(claim.expiresAt, now)}`;
+    case "draining":
+    case "verifying":
+    case "soaking":
+    case "rebooting":
+    case "open":
+      return claim.condition;
     case "running":
       return perspective.isOwnerGone(claim) ? ENDS_SOON : "running, its agent lives";
     case "waiting":

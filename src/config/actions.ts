@@ -1,5 +1,6 @@
 // Parses the `actions` of a configuration into settings, or into problems that say what is wrong with each key. Reads no file
 // and asks the machine nothing.
+import { NO_ROLLOUT } from "../actions/action.js";
 import type { ProcessPattern } from "../actions/machine.js";
 import { plainData } from "../locks/data.js";
 import { canonicalLock } from "../locks/names.js";
@@ -119,6 +120,7 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
     mustRestart: sought?.mustRestart,
     alreadyRestarted: readIfThere(keys.get("already_restarted"), (f) => readChoice(f, ["run", "skip"] as const), "run" as const),
     verify: readIfThere(keys.get("verify"), readVerify, null),
+    ...NO_ROLLOUT,
     onFailure: readIfThere(keys.get("on_failure"), (f) => readChoice(f, ["hold", "release"] as const), "hold" as const),
     env: readIfThere(keys.get("env"), readEnvironment, {}),
     cwd: readIfThere(keys.get("cwd"), (f) => readDirectory(f, context), null),
@@ -176,6 +178,7 @@ function readVerify(field: Field): VerifySettings | undefined {
       argv: readArgv(field, keys),
       intervalMs: readIfThere(keys.get("interval"), (f) => readDurationMs(f, { zero: true }), DEFAULT_VERIFY_INTERVAL_MS),
       timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationMs(f), DEFAULT_VERIFY_TIMEOUT_MS),
+      passes: 1,
     })
   );
 }

@@ -78,6 +78,9 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
   return {
     file: config?.path ?? null,
     node,
+    group: get("group") as string,
+    membershipMs: get("membership") as number,
+    notify: [],
     principal: get("principal") ?? `${request.surroundings.user}@${node}`,
     coordinator: get("coordinator") ?? sqliteUrl(join(stateDir, "holdline.db")),
     stateDir,

@@ -20,6 +20,8 @@ import type { Settings } from "./settings.js";
 /** The type of each setting's value. */
 export interface SettingValues {
   readonly node: string;
+  readonly group: string;
+  readonly membership: number;
   readonly principal: string;
   readonly coordinator: string;
   readonly state_dir: string;
@@ -64,6 +66,20 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     defaultDoc: "this machine's fully qualified name",
     example: "web-07.example.com",
     read: readLabel,
+  },
+  group: {
+    doc: "what this node counts with in percentages, freezes and rollouts",
+    default: "default",
+    defaultDoc: null,
+    example: "web",
+    read: readLabel,
+  },
+  membership: {
+    doc: "how long a node counts in its group's percentages after it was last seen",
+    default: "7 days",
+    defaultDoc: null,
+    example: "2 days",
+    read: (field) => readDurationMs(field),
   },
   principal: {
     doc: "who acts: shown with claims and in the history",

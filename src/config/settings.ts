@@ -50,6 +50,16 @@ export interface HistorySettings {
   readonly total: number;
 }
 
+/** What somebody wants to be told of. `frozen` is a freeze's end as well. */
+export const NOTIFY_EVENTS = ["failed", "stale", "recovered", "cleared", "frozen"] as const;
+export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
+
+/** Who is told of what: a command that reads the event on its standard input, or a URL to which it is posted. */
+export interface NotifySettings {
+  readonly on: readonly NotifyEvent[];
+  readonly to: { readonly argv: readonly string[] } | { readonly url: string };
+}
+
 /** Where a setting's value comes from. */
 export type SettingOrigin = "default" | "file" | "environment" | "flag";
 
@@ -57,6 +67,11 @@ export interface Settings {
   /** The configuration file; `null` without one. */
   readonly file: string | null;
   readonly node: string;
+  /** The group that this node counts with in percentages, freezes and rollouts. */
+  readonly group: string;
+  /** How long a node counts for percentages after it was last seen, in milliseconds. */
+  readonly membershipMs: number;
+  readonly notify: readonly NotifySettings[];
   readonly principal: string;
   readonly coordinator: string;
   readonly stateDir: string;

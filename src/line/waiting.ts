@@ -25,6 +25,8 @@ export interface AcquireSettings {
   readonly sleepTimeMs: number;
   /** 0: do not wait; `null`: wait for ever. */
   readonly timeoutMs: number | null;
+  /** What a waiter does behind a holder whose action has failed; by default it waits. */
+  readonly behindFailed?: "wait" | "leave";
 }
 
 export type LineOutcome =

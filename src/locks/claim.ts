@@ -23,6 +23,8 @@ export function isSameProcess(one: ProcessIdentity | null, other: ProcessIdentit
 /** The maker of a claim. */
 export interface Owner {
   readonly node: string;
+  /** The group that the node counts with in percentages, freezes and rollouts; missing in claims of 0.1. */
+  readonly group?: string;
   readonly principal: string;
   /** The declared action that the claim is for; `null` for leases and the library. */
   readonly action: string | null;
@@ -42,6 +44,20 @@ export interface Failure {
   readonly output: string;
   /** Milliseconds since 1970 by the coordinator's clock. */
   readonly at: number;
+}
+
+/** The stages in which the work under a durable claim can be. `running` is what is meant where none is noted. */
+export const STAGES = ["draining", "running", "verifying", "soaking", "rebooting", "open"] as const;
+export type StageName = (typeof STAGES)[number];
+
+/** How far the work under a durable claim has come, as its owner has noted it. Times are milliseconds since 1970 by the coordinator's clock. */
+export interface Stage {
+  readonly name: StageName;
+  readonly since: number;
+  /** When it will be over, or will have failed; `null` where nobody can say. */
+  readonly until: number | null;
+  /** Whether the action's hook `before` has begun under this claim, so that `after` is owed. */
+  readonly drained: boolean;
 }
 
 /** A moment of a node's own running time, to compare with process starts. */
@@ -89,6 +105,10 @@ export interface ClaimRecord {
   readonly reason: string | null;
   readonly data: unknown;
   readonly failure: Failure | null;
+  /** Of a durable claim of an action; missing where nothing was noted. */
+  readonly stage?: Stage;
+  /** Where `slots` was reckoned as a percentage of the group's nodes: that percentage. */
+  readonly percent?: number;
 }
 
 /** The record of a claim of which nothing but its owner is known: an exclusive one, because garbage is never free. */
@@ -119,7 +139,7 @@ export interface Claim extends ClaimRecord, Contender {
 }
 
 /** The condition of a claim, for people and for `locks --json`. */
-export type Condition = "running" | "stale" | "failed" | "leased" | "waiting";
+export type Condition = StageName | "stale" | "failed" | "leased" | "waiting";
 
 /**
  * The condition of a claim in its queue.
@@ -130,14 +150,17 @@ export function conditionOf(claim: Claim, held: boolean, ownerGone: boolean): Co
   if (claim.failure !== null) return "failed";
   if (!held) return "waiting";
   if (claim.lease !== null) return "leased";
-  return claim.durable && ownerGone ? "stale" : "running";
+  if (!claim.durable) return "running";
+  // A machine that reboots is expected to be gone for a while.
+  if (claim.stage?.name === "rebooting") return "rebooting";
+  return ownerGone ? "stale" : (claim.stage?.name ?? "running");
 }
 
 const RECORD_VERSION = 1;
 
 /** The record of a claim as text for a store. */
 export function encodeRecord(record: ClaimRecord): string {
-  const { owner, key, slots, made, lease, expiresAt, reason, data, failure } = record;
+  const { owner, key, slots, made, lease, expiresAt, reason, data, failure, stage, percent } = record;
   return JSON.stringify({
     v: RECORD_VERSION,
     owner,
@@ -149,6 +172,8 @@ export function encodeRecord(record: ClaimRecord): string {
     reason,
     data,
     failure,
+    stage,
+    percent,
   });
 }
 
@@ -177,7 +202,21 @@ export function readRecord(value: unknown): ClaimRecord | null {
   const failure = decodeFailure(value["failure"]);
   if (made === undefined || lease === undefined || failure === undefined || isTooDeep(value["data"])) return null;
   const { expiresAt, reason, data } = value;
-  return { owner, key, slots, made, lease, expiresAt, reason, data: data ?? null, failure };
+  const stage = decodeStage(value["stage"]);
+  const percent = value["percent"];
+  return {
+    ...{ owner, key, slots, made, lease, expiresAt, reason, data: data ?? null, failure },
+    ...(stage === null ? {} : { stage }),
+    ...(typeof percent === "number" && Number.isFinite(percent) ? { percent } : {}),
+  };
+}
+
+/** Reads a {@link Stage}; `null` for anything else: a later version may know stages that this one does not. */
+function decodeStage(value: unknown): Stage | null {
+  if (!isObject(value)) return null;
+  const { name, since, until, drained } = value;
+  if (!(STAGES as readonly unknown[]).includes(name) || !Number.isFinite(since) || !isNumberOrNull(until)) return null;
+  return { name: name as StageName, since: since as number, until, drained: drained === true };
 }
 
 /** Whether `value` can be a claim's slots: a whole number from 1, or no limit. */
@@ -208,8 +247,12 @@ function decodeOwner(value: unknown): Owner | null {
   if (typeof node !== "string" || typeof principal !== "string" || !isTextOrNull(action)) return null;
   const process = value["process"] === null ? null : decodeIdentity(value["process"]);
   if (value["process"] !== null && process === null) return null;
-  const { machine } = value;
-  return { node, principal, action, process, ...(typeof machine === "string" ? { machine } : {}) };
+  const { machine, group } = value;
+  return {
+    ...{ node, principal, action, process },
+    ...(typeof machine === "string" ? { machine } : {}),
+    ...(typeof group === "string" ? { group } : {}),
+  };
 }
 
 function decodeLease(value: unknown): Lease | null | undefined {

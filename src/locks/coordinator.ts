@@ -2,8 +2,8 @@
 // conformance suite holds each coordinator to the promises, against its real server.
 import type { Claim, ClaimRecord, Lease, Owner } from "./claim.js";
 import type { Contender } from "./rule.js";
-import type { Document, DocumentCheck } from "./documents.js";
-import type { Ending, HistoryRecord, Keeping } from "./history.js";
+import type { Document, DocumentCheck, DocumentWrite } from "./documents.js";
+import type { Ending, HistoryRecord, Keeping, Notice } from "./history.js";
 import type { Log } from "./log.js";
 import type { Session } from "./session.js";
 import type { StoreReport } from "./store-report.js";
@@ -210,8 +210,18 @@ export interface Coordinator {
    */
   withdraw(entries: readonly EntryRef[]): Promise<void>;
 
-  /** Ends durable claims and writes one history record for each entry, in one transaction; only if all are as they were read. */
-  leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome>;
+  /**
+   * Ends durable claims and writes one history record for each entry, in one transaction; only if all are as they were read.
+   * @param writes documents to write in the same transaction
+   * @throws DocumentChangedError when one of these is not as it was read: the claim stays as it is
+   */
+  leave(
+    id: string,
+    entries: readonly EntryRef[],
+    ending: Ending,
+    signal?: AbortSignal,
+    writes?: readonly DocumentWrite[],
+  ): Promise<WriteOutcome>;
 
   /**
    * A lock's queue in order, with everything that the store knows of each claim. Empty for a lock that nobody claims.
@@ -246,8 +256,15 @@ export interface Coordinator {
    * @param name as a lock's: any text of up to 255 bytes
    * @param value `null` removes it
    * @param revision the one that was read; 0: it was not there
+   * @param notices what the history records in the same transaction; by default nothing
    */
-  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed">;
+  writeDocument(
+    name: string,
+    value: string | null,
+    revision: number,
+    signal?: AbortSignal,
+    notices?: readonly Notice[],
+  ): Promise<"done" | "changed">;
 
   /**
    * Brings this session up to date: reads after it show everything that was committed before the call.

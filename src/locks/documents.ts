@@ -13,3 +13,11 @@ export interface DocumentCheck {
   readonly name: string;
   readonly revision: number;
 }
+
+/** A write to a document: it happens only if the document has the revision that was read; 0: if it is not there. */
+export interface DocumentWrite {
+  readonly name: string;
+  /** `null` removes it. */
+  readonly value: string | null;
+  readonly revision: number;
+}

@@ -4,6 +4,9 @@ import type { Failure, Lease, Owner } from "./claim.js";
 /** How a durable claim ended. */
 export type EndEvent = "released" | "cleared" | "expired" | "recovered" | "failed";
 
+/** What a record of the history can be about: the end of a claim, or a freeze that begins or ends. */
+export type HistoryEvent = EndEvent | "frozen" | "thawed";
+
 /** How a durable claim ends, for the history. */
 export interface Ending {
   readonly event: EndEvent;
@@ -20,7 +23,8 @@ export interface Ending {
 export type Keeping = Ending & { readonly event: "failed" };
 
 /** A record of the history. Times are milliseconds since 1970 by the coordinator's clock. */
-export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
+export interface HistoryRecord extends Omit<Ending, "event" | "failure" | "endedAt"> {
+  readonly event: HistoryEvent;
   readonly lock: string;
   readonly claim: string;
   readonly owner: Owner;
@@ -33,5 +37,20 @@ export interface HistoryRecord extends Omit<Ending, "failure" | "endedAt"> {
   /** Why the claim was made, as its owner has said. */
   readonly description: string | null;
   readonly lease: Lease | null;
+  readonly data: unknown;
+}
+
+/** What the history records of a document that was written: a freeze that begins or ends. */
+export interface Notice {
+  /** The lock in whose history it stands, or a pattern of locks. */
+  readonly lock: string;
+  /** The freeze's id: it stands in the record as the claim. */
+  readonly id: string;
+  readonly event: "frozen" | "thawed";
+  readonly owner: Owner;
+  readonly by: string | null;
+  readonly reason: string | null;
+  /** When the freeze began, in milliseconds since 1970 by the coordinator's clock; `null`: just now. */
+  readonly since: number | null;
   readonly data: unknown;
 }

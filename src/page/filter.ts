@@ -63,7 +63,10 @@ export interface Summary {
 }
 
 export function summaryOf(locks: readonly LockJson[]): Summary {
-  const holders = { failed: 0, stale: 0, leased: 0, running: 0 };
+  const holders = {
+    ...{ failed: 0, stale: 0, leased: 0, running: 0 },
+    ...{ draining: 0, verifying: 0, soaking: 0, rebooting: 0, open: 0 },
+  };
   let waiting = 0;
   for (const lock of locks) {
     waiting += lock.waiting.length;

@@ -10,6 +10,11 @@ const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly
   stale: { symbol: "⚠\ufe0e", word: "STALE" },
   leased: { symbol: "◆", word: "leased" },
   running: { symbol: "▶\ufe0e", word: "running" },
+  draining: { symbol: "▽", word: "draining" },
+  verifying: { symbol: "?", word: "verifying" },
+  soaking: { symbol: "≈", word: "soaking" },
+  rebooting: { symbol: "↺", word: "rebooting" },
+  open: { symbol: "▷", word: "open" },
   waiting: { symbol: "…", word: "waiting" },
 };
 
@@ -19,6 +24,8 @@ const EVENTS: Readonly<Record<string, string>> = {
   expired: "⌛\ufe0e",
   recovered: "↻",
   failed: "✖\ufe0e",
+  frozen: "❄\ufe0e",
+  thawed: "☀\ufe0e",
 };
 
 export const EVENT_WORDS: readonly string[] = Object.keys(EVENTS);

@@ -97,8 +97,8 @@ function failureAsJson(failure: Failure | null) {
   return failure === null ? null : { ...failure, at: isoTime(failure.at) };
 }
 
-function ownerAsJson({ node, machine = null, principal, action, process }: Owner) {
-  return { node, machine, principal, action, pid: process?.pid ?? null };
+function ownerAsJson({ node, group = "default", machine = null, principal, action, process }: Owner) {
+  return { node, group, machine, principal, action, pid: process?.pid ?? null };
 }
 
 /** How a lock taken by hand is meant, inside a claim or a record; `null` for the claim of a process. */

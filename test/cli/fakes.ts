@@ -110,6 +110,9 @@ export function settings(changes: Partial<Settings> = {}): Settings {
   return {
     file: null,
     node: "admin-01",
+    group: "default",
+    membershipMs: 604_800_000,
+    notify: [],
     principal: "ann@admin-01",
     coordinator: "sqlite:///x.db",
     stateDir: "/x",

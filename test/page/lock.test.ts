@@ -10,7 +10,7 @@ function wordsOf(changes: Partial<ClaimJson>): string {
   const claim: ClaimJson = {
     ...{ id: "c", state: "held", condition: "stale", durable: true, key: null, slots: 1, lease: null, since: AT, expiresAt: null },
     ...{ fencingToken: 7, reason: null, data: null, failure: null },
-    owner: { node: "web-07", machine: null, principal: "ops@web-07", action: "restart", pid: 42 },
+    owner: { node: "web-07", group: "default", machine: null, principal: "ops@web-07", action: "restart", pid: 42 },
     ...changes,
   };
   const viewer = { name: "ann", may: ["read", "lock", "clear"], locks: ["*"] } as const;
@@ -18,7 +18,14 @@ function wordsOf(changes: Partial<ClaimJson>): string {
   return lockItem({ lock: "l", holders: [claim], waiting: [] }, "{}", view).text.replace(/\s+/g, " ");
 }
 
-const EXEC = { node: "web-07", machine: null, principal: "ops@web-07", action: "exec backup 0123456789ab", pid: 42 };
+const EXEC = {
+  node: "web-07",
+  group: "default",
+  machine: null,
+  principal: "ops@web-07",
+  action: "exec backup 0123456789ab",
+  pid: 42,
+};
 
 test("a stuck claim says what ends it: its node's next run, or for a durable exec the same command", () => {
   const failed = { condition: "failed", failure: FAILURE } as const;

@@ -216,6 +216,7 @@ export class Agent {
     const machine = createMachine(this.#world, this);
     const context: GuardContext = {
       node: node.hostName,
+      group: "default",
       principal: this.name,
       releaseTimeoutMs: RELEASE_TIMEOUT_MS,
       machine,

@@ -1,6 +1,6 @@
 // What a seed asks of a fleet: its nodes, locks and actions, who starts what and when, and how many faults there are to be.
 // Drawn from the choices; plain data. What is done with leases is lease-jobs.ts's.
-import type { GuardedAction } from "../../src/actions/action.js";
+import { type GuardedAction, NO_ROLLOUT } from "../../src/actions/action.js";
 import type { ExecSpec } from "../../src/actions/exec.js";
 import type { Choices } from "./choices.js";
 import { type ByIdJob, describeLeaseJob, drawLeaseJob, type LeaseJob } from "./lease-jobs.js";
@@ -149,7 +149,8 @@ function actionOf(
     process: mode === "serialize_process" ? { commandString: "service", fullCmd: false, user: null } : null,
     mustRestart: true,
     alreadyRestarted: choices.percent(25) ? "skip" : "run",
-    verify: isChecked ? { argv: ["check"], intervalMs: 1_000, timeoutMs: 4_000 } : null,
+    ...NO_ROLLOUT,
+    verify: isChecked ? { argv: ["check"], intervalMs: 1_000, timeoutMs: 4_000, passes: 1 } : null,
     onFailure,
     env: {},
     cwd: null,

@@ -1,7 +1,7 @@
 // `holdline history`: shows durable claims that have ended, and failures that keep their lock; newest first.
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import type { Failure } from "../../locks/claim.js";
-import type { EndEvent, HistoryRecord } from "../../locks/history.js";
+import type { HistoryEvent, HistoryRecord } from "../../locks/history.js";
 import { formatDuration, isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
 import { nearestTo } from "../../locks/nearest.js";
@@ -73,12 +73,14 @@ const COLUMNS: readonly Column[] = [
   { heading: "REASON" },
 ];
 
-const COLOURS: { readonly [E in EndEvent]: Colour } = {
+const COLOURS: { readonly [E in HistoryEvent]: Colour } = {
   failed: "red",
   released: "green",
   cleared: "yellow",
   expired: "yellow",
   recovered: "yellow",
+  frozen: "yellow",
+  thawed: "green",
 };
 
 /** The history as lines of text. */

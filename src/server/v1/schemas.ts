@@ -1,5 +1,6 @@
 // The schemas of the API: requests are checked against them, and the OpenAPI document shows them. Answers may have members that
 // their schemas do not name.
+import { STAGES } from "../../locks/claim.js";
 import { UUID_PATTERN } from "../../locks/ids.js";
 
 /** A JSON schema in the dialect of OpenAPI 3.0. */
@@ -68,7 +69,7 @@ const MEANT = {
 const CLAIM_MEMBERS = {
   id: text("its id, the same in all its queues"),
   state: text("held or waiting", { enum: ["held", "waiting"] }),
-  condition: text("its condition", { enum: ["running", "stale", "failed", "leased", "waiting"] }),
+  condition: text("its condition", { enum: [...STAGES, "stale", "failed", "leased", "waiting"] }),
   durable: { type: "boolean", description: "whether it outlives its session" },
   key: textOrNull("claims with the same key may be held together"),
   slots: { type: "integer", nullable: true, description: "how many may be held at once; null: any number" },

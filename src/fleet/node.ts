@@ -1,0 +1,69 @@
+// The document of a node: what it is, and what became last of each of its actions. Pure.
+import { isObject } from "../locks/claim.js";
+
+/** The documents of nodes are named `nodes/<node>`. */
+export const NODES_PREFIX = "nodes/";
+
+/** How an action's latest run on a node ended. The words are those of results; times are milliseconds since 1970 by the store's clock. */
+export interface NodeAction {
+  readonly lock: string;
+  readonly outcome: string;
+  readonly at: number;
+  /** `null` where nothing ran. */
+  readonly ranMs: number | null;
+  readonly message: string;
+  /** When the latest wish was made that this outcome answers. */
+  readonly wishedAt: number;
+  /** Since when a wish has been waiting for its turn; `null` where none is. */
+  readonly pendingSince: number | null;
+}
+
+export interface NodeDocument {
+  readonly node: string;
+  readonly group: string;
+  readonly machine: string | null;
+  readonly seenAt: number;
+  /** Holdline's. */
+  readonly version: string;
+  readonly actions: Readonly<Record<string, NodeAction>>;
+}
+
+const VERSION = 1;
+
+export function documentOfNode(node: string): string {
+  return `${NODES_PREFIX}${node}`;
+}
+
+export function encodeNode(node: NodeDocument): string {
+  return JSON.stringify({ v: VERSION, ...node });
+}
+
+/** `null` for what is no node's document. */
+export function decodeNode(value: string): NodeDocument | null {
+  let read: unknown;
+  try {
+    read = JSON.parse(value);
+  } catch {
+    return null;
+  }
+  if (!isObject(read) || read["v"] !== VERSION) return null;
+  const { node, group, machine, seenAt, version, actions } = read;
+  if (typeof node !== "string" || typeof group !== "string" || typeof version !== "string") return null;
+  if (!Number.isFinite(seenAt) || !isObject(actions)) return null;
+  const known = Object.entries(actions).filter((entry): entry is [string, NodeAction] => isNodeAction(entry[1]));
+  return {
+    ...{ node, group, version, seenAt: seenAt as number },
+    machine: typeof machine === "string" ? machine : null,
+    actions: Object.fromEntries(known),
+  };
+}
+
+function isNodeAction(value: unknown): value is NodeAction {
+  if (!isObject(value)) return false;
+  const { lock, outcome, at, ranMs, message, wishedAt, pendingSince } = value;
+  return (
+    [lock, outcome, message].every((text) => typeof text === "string") &&
+    [at, wishedAt].every((time) => Number.isFinite(time)) &&
+    [ranMs, pendingSince].every((time) => time === null || Number.isFinite(time))
+  );
+}
