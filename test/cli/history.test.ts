@@ -124,7 +124,14 @@ test("JSON is as in the contract, with who it was for and why", async () => {
       {
         lock: "l",
         claim: "c",
-        owner: { node: "web-07", machine: null, principal: "deploy@example.com", action: "restart-nginx", pid: 42 },
+        owner: {
+          node: "web-07",
+          group: "default",
+          machine: null,
+          principal: "deploy@example.com",
+          action: "restart-nginx",
+          pid: 42,
+        },
         lease: null,
         event: "cleared",
         by: "ann",
@@ -138,7 +145,7 @@ test("JSON is as in the contract, with who it was for and why", async () => {
       {
         lock: "host/dc01",
         claim: "h",
-        owner: { node: "admin-01", machine: null, principal: "bob", action: null, pid: null },
+        owner: { node: "admin-01", group: "default", machine: null, principal: "bob", action: null, pid: null },
         lease: { type: "host", caller: "OPS-1", path: null },
         event: "released",
         by: "bob",

@@ -1,3 +1,4 @@
+import { NO_ROLLOUT } from "../../src/actions/action.js";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ACTION_KEYS } from "../../src/config/actions.js";
@@ -31,6 +32,7 @@ describe("an action", () => {
       mustRestart: true,
       alreadyRestarted: "run",
       verify: null,
+      ...NO_ROLLOUT,
       onFailure: "hold",
       env: {},
       cwd: null,
@@ -73,7 +75,8 @@ actions:
         process: { commandString: "nginx: master", fullCmd: true, user: "root" },
         mustRestart: false,
         alreadyRestarted: "skip",
-        verify: { argv: ["curl", "-fsS", "http://127.0.0.1/healthz"], intervalMs: 2_000, timeoutMs: 20_000 },
+        verify: { argv: ["curl", "-fsS", "http://127.0.0.1/healthz"], intervalMs: 2_000, timeoutMs: 20_000, passes: 1 },
+        ...NO_ROLLOUT,
         onFailure: "release",
         env: { KEY: "value" },
         cwd: "/srv",

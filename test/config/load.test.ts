@@ -214,7 +214,7 @@ describe("problems", () => {
     ["stateDir: /x", 'did you mean "state_dir"?'],
     ["log: { lvl: info }", 'did you mean "level"?'],
     ["action: {}", 'did you mean "actions"?'],
-    ["xyzzy: 1", "there is node, principal, coordinator"],
+    ["xyzzy: 1", "there is node, group, membership, principal, coordinator"],
     ["__proto__: { node: x }", "__proto__: is an unknown key"],
     ["constructor: { prototype: { node: x } }", "constructor: is an unknown key"],
     ["log: { __proto__: 1 }", "log.__proto__: is an unknown key"],
