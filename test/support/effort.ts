@@ -2,12 +2,15 @@
 // that way is a case of its own beside it, and is tried whatever the effort.
 
 /** How many of each there are at an effort of 1. */
-const AT_EFFORT_1 = { casesPerDoor: 1_000, simulatedSeeds: 10_000, chaosMinutes: 1 };
+const AT_EFFORT_1 = { casesPerDoor: 1_000, windowCases: 60, simulatedSeeds: 10_000, chaosMinutes: 1 };
 
 const effort = parseEffort(process.env["HOLDLINE_TEST_EFFORT"]);
 
 /** Generated cases for each property of a door. */
 export const CASES_PER_DOOR = scaled(AT_EFFORT_1.casesPerDoor);
+
+/** Sets of windows, each of which somebody goes through minute by minute. */
+export const WINDOW_CASES = scaled(AT_EFFORT_1.windowCases);
 
 /** Fleets that are simulated. */
 export const SIMULATED_SEEDS = scaled(AT_EFFORT_1.simulatedSeeds);
