@@ -1,6 +1,7 @@
 // The words for a place in line: what is ahead, and why a wait came to nothing.
 import { formatDuration } from "../locks/durations.js";
 import { execProgramOf } from "../locks/exec-actions.js";
+import type { Freeze } from "../locks/freezes.js";
 import { shortened } from "../locks/text.js";
 import type { HeadOfLine } from "./progress.js";
 
@@ -36,6 +37,14 @@ export function describeTimeout(
 ): string {
   const wait = timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(waitedMs)}`;
   return `${wait}, ${describePlace(lock, ahead)}${head === null ? "" : `; ${describeHead(head)}`}`;
+}
+
+/** Why nothing may begin: "frozen by ann@desk (sale) until 2026-11-30T08:00:00.000Z; and 2 more". Empty where nothing binds. */
+export function describeFreezes([first, ...others]: readonly Freeze[]): string {
+  if (first === undefined) return "";
+  const { by, reason, until } = first;
+  const end = until === null ? "" : ` until ${new Date(until).toISOString()}`;
+  return `frozen by ${by} (${shortened(reason, LONGEST_REASON)})${end}${others.length === 0 ? "" : `; and ${others.length} more`}`;
 }
 
 /** "1st", "2nd", "3rd", "11th". */
