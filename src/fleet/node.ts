@@ -28,6 +28,21 @@ export interface NodeDocument {
   readonly actions: Readonly<Record<string, NodeAction>>;
 }
 
+/** The group of a node that names none. */
+export const DEFAULT_GROUP = "default";
+
+const FULFILLING: ReadonlySet<string> = new Set(["ran", "already-restarted", "already-done", "not-needed"]);
+
+/** Whether an outcome has fulfilled the wish that it answers. */
+export function isFulfilled({ outcome }: Pick<NodeAction, "outcome">): boolean {
+  return FULFILLING.has(outcome);
+}
+
+/** What a node's document says of an action; names come from people, and one may be called `constructor`. */
+export function actionOf({ actions }: Pick<NodeDocument, "actions">, name: string): NodeAction | undefined {
+  return Object.hasOwn(actions, name) ? actions[name] : undefined;
+}
+
 const VERSION = 1;
 
 export function documentOfNode(node: string): string {
@@ -66,4 +81,24 @@ function isNodeAction(value: unknown): value is NodeAction {
     [at, wishedAt].every((time) => Number.isFinite(time)) &&
     [ranMs, pendingSince].every((time) => time === null || Number.isFinite(time))
   );
+}
+
+/** The nodes in some documents, by name. What is none is left out: anybody may have written it. */
+export function nodesIn(documents: readonly { readonly value: string }[]): readonly NodeDocument[] {
+  return documents.flatMap(({ value }) => decodeNode(value) ?? []).sort(byName);
+}
+
+/** The nodes of several stores as one list. A node that several know is what the newest of them says, with the actions of all. */
+export function mergeNodes(stores: readonly (readonly NodeDocument[])[]): readonly NodeDocument[] {
+  const merged = new Map<string, NodeDocument>();
+  for (const node of stores.flat()) {
+    const other = merged.get(node.node);
+    const [older, newer] = other === undefined || other.seenAt <= node.seenAt ? [other, node] : [node, other];
+    merged.set(node.node, older === undefined ? newer : { ...newer, actions: { ...older.actions, ...newer.actions } });
+  }
+  return [...merged.values()].sort(byName);
+}
+
+function byName({ node: one }: NodeDocument, { node: other }: NodeDocument): number {
+  return one < other ? -1 : Number(one > other);
 }
