@@ -3,15 +3,16 @@ import { formatDuration } from "../locks/durations.js";
 import { html } from "./html.js";
 import type { Html } from "./html.js";
 
-/** `for`: how long it has been. `ago`: the same, with the word. `until`: how long it will be. */
-export type AgeKind = "for" | "ago" | "until";
+/** `for`: how long it has been. `ago`: the same, with the word. `until`: how long it will be. `left`: the same, in other words. */
+export type AgeKind = "for" | "ago" | "until" | "left";
 
 /** The time from or to `at`, in words. Both are milliseconds since 1970. */
 export function ageText(kind: AgeKind, at: number, now: number): string {
   // Tenths of seconds would flicker.
-  const ms = Math.max(0, kind === "until" ? at - now : now - at);
+  const ms = Math.max(0, kind === "until" || kind === "left" ? at - now : now - at);
   const text = formatDuration(Math.floor(ms / 1_000) * 1_000);
   if (kind === "ago") return `${text} ago`;
+  if (kind === "left") return `${text} left`;
   return kind === "until" ? `in ${text}` : text;
 }
 

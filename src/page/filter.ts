@@ -1,6 +1,6 @@
 // The filter of the list: a text to find, and a condition. The server applies it for readers without JavaScript, and the browser
 // for the others. Pure.
-import { counted, isStuckLock } from "./words.js";
+import { counted, isAtWork, isStuckLock } from "./words.js";
 import type { LockJson } from "../views/json.js";
 import type { Condition } from "../locks/claim.js";
 
@@ -43,8 +43,9 @@ function isShown(show: Show, lock: LockJson): boolean {
     case "line":
       return waiting.length > 0;
     case "running":
+      return holders.some(({ condition }) => isAtWork(condition));
     case "leased":
-      return holders.some(({ condition }) => condition === show);
+      return holders.some(({ condition }) => condition === "leased");
   }
 }
 

@@ -8,7 +8,7 @@ import type { Html } from "./html.js";
 import type { ClaimJson, LockJson } from "../views/json.js";
 import { mayDo } from "./viewer.js";
 import type { Viewer } from "./viewer.js";
-import { conditionBadge, isStuck, isStuckLock, lockAddress, what, who } from "./words.js";
+import { conditionBadge, isAtWork, isStuck, isStuckLock, lockAddress, ownName, what, who } from "./words.js";
 
 export interface LockView {
   readonly viewer: Viewer;
@@ -83,24 +83,45 @@ function waiterItem(claim: ClaimJson, lock: LockJson, view: LockView): Html {
   </li>`;
 }
 
-function stateWords({ condition, expiresAt, durable, owner }: ClaimJson, now: number): Html | null {
+function stateWords({ condition, expiresAt, durable, owner, stage }: ClaimJson, now: number): Html | null {
   if (condition === "stale") {
     const ends = execProgramOf(owner.action) === null ? null : html`, and it ends with ${SAME_EXEC} on that node`;
     return html`; its agent is gone${ends}`;
   }
   if (condition === "leased")
     return expiresAt === null ? html`, until it is released` : html`, ends ${age("until", expiresAt, now)}`;
+  if (stage !== null && stage.name === condition) return stageWords(stage, now);
   return durable ? null : html`; it ends with its process`;
+}
+
+function stageWords({ name, since, until }: NonNullable<ClaimJson["stage"]>, now: number): Html | null {
+  const been = age("for", since, now);
+  switch (name) {
+    case "running":
+      return null;
+    case "draining":
+      return html`; its node has been draining for ${been}`;
+    case "verifying":
+      return html`; its check has not passed for ${been}`;
+    case "soaking":
+      return until === null ? html`; soaking for ${been}` : html`; soaking, ${age("left", until, now)}`;
+    case "rebooting":
+      return html`; its node has been rebooting for
+      ${been}${until === null ? null : html`, and has failed unless it is back ${age("until", until, now)}`}`;
+    case "open":
+      return html`; begun by hand, and open for ${been} until <code>holdline end</code>`;
+  }
 }
 
 // What takes over the claim of a durable exec: neither run nor resume does.
 const SAME_EXEC = html`the same <code>holdline exec --durable</code>`;
 
-function failureWords({ failure, owner }: ClaimJson, now: number): Html | null {
+function failureWords({ failure, owner, stage }: ClaimJson, now: number): Html | null {
   if (failure === null) return null;
   return html`<p class="failure">
     Failed on ${said(owner.node)} ${age("ago", failure.at, now)}: ${said(failure.message)}. The lock is kept until it is cleared, or
-    ${execProgramOf(owner.action) === null ? html`the node's next run` : html`${SAME_EXEC} on that node`} succeeds.
+    ${execProgramOf(owner.action) === null ? html`the node's next run` : html`${SAME_EXEC} on that node`}
+    succeeds.${stage?.drained === true ? " The node may still be drained." : null}
   </p>`;
 }
 
@@ -111,7 +132,7 @@ function blockedWords(claim: ClaimJson, { waiting }: LockJson, { now, isFull }: 
   const most = (isFull ? MOST.full : MOST.short).blocked;
   const blocked = waiting
     .slice(0, most)
-    .map(({ owner, since }) => html`${said(owner.node)} for ${age("for", since > from ? since : from, now)}`);
+    .map((waiter) => html`${said(ownName(waiter))} for ${age("for", waiter.since > from ? waiter.since : from, now)}`);
   const more = waiting.length > most ? ` and ${waiting.length - most} more` : "";
   return html`<p class="blocked">Blocks ${joined(blocked, ", ")}${more}.</p>`;
 }
@@ -131,7 +152,7 @@ function output({ failure, id }: ClaimJson, { isFull }: LockView): Html | null {
 }
 
 function details(claim: ClaimJson, { isFull }: LockView): Html | null {
-  const { id, lease, reason, data, owner, since, slots, fencingToken, expiresAt, durable, failure } = claim;
+  const { id, lease, reason, data, owner, since, slots, percent, fencingToken, expiresAt, durable, failure } = claim;
   const facts: [string, Html][] = [];
   if (reason !== null && reason !== "")
     facts.push([lease === null || lease.type === "lease" ? "Reason" : "Description", said(reason)]);
@@ -142,7 +163,7 @@ function details(claim: ClaimJson, { isFull }: LockView): Html | null {
     facts.push(["Since", moment(since)]);
     if (failure !== null) facts.push(["Failed at", moment(failure.at)]);
     if (expiresAt !== null) facts.push(["Ends at", moment(expiresAt)]);
-    if (slots !== null) facts.push(["Slots", html`${slots}`]);
+    if (slots !== null) facts.push(["Slots", percent === null ? html`${slots}` : html`${slots} (${percent}% of the group)`]);
     if (fencingToken !== null) facts.push(["Fencing token", html`${fencingToken}`]);
     if (owner.pid !== null) facts.push(["Process", html`${owner.pid}`]);
   }
@@ -166,15 +187,16 @@ function dataHtml(data: unknown, isFull: boolean): Html {
 
 /** The button that ends a claim, for viewers with the right to. A claim whose owner is alive has it only on the lock's own page. */
 function act(claim: ClaimJson, lock: string, { viewer, isFull }: LockView, place: "holds" | "waits"): Html | null {
-  const { condition, id, owner, lease, reason } = claim;
+  const { condition, id, owner, reason } = claim;
   const isLease = condition === "leased";
-  const isAlive = condition === "running" || condition === "waiting";
+  const isQuiet = condition === "waiting" || isAtWork(condition);
+  // Nobody may see whether the owner of these is there; the server says so where it does.
+  const isAlive = isQuiet && condition !== "rebooting" && condition !== "open";
   // Releasing one's own lease takes the right to lock; ending another's claim takes the right to clear.
   const right = isLease && owner.principal === viewer.name ? "lock" : "clear";
-  if (!mayDo(viewer, right, lock) || (isAlive && !isFull)) return null;
+  if (!mayDo(viewer, right, lock) || (isQuiet && !isFull)) return null;
   const [kind, word] = isLease ? ["release", "Release"] : ["clear", "Clear"];
-  // The node of a lease that was taken over HTTP is the server, which does not tell whose it is.
-  const whose = lease === null ? owner.node : (lease.caller ?? owner.principal);
+  const whose = ownName(claim);
   return html`<p class="act needs-script">
     <button
       type="button"

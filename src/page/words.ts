@@ -2,6 +2,7 @@
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
 import type { ClaimJson, LockJson, RecordJson } from "../views/json.js";
+import { STAGES } from "../locks/claim.js";
 import type { Condition } from "../locks/claim.js";
 
 // U+FE0E asks for a symbol as text where there is a coloured picture of it, too.
@@ -10,11 +11,11 @@ const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly
   stale: { symbol: "⚠\ufe0e", word: "STALE" },
   leased: { symbol: "◆", word: "leased" },
   running: { symbol: "▶\ufe0e", word: "running" },
-  draining: { symbol: "▽", word: "draining" },
-  verifying: { symbol: "?", word: "verifying" },
+  draining: { symbol: "⇩", word: "draining" },
+  verifying: { symbol: "◎", word: "verifying" },
   soaking: { symbol: "≈", word: "soaking" },
   rebooting: { symbol: "↺", word: "rebooting" },
-  open: { symbol: "▷", word: "open" },
+  open: { symbol: "✎\ufe0e", word: "open" },
   waiting: { symbol: "…", word: "waiting" },
 };
 
@@ -47,10 +48,19 @@ export function what({ owner, lease, key }: Pick<ClaimJson, "owner" | "lease" | 
   return key === null ? said(name) : html`${said(name)} with the key ${said(key)}`;
 }
 
-/** A claim's owner: the node, and the principal on it. */
-export function who({ owner, lease }: Pick<ClaimJson | RecordJson, "owner" | "lease">): Html {
-  const caller = lease?.caller == null || lease.caller === owner.principal ? null : html` for ${said(lease.caller)}`;
-  return html`<strong>${said(owner.node)}</strong> by ${said(owner.principal)}${caller}`;
+/** A claim's owner by its own name: the node, or for a lock taken by hand the caller or the principal. */
+export function ownName({ owner, lease }: Pick<ClaimJson | RecordJson, "owner" | "lease">): string {
+  // The node of a lease that was taken over HTTP is the server, which does not tell whose it is.
+  return lease === null ? owner.node : (lease.caller ?? owner.principal);
+}
+
+/** A claim's owner: its own name, and by whom or where it was made. */
+export function who(claim: Pick<ClaimJson | RecordJson, "owner" | "lease">): Html {
+  const { owner, lease } = claim;
+  const name = html`<strong>${said(ownName(claim))}</strong>`;
+  if (lease === null) return html`${name} by ${said(owner.principal)}`;
+  const by = ownName(claim) === owner.principal ? null : html` by ${said(owner.principal)}`;
+  return html`${name}${by} on ${said(owner.node)}`;
 }
 
 /** A count with its noun: "1 lock", "2 locks". */
@@ -61,6 +71,11 @@ export function counted(count: number, noun: string): string {
 /** Whether the claim needs somebody's help. */
 export function isStuck({ condition }: Pick<ClaimJson, "condition">): boolean {
   return condition === "failed" || condition === "stale";
+}
+
+/** Whether work goes on under a claim, in whatever stage. */
+export function isAtWork(condition: Condition): boolean {
+  return (STAGES as readonly Condition[]).includes(condition);
 }
 
 /** Whether a claim that needs help holds the lock. */

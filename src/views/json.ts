@@ -1,6 +1,6 @@
 // Locks, claims, leases and history records as JSON: the documents of `--json`, of the HTTP API and of the page's script.
 // Pure, and its types are what the page is written against.
-import type { Claim, Failure, Lease, Owner } from "../locks/claim.js";
+import type { Claim, Failure, Lease, Owner, Stage } from "../locks/claim.js";
 import type { HistoryRecord } from "../locks/history.js";
 import { isoTime } from "../locks/durations.js";
 import { typesOf } from "./lock.js";
@@ -35,9 +35,11 @@ export function claimAsJson(claim: ClaimView) {
     durable: claim.durable,
     key: claim.key,
     slots: slotsAsJson(claim),
+    percent: claim.percent ?? null,
     owner: ownerAsJson(claim.owner),
     lease: leaseTermsAsJson(claim.lease),
     since: isoTime(claim.since),
+    stage: stageAsJson(claim.stage),
     expiresAt: timeAsJson(claim.expiresAt),
     fencingToken: claim.fencingToken,
     reason: claim.reason,
@@ -91,6 +93,12 @@ function slotsAsJson({ slots }: Claim): number | null {
 
 function timeAsJson(ms: number | null): string | null {
   return ms === null ? null : isoTime(ms);
+}
+
+/** How far the work under a claim has come; `null` where its owner has noted nothing. */
+function stageAsJson(stage: Stage | undefined) {
+  if (stage === undefined) return null;
+  return { name: stage.name, since: isoTime(stage.since), until: timeAsJson(stage.until), drained: stage.drained };
 }
 
 function failureAsJson(failure: Failure | null) {

@@ -212,6 +212,7 @@ describe("as JSON", () => {
           durable: true,
           key: null,
           slots: 1,
+          percent: null,
           owner: {
             node: "web-07",
             group: "default",
@@ -222,6 +223,7 @@ describe("as JSON", () => {
           },
           lease: null,
           since: "2025-11-21T08:59:48.000Z",
+          stage: null,
           expiresAt: null,
           fencingToken: 7,
           reason: null,
@@ -237,6 +239,7 @@ describe("as JSON", () => {
           durable: false,
           key: "k",
           slots: null,
+          percent: null,
           owner: {
             node: "web-08",
             group: "default",

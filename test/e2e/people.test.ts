@@ -66,7 +66,9 @@ describe.each(STORES)("on %s", (kind) => {
         durable: true,
         key: null,
         slots: 1,
+        percent: null,
         since: time,
+        stage: null,
         expiresAt: null,
         reason: null,
         data: null,
@@ -76,6 +78,7 @@ describe.each(STORES)("on %s", (kind) => {
       const waiting = { ...common, state: "waiting", condition: "waiting", durable: false, fencingToken: null };
       const owner = (node: string, action: string) => ({
         node,
+        group: "default",
         principal: `ops@${node}`,
         action,
         pid,
@@ -397,7 +400,7 @@ describe.each(STORES)("on %s", (kind) => {
       const times = { claimedAt: time, endedAt: time };
       const common = { claim: expect.stringMatching(UUID) as string, by: "ops@web-01", ...times, lease: null, description: null };
       const anyOf = { pid: expect.any(Number) as number, machine: expect.any(String) as string };
-      const owner = (action: string) => ({ node: "web-01", principal: "ops@web-01", action, ...anyOf });
+      const owner = (action: string) => ({ node: "web-01", group: "default", principal: "ops@web-01", action, ...anyOf });
       const failure = { exitCode: 1, signal: null, message: "exit code 1", output: "", at: time };
       expect(history.slice(0, 2)).toEqual([
         { ...common, lock: "one", owner: owner("one"), event: "released", reason: null, data: { ticket: "OPS-1" }, failure: null },

@@ -53,6 +53,7 @@ export function params(name: string, description: string): Schema {
 
 const OWNER = object("who made it", {
   node: text("the node"),
+  group: text("the group that the node counts with"),
   principal: text("the principal"),
   action: textOrNull("the action that it is for"),
   pid: { type: "integer", nullable: true, description: "the process" },
@@ -73,9 +74,23 @@ const CLAIM_MEMBERS = {
   durable: { type: "boolean", description: "whether it outlives its session" },
   key: textOrNull("claims with the same key may be held together"),
   slots: { type: "integer", nullable: true, description: "how many may be held at once; null: any number" },
+  percent: {
+    type: "number",
+    nullable: true,
+    description: "where the slots are a percentage of the group's nodes: that percentage",
+  },
   owner: OWNER,
   lease: MEANT,
   since: time("when it joined the queue; of a durable claim, when it settled"),
+  stage: {
+    ...object("how far the work has come; null where its owner has noted nothing", {
+      name: text("the stage", { enum: [...STAGES] }),
+      since: time("when it began"),
+      until: textOrNull("when it will be over, or will have failed", { format: "date-time" }),
+      drained: { type: "boolean", description: "whether the node has been drained for it" },
+    }),
+    nullable: true,
+  },
   expiresAt: textOrNull("when it expires", { format: "date-time" }),
   fencingToken: { type: "integer", nullable: true, description: "grows with every change of holder" },
   reason: textOrNull("why it was made"),
