@@ -250,6 +250,7 @@ describe("as JSON", () => {
           },
           lease: { type: "host", caller: "OPS-1", path: null },
           since: "2025-11-21T08:59:48.000Z",
+          stage: null,
           expiresAt: null,
           fencingToken: null,
           reason: null,
