@@ -16,6 +16,8 @@ const LAYERS = [
   { layer: "gates", may: ["locks"], packages: ["temporal-polyfill"], node: false },
   // Nodes, groups and rollouts, as documents beside the queues.
   { layer: "fleet", may: ["locks"], packages: [], node: false },
+  // Tells people what happens.
+  { layer: "notify", may: ["locks", "working-directory"], packages: [], deepest: 0 },
   // What actions, leases, exec, the server and the library share.
   { layer: "line", may: ["locks", "proc"], packages: [] },
   { layer: "queue", may: ["locks", "uptime"], packages: [] },
@@ -101,6 +103,7 @@ const FILES = [
       "config",
       "coordinators/registry",
       "coordinators/urls",
+      "notify",
       "server",
       "cli",
       "handed-down",

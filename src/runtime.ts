@@ -22,6 +22,8 @@ import type { Progress } from "./line/progress.js";
 import type { Coordinator } from "./locks/coordinator.js";
 import type { Log } from "./locks/log.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
+import type { Notifier } from "./locks/notifier.js";
+import { openNotifier } from "./notify/notifier.js";
 
 export type RuntimeRequest = ContextRequest & { readonly handedDown: HandedDown };
 
@@ -31,7 +33,9 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
   const settings = await loadSettings({ config: flags.config, flags: settingsIn(flags), surroundings: surroundingsHere() });
   const reporter = openReporter({ ...settings.log, node: settings.node, io: request.io });
   const { log, progress } = reporter;
-  const closers: Closer[] = [() => reporter.close()];
+  const notifier = openNotifier(settings.notify, { log });
+  // The notifier after the stores: no queue waits for a receiver.
+  const closers: Closer[] = [() => reporter.close(), () => notifier.close()];
   try {
     if (flags.coordinator !== null && redactUrl(flags.coordinator) !== flags.coordinator) log.warn({}, PASSWORD_WARNING);
     for (const warning of settings.passedOver ?? []) log.warn({}, warning);
@@ -44,6 +48,7 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
       json: flags.json,
       verbose: flags.verbose,
       log,
+      notifier,
       stop,
       perspective,
       coordinator: (lock) => stores.of(lock),
@@ -64,7 +69,7 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
         perspective,
         signal: stop.signal,
       }),
-      agent: () => openAgent(request, { settings, stores, log, progress }),
+      agent: () => openAgent(request, { settings, stores, log, notifier, progress }),
       upkeep: {
         async examine(url) {
           const missing = await missingDatabase(url);
@@ -172,12 +177,13 @@ interface AgentParts {
   readonly settings: Settings;
   readonly stores: OpenStores;
   readonly log: Log;
+  readonly notifier: Notifier;
   readonly progress: Progress;
 }
 
 async function openAgent(
   { flags, stop, handedDown }: RuntimeRequest,
-  { settings, stores, log, progress }: AgentParts,
+  { settings, stores, log, notifier, progress }: AgentParts,
 ): Promise<Agent> {
   const [{ runGuarded }, { openMachine, openStatelessMachine }, { execute }] = await Promise.all([
     import("./actions/run.js"),
@@ -196,6 +202,7 @@ async function openAgent(
       machine,
       progress,
       log,
+      notifier,
       stop,
       coordinator: (lock: string) => stores.toTake(lock),
     };

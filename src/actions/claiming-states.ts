@@ -13,6 +13,7 @@ import { launchOfCheck } from "./holding-states.js";
 import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince, returnLeftover } from "./recovery.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 import { StoreAge } from "./store-age.js";
+import { tell } from "./telling.js";
 
 const LOOKING = { at: "looking" } as const;
 
@@ -56,6 +57,7 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     journal.removeRun(action.name, leftover.id);
     journal.clearAttempts(action.name);
     const message = "an earlier run had succeeded; its claim is released now";
+    tell(run.context, "recovered", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner, reason: message });
     return over({ ...report.result("already-done", message, null), claim: leftover.id });
   }
   const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
@@ -70,6 +72,7 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     await returnLeftover(run, leftover, adopted);
     throw older;
   }
+  if (leftover.failure === null) tell(run.context, "stale", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner });
   return { at: "adopted", held: takeInHand(run, adopted, "recovered"), wishedAt };
 }
 

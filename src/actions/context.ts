@@ -2,6 +2,7 @@
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import type { Log } from "../locks/log.js";
+import type { Notifier } from "../locks/notifier.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
@@ -27,6 +28,7 @@ export interface ExecContext {
 export interface GuardContext extends ExecContext {
   readonly machine: Machine;
   readonly log: Log;
+  readonly notifier: Notifier;
   /** How long a run tries to tell a store that does not answer that its claim ends. */
   readonly releaseTimeoutMs: number;
 }

@@ -2,6 +2,7 @@
 // of run-states.ts, and returns the one that follows.
 import { environmentOf } from "../line/environment.js";
 import { type ActionEnd, afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
+import { tell } from "./telling.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 
 /** Settled: the claim is durable, and nothing has begun. No other node can begin now, whatever becomes of this process. */
@@ -59,10 +60,11 @@ export async function noteSuccess({ notes }: Run, { held, end }: At<"succeeded">
 }
 
 /** Failed: the claim stays and is toxic from now on, unless the action says to release it. */
-export async function keepOrLeave({ action, context, report, notes }: Run, { held, end }: At<"failed">): Promise<State> {
+export async function keepOrLeave({ action, context, owner, report, notes }: Run, { held, end }: At<"failed">): Promise<State> {
   const { log, machine, principal } = context;
   const { exitCode, signal, message } = end;
   log.error({ action: action.name, exitCode, signal }, `${action.name} failed: ${message}`);
+  tell(context, "failed", { lock: held.claim.lock, claim: held.claim.id, owner, failure: failureOf(end) });
   if (action.onFailure === "release") return { at: "leaving", held, event: "failed", outcome: "failed", message, end };
   const kept = await held.claim.fail(failureOf(end), machine.processes.moment(), principal);
   await notes.forget(held.claim);
@@ -72,7 +74,7 @@ export async function keepOrLeave({ action, context, report, notes }: Run, { hel
 
 /** Leaving: the claim ends. */
 export async function letGo(run: Run, { held, event, outcome, message, end }: At<"leaving">): Promise<State> {
-  const { action, context, report, notes } = run;
+  const { action, context, owner, report, notes } = run;
   const failure = outcome === "failed" && end !== null ? failureOf(end) : null;
   const left = await held.claim.release(endingBy(run, event, message === "" ? null : message), failure);
   if (left.outcome === "unreachable" && outcome !== "failed") {
@@ -80,7 +82,11 @@ export async function letGo(run: Run, { held, event, outcome, message, end }: At
     return over(report.result("unreachable", `${action.name} is done but the lock could not be released: ${left.why}`, end));
   }
   await notes.forget(held.claim);
-  if (left.outcome === "done") return over(report.result(outcome, message, end));
+  if (left.outcome === "done") {
+    if (event === "recovered")
+      tell(context, event, { lock: held.claim.lock, claim: held.claim.id, owner, reason: message || null });
+    return over(report.result(outcome, message, end));
+  }
   const about = `${message === "" ? "" : `${message}; `}${left.why}`;
   context.progress.step(about, { claim: held.claim.id });
   return over(report.result(outcome, about, end));

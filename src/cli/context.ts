@@ -7,6 +7,7 @@ import type { Trial } from "../actions/trial.js";
 import type { ActionSettings } from "../config/settings.js";
 import type { LeaseContext } from "../leases/request.js";
 import type { Log } from "../locks/log.js";
+import type { Notifier } from "../locks/notifier.js";
 import type { StoreReport } from "../locks/store-report.js";
 import type { Stores } from "../views/stores.js";
 import type { Io } from "./io.js";
@@ -18,6 +19,8 @@ export interface Context extends Stores {
   /** Whether people asked for more, such as exact times. */
   readonly verbose: boolean;
   readonly log: Log;
+  /** Whom the configuration wants to be told of what happens. */
+  readonly notifier: Notifier;
   /** SIGINT and SIGTERM. Its signal ends every wait. */
   readonly stop: StopRequests;
   /** What leases need on the store of a lock. */

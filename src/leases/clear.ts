@@ -5,6 +5,7 @@ import type { Perspective } from "../line/perspective.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
+import type { NotifiedEvent } from "../locks/notifier.js";
 import { claimsOn, viewLock } from "../views/lock.js";
 import type { ClaimView, LockView } from "../views/lock.js";
 
@@ -87,6 +88,15 @@ export async function clearClaim(
   throw new HoldlineError("conflict", `the claim on ${lock} changes too often to be cleared; nothing was cleared`, {
     hint: "try again",
   });
+}
+
+/** What people are told of a claim that was cleared: as much as the history records. Nothing where a waiting claim was withdrawn. */
+export function eventsOf(
+  { chosen }: Extract<Cleared, { outcome: "cleared" }>,
+  { lock, by, reason }: ClearRequest,
+): readonly NotifiedEvent[] {
+  const { id, durable, owner, failure } = chosen;
+  return durable ? [{ event: "cleared", lock, claim: id, owner, by, reason, failure }] : [];
 }
 
 type Choice =

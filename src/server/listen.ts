@@ -11,6 +11,7 @@ import { hashSecret } from "./passwords.js";
 import { createConnectionLimits } from "./connection-limits.js";
 import { Pulse } from "./pulse.js";
 import type { ServerParts } from "./service.js";
+import { tellOfStaleClaims } from "./stale-notices.js";
 import { openSockets } from "./sockets.js";
 
 export interface RunningServer {
@@ -29,7 +30,7 @@ const SHUTDOWN_MS = 5_000;
  */
 export async function openServer(options: ServeOptions, parts: ServerParts): Promise<RunningServer> {
   const { own } = options;
-  const { log } = parts;
+  const { log, notifier } = parts;
   const sockets = openSockets(options);
   const { settings } = parts.stores;
   const access = new Access(settings, own && { user: own.user, hash: await hashSecret(own.password) }, log);
@@ -39,10 +40,11 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const { stores, leases } = measures.timed(parts);
   const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
+  tellOfStaleClaims(mirror, notifier);
   try {
     const pulse = new Pulse(mirror, log, signal);
     const limits = createConnectionLimits();
-    const app = await buildApp({ stores, leases, log, access, measures, mirror, pulse, limits, signal }, options, sockets);
+    const app = await buildApp({ stores, leases, log, notifier, access, measures, mirror, pulse, limits, signal }, options, sockets);
     await app.ready();
     await listen(app, options);
     const isPlain = options.cert === null && !isOnThisMachine(app.server.address());

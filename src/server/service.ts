@@ -1,5 +1,6 @@
 // What every route works with. Types only; listen.ts makes the real thing.
 import type { Log } from "../locks/log.js";
+import type { Notifier } from "../locks/notifier.js";
 import type { Access } from "./access.js";
 import type { ConnectionLimits } from "./connection-limits.js";
 import type { Measures, StoreAccess } from "./measures.js";
@@ -9,6 +10,8 @@ import type { Pulse } from "./pulse.js";
 /** What the runtime hands to the server. It has opened the stores, and closes them. */
 export interface ServerParts extends StoreAccess {
   readonly log: Log;
+  /** Whom the configuration wants to be told of what happens. */
+  readonly notifier: Notifier;
 }
 
 export interface Service extends ServerParts {

@@ -145,6 +145,7 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     leases: () => Promise.reject(new Error("nothing is to be leased")),
     upkeep: { examine: refuse, mend: refuse, tidy: refuse },
     agent: () => Promise.reject(new Error("nothing is to be run")),
+    notifier: { tell: silent },
     log: { debug: silent, info: silent, warn: silent, error: silent },
     io,
     json: false,

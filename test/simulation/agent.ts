@@ -217,6 +217,7 @@ export class Agent {
     const context: GuardContext = {
       node: node.hostName,
       group: "default",
+      notifier: { tell: () => undefined },
       principal: this.name,
       releaseTimeoutMs: RELEASE_TIMEOUT_MS,
       machine,

@@ -1,5 +1,5 @@
 // `holdline clear`: ends a claim as an admin. Owns the request and the words for its outcome; leases/clear.ts decides.
-import { clearClaim } from "../../leases/clear.js";
+import { clearClaim, eventsOf } from "../../leases/clear.js";
 import type { Cleared, ClearRequest } from "../../leases/clear.js";
 import { claimAsJson } from "../../views/json.js";
 import { claimsOn } from "../../views/lock.js";
@@ -21,6 +21,7 @@ export const clear: Command = {
     const cleared = await clearClaim(coordinator, request, context, context.stop.signal);
     const describe: Describe = (claim, now) => describeClaim(claim, now, context.perspective);
     if (cleared.outcome !== "cleared") throw errorOf(cleared, request, describe);
+    eventsOf(cleared, request).forEach((event) => context.notifier.tell(event));
     tell(context, cleared, request, describe);
     return 0;
   },

@@ -17,6 +17,7 @@ export const serve: Command = {
       stores: context,
       leases: (lock) => context.leases(lock),
       log: context.log,
+      notifier: context.notifier,
     });
     context.log.info({ url: running.url }, `serving on ${running.url}`);
     if (context.json) printDocument(context.io, { url: running.url });

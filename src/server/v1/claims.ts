@@ -1,6 +1,6 @@
 // Claims by their ids, in all their queues; and clearing them.
 import type { FastifyInstance } from "fastify";
-import { clearClaim } from "../../leases/clear.js";
+import { clearClaim, eventsOf } from "../../leases/clear.js";
 import type { Cleared } from "../../leases/clear.js";
 import { claimAsJson } from "../../views/json.js";
 import { claimsOn } from "../../views/lock.js";
@@ -72,10 +72,11 @@ export function routeClaims(app: FastifyInstance, service: Service): void {
         for (const entry of await findEntries(service, id, patience))
           if (entry.ref !== id) requireRightBehind(caller, "clear", entry.lock);
         const wanted = { lock, claim: id, reason, force: body.force === true, by: caller.name };
-        const { stores } = service;
+        const { stores, notifier } = service;
         const cleared = await clearClaim(await stores.coordinator(lock), wanted, stores, patience);
         if (cleared.outcome !== "cleared")
           return refuse(reply, "problem", refusalOf(cleared, lock, id, caller.mayWith("read", lock)));
+        eventsOf(cleared, wanted).forEach((event) => notifier.tell(event));
         const { chosen } = cleared;
         const entries = cleared.entries.filter((entry) => caller.mayWith("read", entry.lock));
         return reply.send({ cleared: entries.map((entry) => entryAsJson({ ...chosen, lock: entry.lock })) });
