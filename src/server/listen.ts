@@ -44,7 +44,11 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   try {
     const pulse = new Pulse(mirror, log, signal);
     const limits = createConnectionLimits();
-    const app = await buildApp({ stores, leases, log, notifier, access, measures, mirror, pulse, limits, signal }, options, sockets);
+    const app = await buildApp(
+      { stores, leases, log, notifier, access, measures, mirror, pulse, limits, signal },
+      options,
+      sockets,
+    );
     await app.ready();
     await listen(app, options);
     const isPlain = options.cert === null && !isOnThisMachine(app.server.address());
