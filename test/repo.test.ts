@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../src/cli/exit-codes.js";
 import { COMMANDS } from "../src/cli/command-table.js";
 import { usageOf } from "../src/cli/command.js";
-import { ACTION_KEYS, type KeyDoc } from "../src/config/actions.js";
+import { ACTION_KEYS, type KeyDoc } from "../src/config/keys.js";
 import { loadSettings } from "../src/config/load.js";
 import { LOCK_KEYS } from "../src/config/locks.js";
 import { ACCESS_KEYS } from "../src/config/serve.js";

@@ -1,81 +1,46 @@
 // Parses the `actions` of a configuration into settings, or into problems that say what is wrong with each key. Reads no file
-// and asks the machine nothing.
-import { NO_ROLLOUT } from "../actions/action.js";
+// and asks the machine nothing. gates.ts has the keys that decide whether an action may begin, hooks.ts those of what goes on
+// around its command.
 import type { ProcessPattern } from "../actions/machine.js";
+import type { WindowSettings } from "../gates/windows.js";
 import { plainData } from "../locks/data.js";
 import { canonicalLock } from "../locks/names.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
+  complete,
   readBoolean,
   readChoice,
   readDurationMs,
   readDurationOrNoneMs,
   readIfThere,
+  readItems,
   readKnownMap,
   readLabel,
   readLockName,
   readMap,
   readSlots,
   readText,
+  readWhole,
 } from "./field.js";
 import type { Field } from "./field.js";
 import { readArgv, readEnvironment } from "./command.js";
-import type { AcquireSettings, ActionSettings, VerifySettings } from "./settings.js";
-
-/** One key of a map in the configuration, as the documents describe it. */
-export interface KeyDoc {
-  readonly key: string;
-  readonly default: string;
-  readonly doc: string;
-}
-
-/** The keys of an action. */
-export const ACTION_KEYS: readonly KeyDoc[] = [
-  {
-    key: "mode",
-    default: "serialize",
-    doc: "serialize, or serialize_process for a restart, which has failed if no process restarted",
-  },
-  { key: "lock", default: "the action's name", doc: "the lock under which it runs" },
-  { key: "command", default: "", doc: "the program and its arguments, as a list; no shell" },
-  { key: "shell", default: "", doc: "instead of command: a text for /bin/sh -c" },
-  { key: "timeout", default: "none", doc: "when this is over, its whole process group gets SIGTERM" },
-  { key: "kill_after", default: "10 s", doc: "how long after SIGTERM the group gets SIGKILL" },
-  { key: "acquire.timeout", default: "the general one", doc: "how long to wait for the lock; 0: do not wait, none: for ever" },
-  {
-    key: "acquire.sleep_time",
-    default: "the general one",
-    doc: "the longest pause between two looks, unless something wakes the waiter sooner",
-  },
-  { key: "slots", default: "1, or unlimited with a key", doc: "how many claims may hold the lock at once" },
-  { key: "key", default: "none", doc: "claims with the same key may hold the lock together: a rack at a time" },
-  { key: "process.command_string", default: "none", doc: "a regular expression (RE2) for the process's name" },
-  { key: "process.full_cmd", default: "false", doc: "true: match command_string against the full command line" },
-  { key: "process.user", default: "any", doc: "the process's user, by name or number" },
-  { key: "process.must_restart", default: "true", doc: "false: the action may succeed although no process restarted" },
-  {
-    key: "already_restarted",
-    default: "run",
-    doc: "run: always run the action; skip: not if an earlier run was left unfinished and the process has restarted since",
-  },
-  { key: "verify.command", default: "", doc: "a check of the service, as a list; it passes with exit code 0" },
-  { key: "verify.shell", default: "", doc: "instead of verify.command: a text for /bin/sh -c" },
-  { key: "verify.interval", default: "1 s", doc: "the pause between two checks" },
-  { key: "verify.timeout", default: "30 s", doc: "how long the check may fail before the action fails" },
-  { key: "on_failure", default: "hold", doc: "hold: a failed action keeps the lock; release: it lets go" },
-  { key: "env", default: "{}", doc: "added to the command's environment" },
-  { key: "cwd", default: "the agent's", doc: "the command's working directory" },
-  { key: "data", default: "none", doc: "shown with the claim; any YAML" },
-];
+import { type GateContext, readBlockers, readNeeded, readWindows } from "./gates.js";
+import { readAfter, readBefore, readVerify } from "./hooks.js";
+import { ACTION_KEYS, keysOf } from "./keys.js";
+import { shownValue } from "./problems.js";
+import type { AcquireSettings, ActionSettings } from "./settings.js";
 
 const DEFAULT_KILL_AFTER_MS = 10_000;
-const DEFAULT_VERIFY_INTERVAL_MS = 1_000;
-const DEFAULT_VERIFY_TIMEOUT_MS = 30_000;
+const REBOOT_COMMAND = ["systemctl", "reboot"];
+// Large servers take minutes to test their memory.
+const REBOOT_TIMEOUT_MS = 15 * 60_000;
 
 /** What parsing actions needs from elsewhere. */
-export interface ActionContext {
+export interface ActionContext extends GateContext {
   /** The general `acquire`, for actions without their own. */
   readonly acquire: AcquireSettings;
+  /** The general `windows`, for actions without their own. */
+  readonly windows: readonly WindowSettings[];
   /** Makes a directory absolute; a relative one starts at the file's own directory. */
   readonly directory: (path: string) => string;
   /** Takes each regular expression, to check it later: the package for that is loaded only when there is one. */
@@ -94,11 +59,11 @@ export function parseActions(field: Field | undefined, context: ActionContext): 
 
 function parseAction(field: Field, name: string, context: ActionContext): ActionSettings | undefined {
   if (field.value === null) return field.refuse(`is empty; write for example { command: [systemctl, restart, nginx.service] }`);
-  const keys = readKnownMap(field, topKeys(ACTION_KEYS));
+  const keys = readKnownMap(field, keysOf(ACTION_KEYS));
   if (keys === undefined) return undefined;
   const mode = readIfThere(
     keys.get("mode"),
-    (f) => readChoice(f, ["serialize", "serialize_process"] as const),
+    (f) => readChoice(f, ["serialize", "serialize_process", "reboot"] as const),
     "serialize" as const,
   );
   const sought = readIfThere(keys.get("process"), (f) => readProcess(f, context), NO_PROCESS);
@@ -106,21 +71,30 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
   if (mode === "serialize_process" && process === null) {
     field.refuse("mode serialize_process needs `process`, with a command_string, a user or both");
   }
+  const isReboot = mode === "reboot";
   const key = readIfThere(keys.get("key"), readLabel, null);
+  const share = readIfThere(keys.get("slots"), readShare, { slots: defaultSlots(key ?? null), percent: null });
   const parts = {
     mode,
     lock: readIfThere(keys.get("lock"), readLockName, canonicalLock(name)),
-    argv: readArgv(field, keys),
-    timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f), null),
+    argv: readArgv(field, keys, isReboot ? REBOOT_COMMAND : []),
+    timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f), isReboot ? REBOOT_TIMEOUT_MS : null),
     killAfterMs: readIfThere(keys.get("kill_after"), (f) => readDurationMs(f, { zero: true }), DEFAULT_KILL_AFTER_MS),
     acquire: readIfThere(keys.get("acquire"), (f) => readAcquire(f, context.acquire), context.acquire),
-    slots: readIfThere(keys.get("slots"), readSlots, defaultSlots(key ?? null)),
+    slots: share?.slots,
+    percent: share?.percent,
     key,
     process,
     mustRestart: sought?.mustRestart,
     alreadyRestarted: readIfThere(keys.get("already_restarted"), (f) => readChoice(f, ["run", "skip"] as const), "run" as const),
+    needed: readIfThere(keys.get("needed"), (f) => readNeeded(f, keys.has("process"), context), null),
+    windows: readIfThere(keys.get("windows"), readWindows, context.windows),
+    blockers: readIfThere(keys.get("blockers"), (f) => readBlockers(f, context), []),
+    before: readIfThere(keys.get("before"), readBefore, null),
+    after: readIfThere(keys.get("after"), readAfter, null),
     verify: readIfThere(keys.get("verify"), readVerify, null),
-    ...NO_ROLLOUT,
+    soakMs: readIfThere(keys.get("soak"), (f) => readDurationMs(f, { zero: true }), 0),
+    notNow: readIfThere(keys.get("not_now"), readNotNow, []),
     onFailure: readIfThere(keys.get("on_failure"), (f) => readChoice(f, ["hold", "release"] as const), "hold" as const),
     env: readIfThere(keys.get("env"), readEnvironment, {}),
     cwd: readIfThere(keys.get("cwd"), (f) => readDirectory(f, context), null),
@@ -131,12 +105,17 @@ function parseAction(field: Field, name: string, context: ActionContext): Action
 }
 
 function readAcquire(field: Field, general: AcquireSettings): AcquireSettings | undefined {
-  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "acquire"));
+  const keys = readKnownMap(field, keysOf(ACTION_KEYS, "acquire"));
   return (
     keys &&
     complete({
       sleepTimeMs: readIfThere(keys.get("sleep_time"), (f) => readDurationMs(f), general.sleepTimeMs),
       timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationOrNoneMs(f, { zero: true }), general.timeoutMs),
+      behindFailed: readIfThere(
+        keys.get("behind_failed"),
+        (f) => readChoice(f, ["wait", "leave"] as const),
+        general.behindFailed ?? "wait",
+      ),
     })
   );
 }
@@ -150,7 +129,7 @@ interface Sought {
 const NO_PROCESS: Sought = { process: null, mustRestart: true };
 
 function readProcess(field: Field, context: ActionContext): Sought | undefined {
-  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "process"));
+  const keys = readKnownMap(field, keysOf(ACTION_KEYS, "process"));
   if (keys === undefined) return undefined;
   const pattern = complete({
     commandString: readIfThere(keys.get("command_string"), (f) => readPattern(f, context), null),
@@ -170,17 +149,26 @@ function readPattern(field: Field, context: ActionContext): string | undefined {
   return pattern;
 }
 
-function readVerify(field: Field): VerifySettings | undefined {
-  const keys = readKnownMap(field, subKeys(ACTION_KEYS, "verify"));
-  return (
-    keys &&
-    complete({
-      argv: readArgv(field, keys),
-      intervalMs: readIfThere(keys.get("interval"), (f) => readDurationMs(f, { zero: true }), DEFAULT_VERIFY_INTERVAL_MS),
-      timeoutMs: readIfThere(keys.get("timeout"), (f) => readDurationMs(f), DEFAULT_VERIFY_TIMEOUT_MS),
-      passes: 1,
-    })
-  );
+/** How many may hold the lock at once. Percent stand in for slots, which are reckoned when the claim joins. */
+interface Share {
+  readonly slots: number;
+  readonly percent: number | null;
+}
+
+function readShare(field: Field): Share | undefined {
+  const { value } = field;
+  if (typeof value !== "string" || !value.includes("%")) {
+    const slots = readSlots(field);
+    return slots === undefined ? undefined : { slots, percent: null };
+  }
+  const percent = Number(/^(\d{1,3})\s*%$/.exec(value.trim())?.[1] ?? 0);
+  if (percent >= 1 && percent <= 100) return { slots: 1, percent };
+  return field.refuse(`must be a whole percentage from 1% to 100%, or a whole number from 1, not ${shownValue(value)}`);
+}
+
+function readNotNow(field: Field): readonly number[] | undefined {
+  const codes = readItems(field, (item) => readWhole(item, 1, 255), "write for example [75]");
+  return codes && [...new Set(codes)];
 }
 
 function readDirectory(field: Field, context: ActionContext): string | undefined {
@@ -200,17 +188,4 @@ function readName(field: Field, name: string): boolean {
   const named: Field = { ...field, value: name };
   if (name.startsWith("-")) return field.refuse('an action\'s name must not begin with "-"') !== undefined;
   return readLabel(named) !== undefined && readLockName(named) !== undefined;
-}
-
-/** The parts; `undefined` if a reader refused one. */
-function complete<T extends Record<string, unknown>>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } | undefined {
-  return Object.values(parts).includes(undefined) ? undefined : (parts as { [K in keyof T]: Exclude<T[K], undefined> });
-}
-
-function topKeys(docs: readonly KeyDoc[]): string[] {
-  return [...new Set(docs.map(({ key }) => key.split(".")[0] as string))];
-}
-
-function subKeys(docs: readonly KeyDoc[], parent: string): string[] {
-  return docs.filter(({ key }) => key.startsWith(`${parent}.`)).map(({ key }) => key.slice(parent.length + 1));
 }

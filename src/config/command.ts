@@ -5,12 +5,25 @@ import { shownValue } from "./problems.js";
 
 const EXAMPLE = "write for example [systemctl, restart, nginx.service]";
 
-/** The program and its arguments, from either `command` or `shell`. */
-export function readArgv(parent: Field, keys: ReadonlyMap<string, Field>): readonly string[] | undefined {
+/** Whether there is a `command` or a `shell`. */
+export function isGivenCommand(keys: ReadonlyMap<string, Field>): boolean {
+  return keys.has("command") || keys.has("shell");
+}
+
+/**
+ * The program and its arguments, from either `command` or `shell`.
+ * @param fallback what counts without either; by default one of them has to be there
+ */
+export function readArgv(
+  parent: Field,
+  keys: ReadonlyMap<string, Field>,
+  fallback?: readonly string[],
+): readonly string[] | undefined {
   const command = keys.get("command");
   const shell = keys.get("shell");
   if (command !== undefined && shell !== undefined) return shell.refuse("both `command` and `shell` are given: leave one out");
   if (command !== undefined) return readCommand(command);
+  if (shell === undefined && fallback !== undefined) return fallback;
   if (shell === undefined) return parent.refuse("needs a `command` (a list, no shell) or a `shell` (a text for /bin/sh -c)");
   const text = readText(shell);
   if (text?.trim() === "") return shell.refuse("must not be empty");

@@ -62,6 +62,40 @@ export function readIfThere<T, D>(field: Field | undefined, read: (field: Field)
   return field === undefined ? fallback : read(field);
 }
 
+/** The parts of a map; `undefined` if a reader refused one. */
+export function complete<T extends Record<string, unknown>>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } | undefined {
+  return Object.values(parts).includes(undefined) ? undefined : (parts as { [K in keyof T]: Exclude<T[K], undefined> });
+}
+
+/**
+ * The items of a list, which may be empty; `undefined` if a reader refused one.
+ * @param example what to write, for messages
+ */
+export function readItems<T>(field: Field, read: (item: Field) => T | undefined, example: string): readonly T[] | undefined {
+  const { value } = field;
+  // Says no text: it may be a URL with a secret in its path.
+  if (!Array.isArray(value))
+    return field.refuse(
+      `must be a list, ${value === null || value === undefined ? "but is empty" : `not ${kindOf(value)}`}; ${example}`,
+    );
+  const items = value.map((item: unknown, index) => read(field.child(String(index), item)));
+  return items.includes(undefined) ? undefined : (items as readonly T[]);
+}
+
+/** The items of a list that must not be empty. A single text is a list of one. */
+export function readTexts<T>(field: Field, read: (item: Field) => T | undefined, example: string): readonly T[] | undefined {
+  if (typeof field.value === "string") {
+    const only = read(field);
+    return only === undefined ? undefined : [only];
+  }
+  const items = readItems(field, read, example);
+  return items?.length === 0 ? field.refuse(`must not be an empty list; ${example}`) : items;
+}
+
+function kindOf(value: unknown): string {
+  return typeof value === "object" ? "a map" : typeof value === "string" ? "a text" : shownValue(value);
+}
+
 // Every claim carries a name and a principal, and tables show them in columns.
 const LONGEST_LABEL_BYTES = 255;
 

@@ -49,12 +49,17 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
   }
   // Parsed even if a setting is wrong, so that all problems are reported at once.
   const values = problems.lines.length === 0 ? valuesOf(layers) : null;
-  const acquire = { sleepTimeMs: values?.("acquire.sleep_time") ?? 0, timeoutMs: values?.("acquire.timeout") ?? null };
+  const acquire = {
+    sleepTimeMs: values?.("acquire.sleep_time") ?? 0,
+    timeoutMs: values?.("acquire.timeout") ?? null,
+    behindFailed: values?.("acquire.behind_failed") ?? ("wait" as const),
+  };
   const { cwd, homedir } = request.surroundings;
   const fileBase = config === null ? cwd : dirname(config.path);
   const patterns: [Field, string][] = [];
   const actions = parseActions(file.actions, {
     acquire,
+    windows: [],
     directory: (path) => absolutePath(path, fileBase, homedir),
     onPattern: (field, pattern) => patterns.push([field, pattern]),
   });

@@ -4,7 +4,7 @@ import { canonicalHost, hostProblem } from "../locks/names.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 import { mayBeSame } from "../leases/hosts.js";
 import { quoted } from "../locks/text.js";
-import type { KeyDoc } from "./actions.js";
+import type { KeyDoc } from "./keys.js";
 import { readDurationMs, readIfThere, readKnownMap, readLabel, readLockName, readMap, readText } from "./field.js";
 import type { Field } from "./field.js";
 import { readCoordinator } from "./schema.js";

@@ -27,6 +27,7 @@ export interface SettingValues {
   readonly state_dir: string;
   readonly "acquire.sleep_time": number;
   readonly "acquire.timeout": number | null;
+  readonly "acquire.behind_failed": "wait" | "leave";
   readonly connect_timeout: number;
   readonly session_timeout: number;
   readonly release_timeout: number;
@@ -115,6 +116,13 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     defaultDoc: null,
     example: "10 min",
     read: (field) => readDurationOrNoneMs(field, { zero: true }),
+  },
+  "acquire.behind_failed": {
+    doc: "wait, or leave: give up at once when the lock's holder has failed",
+    default: "wait",
+    defaultDoc: null,
+    example: "leave",
+    read: (field) => readChoice(field, ["wait", "leave"]),
   },
   connect_timeout: {
     doc: "how long to try to reach the coordinator before giving up",

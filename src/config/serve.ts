@@ -3,7 +3,7 @@
 import { canonicalLock, lockNameProblem } from "../locks/names.js";
 import { readIfThere, readKnownMap, readLabel, readMap, readText, readWhole } from "./field.js";
 import type { Field } from "./field.js";
-import type { KeyDoc } from "./actions.js";
+import type { KeyDoc } from "./keys.js";
 import type { AccessEntry, Right } from "./settings.js";
 
 /** The keys of one entry of `access`. */

@@ -1,8 +1,9 @@
-import { NO_ROLLOUT } from "../../src/actions/action.js";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ACTION_KEYS } from "../../src/config/actions.js";
+import { NO_ROLLOUT } from "../../src/actions/action.js";
+import { ACTION_KEYS } from "../../src/config/keys.js";
 import { LOCK_KEYS } from "../../src/config/locks.js";
+import { WEEKDAYS } from "../../src/gates/windows.js";
 import type { ActionSettings } from "../../src/config/settings.js";
 import { configFile, load, problemsOf } from "./loading.js";
 
@@ -25,7 +26,7 @@ describe("an action", () => {
       argv: ["true"],
       timeoutMs: null,
       killAfterMs: 10_000,
-      acquire: { sleepTimeMs: 250, timeoutMs: 30_000 },
+      acquire: { sleepTimeMs: 250, timeoutMs: 30_000, behindFailed: "wait" },
       slots: 1,
       key: null,
       process: null,
@@ -40,7 +41,7 @@ describe("an action", () => {
     });
   });
 
-  test("that says everything, as in the contract's sample", async () => {
+  test("that says everything", async () => {
     const settings = await load(`
 acquire: { sleep_time: 2 s }
 actions:
@@ -50,12 +51,27 @@ actions:
     command: [systemctl, restart, nginx.service]
     timeout: 90 s
     kill_after: 5 s
-    acquire: { timeout: 10 min }
-    slots: 2
+    acquire: { timeout: 10 min, behind_failed: leave }
+    slots: 20%
     key: rack-12
     process: { command_string: "nginx: master", full_cmd: true, user: root, must_restart: false }
     already_restarted: skip
-    verify: { command: [curl, -fsS, "http://127.0.0.1/healthz"], interval: 2 s, timeout: 20 s }
+    needed:
+      file: /run/reboot-required
+      changed: ["/etc/nginx/**", /usr/sbin/nginx]
+      outdated: true
+      command: [check-it]
+    windows:
+      - { days: [sat, sun], start: "02:00", for: 4 h, zone: Europe/Berlin }
+      - { start: 23:59, for: 90 min }
+    blockers:
+      - { name: cluster is green, command: [es-green], timeout: 5 s }
+      - { name: no alert, prometheus: "http://prom:9090", alerts: "^Node", ignore: "^Watchdog$" }
+    before: { command: [drain], timeout: 10 min }
+    after: { shell: undrain, timeout: 5 min, when: always }
+    verify: { command: [curl, -fsS, "http://127.0.0.1/healthz"], interval: 2 s, timeout: 20 s, passes: 3 }
+    soak: 5 min
+    not_now: [75, 9, 75]
     on_failure: release
     env: { KEY: value }
     cwd: /srv
@@ -69,20 +85,63 @@ actions:
         argv: ["systemctl", "restart", "nginx.service"],
         timeoutMs: 90_000,
         killAfterMs: 5_000,
-        acquire: { sleepTimeMs: 2_000, timeoutMs: 600_000 },
-        slots: 2,
+        acquire: { sleepTimeMs: 2_000, timeoutMs: 600_000, behindFailed: "leave" },
+        slots: 1,
+        percent: 20,
         key: "rack-12",
         process: { commandString: "nginx: master", fullCmd: true, user: "root" },
         mustRestart: false,
         alreadyRestarted: "skip",
-        verify: { argv: ["curl", "-fsS", "http://127.0.0.1/healthz"], intervalMs: 2_000, timeoutMs: 20_000, passes: 1 },
-        ...NO_ROLLOUT,
+        needed: {
+          file: "/run/reboot-required",
+          changed: ["/etc/nginx/**", "/usr/sbin/nginx"],
+          outdated: true,
+          argv: ["check-it"],
+        },
+        windows: [
+          { days: ["sat", "sun"], startMinute: 120, forMs: 14_400_000, zone: "Europe/Berlin" },
+          { days: WEEKDAYS, startMinute: 1_439, forMs: 5_400_000, zone: null },
+        ],
+        blockers: [
+          { type: "command", name: "cluster is green", argv: ["es-green"], timeoutMs: 5_000 },
+          {
+            type: "prometheus",
+            name: "no alert",
+            url: "http://prom:9090",
+            alerts: "^Node",
+            ignore: "^Watchdog$",
+            timeoutMs: 30_000,
+          },
+        ],
+        before: { argv: ["drain"], timeoutMs: 600_000 },
+        after: { argv: ["/bin/sh", "-c", "undrain"], timeoutMs: 300_000, when: "always" },
+        verify: { argv: ["curl", "-fsS", "http://127.0.0.1/healthz"], intervalMs: 2_000, timeoutMs: 20_000, passes: 3 },
+        soakMs: 300_000,
+        notNow: [75, 9],
         onFailure: "release",
         env: { KEY: "value" },
         cwd: "/srv",
         data: { ticket: "OPS-123" },
       },
     ]);
+  });
+
+  test("in mode reboot has a command, and a time for it", async () => {
+    expect(await action("{ mode: reboot }")).toMatchObject({
+      mode: "reboot",
+      argv: ["systemctl", "reboot"],
+      timeoutMs: 900_000,
+      process: null,
+    });
+    expect(await action("{ mode: reboot, shell: kexec, timeout: 5 min }")).toMatchObject({
+      argv: ["/bin/sh", "-c", "kexec"],
+      timeoutMs: 300_000,
+    });
+  });
+
+  test("without a command is work between begin and end", async () => {
+    expect((await action("{ lock: x }")).argv).toEqual([]);
+    expect((await action("{}")).argv).toEqual([]);
   });
 
   test("keeps the file's order, also when names are numbers", async () => {
@@ -118,7 +177,7 @@ actions:
 
   test("may wait for ever, or not at all", async () => {
     expect((await action("{ shell: x, acquire: { timeout: none }, timeout: none }")).acquire.timeoutMs).toBeNull();
-    expect((await action("{ shell: x, acquire: { timeout: 0, sleep_time: 1 } }")).acquire).toEqual({
+    expect((await action("{ shell: x, acquire: { timeout: 0, sleep_time: 1 } }")).acquire).toMatchObject({
       timeoutMs: 0,
       sleepTimeMs: 1_000,
     });
@@ -149,10 +208,9 @@ describe("an action is refused", () => {
     ["{ command: systemctl restart nginx }", ".command: must be a list, because no shell splits the text"],
     ["{ command: { a: b } }", ".command: must be a list, not a map"],
     ["{ command: [x], shell: x }", ".shell: both `command` and `shell` are given"],
-    ["{ lock: x }", ": needs a `command` (a list, no shell) or a `shell`"],
     ['{ shell: " " }', ".shell: must not be empty"],
     ["{ shell: x, timout: 1 }", '.timout: is an unknown key; did you mean "timeout"?'],
-    ["{ shell: x, mode: parallel }", '.mode: must be serialize or serialize_process, not "parallel"'],
+    ["{ shell: x, mode: parallel }", '.mode: must be serialize, serialize_process or reboot, not "parallel"'],
     ["{ shell: x, mode: serialize_process }", ": mode serialize_process needs `process`"],
     ["{ shell: x, process: {} }", ".process: needs a command_string, a user or both"],
     ["{ shell: x, process: { full_cmd: true } }", ".process: needs a command_string, a user or both"],
@@ -222,40 +280,53 @@ describe("locks", () => {
   });
 });
 
+// Each with another key where it cannot stand alone.
+const KEY_SAMPLES: Readonly<Record<string, string>> = {
+  mode: "mode: serialize",
+  lock: "lock: l",
+  command: "command: [x]",
+  shell: "shell: x",
+  timeout: "timeout: 1 s",
+  kill_after: "kill_after: 1 s",
+  "acquire.timeout": "acquire: { timeout: 1 s }",
+  "acquire.sleep_time": "acquire: { sleep_time: 1 s }",
+  "acquire.behind_failed": "acquire: { behind_failed: leave }",
+  slots: "slots: 10%",
+  key: "key: k",
+  "process.command_string": "process: { command_string: x }",
+  "process.full_cmd": "process: { full_cmd: true, user: u }",
+  "process.user": "process: { user: u }",
+  "process.must_restart": "process: { must_restart: false, user: u }",
+  already_restarted: "already_restarted: skip",
+  "needed.file": "needed: { file: /f }",
+  "needed.changed": "needed: { changed: /f }, process: { user: u }",
+  "needed.outdated": "needed: { outdated: true }, process: { user: u }",
+  "needed.command": "needed: { command: [x] }",
+  "needed.shell": "needed: { shell: x }",
+  windows: 'windows: [{ start: "02:00", for: 1 h }]',
+  blockers: "blockers: [{ shell: x }]",
+  "before.command": "before: { command: [x] }",
+  "before.shell": "before: { shell: x }",
+  "before.timeout": "before: { timeout: 1 s, shell: x }",
+  "after.command": "after: { command: [x] }",
+  "after.shell": "after: { shell: x }",
+  "after.timeout": "after: { timeout: 1 s, shell: x }",
+  "after.when": "after: { when: always, shell: x }",
+  "verify.command": "verify: { command: [x] }",
+  "verify.shell": "verify: { shell: x }",
+  "verify.interval": "verify: { interval: 1 s, shell: x }",
+  "verify.timeout": "verify: { timeout: 1 s, shell: x }",
+  "verify.passes": "verify: { passes: 2, shell: x }",
+  soak: "soak: 1 s",
+  not_now: "not_now: [75]",
+  on_failure: "on_failure: hold",
+  env: "env: {}",
+  cwd: "cwd: /",
+  data: "data: 1",
+};
+
 test("the documented keys are the ones that are read", async () => {
-  const values: Record<string, string> = {
-    mode: "serialize",
-    lock: "l",
-    command: "[x]",
-    timeout: "1 s",
-    kill_after: "1 s",
-    "acquire.timeout": "1 s",
-    "acquire.sleep_time": "1 s",
-    slots: "1",
-    key: "k",
-    "process.command_string": "x",
-    "process.full_cmd": "true",
-    "process.user": "u",
-    "process.must_restart": "false",
-    already_restarted: "skip",
-    "verify.command": "[x]",
-    "verify.interval": "1 s",
-    "verify.timeout": "1 s",
-    on_failure: "hold",
-    env: "{}",
-    cwd: "/",
-    data: "1",
-    shell: "x",
-    "verify.shell": "x",
-  };
-  expect(new Set(ACTION_KEYS.map(({ key }) => key))).toEqual(new Set(Object.keys(values)));
-  for (const { key } of ACTION_KEYS) {
-    const [group, sub] = key.split(".") as [string, string | undefined];
-    const said =
-      sub === undefined
-        ? `${group}: ${values[key]}`
-        : `${group}: { ${sub}: ${values[key]}${/full_cmd|must_restart/.test(key) ? ", user: u" : /interval|verify.timeout/.test(key) ? ", shell: x" : ""} }`;
-    await action(`{ ${said}${key === "command" || key === "shell" ? "" : ", shell: x"} }`);
-  }
+  expect(ACTION_KEYS.map(({ key }) => key).toSorted()).toEqual(Object.keys(KEY_SAMPLES).toSorted());
+  for (const sample of Object.values(KEY_SAMPLES)) await action(`{ ${sample} }`);
   for (const { key } of LOCK_KEYS) await load(`locks: { x: { ${key}: ${key === "coordinator" ? "sqlite:///x.db" : "1"} } }`);
 });

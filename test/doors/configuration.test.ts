@@ -5,9 +5,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { ACTION_KEYS, parseActions } from "../../src/config/actions.js";
+import { parseActions } from "../../src/config/actions.js";
 import { describeSettings } from "../../src/config/describe.js";
 import { createField } from "../../src/config/field.js";
+import { ACTION_KEYS } from "../../src/config/keys.js";
 import { loadSettings } from "../../src/config/load.js";
 import { parseDependencies, parseLocks } from "../../src/config/locks.js";
 import { createProblems, plainOrigin } from "../../src/config/problems.js";
@@ -235,6 +236,7 @@ test("actions, locks and dependencies of any values are read or refused, each wh
       const context = {
         acquire: { sleepTimeMs: 1, timeoutMs: null },
         directory: (path: string) => path,
+        windows: [],
         onPattern: () => undefined,
       };
       const read = parseActions(field({ a: actions, b: { shell: "x", data: actions } }, "actions"), context);
