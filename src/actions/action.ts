@@ -1,7 +1,11 @@
 // What a guarded action is: a declared command with its lock, its checks and its policy. Plain data.
+import type { BlockerSettings } from "../gates/blockers.js";
+import type { NeededSettings } from "../gates/needed.js";
 import type { WindowSettings } from "../gates/windows.js";
 import type { AcquireSettings } from "../line/waiting.js";
 import type { ProcessPattern } from "./machine.js";
+
+export type { BlockerSettings, NeededSettings };
 
 /** The time between SIGTERM and SIGKILL for a command that says nothing else. */
 export const DEFAULT_KILL_AFTER_MS = 10_000;
@@ -27,31 +31,6 @@ export interface AfterSettings extends HookSettings {
   /** `success`: a node whose action has failed stays drained; `always`: `after` runs then as well. */
   readonly when: "success" | "always";
 }
-
-/** When an action is needed: any of these is enough. */
-export interface NeededSettings {
-  /** A file that is there. */
-  readonly file: string | null;
-  /** Patterns of files of which one is newer than the eldest matching process. */
-  readonly changed: readonly string[];
-  /** A matching process runs from files that have been replaced or deleted. */
-  readonly outdated: boolean;
-  /** Exit code 0: needed, 1: not; `null` without such a command. */
-  readonly argv: readonly string[] | null;
-}
-
-/** Something that blocks the action as long as it is not all right. */
-export type BlockerSettings =
-  | { readonly type: "command"; readonly name: string; readonly argv: readonly string[]; readonly timeoutMs: number }
-  | {
-      readonly type: "prometheus";
-      readonly name: string;
-      readonly url: string;
-      /** Regular expressions (RE2): which alerts' names block, and which of these do not; `null`: all, none. */
-      readonly alerts: string | null;
-      readonly ignore: string | null;
-      readonly timeoutMs: number;
-    };
 
 export interface GuardedAction {
   readonly name: string;
