@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../src/cli/exit-codes.js";
 import { COMMANDS } from "../src/cli/command-table.js";
 import { usageOf } from "../src/cli/command.js";
-import { ACTION_KEYS, type KeyDoc } from "../src/config/keys.js";
+import { ACTION_KEYS, BLOCKER_KEYS, type KeyDoc, NOTIFY_KEYS, WINDOW_KEYS } from "../src/config/keys.js";
 import { loadSettings } from "../src/config/load.js";
 import { LOCK_KEYS } from "../src/config/locks.js";
 import { ACCESS_KEYS } from "../src/config/serve.js";
@@ -181,6 +181,9 @@ describe("the documents", () => {
 
   it.each([
     ["an action", "## An action", "key of an action", ACTION_KEYS],
+    ["a window", "## Windows", "key of a window", WINDOW_KEYS],
+    ["a blocker", "## Blockers", "key of a blocker", BLOCKER_KEYS],
+    ["a receiver of notices", "## Notices", "key of a receiver", NOTIFY_KEYS],
     ["a lock", "## Locks and dependencies", "key of a lock", LOCK_KEYS],
     ["somebody with access", "## Access over HTTP", "key of an entry of access", ACCESS_KEYS],
   ] as const)("have the table of the keys of %s", (_, heading, first, docs) => {

@@ -1,7 +1,9 @@
 // Describes the settings in force in the form of a configuration file, for people and for `check --json`. Secrets are hidden;
 // apart from them, loading the description gives the same settings.
-import { HIDDEN, isSecretName, redactUrl, redactUrlsIn } from "./secrets.js";
-import type { AccessEntry, AcquireSettings, ActionSettings, Settings, VerifySettings } from "./settings.js";
+import type { BlockerSettings, HookSettings, NeededSettings } from "../actions/action.js";
+import { WEEKDAYS, type WindowSettings } from "../gates/windows.js";
+import { HIDDEN, isSecretName, redactHttpUrl, redactUrl, redactUrlsIn, redactWebhook } from "./secrets.js";
+import type { AccessEntry, AcquireSettings, ActionSettings, NotifySettings, Settings, VerifySettings } from "./settings.js";
 
 /** A value of a description: what JSON can carry. */
 export type Described = null | string | number | boolean | readonly unknown[] | { readonly [key: string]: unknown };
@@ -11,6 +13,8 @@ export function describeSettings(settings: Settings): { readonly [key: string]: 
   const { locks } = settings;
   return {
     node: settings.node,
+    group: settings.group,
+    membership: exactDuration(settings.membershipMs),
     principal: settings.principal,
     coordinator: redactUrl(settings.coordinator),
     state_dir: settings.stateDir,
@@ -25,6 +29,8 @@ export function describeSettings(settings: Settings): { readonly [key: string]: 
       for: exactDuration(settings.history.forMs),
       total: settings.history.total,
     },
+    windows: settings.windows.map(describeWindow),
+    notify: settings.notify.map(describeReceiver),
     actions: Object.fromEntries(settings.actions.map((action) => [action.name, describeAction(action)])),
     locks: Object.fromEntries(
       [...locks].map(([name, lock]) => [
@@ -74,7 +80,7 @@ function decimal(ms: number): string {
 }
 
 function describeAction(action: ActionSettings): Described {
-  const { process, verify } = action;
+  const { process, needed, before, after, verify } = action;
   return {
     mode: action.mode,
     lock: action.lock,
@@ -82,7 +88,7 @@ function describeAction(action: ActionSettings): Described {
     timeout: exactDuration(action.timeoutMs),
     kill_after: exactDuration(action.killAfterMs),
     acquire: describeAcquire(action.acquire),
-    slots: action.slots === Number.POSITIVE_INFINITY ? "unlimited" : action.slots,
+    slots: describeSlots(action),
     ...(action.key === null ? {} : { key: action.key }),
     ...(process === null
       ? {}
@@ -95,7 +101,14 @@ function describeAction(action: ActionSettings): Described {
           }),
           already_restarted: action.alreadyRestarted,
         }),
+    ...(needed === null ? {} : { needed: describeNeeded(needed) }),
+    windows: action.windows.map(describeWindow),
+    blockers: action.blockers.map(describeBlocker),
+    ...(before === null ? {} : { before: describeHook(before) }),
+    ...(after === null ? {} : { after: { ...describeHook(after), when: after.when } }),
     ...(verify === null ? {} : { verify: describeVerify(verify) }),
+    soak: exactDuration(action.soakMs),
+    not_now: action.notNow,
     on_failure: action.onFailure,
     env: Object.fromEntries(
       Object.entries(action.env).map(([name, value]) => [name, isSecretName(name) ? HIDDEN : redactUrlsIn(value)]),
@@ -105,8 +118,48 @@ function describeAction(action: ActionSettings): Described {
   };
 }
 
-function describeVerify(verify: VerifySettings): Described {
-  return { ...describeCommand(verify.argv), interval: exactDuration(verify.intervalMs), timeout: exactDuration(verify.timeoutMs) };
+function describeSlots({ slots, percent }: ActionSettings): string | number {
+  if (percent !== null) return `${percent}%`;
+  return slots === Number.POSITIVE_INFINITY ? "unlimited" : slots;
+}
+
+function describeNeeded({ file, changed, outdated, argv }: NeededSettings): Described {
+  return withoutNull({
+    file,
+    changed: changed.length === 0 ? null : changed,
+    outdated,
+    ...(argv === null ? {} : describeCommand(argv)),
+  });
+}
+
+function describeWindow({ days, startMinute, forMs, zone }: WindowSettings): Described {
+  const digits = (number: number) => String(number).padStart(2, "0");
+  return withoutNull({
+    days: days.length === WEEKDAYS.length ? null : days,
+    start: `${digits(Math.floor(startMinute / 60))}:${digits(startMinute % 60)}`,
+    for: exactDuration(forMs),
+    zone,
+  });
+}
+
+function describeBlocker(blocker: BlockerSettings): Described {
+  const { name, timeoutMs } = blocker;
+  const timeout = exactDuration(timeoutMs);
+  if (blocker.type === "command") return { name, ...describeCommand(blocker.argv), timeout };
+  const { url, alerts, ignore } = blocker;
+  return withoutNull({ name, prometheus: redactHttpUrl(url), alerts, ignore, timeout });
+}
+
+function describeHook({ argv, timeoutMs }: HookSettings) {
+  return { ...describeCommand(argv), timeout: exactDuration(timeoutMs) };
+}
+
+function describeReceiver({ on, to }: NotifySettings): Described {
+  return { on, ...("url" in to ? { url: redactWebhook(to.url) } : describeCommand(to.argv)) };
+}
+
+function describeVerify({ argv, intervalMs, timeoutMs, passes }: VerifySettings): Described {
+  return { ...describeCommand(argv), interval: exactDuration(intervalMs), timeout: exactDuration(timeoutMs), passes };
 }
 
 function describeAcquire(acquire: AcquireSettings): Described {
@@ -114,10 +167,12 @@ function describeAcquire(acquire: AcquireSettings): Described {
   return {
     sleep_time: exactDuration(acquire.sleepTimeMs),
     timeout: acquire.timeoutMs === 0 ? 0 : exactDuration(acquire.timeoutMs),
+    behind_failed: acquire.behindFailed ?? "wait",
   };
 }
 
-function describeCommand(argv: readonly string[]): { command: readonly string[] } | { shell: string } {
+function describeCommand(argv: readonly string[]): { command?: readonly string[]; shell?: string } {
+  if (argv.length === 0) return {};
   const [program, option, text] = argv;
   if (argv.length === 3 && program === "/bin/sh" && option === "-c") return { shell: redactUrlsIn(text as string) };
   return { command: argv.map(redactUrlsIn) };

@@ -111,6 +111,14 @@ export const BLOCKER_KEYS: readonly KeyDoc[] = [
   { key: "timeout", default: "30 s", doc: "how long it may take to answer; without an answer it blocks" },
 ];
 
+/** The keys of one item of `notify`. */
+export const NOTIFY_KEYS: readonly KeyDoc[] = [
+  { key: "on", default: "all", doc: "of what: failed, stale, recovered, cleared, frozen (a freeze begins or ends)" },
+  { key: "command", default: "", doc: "a program and its arguments, as a list; it reads the event as JSON on standard input" },
+  { key: "shell", default: "", doc: "instead of command: a text for /bin/sh -c" },
+  { key: "url", default: "", doc: "instead of command: where the event is posted as JSON" },
+];
+
 /** The names of the keys in a map, such as `process`; of the whole one without `parent`. */
 export function keysOf(docs: readonly KeyDoc[], parent?: string): string[] {
   if (parent === undefined) return [...new Set(docs.map(({ key }) => key.split(".")[0] as string))];

@@ -3,18 +3,18 @@ import { dirname, join } from "node:path";
 import { parseActions } from "./actions.js";
 import { sqliteUrl } from "../coordinators/urls.js";
 import type { DependencyMap } from "../leases/dependencies.js";
+import { environmentFields, FILE_PARTS } from "./environment.js";
 import { createField, readKnownMap } from "./field.js";
 import type { Field } from "./field.js";
 import { findConfig, readNamed } from "./file.js";
 import type { ConfigText } from "./file.js";
 import { parseDependencies, parseLocks } from "./locks.js";
 import { parseAccess, parseGroups } from "./serve.js";
-import { nearestTo } from "../locks/nearest.js";
-import { shortened } from "../locks/text.js";
 import { absolutePath } from "./paths.js";
-import { createProblems, plainOrigin } from "./problems.js";
+import { mergeLayers } from "./layers.js";
+import { countedApart, createProblems, plainOrigin } from "./problems.js";
 import type { Problems } from "./problems.js";
-import { mergeLayers, OTHER_VARIABLES, SETTING_PATHS, SETTINGS, variableOf } from "./schema.js";
+import { SETTING_PATHS, SETTINGS, variableOf } from "./schema.js";
 import type { SettingPath, SettingValues } from "./schema.js";
 import type { SettingOrigin, Settings } from "./settings.js";
 import { defaultStateDir, qualifiedName } from "./surroundings.js";
@@ -41,7 +41,7 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
   const file = config === null ? NO_FILE : await readFile(config, problems);
   const layers: Layers = {
     file: file.settings,
-    environment: environmentFields(request.surroundings.env, problems),
+    environment: await environmentFields(request.surroundings.env, problems),
     flags: flagFields(request.flags, problems),
   };
   for (const layer of [layers.file, layers.environment, layers.flags]) {
@@ -54,12 +54,13 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     timeoutMs: values?.("acquire.timeout") ?? null,
     behindFailed: values?.("acquire.behind_failed") ?? ("wait" as const),
   };
+  const windows = values?.("windows") ?? [];
   const { cwd, homedir } = request.surroundings;
   const fileBase = config === null ? cwd : dirname(config.path);
   const patterns: [Field, string][] = [];
   const actions = parseActions(file.actions, {
     acquire,
-    windows: [],
+    windows,
     directory: (path) => absolutePath(path, fileBase, homedir),
     onPattern: (field, pattern) => patterns.push([field, pattern]),
   });
@@ -85,7 +86,8 @@ export async function loadSettings(request: LoadRequest): Promise<Settings> {
     node,
     group: get("group") as string,
     membershipMs: get("membership") as number,
-    notify: [],
+    windows,
+    notify: get("notify") as Settings["notify"],
     principal: get("principal") ?? `${request.surroundings.user}@${node}`,
     coordinator: get("coordinator") ?? sqliteUrl(join(stateDir, "holdline.db")),
     stateDir,
@@ -144,8 +146,6 @@ const NO_FILE: FileFields = {
   groups: undefined,
 };
 
-const PARTS = ["actions", "locks", "dependencies", "access", "groups"] as const;
-
 async function readFile({ path, text }: ConfigText, problems: Problems): Promise<FileFields> {
   const { parseYaml } = await import("./document.js");
   const { value, origin } = parseYaml(text, path, problems);
@@ -155,7 +155,7 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     const [group, key] = setting.split(".") as [string, string | undefined];
     groups.set(group, [...(groups.get(group) ?? []), ...(key === undefined ? [] : [key])]);
   }
-  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), ...PARTS]);
+  const root = readKnownMap(createField(value, [], origin, problems), [...groups.keys(), ...FILE_PARTS]);
   const settings = new Map<SettingPath, Field>();
   for (const [group, keys] of groups) {
     const field = root?.get(group);
@@ -163,7 +163,7 @@ async function readFile({ path, text }: ConfigText, problems: Problems): Promise
     if (keys.length === 0) settings.set(group as SettingPath, field);
     else for (const [key, child] of readKnownMap(field, keys) ?? []) settings.set(`${group}.${key}` as SettingPath, child);
   }
-  const parts = Object.fromEntries(PARTS.map((part) => [part, root?.get(part)]));
+  const parts = Object.fromEntries(FILE_PARTS.map((part) => [part, root?.get(part)]));
   return { ...NO_FILE, ...parts, settings };
 }
 
@@ -186,46 +186,9 @@ async function dependenciesIn(
 export async function readDependencies(path: string, by: string, problems: Problems): Promise<DependencyMap> {
   const { text } = readNamed(path, by);
   const { parseYaml } = await import("./document.js");
-  // A problem elsewhere must not stop parsing this file, so this file's problems are also counted apart.
-  const found = createProblems();
-  const noting: Problems = {
-    add(...problem) {
-      found.add(...problem);
-      problems.add(...problem);
-    },
-    get lines() {
-      return found.lines;
-    },
-    throwIfAny: () => found.throwIfAny(),
-  };
-  const { value, origin } = parseYaml(text, path, noting);
+  // A problem elsewhere must not stop parsing this file.
+  const { value, origin } = parseYaml(text, path, countedApart(problems));
   return parseDependencies(createField(value, [], origin, problems));
-}
-
-const LONGEST_VARIABLE = 100;
-
-function environmentFields(env: Surroundings["env"], problems: Problems): Fields {
-  const fields = new Map<SettingPath, Field>();
-  const variables = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
-  for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || !name.startsWith("HOLDLINE_") || Object.hasOwn(OTHER_VARIABLES, name)) continue;
-    const path = variables.get(name);
-    if (path !== undefined) {
-      fields.set(path, createField(value, path.split("."), plainOrigin(name), problems));
-      continue;
-    }
-    const part = PARTS.find((key) => variableOf(key) === name);
-    if (part !== undefined) {
-      problems.add(plainOrigin(name), [], `has no effect; set \`${part}\` in the configuration file`);
-      continue;
-    }
-    // A variable with this prefix may belong to somebody else. One that is nearly a setting's is a typing mistake: with a
-    // mistyped coordinator, each node would lock for itself alone.
-    const near = nearestTo(name, variables.keys());
-    if (near !== null)
-      problems.add(plainOrigin(shortened(name, LONGEST_VARIABLE)), [], `is an unknown variable; did you mean ${near}?`);
-  }
-  return fields;
 }
 
 function flagFields(flags: LoadRequest["flags"], problems: Problems): Fields {
@@ -238,8 +201,12 @@ function flagFields(flags: LoadRequest["flags"], problems: Problems): Fields {
 /** The values in force, from fields without problems; a value is `null` if its default depends on the machine. */
 function valuesOf(layers: Layers) {
   const raw = (fields: Fields) => new Map([...fields].map(([path, { value }]) => [path, value]));
-  const env = [...layers.environment].map(([path, { value }]) => [variableOf(path), String(value)]);
-  const merged = mergeLayers(raw(layers.file), Object.fromEntries(env) as Record<string, string>, raw(layers.flags));
+  const given = [...layers.environment];
+  const env = given.filter(([path]) => !SETTINGS[path].isList).map(([path, { value }]) => [variableOf(path), String(value)]);
+  const lists = given.filter(([path]) => SETTINGS[path].isList).map(([path, { value }]) => [path, value] as const);
+  // convict takes variables for text; no flag gives a list.
+  const above = new Map([...lists, ...raw(layers.flags)]);
+  const merged = mergeLayers(raw(layers.file), Object.fromEntries(env) as Record<string, string>, above);
   const problems = createProblems();
   const values = new Map<SettingPath, unknown>();
   for (const path of SETTING_PATHS) {

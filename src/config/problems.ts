@@ -63,6 +63,21 @@ export function createProblems(): Problems {
   };
 }
 
+/** Passes problems on, and has only those that it passed on itself: whether one text is right, whatever else is wrong. */
+export function countedApart(problems: Problems): Problems {
+  const found = createProblems();
+  return {
+    add(...problem) {
+      found.add(...problem);
+      problems.add(...problem);
+    },
+    get lines() {
+      return found.lines;
+    },
+    throwIfAny: () => found.throwIfAny(),
+  };
+}
+
 /** A key's path for people: `actions.restart-nginx.timeout`. */
 export function formatPath(path: readonly string[]): string {
   const keys = path.map((key) => (/^[\p{L}\p{N}_/-]{1,100}$/u.test(key) ? key : quoted(redactUrlsIn(key))));

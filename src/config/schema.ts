@@ -1,21 +1,13 @@
 // The table of settings outside `actions` and `locks`: names, defaults and meanings for the file, the environment, `check` and
 // docs/settings.md. Owns no values; load.ts puts those together.
-import convict from "convict";
 import { coordinatorUrlProblem } from "../coordinators/urls.js";
-import {
-  createField,
-  readBoolean,
-  readChoice,
-  readDurationMs,
-  readDurationOrNoneMs,
-  readLabel,
-  readText,
-  readWhole,
-} from "./field.js";
+import { readBoolean, readChoice, readDurationMs, readDurationOrNoneMs, readLabel, readText, readWhole } from "./field.js";
 import type { Field } from "./field.js";
 import { HISTORY_TOTAL } from "../locks/history-bounds.js";
-import { createProblems, plainOrigin } from "./problems.js";
-import type { Settings } from "./settings.js";
+import type { WindowSettings } from "../gates/windows.js";
+import { readWindows } from "./gates.js";
+import { readNotify } from "./notify.js";
+import type { NotifySettings, Settings } from "./settings.js";
 
 /** The type of each setting's value. */
 export interface SettingValues {
@@ -37,6 +29,8 @@ export interface SettingValues {
   readonly "history.keep": number;
   readonly "history.for": number | null;
   readonly "history.total": number;
+  readonly windows: readonly WindowSettings[];
+  readonly notify: readonly NotifySettings[];
   readonly "serve.listen": string;
   readonly "serve.port": number;
   readonly "serve.cert": string;
@@ -56,6 +50,8 @@ export interface Setting<T = unknown> {
   /** A value that differs from the default, for documents. */
   readonly example: string;
   readonly read: (field: Field) => T | undefined;
+  /** It is a list: `default` and `example` are YAML, and so is the text of its variable. The default is empty. */
+  readonly isList?: true;
 }
 
 // In the order in which people read them. Defaults are text: convict turns a variable's text into a number or a boolean if the
@@ -187,6 +183,22 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     example: "50000",
     read: (field) => readWhole(field, 1, 1_000_000),
   },
+  windows: {
+    doc: "when actions without windows of their own may begin: a list of windows; []: at any time",
+    default: "[]",
+    defaultDoc: null,
+    example: '[{ days: [sat, sun], start: "02:00", for: 4 h, zone: Europe/Berlin }]',
+    read: readWindows,
+    isList: true,
+  },
+  notify: {
+    doc: "who is told of failures, freezes and the like: a list of receivers",
+    default: "[]",
+    defaultDoc: null,
+    example: '[{ on: [failed, stale], url: "https://chat.example.com/hooks/x" }]',
+    read: readNotify,
+    isList: true,
+  },
   "serve.listen": {
     doc: "the address that holdline serve listens on",
     default: "127.0.0.1",
@@ -234,6 +246,12 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
 /** The settings' paths in the table's order. */
 export const SETTING_PATHS = Object.keys(SETTINGS) as readonly SettingPath[];
 
+/** A setting's default as a value of YAML; `null` if it depends on the machine. */
+export function defaultOf(path: SettingPath): unknown {
+  const { default: value, isList } = SETTINGS[path];
+  return isList === true ? [] : value;
+}
+
 /** The environment variable of a key: `acquire.timeout` is `HOLDLINE_ACQUIRE_TIMEOUT`. */
 export function variableOf(path: string): string {
   return `HOLDLINE_${path.replaceAll(".", "_").toUpperCase()}`;
@@ -246,49 +264,9 @@ export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   HOLDLINE_LOCK: "given to a guarded command: the lock that it runs under",
   HOLDLINE_CLAIM: "given to a guarded command: the id of its claim",
   HOLDLINE_WITHIN: "given to a guarded command: the claims that enclose its own, if holdline runs under holdline",
+  HOLDLINE_OUTCOME: "given to the hook after: how the action ended",
   HOLDLINE_FENCING_TOKEN: "given to a guarded command: a number that grows with every change of holder",
 };
-
-/** The settings that one source gives, by path: text as it was written, or a value out of YAML. */
-export type Layer = ReadonlyMap<SettingPath, unknown>;
-
-/**
- * Merges what file, environment and flags give: flags win over the environment, which wins over the file. Every field must
- * have been checked before, because convict's messages name neither file nor line.
- */
-export function mergeLayers(file: Layer, env: Readonly<Record<string, string>>, flags: Layer): (path: SettingPath) => unknown {
-  const schema: Record<string, unknown> = {};
-  for (const path of SETTING_PATHS) putAt(schema, path, convictSchema(path));
-  const merged = convict<Record<string, unknown>>(schema as convict.Schema<Record<string, unknown>>, { env, args: [] });
-  const tree: Record<string, unknown> = {};
-  for (const [path, value] of file) putAt(tree, path, value);
-  merged.load(tree);
-  for (const [path, value] of flags) merged.set(path, value);
-  merged.validate({ allowed: "strict" });
-  return (path): unknown => merged.get(path);
-}
-
-function convictSchema(path: SettingPath) {
-  const { doc, default: value, read } = SETTINGS[path];
-  return {
-    doc,
-    default: value,
-    nullable: true,
-    env: variableOf(path),
-    sensitive: path === "coordinator",
-    format(candidate: unknown) {
-      const problems = createProblems();
-      read(createField(candidate, path.split("."), plainOrigin("settings"), problems));
-      problems.throwIfAny();
-    },
-  };
-}
-
-function putAt(tree: Record<string, unknown>, path: SettingPath, value: unknown) {
-  const [first, second] = path.split(".") as [string, string | undefined];
-  if (second === undefined) tree[first] = value;
-  else ((tree[first] ??= {}) as Record<string, unknown>)[second] = value;
-}
 
 /** The URL of a store. */
 export function readCoordinator(field: Field): string | undefined {

@@ -21,6 +21,18 @@ export function redactUrl(url: string): string {
   return `${shown.slice(0, colon)}:${HIDDEN}${shown.slice(at)}`;
 }
 
+/** The URL of a web server without its secrets: a password, a user that may be a token, and parameters with telling names. */
+export function redactHttpUrl(url: string): string {
+  return redactUrl(url).replace(/^(https?:\/\/)[^:@/?#]+@/i, `$1${HIDDEN}@`);
+}
+
+/** The URL of a receiver of events: its server alone, because chat services put their token into the path. */
+export function redactWebhook(url: string): string {
+  const { protocol, host, pathname, search, hash, username, password } = new URL(url);
+  const user = username === "" && password === "" ? "" : `${HIDDEN}@`;
+  return `${protocol}//${user}${host}${pathname === "/" && search === "" && hash === "" ? "" : `/${HIDDEN}`}`;
+}
+
 /**
  * Any text, such as a command's argument, without the passwords of its URLs. A URL may lack its scheme. The look-behinds let a
  * run of characters match only from its beginning, so that a long text takes linear and not quadratic time.

@@ -1,5 +1,6 @@
 // The types of the settings in force, after load.ts has put file, environment and flags together.
 import type { GuardedAction } from "../actions/action.js";
+import type { WindowSettings } from "../gates/windows.js";
 import type { AcquireSettings } from "../line/waiting.js";
 import type { DependencyMap } from "../leases/dependencies.js";
 
@@ -71,6 +72,8 @@ export interface Settings {
   readonly group: string;
   /** How long a node counts for percentages after it was last seen, in milliseconds. */
   readonly membershipMs: number;
+  /** For actions without windows of their own. */
+  readonly windows: readonly WindowSettings[];
   readonly notify: readonly NotifySettings[];
   readonly principal: string;
   readonly coordinator: string;

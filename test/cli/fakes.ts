@@ -112,6 +112,7 @@ export function settings(changes: Partial<Settings> = {}): Settings {
     node: "admin-01",
     group: "default",
     membershipMs: 604_800_000,
+    windows: [],
     notify: [],
     principal: "ann@admin-01",
     coordinator: "sqlite:///x.db",

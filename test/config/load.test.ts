@@ -285,5 +285,6 @@ describe("problems", () => {
 
 function nested(path: string, value: string): string {
   const [group, key] = path.split(".") as [string, string | undefined];
+  if (value.startsWith("[")) return `${path}: ${value}`;
   return key === undefined ? `${group}: "${value}"` : `${group}: { ${key}: "${value}" }`;
 }
