@@ -1,12 +1,14 @@
 // systemd accepts the units without a word, in a root folder of the test's own that has all that they refer to.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const SHIPPED = new URL("../systemd", import.meta.url).pathname;
 const UNITS = [
+  "holdline-reboot.timer",
+  "holdline-restart-nginx.timer",
   "holdline-resume.service",
   "holdline-resume.timer",
   "holdline-serve.service",
@@ -52,6 +54,13 @@ describe.skipIf(problem !== null)("the systemd units", () => {
 
   it.each(UNITS)("%s is accepted without a warning", (unit) => {
     expect(complaints(unit)).toBe("");
+  });
+
+  it("the boot does not wait for what resumes after it", () => {
+    mkdirSync(join(folder, "multi-user.target.wants"));
+    symlinkSync("../holdline-resume.service", join(folder, "multi-user.target.wants/holdline-resume.service"));
+    // If the target waited for it, the two would wait for each other, and systemd would say so.
+    expect(complaints("multi-user.target")).toBe("");
   });
 
   /** How much a unit allows, from 0 to 10. */
