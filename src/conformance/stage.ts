@@ -6,7 +6,7 @@ import type { Contender } from "./contenders.js";
 import type { ContenderTask } from "./contending.js";
 
 /** What a coordinator is asked, and what can go wrong on the way. */
-export type Operation = "join" | "settle" | "adopt" | "update" | "leave";
+export type Operation = "join" | "settle" | "adopt" | "update" | "leave" | "document";
 
 /** A request or a reply that is kept back. */
 export interface HeldBack {
@@ -14,7 +14,7 @@ export interface HeldBack {
   release(): void;
 }
 
-/** What can happen between one coordinator and its store. */
+/** What can happen between one coordinator and its store. `claim` is a claim's id; for the writing of a document its name. */
 export interface Faults {
   /** The next such request for this claim takes effect, and its reply is lost with the connection. Resolves when it has happened. */
   loseReply(operation: Operation, claim: string): Promise<unknown>;

@@ -2,6 +2,7 @@
 // words.
 import { describe } from "vitest";
 import { describeCrowd } from "./crowd.js";
+import { describeDocumentWrites, describeLostDocumentWrites } from "./document-writes.js";
 import { describeDocuments } from "./documents.js";
 import { describeExpiries } from "./expiries.js";
 import { describeFinding } from "./finding.js";
@@ -28,6 +29,7 @@ export function describeCoordinator<Server extends RunningServer | undefined = u
     describeRecords(stage);
     describeFinding(stage);
     describeDocuments(stage);
+    describeDocumentWrites(stage);
     describeTurns(stage);
     describeCrowd(stage);
     describeLeases(stage, subject);
@@ -35,6 +37,7 @@ export function describeCoordinator<Server extends RunningServer | undefined = u
     describeProcesses(stage, subject);
     if (subject.hasFaults) {
       describeLosses(stage);
+      describeLostDocumentWrites(stage);
       describeExpiries(stage);
       describeOutages(stage);
     }

@@ -21,3 +21,15 @@ export interface DocumentWrite {
   readonly value: string | null;
   readonly revision: number;
 }
+
+/** About how many bytes writing these documents adds to a transaction. */
+export function bytesOf(writes: readonly DocumentWrite[]): number {
+  return writes.reduce((sum, { name, value }) => sum + BYTES_PER_DOCUMENT + byteLength(name) + byteLength(value ?? ""), 0);
+}
+
+// The step around it, and the path of its folder.
+const BYTES_PER_DOCUMENT = 200;
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

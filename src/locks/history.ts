@@ -52,5 +52,7 @@ export interface Notice {
   readonly reason: string | null;
   /** When the freeze began, in milliseconds since 1970 by the coordinator's clock; `null`: just now. */
   readonly since: number | null;
+  /** When it ended, by the same clock: missing for what happens just now. */
+  readonly endedAt?: number;
   readonly data: unknown;
 }

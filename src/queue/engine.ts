@@ -15,8 +15,8 @@ import type {
   StoreWatch,
   WriteOutcome,
 } from "../locks/coordinator.js";
-import type { Document, DocumentCheck } from "../locks/documents.js";
-import type { Ending, HistoryRecord, Keeping } from "../locks/history.js";
+import type { Document, DocumentCheck, DocumentWrite } from "../locks/documents.js";
+import type { Ending, HistoryRecord, Keeping, Notice } from "../locks/history.js";
 import type { StoreReport } from "../locks/store-report.js";
 import { bestEffort } from "../locks/errors.js";
 import { historyBoundsOf } from "../locks/history-bounds.js";
@@ -87,7 +87,7 @@ export class QueueEngine implements Coordinator {
     this.#reads = reads;
     this.#joining = joining;
     this.#history = history;
-    this.#documents = new Documents(store, asking);
+    this.#documents = new Documents(store, asking, history, options.log);
     this.#writes = new Writes(store, { asking, sessions, reads, joining, history, log: options.log });
     this.#watches = new Watches(store, asking, (signal) => reads.putAwayEnded(signal), options);
     if (store.examine !== undefined) {
@@ -155,8 +155,14 @@ export class QueueEngine implements Coordinator {
     return this.#writes.update(id, settled, record, signal, keeping);
   }
 
-  leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#writes.leave(id, entries, ending, signal);
+  leave(
+    id: string,
+    entries: readonly EntryRef[],
+    ending: Ending,
+    signal?: AbortSignal,
+    writes: readonly DocumentWrite[] = [],
+  ): Promise<WriteOutcome> {
+    return this.#writes.leave(id, entries, ending, writes, signal);
   }
 
   queue(lock: string, signal?: AbortSignal, first?: number): Promise<readonly Claim[]> {
@@ -183,8 +189,14 @@ export class QueueEngine implements Coordinator {
     return this.#documents.list(prefix, signal);
   }
 
-  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed"> {
-    return this.#documents.write(name, value, revision, signal);
+  writeDocument(
+    name: string,
+    value: string | null,
+    revision: number,
+    signal?: AbortSignal,
+    notices: readonly Notice[] = [],
+  ): Promise<"done" | "changed"> {
+    return this.#documents.write({ name, value, revision }, notices, signal);
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { bareRecord, type Claim, type ClaimRecord, decodeFailure, decodeRecord, encodeRecord, isObject } from "../locks/claim.js";
 import type { Ahead, EntryRef } from "../locks/coordinator.js";
-import type { EndEvent, Ending, HistoryRecord } from "../locks/history.js";
+import type { Ending, HistoryEvent, HistoryRecord, Notice } from "../locks/history.js";
 import type { Archived, StoredEntry, StoredPlace } from "./store.js";
 
 const NOBODY = { node: "unknown", principal: "unknown", action: null, process: null };
@@ -62,7 +62,16 @@ export function encodeEnding({ claim, since, record }: Ended, { event, by, reaso
   return JSON.stringify({ claim, event, by, reason, failure, isKept, claimedAt: since, record });
 }
 
-const EVENTS: Readonly<Record<EndEvent, true>> = { released: true, cleared: true, expired: true, recovered: true, failed: true };
+/** What the archive keeps of a freeze, in the form of an ending: versions that do not know its event pass it over. */
+export function encodeNotice({ id, event, by, reason, since, owner, data }: Notice): string {
+  const record = encodeRecord({ ...bareRecord(owner), data });
+  return JSON.stringify({ claim: id, event, by, reason, ...(since === null ? {} : { claimedAt: since }), record });
+}
+
+const EVENTS: Readonly<Record<HistoryEvent, true>> = {
+  ...{ released: true, cleared: true, expired: true, recovered: true, failed: true },
+  ...{ frozen: true, thawed: true },
+};
 
 /** `null` for what is no record of the history. */
 export function decodeEnding({ lock, endedAt, record: text }: Archived): HistoryRecord | null {
@@ -73,7 +82,7 @@ export function decodeEnding({ lock, endedAt, record: text }: Archived): History
     return null;
   }
   if (!isObject(value) || !Number.isFinite(endedAt)) return null;
-  const { claim, event, by, reason, claimedAt, record, isKept = false } = value;
+  const { claim, event, by, reason, claimedAt = endedAt, record, isKept = false } = value;
   if (typeof claim !== "string" || !isEvent(event) || (by !== null && typeof by !== "string")) return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number") return null;
   const known = typeof record === "string" ? decodeRecord(record) : null;
@@ -83,6 +92,6 @@ export function decodeEnding({ lock, endedAt, record: text }: Archived): History
   return { lock, claim, owner, event, by, reason, claimedAt, endedAt, isKept: isKept === true, failure, description, lease, data };
 }
 
-function isEvent(value: unknown): value is EndEvent {
+function isEvent(value: unknown): value is HistoryEvent {
   return typeof value === "string" && Object.hasOwn(EVENTS, value);
 }

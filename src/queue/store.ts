@@ -102,7 +102,10 @@ export type Step =
   | { readonly do: "check"; readonly session: SessionRef }
   /** Ends a session with its ephemeral entries. `isEnded`: refused with `changed` unless it has ended by itself. */
   | { readonly do: "end"; readonly session: string; readonly isEnded: boolean }
-  /** Writes a document, or removes it with `null`. Refused with `changed` unless it has this revision; 0: it is not there. */
+  /**
+   * Writes a document, or removes it with `null`. Refused with `changed` unless it has this revision; 0: it is not there. Refused with
+   * `no-room` where the store does not take it and everything else could be done.
+   */
   | { readonly do: "document"; readonly name: string; readonly value: string | null; readonly revision: number }
   /** Refused with `changed` unless the document has this revision; 0: it is not there. */
   | { readonly do: "check-document"; readonly name: string; readonly revision: number };

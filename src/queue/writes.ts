@@ -3,7 +3,7 @@
 import type { ClaimRecord } from "../locks/claim.js";
 import { encodeRecord } from "../locks/claim.js";
 import type { Draft, EntryRef, Joined, JustSettled, QueuePosition, Settled, WriteOutcome } from "../locks/coordinator.js";
-import type { DocumentCheck } from "../locks/documents.js";
+import { bytesOf, type DocumentCheck, type DocumentWrite } from "../locks/documents.js";
 import type { Ending, Keeping } from "../locks/history.js";
 import type { Log } from "../locks/log.js";
 import { DocumentChangedError, SessionLostError } from "../locks/errors.js";
@@ -148,11 +148,18 @@ export class Writes {
     return outcome === "changed" ? ((await find()) ?? outcome) : outcome;
   }
 
-  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  async leave(
+    id: string,
+    entries: readonly EntryRef[],
+    ending: Ending,
+    writes: readonly DocumentWrite[],
+    signal?: AbortSignal,
+  ): Promise<WriteOutcome> {
     const known = await this.#knownOf(id, entries, signal);
     if (typeof known === "string") return this.#noted(id, entries, known);
-    const steps: Step[] = entries.map(({ lock, ref, revision }) => ({ do: "remove", lock, ref, claim: id, revision }));
-    for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));
+    const removals = entries.map(({ lock, ref, revision }): Step => ({ do: "remove", lock, ref, claim: id, revision }));
+    const records = entries.map(({ lock }, index) => this.#archiveOf(lock, known[index] as Ended, ending, false));
+    const steps = [...removals, ...this.#fitting(writes, records), ...records];
     const find = () => findLeft(this.#reads, this.#history, id, entries, steps);
     let wasLost = false;
     const committed = await this.#commit(steps, signal, () => {
@@ -167,9 +174,25 @@ export class Writes {
     } else {
       // What was sent before a lost reply may have arrived only after it was looked for.
       const found = wasLost ? await find() : undefined;
+      const refused = steps[committed.step];
+      if (found === undefined && committed.why === "changed" && refused?.do === "document")
+        throw new DocumentChangedError(refused.name);
       outcome = found ?? (await this.#refusalOf(id, entries, signal));
     }
     return this.#noted(id, entries, outcome);
+  }
+
+  /** The steps that write the documents; none where they would make the transaction too large for the store. */
+  #fitting(writes: readonly DocumentWrite[], records: readonly Step[]): readonly Step[] {
+    const bytes = records.reduce(
+      (sum, step) => sum + (step.do === "archive" ? Buffer.byteLength(step.record) : 0),
+      bytesOf(writes),
+    );
+    if (writes.length > 0 && bytes > this.#store.traits.maxBytes) {
+      this.#log.warn({}, "documents that were to be written with a claim's end are too large for the store: it ends without");
+      return [];
+    }
+    return writes.map((write): Step => ({ do: "document", ...write }));
   }
 
   /** A claim that is there no more is in no hand. */
@@ -187,15 +210,17 @@ export class Writes {
     onLost: () => Promise<T | undefined>,
   ): Promise<Committed | { readonly found: T }> {
     const attempt = async (patience: AbortSignal | undefined): Promise<Committed | { readonly found: T }> => {
-      const committed = await this.#store.commit(steps, patience);
-      if (committed.isDone) this.#sessions.latest?.see(committed.revision);
-      if (committed.isDone || committed.why !== "no-room") return committed;
-      // Bookkeeping never vetoes a release.
-      this.#log.warn({}, "the store takes no more history: it goes on without");
-      return this.#store.commit(
-        steps.filter((step) => step.do !== "archive"),
-        patience,
-      );
+      let left = steps;
+      for (;;) {
+        const committed = await this.#store.commit(left, patience);
+        if (committed.isDone) this.#sessions.latest?.see(committed.revision);
+        if (committed.isDone || committed.why !== "no-room") return committed;
+        // Bookkeeping never vetoes a release.
+        const refused = (left[committed.step] as Step).do;
+        const what = refused === "document" ? "document" : "more history";
+        this.#log.warn({}, `the store takes no ${what}: it goes on without`);
+        left = left.filter((step) => step.do !== refused);
+      }
     };
     return this.#asking.ask(signal, attempt, async () => {
       const found = await onLost();

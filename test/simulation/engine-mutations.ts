@@ -168,17 +168,14 @@ const WRITING: readonly Mutation[] = [
   {
     name: "in the engine: a claim leaves without a record",
     in: "Writes.leave",
-    find: "for (const [index, { lock }] of entries.entries()) steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));",
-    replacement: "void ending;",
+    find: "const records = entries.map(({ lock }, index) => this.#archiveOf(lock, known[index] as Ended, ending, false));",
+    replacement: "const records: Step[] = [];",
   },
   {
     name: "in the engine: a claim's end is recorded twice",
     in: "Writes.leave",
-    find: "steps.push(this.#archiveOf(lock, known[index] as Ended, ending, false));",
-    replacement: `steps.push(
-        this.#archiveOf(lock, known[index] as Ended, ending, false),
-        this.#archiveOf(lock, known[index] as Ended, ending, false),
-      );`,
+    find: "const steps = [...removals, ...this.#fitting(writes, records), ...records];",
+    replacement: "const steps = [...removals, ...this.#fitting(writes, records), ...records, ...records];",
   },
   {
     name: "in the engine: a failure that is kept is not recorded",

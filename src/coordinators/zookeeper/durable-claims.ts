@@ -6,12 +6,11 @@ import type { CoordinatorOptions, Draft, EntryRef, JustSettled, Settled } from "
 import type { DocumentCheck } from "../../locks/documents.js";
 import type { Keeping } from "../../locks/history.js";
 import { ClaimLostError, DocumentChangedError, SessionLostError } from "../../locks/errors.js";
-import type { Background } from "./background.js";
 import type { Documents } from "./documents.js";
-import type { Folders } from "./folders.js";
 import type { Layout } from "./layout.js";
-import { Leaving } from "./leaving.js";
+import { Leaving, type LeavingParts } from "./leaving.js";
 import { Liveness } from "./liveness.js";
+import type { Recording } from "./recording.js";
 import { decodeClaim, encodeClaim, encodeFirst, fencingTokenOf } from "./records.js";
 import type { ZkSession } from "./session.js";
 import type { Sessions } from "./sessions.js";
@@ -21,12 +20,14 @@ import {
   isDurable,
   isRefusal,
   outcomeOfAll,
+  type Refusal,
   sync,
   removeIfThere,
   removeUnsettled,
   SETTLED,
   UNSETTLED,
 } from "./writes.js";
+import { describeRefusal } from "./wire/errors.js";
 import type { Stat, Step } from "./wire/protocol.js";
 import type { Wire } from "./wire/wire.js";
 import { MODE, op, WireError, ZK } from "./wire/protocol.js";
@@ -42,22 +43,19 @@ export class DurableClaims {
   readonly #layout: Layout;
   readonly #liveness: Liveness;
   readonly #documents: Documents;
+  readonly #recording: Recording;
+  readonly #log: CoordinatorOptions["log"];
   /** Ends durable claims. */
   readonly leaving: Leaving;
 
-  constructor(
-    sessions: Sessions,
-    layout: Layout,
-    folders: Folders,
-    documents: Documents,
-    background: Background,
-    options: CoordinatorOptions,
-  ) {
+  constructor(sessions: Sessions, layout: Layout, parts: LeavingParts, log: CoordinatorOptions["log"]) {
     this.#sessions = sessions;
     this.#layout = layout;
-    this.#documents = documents;
-    this.#liveness = new Liveness(sessions, layout, options.log);
-    this.leaving = new Leaving(sessions, layout, this.#liveness, folders, background, options);
+    this.#documents = parts.documents;
+    this.#recording = parts.recording;
+    this.#log = log;
+    this.#liveness = new Liveness(sessions, layout, log);
+    this.leaving = new Leaving(sessions, layout, this.#liveness, parts, log);
   }
 
   /** After a lost session: puts the liveness entries of the claims in hand back. */
@@ -105,7 +103,7 @@ export class DurableClaims {
       op.setData(path, data, UNSETTLED),
     ]);
     const withAlive = [...steps, ...this.#liveness.beginSteps(id, record)];
-    const checked = await this.#documents.stepsFor(wire, checks);
+    const checked = await this.#documents.checkSteps(wire, checks);
     try {
       const done = await wire.transaction([...withAlive, ...checked]);
       return done.slice(0, steps.length).flatMap(({ stat }) => (stat === null ? [] : [stat]));
@@ -115,8 +113,10 @@ export class DurableClaims {
       // An earlier call has settled it already.
       if (present.every(isDurable)) return present as Stat[];
       const changed = checks[error.operation - withAlive.length];
-      if (changed !== undefined && (error.zk === ZK.badVersion || error.zk === ZK.noNode))
-        throw new DocumentChangedError(changed.name);
+      if (changed !== undefined && (error.zk === ZK.badVersion || error.zk === ZK.noNode)) {
+        if (!(await this.#documents.isStillAbsent(wire, changed))) throw new DocumentChangedError(changed.name);
+        return this.#commitSettle(wire, id, paths, record, checks, mayRepair);
+      }
       if (error.operation === steps.length && mayRepair) {
         await removeIfThere(wire, this.#layout.aliveOf(id));
         await ensure(wire, this.#layout.alive);
@@ -206,10 +206,10 @@ export class DurableClaims {
       for (let repairs = 1; isRefusal(outcome); repairs += 1) {
         if (repairs > MOST_REPAIRS) throw outcome.error;
         if (outcome.step >= steps.length + withAlive.length) {
-          if (repairs === 1) await this.leaving.repairHistory(wire, outcome);
+          if (repairs === 1) await this.#recording.repair(wire, outcome);
           else {
             records = [];
-            this.leaving.warnUnrecorded(id, entries, "has failed", outcome);
+            this.#warnUnrecorded(id, entries, outcome);
           }
           outcome = await commit(wire, [...steps, ...withAlive, ...records], steps.length);
           continue;
@@ -224,7 +224,7 @@ export class DurableClaims {
         const late = attempts > 1 && outcome === "changed" ? await find(wire) : "unwritten";
         return late === "unwritten" ? outcomeOfAll(wire, paths, outcome) : late;
       }
-      this.leaving.trimBehind(wire, outcome.slice(steps.length + withAlive.length) as string[]);
+      this.#recording.trimBehind(wire, outcome.slice(steps.length + withAlive.length) as string[]);
       const found = await find(wire);
       return found === "unwritten" ? "changed" : found;
     });
@@ -248,7 +248,17 @@ export class DurableClaims {
   ): Promise<readonly Step[]> {
     const claimedAt =
       this.#liveness.inHand(id, entries)?.claimedAt ?? (await wire.exists(this.#layout.entry(entries[0] as EntryRef)))?.ctime ?? 0;
-    return this.leaving.recordSteps(entries, { claim: id, ...keeping, record, claimedAt, isKept: true });
+    const locks = entries.map(({ lock }) => lock);
+    return this.#recording.stepsFor(locks, { claim: id, ...keeping, record, claimedAt, isKept: true });
+  }
+
+  #warnUnrecorded(id: string, entries: readonly EntryRef[], { error }: Refusal): void {
+    const locks = entries.map(({ lock }) => lock);
+    const why = describeRefusal(error);
+    this.#log.warn(
+      { claim: id, locks },
+      `the claim on ${locks.join(", ")} has failed, but its history has no record of that: ${why}`,
+    );
   }
 
   /** The write that made the present holder, for a later write to carry along. Nobody adopts a lease. */

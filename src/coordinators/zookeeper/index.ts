@@ -17,8 +17,8 @@ import type {
   Traits,
   WriteOutcome,
 } from "../../locks/coordinator.js";
-import type { Document, DocumentCheck } from "../../locks/documents.js";
-import type { Ending, HistoryRecord, Keeping } from "../../locks/history.js";
+import type { Document, DocumentCheck, DocumentWrite } from "../../locks/documents.js";
+import type { Ending, HistoryRecord, Keeping, Notice } from "../../locks/history.js";
 import type { StoreReport } from "../../locks/store-report.js";
 import { DocumentChangedError, bestEffort } from "../../locks/errors.js";
 import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
@@ -33,6 +33,7 @@ import { Joining } from "./joining.js";
 import { createLayout, type Layout } from "./layout.js";
 import { examine, mend, Permissions } from "./permissions.js";
 import { Positions } from "./positions.js";
+import { Recording } from "./recording.js";
 import { fetchQueue, findEntries, listLocks, SharedReads } from "./reads.js";
 import type { ZkSession } from "./session.js";
 import { EntrySessions, Sessions } from "./sessions.js";
@@ -40,18 +41,15 @@ import { parseZooKeeperUrl, storeNameOf, type ZooKeeperAddress } from "./url.js"
 import { ChangeFeed, waitForDeparture } from "./watching.js";
 import { isConnectionLoss, toHoldlineError, unlessAborted } from "./wire/errors.js";
 import type { Wire } from "./wire/wire.js";
-import { countChanges, removeUnsettled, sync } from "./writes.js";
+import { countChanges, MOST_BYTES, removeUnsettled, sync } from "./writes.js";
 
-/**
- * A transaction is one request, and a server takes none of more than a mebibyte (`jute.maxbuffer`, 0xfffff by default). Beside the
- * record, each lock adds three paths and the framing of the steps.
- */
+/** Beside the record, each lock adds three paths and the framing of the steps to a transaction. */
 const TRAITS: Traits = {
   wakes: "push",
   clockErrorMs: 0,
   minSessionMs: 0,
   maxLocks: Number.POSITIVE_INFINITY,
-  maxBytes: 900_000,
+  maxBytes: MOST_BYTES,
   bytesPerLock: 400,
   durability: "quorum",
 };
@@ -108,15 +106,10 @@ class ZooKeeperCoordinator implements Coordinator {
     });
     this.#folders = new Folders(this.#layout);
     this.#background = new Background(options.log);
-    this.#documents = new Documents(this.#sessions, this.#layout);
-    this.#durableClaims = new DurableClaims(
-      this.#sessions,
-      this.#layout,
-      this.#folders,
-      this.#documents,
-      this.#background,
-      options,
-    );
+    const recording = new Recording(this.#layout, this.#background, options);
+    this.#documents = new Documents(this.#sessions, this.#layout, recording, options.log);
+    const parts = { folders: this.#folders, documents: this.#documents, recording, background: this.#background };
+    this.#durableClaims = new DurableClaims(this.#sessions, this.#layout, parts, options.log);
     this.#changeFeed = new ChangeFeed(this.#sessions, this.#layout, options.log);
     this.#positions = new Positions(clock);
     this.#joining = new Joining(this.#layout, this.#positions, this.#folders);
@@ -250,8 +243,14 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#durableClaims.update(id, settled, record, signal, keeping);
   }
 
-  leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
-    return this.#durableClaims.leaving.leave(id, entries, ending, signal);
+  leave(
+    id: string,
+    entries: readonly EntryRef[],
+    ending: Ending,
+    signal?: AbortSignal,
+    writes: readonly DocumentWrite[] = [],
+  ): Promise<WriteOutcome> {
+    return this.#durableClaims.leaving.leave(id, entries, ending, writes, signal);
   }
 
   queue(lock: string, signal?: AbortSignal, first = Number.POSITIVE_INFINITY): Promise<readonly Claim[]> {
@@ -283,8 +282,14 @@ class ZooKeeperCoordinator implements Coordinator {
     return this.#documents.list(prefix, signal);
   }
 
-  writeDocument(name: string, value: string | null, revision: number, signal?: AbortSignal): Promise<"done" | "changed"> {
-    return this.#documents.write(name, value, revision, signal);
+  writeDocument(
+    name: string,
+    value: string | null,
+    revision: number,
+    signal?: AbortSignal,
+    notices: readonly Notice[] = [],
+  ): Promise<"done" | "changed"> {
+    return this.#documents.write({ name, value, revision }, notices, signal);
   }
 
   watch(onChange: (change: Change) => void, signal?: AbortSignal): Promise<StoreWatch> {

@@ -1,19 +1,22 @@
-// Ending durable claims. One transaction deletes the claim and its liveness entry and writes the history record. If the server refuses
-// either of the last two, the claim is let go without it: otherwise nobody behind would ever get the lock.
+// Ending durable claims. One transaction deletes the claim and its liveness entry, writes documents and the history record. If the server
+// refuses anything but the claim's deletion, the claim is let go without it: otherwise nobody behind would ever get the lock.
 import type { CoordinatorOptions, EntryRef, WriteOutcome } from "../../locks/coordinator.js";
+import { bytesOf, type DocumentWrite } from "../../locks/documents.js";
+import { DocumentChangedError } from "../../locks/errors.js";
 import type { Ending, HistoryRecord } from "../../locks/history.js";
-import { type HistoryBounds, historyBoundsOf } from "../../locks/history-bounds.js";
 import type { Background } from "./background.js";
+import type { Documents } from "./documents.js";
 import { isConnectionLoss, describeRefusal } from "./wire/errors.js";
 import type { Folders } from "./folders.js";
-import { isTrimDue, fetchHistory, trimHistory } from "./history.js";
+import { fetchHistory } from "./history.js";
 import type { Layout } from "./layout.js";
 import type { ClaimInHand, Liveness } from "./liveness.js";
-import { MODE, op, type Step, WireError, ZK } from "./wire/protocol.js";
-import { decodeClaim, type EndedClaim, encodeEnded, fencingTokenOf } from "./records.js";
+import { op, type Step, WireError, ZK } from "./wire/protocol.js";
+import type { Recording } from "./recording.js";
+import { decodeClaim, encodeEnded, fencingTokenOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
 import { foreignRecord } from "./reads.js";
-import { commit, ensure, isRefusal, outcomeOfAll, type Refusal, sync, removeBelow } from "./writes.js";
+import { commit, isRefusal, MOST_BYTES, outcomeOfAll, sync, removeBelow } from "./writes.js";
 import type { Wire } from "./wire/wire.js";
 
 /** What the attempts of one call to leave have done so far. */
@@ -23,33 +26,48 @@ interface Attempted {
   unrecorded: boolean;
 }
 
+/** What ending claims needs of the coordinator's other parts. */
+export interface LeavingParts {
+  readonly folders: Folders;
+  readonly documents: Documents;
+  readonly recording: Recording;
+  readonly background: Background;
+}
+
 export class Leaving {
   readonly #sessions: Sessions;
   readonly #layout: Layout;
   readonly #liveness: Liveness;
   readonly #folders: Folders;
+  readonly #documents: Documents;
+  readonly #recording: Recording;
   readonly #background: Background;
-  readonly #bounds: HistoryBounds;
   readonly #log: CoordinatorOptions["log"];
 
   constructor(
     sessions: Sessions,
     layout: Layout,
     liveness: Liveness,
-    folders: Folders,
-    background: Background,
-    options: CoordinatorOptions,
+    { folders, documents, recording, background }: LeavingParts,
+    log: CoordinatorOptions["log"],
   ) {
     this.#sessions = sessions;
     this.#layout = layout;
     this.#liveness = liveness;
     this.#folders = folders;
+    this.#documents = documents;
+    this.#recording = recording;
     this.#background = background;
-    this.#bounds = historyBoundsOf(options);
-    this.#log = options.log;
+    this.#log = log;
   }
 
-  async leave(id: string, entries: readonly EntryRef[], ending: Ending, signal?: AbortSignal): Promise<WriteOutcome> {
+  async leave(
+    id: string,
+    entries: readonly EntryRef[],
+    ending: Ending,
+    writes: readonly DocumentWrite[],
+    signal?: AbortSignal,
+  ): Promise<WriteOutcome> {
     const attempted: Attempted = { sent: false, unrecorded: false };
     const outcome = await this.#sessions.retry(signal, async ({ wire }): Promise<WriteOutcome> => {
       const isRetry = attempted.sent;
@@ -57,7 +75,7 @@ export class Leaving {
       const before = isRetry ? await find() : "unwritten";
       if (before !== "unwritten") return before;
       attempted.sent = true;
-      const left = await this.#commit(wire, id, entries, ending, attempted, signal);
+      const left = await this.#commit(wire, id, entries, ending, writes, attempted, signal);
       const after = isRetry && left === "gone" ? await find() : left;
       return after === "unwritten" ? left : after;
     });
@@ -65,12 +83,13 @@ export class Leaving {
     return outcome;
   }
 
-  /** Sends at most five transactions: the full one, once more after each of two repairs, and without each of the two parts that may be refused. */
+  /** Sends at most six transactions: the full one, once more after each of two repairs, and without each of the three parts that may be refused. */
   async #commit(
     wire: Wire,
     id: string,
     entries: readonly EntryRef[],
     ending: Ending,
+    writes: readonly DocumentWrite[],
     attempted: Attempted,
     signal: AbortSignal | undefined,
   ): Promise<WriteOutcome> {
@@ -79,14 +98,20 @@ export class Leaving {
     if (known === null) return outcomeOfAll(wire, paths, "gone");
     const { record: ended, claimedAt } = known;
     const removals = entries.map((entry, index) => op.remove(paths[index] as string, entry.revision));
-    let records = this.recordSteps(entries, { claim: id, ...ending, record: ended, claimedAt, isKept: false });
+    const told = { claim: id, ...ending, record: ended, claimedAt, isKept: false };
+    const locks = entries.map(({ lock }) => lock);
+    let records = this.#recording.stepsFor(locks, told);
+    // A transaction that is too large ends the connection, and nothing is done.
+    const isTooLarge = bytesOf(writes) + entries.length * encodeEnded(told).byteLength > MOST_BYTES;
+    if (isTooLarge && writes.length > 0) this.#warn(id, entries, withoutDocuments(writes, "they are too large"));
+    let documents = isTooLarge ? [] : await this.#documentSteps(wire, id, entries, writes);
     let alive = this.#liveness.endSteps(id, ended);
     let mayRepair = true;
     let mayClear = true;
     for (;;) {
       let outcome: Awaited<ReturnType<typeof commit>>;
       try {
-        outcome = await commit(wire, [...removals, ...alive, ...records], removals.length);
+        outcome = await commit(wire, [...removals, ...documents, ...alive, ...records], removals.length);
       } catch (error) {
         if (!mayClear || !(error instanceof WireError) || error.zk !== ZK.notEmpty) throw error;
         mayClear = false;
@@ -101,41 +126,25 @@ export class Leaving {
       }
       // The caller may have stopped waiting. Then nothing more is tried.
       signal?.throwIfAborted();
-      if (outcome.step < removals.length + alive.length) {
+      const { step, error } = outcome;
+      if (step < removals.length + documents.length) {
+        if (error.zk === ZK.badVersion || error.zk === ZK.noNode)
+          throw new DocumentChangedError((writes[step - removals.length] as DocumentWrite).name);
+        this.#warn(id, entries, withoutDocuments(writes, describeRefusal(error)));
+        documents = [];
+      } else if (step < removals.length + documents.length + alive.length) {
         // The liveness entry may be gone with its session. Then there is none to delete.
         if ((await wire.exists(this.#layout.aliveOf(id))) !== null)
-          this.#warn(id, entries, "is let go all the same, but its liveness entry stays until the session ends", outcome);
+          this.#warn(id, entries, `its liveness entry stays until the session ends: ${describeRefusal(error)}`);
         alive = [];
       } else if (mayRepair) {
         mayRepair = false;
-        await this.repairHistory(wire, outcome);
+        await this.#recording.repair(wire, outcome);
       } else {
         records = [];
         attempted.unrecorded = true;
-        this.warnUnrecorded(id, entries, "is let go all the same", outcome);
+        this.#warn(id, entries, `its history has no record of that: ${describeRefusal(error)}`);
       }
-    }
-  }
-
-  /** The steps that write a history record for each entry. */
-  recordSteps(entries: readonly EntryRef[], ended: EndedClaim): readonly Step[] {
-    const record = encodeEnded(ended);
-    return entries.map(({ lock }) => op.create(this.#layout.recordsOf(lock), record, MODE.PERSISTENT_SEQUENTIAL));
-  }
-
-  /** Repairs a missing folder, or a record that already has the number of the next one. */
-  async repairHistory(wire: Wire, { error: refused }: Refusal): Promise<void> {
-    try {
-      await ensure(wire, this.#layout.history);
-      if (refused.zk !== ZK.nodeExists) return;
-      // The server numbers children by how many a znode has had: after one more child it gives the next number.
-      const bump = `${this.#layout.history}/_next`;
-      await ensure(wire, bump);
-      await wire.remove(bump);
-    } catch (error) {
-      // Then the claim is let go without a record.
-      if (!(error instanceof WireError) || isConnectionLoss(error)) throw error;
-      this.#log.debug({ error: error.message }, "the history could not be repaired");
     }
   }
 
@@ -150,14 +159,25 @@ export class Leaving {
     }
   }
 
-  /** @param what became of the claim */
-  warnUnrecorded(id: string, entries: readonly EntryRef[], what: string, refusal: Refusal): void {
-    this.#warn(id, entries, `${what}, but its history has no record of that`, refusal);
+  /** The steps that write the documents; none where the server does not even let them be read. */
+  async #documentSteps(
+    wire: Wire,
+    id: string,
+    entries: readonly EntryRef[],
+    writes: readonly DocumentWrite[],
+  ): Promise<readonly Step[]> {
+    try {
+      return await this.#documents.writeSteps(wire, writes);
+    } catch (error) {
+      if (!(error instanceof WireError) || isConnectionLoss(error)) throw error;
+      this.#warn(id, entries, withoutDocuments(writes, describeRefusal(error)));
+      return [];
+    }
   }
 
-  #warn(id: string, entries: readonly EntryRef[], what: string, { error }: Refusal): void {
+  #warn(id: string, entries: readonly EntryRef[], what: string): void {
     const locks = entries.map(({ lock }) => lock);
-    this.#log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} ${what}: ${describeRefusal(error)}`);
+    this.#log.warn({ claim: id, locks }, `the claim on ${locks.join(", ")} is let go all the same, but ${what}`);
   }
 
   /** Goes on behind a release. @param written the paths of its history records */
@@ -167,15 +187,7 @@ export class Leaving {
       wire,
       entries.map(({ lock }) => lock),
     );
-    this.trimBehind(wire, written);
-  }
-
-  /** Goes on behind a write. @param written the paths of the history records that it wrote */
-  trimBehind(wire: Wire, written: readonly string[]): void {
-    if (!isTrimDue(written)) return;
-    this.#background.run("the history was not trimmed; a later release tries again", () =>
-      trimHistory(wire, this.#layout, this.#bounds, this.#log),
-    );
+    this.#recording.trimBehind(wire, written);
   }
 
   async #fetchClaim(wire: Wire, entries: readonly EntryRef[]): Promise<ClaimInHand | null> {
@@ -210,7 +222,13 @@ export class Leaving {
     if (!stats.includes(null)) return "changed";
     let records: readonly HistoryRecord[] = [];
     try {
-      records = await fetchHistory(wire, this.#layout, (entries[0] as EntryRef).lock, this.#bounds.keep, this.#bounds);
+      records = await fetchHistory(
+        wire,
+        this.#layout,
+        (entries[0] as EntryRef).lock,
+        this.#recording.bounds.keep,
+        this.#recording.bounds,
+      );
     } catch (error) {
       if (!(error instanceof WireError) || isConnectionLoss(error)) throw error;
       this.#log.warn({ claim: id }, `the history cannot be read: ${describeRefusal(error)}`);
@@ -219,4 +237,9 @@ export class Leaving {
     if (ends.some((record) => record.event === ending.event && record.by === ending.by)) return "done";
     return unrecorded && ends.length === 0 ? "done" : "gone";
   }
+}
+
+/** What is said of documents that are left as they were. */
+function withoutDocuments(writes: readonly DocumentWrite[], why: string): string {
+  return `the documents ${writes.map(({ name }) => name).join(", ")} are not written: ${why}`;
 }

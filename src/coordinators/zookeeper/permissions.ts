@@ -41,14 +41,14 @@ export class Permissions {
     if (!this.#hasCredentials) return true;
     const found = this.#found.get(session) ?? new Set<string>();
     this.#found.set(session, found);
-    const { root, locks: folder, alive, history, clock } = this.#layout;
+    const { root, locks: folder, alive, history, clock, documents } = this.#layout;
     const folders = new Set(locks.flatMap((lock) => this.#layout.foldersOf(lock)));
-    const paths = [root, folder, alive, history, clock, ...folders].filter((path) => !found.has(path));
+    const paths = [root, folder, alive, history, clock, documents, ...folders].filter((path) => !found.has(path));
     const rights = await Promise.all(paths.map((path) => session.wire.getRights(path)));
     const open = paths.filter((_, index) => rights[index]?.some(isOpenToEverybody) === true);
     if (open.length > 0) throw refusal(open);
-    // The clock is made when it is first read, by this session or by one that checks it as well.
-    const isSettled = (path: string, index: number): boolean => rights[index] !== null || path === clock;
+    // The clock and documents are made when they are first needed, by this session or by one that checks them as well.
+    const isSettled = (path: string, index: number): boolean => rights[index] !== null || path === clock || path === documents;
     for (const [index, path] of paths.entries()) if (isSettled(path, index)) found.add(path);
     // A process that runs for years sees locks without end, and most of their folders are gone.
     if (found.size > MOST_FOUND) found.clear();

@@ -1,8 +1,8 @@
 // The data of znodes: a claim's record with its fencing token, and a history record. Anyone may have written the bytes that are read back.
 import type { ClaimRecord } from "../../locks/claim.js";
-import { decodeFailure, decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
+import { bareRecord, decodeFailure, decodeRecord, encodeRecord, isObject, readRecord } from "../../locks/claim.js";
 import type { Draft } from "../../locks/coordinator.js";
-import type { EndEvent, Ending, HistoryRecord } from "../../locks/history.js";
+import type { Ending, HistoryEvent, HistoryRecord, Notice } from "../../locks/history.js";
 import type { Stat } from "./wire/protocol.js";
 
 /** A claim's data. Its fencing token is the zxid of the write that made its holder, and later writes must carry it along. */
@@ -51,9 +51,11 @@ export function fencingTokenOf(claim: ClaimData | null, { mzxid }: Pick<Stat, "m
 }
 
 /** An ended claim as the history keeps it. It ended when the record was created, unless `endedAt` says otherwise. */
-export interface EndedClaim extends Ending {
+export interface EndedClaim extends Omit<Ending, "event"> {
+  readonly event: HistoryEvent;
   readonly claim: string;
-  readonly claimedAt: number;
+  /** Missing where it is when the record was created. */
+  readonly claimedAt?: number;
   readonly record: ClaimRecord;
   /** Whether the claim stays, because its action has failed. */
   readonly isKept: boolean;
@@ -64,7 +66,19 @@ export function encodeEnded({ claim, event, by, reason, failure, isKept, claimed
   return Buffer.from(`${said.slice(0, -1)},"record":${encodeRecord(record)}}`);
 }
 
-const EVENTS = new Set<unknown>(["released", "cleared", "expired", "recovered", "failed"] satisfies EndEvent[]);
+/** What the history says of a freeze, in the form of an ended claim: versions that do not know its event pass it over. */
+export function endedOf({ id, event, by, reason, since, endedAt, owner, data }: Notice): EndedClaim {
+  return {
+    ...{ claim: id, event, by, reason, record: { ...bareRecord(owner), data }, isKept: false },
+    ...(since === null ? {} : { claimedAt: since }),
+    ...(endedAt === undefined ? {} : { endedAt }),
+  };
+}
+
+const EVENTS: Readonly<Record<HistoryEvent, true>> = {
+  ...{ released: true, cleared: true, expired: true, recovered: true, failed: true },
+  ...{ frozen: true, thawed: true },
+};
 
 /** `null` when the text is no history record. @param recordedAt when it was written */
 export function decodeEnded(text: string, lock: string, recordedAt: number): HistoryRecord | null {
@@ -75,14 +89,18 @@ export function decodeEnded(text: string, lock: string, recordedAt: number): His
     return null;
   }
   if (!isObject(value)) return null;
-  const { claim, event, by, reason, claimedAt, isKept = false, endedAt = recordedAt } = value;
+  const { claim, event, by, reason, isKept = false, endedAt = recordedAt, claimedAt = endedAt } = value;
   const record = readRecord(value["record"]);
-  if (record === null || typeof claim !== "string" || !EVENTS.has(event) || (by !== null && typeof by !== "string")) return null;
+  if (record === null || typeof claim !== "string" || !isEvent(event) || (by !== null && typeof by !== "string")) return null;
   if ((reason !== null && typeof reason !== "string") || typeof claimedAt !== "number" || typeof endedAt !== "number") return null;
   const { owner, reason: description, lease, data } = record;
   const failure = decodeFailure(value["failure"]) ?? record.failure;
   return {
-    ...{ lock, claim, owner, event: event as EndEvent, by, reason, claimedAt, endedAt },
+    ...{ lock, claim, owner, event, by, reason, claimedAt, endedAt },
     ...{ isKept: isKept === true, failure, description, lease, data },
   };
+}
+
+function isEvent(value: unknown): value is HistoryEvent {
+  return typeof value === "string" && Object.hasOwn(EVENTS, value);
 }

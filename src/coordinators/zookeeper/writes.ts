@@ -13,6 +13,9 @@ export const UNSETTLED = 0;
 /** The version that settling gives it. */
 export const SETTLED = 1;
 
+/** A transaction is one request, and a server takes none of more than a mebibyte (`jute.maxbuffer`, 0xfffff by default). */
+export const MOST_BYTES = 900_000;
+
 // How often a znode is created, or a claim's version read, again because another client has interfered. A client that keeps interfering
 // is a fault that the caller must hear of.
 const MOST_TRIES = 5;

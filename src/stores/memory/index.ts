@@ -14,7 +14,7 @@ export const MEMORY_TRAITS: StoreTraits = {
   durability: "may-lose",
 };
 
-/** What a request is called, and the claim that it is about where it is one's. */
+/** What a request is called, and the claim or the document that it is about where it is one's. */
 export interface Request {
   readonly operation: string;
   readonly claim: string | null;
@@ -62,7 +62,8 @@ function requestOf(steps: readonly Step[]): Request {
     if (step.do === "append") return { operation: "join", claim: step.claim };
     if (step.do === "put") return { operation: step.settles ? "settle" : step.isNewHolder ? "adopt" : "update", claim: step.claim };
     if (step.do === "remove") return { operation: "leave", claim: step.claim };
-    if (step.do !== "check") return { operation: step.do, claim: null };
+    if (step.do === "document") return { operation: "document", claim: step.name };
+    if (step.do !== "check" && step.do !== "check-document") return { operation: step.do, claim: null };
   }
   return { operation: "check", claim: null };
 }

@@ -54,9 +54,11 @@ export class MemoryServer {
 
   commit(steps: readonly Step[]): Committed {
     for (const [step, one] of steps.entries()) {
-      const why = one.do === "archive" && this.hasNoRoom ? "no-room" : refusalOfStep(this.#contents, one);
+      const why = refusalOfStep(this.#contents, one);
       if (why !== null) return { isDone: false, step, why };
     }
+    const tooMuch = this.hasNoRoom ? steps.findIndex(isBookkeeping) : -1;
+    if (tooMuch >= 0) return { isDone: false, step: tooMuch, why: "no-room" };
     this.#contents.revision += 1;
     const at = this.now();
     const done: Effects = { before: [], after: [], appended: [], kept: [], changes: [] };
@@ -211,4 +213,9 @@ export class MemoryServer {
     this.#expiries.get(id)?.();
     this.#expiries.delete(id);
   }
+}
+
+/** What a full store refuses, although everything else could be done. */
+function isBookkeeping(step: Step): boolean {
+  return step.do === "archive" || (step.do === "document" && step.value !== null);
 }

@@ -69,13 +69,14 @@ test("a lock's folder that another client has made for everybody is refused, and
   expect(await idsIn(other, "b")).toHaveLength(1);
 });
 
-test.each(["history", "clock", "locks/a", "locks/a/b"])(
+test.each(["history", "clock", "documents", "locks/a", "locks/a/b"])(
   "%s that everybody may change is refused for a lock below it",
   async (znode) => {
     const root = freshRoot();
     const owner = await open(root, "ops:secret");
     await takeDurably(owner, "a/b/c");
     await owner.sync();
+    await owner.writeDocument("freezes", "f", 0);
     await (await plain("ops:secret")).restrict(`${root}/${znode}`, 31);
     await expect((await open(root, "ops:secret")).join(draftFor("a/b/c"))).rejects.toMatchObject({
       code: "configuration",
@@ -118,9 +119,9 @@ test("rights are read once in a session, together with the join, and never witho
   held.release();
   await joining;
   await owner.join(draftFor("a"));
-  expect(proxy.count(GET_ACL)).toBe(6);
+  expect(proxy.count(GET_ACL)).toBe(7);
   await (await open(freshRoot(), null, proxy.address)).join(draftFor("a"));
-  expect(proxy.count(GET_ACL)).toBe(6);
+  expect(proxy.count(GET_ACL)).toBe(7);
 });
 
 const GET_ACL = 6;
