@@ -62,7 +62,7 @@ export interface RolloutFacts {
 
 /** The locks under which an action runs on the nodes of a group, sorted. */
 export function locksOfAction(action: string, group: string, nodes: readonly NodeDocument[]): readonly string[] {
-  const locks = nodes.flatMap((node) => (node.group === group ? [actionOf(node, action)?.lock ?? []].flat() : []));
+  const locks = nodes.flatMap((node) => (node.group === group ? (actionOf(node, action)?.lock ?? []) : []));
   return [...new Set(locks)].sort();
 }
 
