@@ -106,6 +106,7 @@ const FILES = [
       "notify",
       "server",
       "cli",
+      "version",
       "handed-down",
     ],
     packages: [],

@@ -24,6 +24,7 @@ import type { Log } from "./locks/log.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 import type { Notifier } from "./locks/notifier.js";
 import { openNotifier } from "./notify/notifier.js";
+import { VERSION } from "./version.js";
 
 export type RuntimeRequest = ContextRequest & { readonly handedDown: HandedDown };
 
@@ -185,12 +186,13 @@ async function openAgent(
   { flags, stop, handedDown }: RuntimeRequest,
   { settings, stores, log, notifier, progress }: AgentParts,
 ): Promise<Agent> {
-  const [{ runGuarded }, { openMachine, openStatelessMachine }, { execute }] = await Promise.all([
+  const [{ runGuarded }, { openMachine, openStatelessMachine }, { execute }, { openNodeMemory }] = await Promise.all([
     import("./actions/run.js"),
     import("./actions/host.js"),
     import("./actions/exec.js"),
+    import("./actions/state/node-memory.js"),
   ]);
-  const { node, group, principal, stateDir, releaseTimeoutMs } = settings;
+  const { node, group, principal, stateDir, membershipMs, releaseTimeoutMs } = settings;
   const withMachine = <M>(open: (options: MachineOptions) => M) => {
     // With --json, standard output belongs to the document: what commands print goes to standard error.
     const machine = open({ stateDir, node, log, handedDown, ...(flags.json ? { stdout: process.stderr } : {}) });
@@ -208,7 +210,9 @@ async function openAgent(
     };
   };
   let guard: GuardContext | undefined;
-  const guarded = (): GuardContext => (guard ??= withMachine(openMachine));
+  const declared = new Set(settings.actions.map(({ name }) => name));
+  const fleet = { version: VERSION, membershipMs, declared, memory: openNodeMemory(stateDir) };
+  const guarded = (): GuardContext => (guard ??= { ...withMachine(openMachine), fleet });
   return {
     async run(action) {
       if (!settings.skipCoordination) return runGuarded(action, guarded());

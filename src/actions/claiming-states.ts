@@ -67,6 +67,7 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
   const age = storeAge(run);
   const adopted = await adoptLeftover(run, leftover, made);
   if (adopted === null) return LOOKING;
+  run.nodeReport.prepare(null);
   const older = await age.problem(leftover.id, adopted.settled.fencingToken);
   if (older !== null) {
     await returnLeftover(run, leftover, adopted);
@@ -149,6 +150,7 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     return LOOKING;
   }
   const held = takeInHand(run, { id: draft.id, lock, settled, record }, "released");
+  run.nodeReport.prepare(settled.since);
   const older = await age.problem(draft.id, settled.fencingToken);
   if (older !== null) {
     await held.claim.release(endingBy(run, "released", "not begun: the store is older than what this node has seen"));

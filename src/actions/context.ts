@@ -6,6 +6,7 @@ import type { Notifier } from "../locks/notifier.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
+import type { FleetContext } from "./node-report.js";
 import type { Machine, StatelessMachine } from "./machine.js";
 import type { StopRequests } from "./stop.js";
 
@@ -29,6 +30,8 @@ export interface GuardContext extends ExecContext {
   readonly machine: Machine;
   readonly log: Log;
   readonly notifier: Notifier;
+  /** What the node tells a whole fleet of itself, and knows of it; `null`: nothing. */
+  readonly fleet: FleetContext | null;
   /** How long a run tries to tell a store that does not answer that its claim ends. */
   readonly releaseTimeoutMs: number;
 }

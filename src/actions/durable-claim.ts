@@ -2,7 +2,8 @@
 // Tries either until the release timeout, and never touches a claim that has become somebody else's.
 import { isSameProcess } from "../locks/claim.js";
 import type { ClaimRecord, Failure } from "../locks/claim.js";
-import type { Coordinator, Settled } from "../locks/coordinator.js";
+import type { Coordinator, Settled, WriteOutcome } from "../locks/coordinator.js";
+import type { DocumentWrite } from "../locks/documents.js";
 import type { Ending, HistoryRecord } from "../locks/history.js";
 import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { BootMoment } from "../locks/claim.js";
@@ -25,6 +26,12 @@ export interface Taken {
   readonly settled: Settled;
   readonly record: ClaimRecord;
 }
+
+/** Ends a claim by `leave`, with documents to write in the same transaction. */
+export type WithDocuments = (
+  leave: (writes: readonly DocumentWrite[]) => Promise<WriteOutcome>,
+  signal: AbortSignal,
+) => Promise<WriteOutcome>;
 
 /** How long the end of a claim is tried at a store that does not answer. */
 interface Patience {
@@ -51,13 +58,21 @@ export class DurableClaim {
     this.#record = record;
   }
 
-  /** Ends the claim. @param failed why its action has failed, for the history; `null` when it has not */
-  release(ending: Ending, failed: Omit<Failure, "at"> | null = null): Promise<LetGo> {
+  /**
+   * Ends the claim.
+   * @param failed why its action has failed, for the history; `null` when it has not
+   * @param withDocuments ends it with what else is to be written in the same transaction; by default there is nothing
+   */
+  release(
+    ending: Ending,
+    failed: Omit<Failure, "at"> | null = null,
+    withDocuments: WithDocuments = (leave) => leave([]),
+  ): Promise<LetGo> {
     const coordinator = this.#coordinator;
     return this.#untilTimeout(async (signal) => {
       const failure = failed === null ? null : { ...failed, at: (await coordinator.sync(signal)).ms };
       const told = failure === null ? ending : { ...ending, failure };
-      return coordinator.leave(this.id, this.#settled.entries, told, signal);
+      return withDocuments((writes) => coordinator.leave(this.id, this.#settled.entries, told, signal, writes), signal);
     });
   }
 

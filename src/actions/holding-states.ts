@@ -74,9 +74,12 @@ export async function keepOrLeave({ action, context, owner, report, notes }: Run
 
 /** Leaving: the claim ends. */
 export async function letGo(run: Run, { held, event, outcome, message, end }: At<"leaving">): Promise<State> {
-  const { action, context, owner, report, notes } = run;
+  const { action, context, owner, report, nodeReport, notes } = run;
   const failure = outcome === "failed" && end !== null ? failureOf(end) : null;
-  const left = await held.claim.release(endingBy(run, event, message === "" ? null : message), failure);
+  const told = { outcome, message, ranMs: end === null ? null : Math.round(end.ranMs) };
+  const left = await held.claim.release(endingBy(run, event, message === "" ? null : message), failure, (leave, signal) =>
+    nodeReport.leaveWith(told, leave, signal),
+  );
   if (left.outcome === "unreachable" && outcome !== "failed") {
     // The journal remembers the success: the next run, or a resume, releases.
     return over(report.result("unreachable", `${action.name} is done but the lock could not be released: ${left.why}`, end));

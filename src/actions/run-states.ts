@@ -21,6 +21,7 @@ import type { GuardContext } from "./context.js";
 import type { DurableClaim } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
 import type { Outcome, Result } from "./result.js";
+import type { NodeReport } from "./node-report.js";
 import type { RunNotes } from "./run-notes.js";
 import type { RunReport, Wish } from "./run-report.js";
 
@@ -36,6 +37,7 @@ export interface Run {
   /** This process, as its claims name it. */
   readonly owner: Owner;
   readonly report: RunReport;
+  readonly nodeReport: NodeReport;
   readonly notes: RunNotes;
 }
 

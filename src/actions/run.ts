@@ -7,6 +7,7 @@ import { type GuardContext, perspectiveOn } from "./context.js";
 import { beginOrGiveBack, executeCommand, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
 import type { Result } from "./result.js";
 import { createRunNotes } from "./run-notes.js";
+import { NodeReport } from "./node-report.js";
 import { RunReport, type Wish } from "./run-report.js";
 import type { At, Run, State } from "./run-states.js";
 
@@ -34,6 +35,7 @@ async function guard(action: GuardedAction, context: GuardContext, wish: Wish): 
     const run = await openRun(action, context, wish, report);
     let state: State = { at: "looking" };
     while (state.at !== "over") state = await next(run, state);
+    if (state.result !== null) await run.nodeReport.note(state.result);
     return state.result;
   } catch (error) {
     // Before the action begins. From then on each state deals with a store that does not answer.
@@ -54,6 +56,7 @@ async function openRun(action: GuardedAction, context: GuardContext, wish: Wish,
     perspective: perspectiveOn(coordinator, context),
     owner: { node, group, principal, action: action.name, process: machine.processes.self, machine: machine.id },
     report,
+    nodeReport: new NodeReport(action, context, coordinator, wish === "wished"),
     notes: createRunNotes(action.name, context),
   };
 }

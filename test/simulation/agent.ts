@@ -219,6 +219,7 @@ export class Agent {
       group: "default",
       notifier: { tell: () => undefined },
       principal: this.name,
+      fleet: null,
       releaseTimeoutMs: RELEASE_TIMEOUT_MS,
       machine,
       progress: { waiting: silent, step: silent },
