@@ -1,24 +1,35 @@
-// `locks --watch`: reads and shows the queues again whenever a store reports a change or a lease expires: in place on a terminal,
-// elsewhere one listing after another. If a store does not answer, says so and goes on.
+// `--watch`: reads and shows something again whenever a store reports a change or the time has come: in place on a terminal, elsewhere
+// one listing after another. If a store does not answer, says so and goes on. What is shown is its subject's.
 import { isoTime } from "../locks/durations.js";
 import { messageOf, UnreachableError } from "../locks/errors.js";
-import { locksAsJson } from "../views/json.js";
+import type { Store } from "../views/stores.js";
 import type { Context } from "./context.js";
 import { exitCodeOfError } from "./exit-codes.js";
-import { renderListing } from "./listing.js";
-import type { SeenLock } from "../views/queues.js";
 import { printDocument, printLines } from "./output.js";
-import { readLocks } from "../views/queues.js";
-import { claimsOn } from "../views/lock.js";
-import { storesFor } from "../views/stores.js";
 import { ago, sanitize, truncate, wrap } from "./render.js";
 import { openScreen } from "./screen.js";
-import { viewOf } from "./table.js";
+import { type View, viewOf } from "./table.js";
+
+/** What is watched. `T` is what one look at it gives. */
+export interface Subject<T> {
+  /** What it is, for the top of the window: "all locks, as they change". */
+  readonly title: string;
+  readonly stores: readonly Store[];
+  read(signal: AbortSignal): Promise<T>;
+  /** The time until it looks different although no store reports a change, in milliseconds. @param elapsedMs the time since it was read */
+  untilStale(seen: T, elapsedMs: number): number;
+  /** When it was so, by the store's clock; `null` where nothing says it. */
+  timeOf(seen: T): number | null;
+  asJson(seen: T): object;
+  /** @param elapsedMs the time since it was read, by which ages have grown */
+  render(seen: T, elapsedMs: number, view: View): string[];
+  /** What to print elsewhere than on a terminal after it has changed; by default all of it again. */
+  renderChange?(seen: T, before: T, view: View): string[];
+}
 
 /** Shows what the watch sees. */
-interface Display {
-  /** Shows the locks. */
-  show(seen: readonly SeenLock[]): void;
+interface Display<T> {
+  show(seen: T): void;
   /** Says why a store does not answer, or with `null` that all answer again. */
   tell(problem: string | null): void;
   /** Called each second. @param askedMs how long a request has been pending; `null` if none is */
@@ -35,19 +46,17 @@ const GAP_PER_READ = 2;
 // A dead store reports no changes, so a small request finds out whether it lives, this often.
 const PROBE_MS = 5_000;
 const RETRY_MS = 1_000;
-// A lease expires just after its last moment.
-const AFTER_EXPIRY_MS = 20;
 
-/** Watches until it is stopped, and returns the exit code. @param only one lock, or all with `null` */
-export async function watchLocks(context: Context, only: string | null): Promise<number> {
+/** Watches until it is stopped, and returns the exit code. */
+export async function watch<T>(context: Context, subject: Subject<T>): Promise<number> {
   const { signal } = context.stop;
-  const stores = await storesFor(context, only);
+  const { stores } = subject;
   const bell = new Bell(signal);
   // Watch before the first look, so that no later change is missed.
   const watches = await Promise.all(stores.map(({ coordinator }) => coordinator.watch(() => bell.ring(), signal)));
-  let seen = await readLocks(context, only, signal);
+  let seen = await subject.read(signal);
   let seenAt = performance.now();
-  const display = displayFor(context, only);
+  const display = displayFor(context, subject);
   let askedAt: number | null = null;
   const ticker = setInterval(() => {
     display.tick(askedAt === null ? null : performance.now() - askedAt);
@@ -59,18 +68,18 @@ export async function watchLocks(context: Context, only: string | null): Promise
     let pauseMs = SHORTEST_GAP_MS;
     for (;;) {
       await bell.pause(pauseMs);
-      const dueMs = isSilent ? 0 : Math.min(PROBE_MS, untilExpiry(seen, performance.now() - seenAt));
+      const dueMs = isSilent ? 0 : Math.min(PROBE_MS, subject.untilStale(seen, performance.now() - seenAt));
       const isToRead = (await bell.next(dueMs)) || isSilent || dueMs < PROBE_MS;
       if (signal.aborted) return exitCodeOfError(signal.reason);
       if (context.io.stdout.isClosed) return 0;
       askedAt = performance.now();
       try {
         if (isToRead) {
-          seen = await readLocks(context, only, signal);
+          seen = await subject.read(signal);
           seenAt = performance.now();
           display.show(seen);
         } else {
-          await Promise.all(stores.map(({ coordinator }) => coordinator.queue(only ?? PROBED, signal, 1)));
+          await Promise.all(stores.map(({ coordinator }) => coordinator.queue(PROBED, signal, 1)));
         }
         if (isSilent) display.tell(null);
         isSilent = false;
@@ -94,15 +103,6 @@ export async function watchLocks(context: Context, only: string | null): Promise
 
 // Any name will do: the store answers whether or not there is such a lock.
 const PROBED = "holdline";
-
-/** The time until the first lease expires, in milliseconds. @param elapsedMs the time since the queues were read */
-function untilExpiry(seen: readonly SeenLock[], elapsedMs: number): number {
-  let leftMs = Number.POSITIVE_INFINITY;
-  for (const view of seen)
-    for (const { expiresAt } of claimsOn(view))
-      leftMs = Math.min(leftMs, (expiresAt ?? Number.POSITIVE_INFINITY) - view.now - elapsedMs);
-  return Math.max(0, leftMs) + AFTER_EXPIRY_MS;
-}
 
 /** Wakes its waiter once, however often it has rung meanwhile. */
 class Bell {
@@ -147,18 +147,19 @@ class Bell {
   }
 }
 
-function displayFor(context: Context, only: string | null): Display {
-  if (context.json || !context.io.stdout.isTerminal) return openListings(context, only);
-  return openWindow(context, only);
+function displayFor<T>(context: Context, subject: Subject<T>): Display<T> {
+  if (context.json || !context.io.stdout.isTerminal) return openListings(context, subject);
+  return openWindow(context, subject);
 }
 
 /** Prints one listing after another, but none that repeats the last. */
-function openListings(context: Context, only: string | null): Display {
+function openListings<T>(context: Context, subject: Subject<T>): Display<T> {
   const { io, log, json } = context;
   let last = "";
+  let before: { readonly seen: T } | null = null;
   return {
     show(seen) {
-      const document = locksAsJson(seen);
+      const document = subject.asJson(seen);
       const text = JSON.stringify(document);
       if (text === last) return;
       last = text;
@@ -166,8 +167,13 @@ function openListings(context: Context, only: string | null): Display {
         printDocument(io, document);
         return;
       }
-      const at = Math.max(0, ...seen.map(({ now }) => now)) || Date.now();
-      printLines(io, [`--- ${isoTime(at)}`, ...renderListing(seen, only, viewOf(context))]);
+      const view = viewOf(context);
+      const shown =
+        before === null || subject.renderChange === undefined
+          ? subject.render(seen, 0, view)
+          : subject.renderChange(seen, before.seen, view);
+      before = { seen };
+      printLines(io, [`--- ${isoTime(subject.timeOf(seen) ?? Date.now())}`, ...shown]);
     },
     tell(problem) {
       if (problem === null) log.info({}, "the store answers again");
@@ -182,31 +188,29 @@ function openListings(context: Context, only: string | null): Display {
 const LONG_MS = 3_000;
 
 /** Draws the terminal's window, where ages grow each second. */
-function openWindow(context: Context, only: string | null): Display {
+function openWindow<T>(context: Context, subject: Subject<T>): Display<T> {
   const { stdout } = context.io;
   const view = viewOf(context);
   const screen = openScreen(stdout, (count, columns) => view.paint("dim", truncate(moreWords(count), columns)));
-  let seen: readonly SeenLock[] = [];
-  let seenAt = performance.now();
+  let shown: { readonly seen: T; readonly at: number } | null = null;
   let problem: string | null = null;
   const draw = (askedMs: number | null): void => {
+    if (shown === null) return;
     const { columns } = screen;
-    const elapsedMs = performance.now() - seenAt;
-    const current = seen.map((lock) => ({ ...lock, now: lock.now + elapsedMs }));
-    const title = `${only === null ? "all locks" : sanitize(only)}, as they change; Ctrl-C ends`;
+    const elapsedMs = performance.now() - shown.at;
+    const title = `${sanitize(subject.title)}; Ctrl-C ends`;
     const silence = problem ?? (askedMs !== null && askedMs >= LONG_MS ? "the store does not answer" : null);
     const status = silence === null ? [] : [silence, `below is what there was ${ago(0, elapsedMs)}`];
     screen.draw([
       ...wrap(title, columns).map((line) => view.paint("dim", line)),
       ...status.flatMap((words) => wrap(sanitize(words), columns)).map((line) => view.paint("red", line)),
       "",
-      ...renderListing(current, only, { ...view, columns }),
+      ...subject.render(shown.seen, elapsedMs, { ...view, columns }),
     ]);
   };
   return {
     show(next) {
-      seen = next;
-      seenAt = performance.now();
+      shown = { seen: next, at: performance.now() };
       problem = null;
       draw(null);
     },

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Context } from "../../src/cli/context.js";
 import { openStopRequests } from "../../src/cli/stop.js";
 import type { Claim } from "../../src/locks/claim.js";
-import { watchLocks } from "../../src/cli/watch.js";
+import { watchLocks } from "../../src/cli/locks-watch.js";
 import { UnreachableError } from "../../src/locks/errors.js";
 import { screenOf } from "../support/screen.js";
 import { claim, context, fakeStore, NOW, recordedIo, waitingClaim } from "./fakes.js";

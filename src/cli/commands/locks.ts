@@ -11,7 +11,7 @@ import { viewOf } from "../table.js";
 export const locks: Command = {
   async run(context, { args, options }) {
     const only = args[0] === undefined ? null : parseLockName(args[0]);
-    if (options["watch"] === true) return (await import("../watch.js")).watchLocks(context, only);
+    if (options["watch"] === true) return (await import("../locks-watch.js")).watchLocks(context, only);
     const seen = await readLocks(context, only, context.stop.signal);
     if (context.json) printDocument(context.io, locksAsJson(seen));
     else printLines(context.io, renderListing(seen, only, viewOf(context)));
