@@ -175,6 +175,25 @@ actions:
     expect((await action("{ shell: x, key: rack-1, slots: 3 }")).slots).toBe(3);
   });
 
+  test("may have slots of 1 to 100 percent, and then has one slot until they are reckoned", async () => {
+    for (const percent of [1, 10, 33, 100])
+      expect(await action(`{ shell: x, slots: ${percent}% }`)).toMatchObject({ slots: 1, percent });
+    expect(await action('{ shell: x, slots: " 10 % ", key: k }')).toMatchObject({ slots: 1, percent: 10 });
+    expect(await action("{ shell: x, slots: 10 }")).toMatchObject({ slots: 10, percent: null });
+  });
+
+  test("has the general acquire, as far as it says nothing itself", async () => {
+    const { actions } = await load(
+      "acquire: { behind_failed: leave }\nactions: { a: { shell: x }, b: { shell: x, acquire: { behind_failed: wait } } }",
+    );
+    expect(actions.map(({ acquire }) => acquire.behindFailed)).toEqual(["leave", "wait"]);
+  });
+
+  test("has a check that as many passes as fit into its time can succeed", async () => {
+    expect((await action("{ shell: x, verify: { shell: x, passes: 30 } }")).verify?.passes).toBe(30);
+    expect((await action("{ shell: x, verify: { shell: x, passes: 1000, interval: 0 } }")).verify?.passes).toBe(1_000);
+  });
+
   test("may wait for ever, or not at all", async () => {
     expect((await action("{ shell: x, acquire: { timeout: none }, timeout: none }")).acquire.timeoutMs).toBeNull();
     expect((await action("{ shell: x, acquire: { timeout: 0, sleep_time: 1 } }")).acquire).toMatchObject({
@@ -233,6 +252,38 @@ describe("an action is refused", () => {
     ["{ shell: x, lock: a/../b }", '.lock: a lock\'s name must not have "." or ".."'],
     ["{ shell: x, verify: { interval: 1 s } }", ".verify: needs a `command`"],
     ["{ shell: x, verify: { command: [x], timeout: 0 } }", ".verify.timeout: must be more than 0"],
+    ["{ shell: x, acquire: { behind_failed: maybe } }", '.acquire.behind_failed: must be wait or leave, not "maybe"'],
+    ["{ mode: reboot, command: [] }", ".command: must not be empty"],
+    ["{ mode: reboot, timeout: 0 }", ".timeout: must be more than 0"],
+    ["{ shell: x, slots: 0% }", '.slots: must be a whole percentage from 1% to 100%, or a whole number from 1, not "0%"'],
+    ["{ shell: x, slots: 110% }", ".slots: must be a whole percentage from 1% to 100%"],
+    ["{ shell: x, slots: 1.5% }", ".slots: must be a whole percentage from 1% to 100%"],
+    ["{ shell: x, slots: -5% }", ".slots: must be a whole percentage from 1% to 100%"],
+    ['{ shell: x, slots: "%" }', ".slots: must be a whole percentage from 1% to 100%"],
+    ["{ shell: x, slots: 10%% }", ".slots: must be a whole percentage from 1% to 100%"],
+    ["{ shell: x, before: drain }", '.before: must be a map of keys and values, not "drain"'],
+    ["{ shell: x, before: [drain] }", ".before: must be a map of keys and values, not a list"],
+    ["{ shell: x, before: }", ".before: needs a `command` (a list, no shell) or a `shell`"],
+    ["{ shell: x, before: { timeout: 1 s } }", ".before: needs a `command` (a list, no shell) or a `shell`"],
+    ["{ shell: x, before: { command: drain } }", ".before.command: must be a list, because no shell splits the text"],
+    ["{ shell: x, before: { command: [x], shell: x } }", ".before.shell: both `command` and `shell` are given"],
+    ["{ shell: x, before: { shell: x, timeout: 0 } }", ".before.timeout: must be more than 0"],
+    ["{ shell: x, before: { shell: x, when: always } }", ".before.when: is an unknown key"],
+    ["{ shell: x, after: true }", ".after: must be a map of keys and values, not true"],
+    ["{ shell: x, after: { when: always } }", ".after: needs a `command`"],
+    ["{ shell: x, after: { shell: x, when: never } }", '.after.when: must be success or always, not "never"'],
+    ["{ shell: x, after: { shell: x, timeout: soon } }", ".after.timeout: must be a number of seconds"],
+    ["{ shell: x, verify: { shell: x, passes: 0 } }", ".verify.passes: must be a whole number from 1, not 0"],
+    ["{ shell: x, verify: { shell: x, passes: 1.5 } }", ".verify.passes: must be a whole number from 1, not 1.5"],
+    ["{ shell: x, verify: { shell: x, passes: 31 } }", ".verify.passes: can never be reached"],
+    ["{ shell: x, soak: -1 s }", ".soak: must be a number of seconds"],
+    ["{ shell: x, soak: none }", ".soak: must be a number of seconds"],
+    ["{ shell: x, soak: 60 days }", ".soak: must be at most 24 days"],
+    ["{ shell: x, not_now: 75 }", ".not_now: must be a list, not 75; write for example [75]"],
+    ["{ shell: x, not_now: { a: b } }", ".not_now: must be a list, not a map"],
+    ["{ shell: x, not_now: [75, 0] }", ".not_now.1: must be a whole number from 1 to 255, not 0"],
+    ["{ shell: x, not_now: [256] }", ".not_now.0: must be a whole number from 1 to 255, not 256"],
+    ["{ shell: x, not_now: [later] }", '.not_now.0: must be a whole number from 1 to 255, not "later"'],
     ["{ shell: x, on_failure: explode }", '.on_failure: must be hold or release, not "explode"'],
     ["{ shell: x, env: [A] }", ".env: must be a map of keys and values, not a list"],
     ["{ shell: x, env: { A: [1] } }", ".env.A: must be text, not a list"],
