@@ -32,7 +32,7 @@ const LAYERS = [
   {
     layer: "actions",
     may: ["locks", "line", "gates", "fleet", "proc", "uptime", "handed-down", "working-directory"],
-    packages: ["execa", "ps-list", "re2js"],
+    packages: ["execa", "picomatch", "ps-list", "re2js"],
   },
   {
     layer: "config",

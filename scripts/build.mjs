@@ -49,7 +49,18 @@ const ENTRIES = [
 // Packages that only some runs need become files of their own: every start pays for the size of the program's file, whether its
 // code runs or not. All in one file, `exec` would take 7 ms more. The native half of SQLite's driver stays a dependency, the only
 // one: everything else is bundled, so that users run the versions that the tests ran.
-const PARTS = ["@fastify/swagger", "execa", "fastify", "libsql", "pino", "prom-client", "re2js", "temporal-polyfill", "yaml"];
+const PARTS = [
+  "@fastify/swagger",
+  "execa",
+  "fastify",
+  "libsql",
+  "picomatch",
+  "pino",
+  "prom-client",
+  "re2js",
+  "temporal-polyfill",
+  "yaml",
+];
 
 // Native packages cannot be bundled. The others belong to the conformance suite and to the benchmark's server harness.
 const EXTERNAL = ["libsql", "testcontainers", "vitest"];

@@ -4,10 +4,12 @@ import type { HandedDown } from "../handed-down.js";
 import type { Log } from "../locks/log.js";
 import { createClock } from "../line/clock.js";
 import { createCommands } from "./commands/command.js";
+import { createFacts } from "./facts/facts.js";
 import { openJournal } from "./state/journal.js";
 import type { Machine, StatelessMachine } from "./machine.js";
 import { openMachineIdentity, readMachineIdentity } from "./state/machine-identity.js";
 import { createProcesses } from "./processes.js";
+import { openSeenFiles } from "./state/seen-files.js";
 import { openSightings } from "./state/sightings.js";
 
 export interface MachineOptions {
@@ -25,11 +27,13 @@ export interface MachineOptions {
 export function openMachine({ stateDir, node, log, ...forCommands }: MachineOptions): Machine {
   // Before the journal is opened: the journal may be another machine's, and is set aside then.
   const id = openMachineIdentity(stateDir, log);
+  const stateless = withoutState({ log, ...forCommands });
   return {
     id,
-    ...withoutState({ log, ...forCommands }),
+    ...stateless,
     journal: openJournal(stateDir, node, log),
     sightings: openSightings(stateDir, log),
+    facts: createFacts({ processes: stateless.processes, seen: openSeenFiles(stateDir, log), log }),
   };
 }
 

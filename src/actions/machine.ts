@@ -1,5 +1,7 @@
 // What guarded actions need of the machine that they run on, as interfaces: its clock, its processes, its commands and its
 // journal. host.ts puts the real ones together; the simulation brings its own.
+import type { BlockerFact, BlockerSettings } from "../gates/blockers.js";
+import type { ChangedFact, NeededFact, OutdatedFact } from "../gates/needed.js";
 import type { BootMoment, ProcessIdentity } from "../locks/claim.js";
 import type { Clock } from "../line/clock.js";
 import type { ProcessSight } from "../line/process-sight.js";
@@ -13,10 +15,11 @@ export interface Machine {
   readonly commands: Commands;
   readonly journal: Journal;
   readonly sightings: Sightings;
+  readonly facts: Facts;
 }
 
 /** The machine for a run that keeps nothing on this node's disk. */
-export type StatelessMachine = Omit<Machine, "journal" | "sightings">;
+export type StatelessMachine = Omit<Machine, "journal" | "sightings" | "facts">;
 
 /** Which processes an action restarts. At least one of `commandString` and `user` is there, and whatever is there must match. */
 export interface ProcessPattern {
@@ -156,6 +159,30 @@ export interface Journal {
   /** The actions that the journal has something about, sorted. */
   actions(): readonly string[];
 }
+
+/** What gates ask of the machine and its surroundings. What cannot be told is a value as well: gates decide what follows. */
+export interface Facts {
+  /** Milliseconds since 1970 by the node's wall clock, which judges windows and nothing else. */
+  wallNow(): number;
+  /** The node's IANA time zone. */
+  zone(): string;
+  file(path: string): Promise<Extract<NeededFact, { readonly sign: "file" }>>;
+  changed(request: ChangedRequest, signal?: AbortSignal): Promise<ChangedFact>;
+  outdated(pattern: ProcessPattern): Promise<OutdatedFact>;
+  /** The alerts that a Prometheus says fire, by its API. */
+  alerts(blocker: PrometheusBlocker, signal?: AbortSignal): Promise<Extract<BlockerFact, { readonly type: "prometheus" }>>;
+}
+
+export interface ChangedRequest {
+  readonly action: string;
+  /** Absolute paths with `*`, `?`, `**` and braces. */
+  readonly patterns: readonly string[];
+  readonly pattern: ProcessPattern;
+  /** Whether the machine remembers the files that it finds newer: not for somebody who only wants to see. */
+  readonly remembers: boolean;
+}
+
+export type PrometheusBlocker = Extract<BlockerSettings, { readonly type: "prometheus" }>;
 
 /** How far a store had come when this node last saw it. */
 export interface Sighting {

@@ -24,6 +24,15 @@ export function createMachine(world: World, agent: Agent): Machine {
       save: (store, sighting) => void sightings.set(store, sighting),
       fileOf: (store) => store,
     },
+    // Nothing stands in an action's way: its gates are open.
+    facts: {
+      wallNow: () => world.scheduler.now,
+      zone: () => "UTC",
+      file: async (path) => ({ sign: "file", path, isThere: true }),
+      changed: async () => ({ found: "no-process" }),
+      outdated: async () => ({ found: "no-process" }),
+      alerts: async ({ name }) => ({ type: "prometheus", name, alerts: [] }),
+    },
   };
 }
 
