@@ -6,8 +6,9 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { readWhole } from "../config/field.js";
 import { isoTime } from "../locks/durations.js";
 import type { Caller } from "./access.js";
-import type { MirrorChange } from "./mirror.js";
+import { freezesSeenBy, freezesText } from "./fleet.js";
 import type { Service } from "./service.js";
+import type { MirrorChange } from "./store-copy.js";
 import { freeText, locksText } from "./v1/locks.js";
 import { answers, asked } from "./v1/schemas.js";
 import { readMember, requireSome } from "./v1/values.js";
@@ -55,11 +56,12 @@ export function routeEvents(app: FastifyInstance, service: Service): void {
     exposeHeadRoute: false,
     schema: {
       operationId: "events",
-      summary: "Changes of locks, as server-sent events",
+      summary: "Changes of locks, freezes and nodes, as server-sent events",
       description:
         "First an event `locks` with all locks, as /v1/locks gives them; then, for each lock that changes, an event `lock`, as " +
         "/v1/locks/:lock gives it, with empty lists when nobody claims it any more. With Last-Event-ID only what was missed is " +
-        "sent, where that is known; else all locks again. An event `store` says that a store does not answer, and until when the " +
+        "sent, where that is known; else all locks again. An event `freezes` has all freezes in force, at the beginning and whenever " +
+        "one begins or ends. An event `nodes` names nodes whose documents have changed: /v1/nodes has them. An event `store` says that a store does not answer, and until when the " +
         "locks are known (`silentSince`; null: it answers again). An event `beat`, with the caller's name, says that the stream still runs.",
       tags: ["locks"],
       headers: { type: "object", properties: { "last-event-id": { type: "string", description: "the id of the last event" } } },
@@ -136,6 +138,8 @@ class Feed {
       this.#snapshotFor(caller),
     ];
     for (const block of blocks) response.write(block);
+    // All locks have the freezes with them.
+    if (missed !== null) response.write(this.#freezesBlockFor(caller));
     this.#rest ??= this.#service.pulse.subscribe((silentSince) => this.#tellOfStore(silentSince));
     const { silentSince } = this.#service.pulse;
     if (silentSince !== null) response.write(storeBlock(silentSince));
@@ -154,17 +158,30 @@ class Feed {
     const known = this.#snapshots.get(caller.name);
     if (known !== undefined) return known;
     const locks = this.#service.mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
-    const snapshot = this.#blockOf("locks", locksText(locks));
+    const snapshot = this.#blockOf("locks", locksText(locks, this.#freezesFor(caller)));
     this.#snapshots.set(caller.name, snapshot);
     return snapshot;
   }
 
-  #tell({ changed, gone }: MirrorChange): void {
+  #freezesFor(caller: Caller): string {
+    return freezesText(freezesSeenBy(caller, this.#service.mirror.freezes()));
+  }
+
+  /** It has no id: a client that reconnects gets all freezes again. */
+  #freezesBlockFor(caller: Caller): string {
+    return `event: freezes\ndata: {${this.#freezesFor(caller)}}\n\n`;
+  }
+
+  #tell({ changed, gone, nodes, hasFreezes }: MirrorChange): void {
     this.#snapshots.clear();
     // Changes at one time count as one: even the quickest client cannot read in between.
     for (const stream of this.#streams) this.#dropIfBehind(stream);
     for (const { lock, text } of changed) this.#emit(lock, text);
     for (const lock of gone) this.#emit(lock, freeText(lock));
+    if (hasFreezes) for (const { caller, response } of this.#streams) response.write(this.#freezesBlockFor(caller));
+    if (nodes.length === 0) return;
+    const block = `event: nodes\ndata: ${JSON.stringify({ nodes })}\n\n`;
+    for (const { response } of this.#streams) response.write(block);
   }
 
   #emit(lock: string, text: string): void {

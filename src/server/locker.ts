@@ -15,7 +15,7 @@ import type { Caller } from "./access.js";
 import { endLeases } from "./ending.js";
 import { refuse } from "./errors.js";
 import type { Refusal } from "./errors.js";
-import type { MirroredLock } from "./mirror.js";
+import type { MirroredLock } from "./store-copy.js";
 import type { Service } from "./service.js";
 
 interface LockerRequest {

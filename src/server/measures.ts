@@ -9,7 +9,8 @@ import type { LeaseContext } from "../leases/request.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { VERSION } from "../version.js";
-import type { Mirror, MirroredLock } from "./mirror.js";
+import type { Mirror } from "./mirror.js";
+import type { MirroredLock } from "./store-copy.js";
 
 // From a moment to a day: an action takes minutes, and people find a failed one in the morning.
 const LOCK_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
@@ -100,12 +101,11 @@ const EVERY_OPERATION = {
   list: true,
   history: true,
   sync: true,
+  document: true,
+  documents: true,
+  writeDocument: true,
   // These take as long as the wait.
   departed: false,
-  // The server asks for no documents.
-  document: false,
-  documents: false,
-  writeDocument: false,
   watch: false,
   close: false,
   // The server does not ask these.

@@ -5,8 +5,8 @@ import { Gauge, Registry } from "prom-client";
 import type { Condition } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { claimsOn } from "../views/lock.js";
-import type { MirroredLock } from "./mirror.js";
 import type { Service } from "./service.js";
+import type { MirroredLock } from "./store-copy.js";
 
 // A fleet of some thousand machines has a handful of locks, or one for each machine that is down; each has up to 8 series.
 const MOST_LOCKS = 1_000;

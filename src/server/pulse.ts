@@ -4,7 +4,8 @@ import type { Log } from "../locks/log.js";
 import { isoTime } from "../locks/durations.js";
 import { messageOf } from "../locks/errors.js";
 import { refusalOf } from "./errors.js";
-import type { Mirror, MirroredLock } from "./mirror.js";
+import type { Mirror } from "./mirror.js";
+import type { MirroredLock } from "./store-copy.js";
 
 // Together they stay below the five seconds within which the page must know, with some to spare for a busy machine.
 const ASKED_EVERY_MS = 1_000;

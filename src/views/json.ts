@@ -1,6 +1,7 @@
 // Locks, claims, leases and history records as JSON: the documents of `--json`, of the HTTP API and of the page's script.
 // Pure, and its types are what the page is written against.
 import type { Claim, Failure, Lease, Owner, Stage } from "../locks/claim.js";
+import type { Freeze } from "../locks/freezes.js";
 import type { HistoryRecord } from "../locks/history.js";
 import { isoTime } from "../locks/durations.js";
 import { typesOf } from "./lock.js";
@@ -9,6 +10,7 @@ import type { ClaimView, LockView } from "./lock.js";
 export type ClaimJson = ReturnType<typeof claimAsJson>;
 /** Both lists of a lock are empty when nobody claims it. */
 export type LockJson = ReturnType<typeof lockAsJson>;
+export type FreezeJson = ReturnType<typeof freezeAsJson>;
 export type RecordJson = ReturnType<typeof recordAsJson>;
 
 /** Locks as `locks --json` and `/v1/locks` give them. */
@@ -65,6 +67,11 @@ export function leaseAsJson(claim: Claim) {
     expiresAt: timeAsJson(claim.expiresAt),
     fencingToken: claim.fencingToken,
   };
+}
+
+/** A freeze as `freezes --json`, `locks --json` and the HTTP API give it. */
+export function freezeAsJson({ id, locks, node, group, reason, by, since, until }: Freeze) {
+  return { id, locks: [...locks], node, group, reason, by, since: isoTime(since), until: timeAsJson(until) };
 }
 
 /** A record as `history --json` and `/v1/history` give it. */

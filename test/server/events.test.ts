@@ -119,14 +119,14 @@ test("who may not see a lock is told nothing of it, not even what was missed", a
   const take = (lock: string) => ask("POST", "/v1/leases", { lock }, bob);
   await take("secret/old");
   const seen = await listen(url, ann);
-  expect(seen.told[0]?.data).toEqual({ locks: [] });
+  expect(seen.told[0]?.data).toEqual({ locks: [], freezes: [] });
   await take("secret/new");
   await take("app/a");
   await until(() => seen.told.length > 1, "what may be seen");
   expect(namesIn(seen.told)).toEqual(["locks ", "lock app/a"]);
   const again = await listen(url, { ...ann, "Last-Event-ID": seen.told[0]?.id ?? "" });
   await until(() => again.told.length > 0, "what was missed");
-  expect(namesIn(again.told)).toEqual(["lock app/a"]);
+  expect(namesIn(again.told)).toEqual(["lock app/a", "freezes "]);
 });
 
 test("a client that reads keeps its stream, also when more changes at once than may wait for a client", async () => {

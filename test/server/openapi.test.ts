@@ -6,6 +6,7 @@ import Fastify from "fastify";
 import { expect, test } from "vitest";
 import { openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
+import { plantFreezes, plantNode } from "./planted.js";
 import { startServer } from "./serving.js";
 
 failOnLeaks();
@@ -106,6 +107,14 @@ test("what is answered is as the document says, whatever the outcome", async () 
   for (let times = 0; times < 2; times += 1) await check("DELETE", `/v1/leases/${id}`, undefined, "/v1/leases/{id}");
   await check("GET", "/v1/history");
   await check("GET", "/v1/history?limit=0");
+  await plantNode(fleet, { node: "web-01", actions: { restart: { pendingSince: 5, ranMs: null } } });
+  await plantFreezes(fleet, [
+    { locks: ["restart*"], until: null },
+    { group: "web", until: Date.now() + 600_000 },
+  ]);
+  for (const path of ["/v1/nodes", "/v1/nodes?group=none", "/v1/nodes?what=is", "/v1/locks"]) await check("GET", path);
+  for (const path of ["restart", "nosuch", "restart?since=soon"])
+    await check("GET", `/v1/rollouts/${path}`, undefined, "/v1/rollouts/{action}");
   await check("POST", `/v1/claims/${NOBODYS}/clear`, { lock: "a", reason: "why" }, "/v1/claims/{id}/clear");
   const outcomes = ["200", "201", "400", "404", "409", "410", "423"];
   expect([...new Set([...seen].map((one) => one.slice(0, 3)))].sort()).toEqual(outcomes);

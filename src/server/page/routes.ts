@@ -11,7 +11,7 @@ import { parseFilter } from "../../page/filter.js";
 import { DEFAULT_LIMIT, HISTORY_FIELDS } from "../../page/history.js";
 import type { HistoryQuery } from "../../page/history.js";
 import { requireRight } from "../access.js";
-import type { MirroredLock } from "../mirror.js";
+import type { MirroredLock } from "../store-copy.js";
 import { isSilence, soon } from "../pulse.js";
 import type { Service } from "../service.js";
 import { readFilter } from "../v1/history.js";

@@ -1,28 +1,30 @@
 // Locks, and what agents run: the most frequent requests, answered from the mirror with the texts that it keeps.
-import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { isoTime } from "../../locks/durations.js";
 import { parseLockName } from "../../locks/names.js";
 import { claimsOn } from "../../views/lock.js";
 import type { ClaimView } from "../../views/lock.js";
 import { requireRight } from "../access.js";
-import type { MirroredLock } from "../mirror.js";
+import { freezesSeenBy, freezesText } from "../fleet.js";
 import type { Service } from "../service.js";
+import type { MirroredLock } from "../store-copy.js";
 import { ACTION, answers, list, LOCK_STATE, LOCKS, NOT_MODIFIED, object, params } from "./schemas.js";
-import { requireSome, sendTagged, sendUnder, tagOf } from "./values.js";
+import { requireSome, sendTagged, sendUnder, tagOfAll } from "./values.js";
 
 export function routeLocks(app: FastifyInstance, service: Service): void {
   app.get("/v1/locks", {
     schema: {
       operationId: "locks",
-      summary: "All claimed locks that the caller may see",
+      summary: "All claimed locks that the caller may see, and the freezes that bind such locks",
       tags: ["locks"],
       response: answers({ 200: LOCKS, ...NOT_MODIFIED }),
     },
     async handler(request, reply) {
       requireSome(request.caller, "read");
-      const locks = (await service.mirror.read(request.patience)).filter(({ lock }) => request.caller.mayWith("read", lock));
-      return sendUnder(tagOfAll(locks), request, reply, () => locksText(locks));
+      const { caller } = request;
+      const locks = (await service.mirror.read(request.patience)).filter(({ lock }) => caller.mayWith("read", lock));
+      const freezes = freezesText(freezesSeenBy(caller, service.mirror.freezes()));
+      return sendUnder(tagOfAll(locks, freezes), request, reply, () => locksText(locks, freezes));
     },
   });
 
@@ -63,27 +65,12 @@ function actionOf({ id, lock, owner, since, condition }: ClaimView) {
   return action === null ? [] : [{ action, node, principal, lock, claim: id, condition, since: isoTime(since) }];
 }
 
-/** Locks as `holdline locks --json` gives them. */
-export function locksText(locks: readonly MirroredLock[]): string {
-  return `{"locks":[${locks.map(({ text }) => text).join(",")}]}`;
+/** Locks as `holdline locks --json` gives them. @param freezes as {@link freezesText} gives them */
+export function locksText(locks: readonly MirroredLock[], freezes: string): string {
+  return `{"locks":[${locks.map(({ text }) => text).join(",")}],${freezes}}`;
 }
 
 /** A free lock in the same form. */
 export function freeText(lock: string): string {
   return JSON.stringify({ lock, holders: [], waiting: [] });
-}
-
-/** The hash of each lock's text, kept because most locks stay the same between two requests. */
-const hashes = new WeakMap<MirroredLock, Buffer>();
-
-function tagOfAll(locks: readonly MirroredLock[]): string {
-  return tagOf(Buffer.concat(locks.map(hashOf)));
-}
-
-function hashOf(lock: MirroredLock): Buffer {
-  const known = hashes.get(lock);
-  if (known !== undefined) return known;
-  const hash = createHash("sha256").update(lock.text).digest();
-  hashes.set(lock, hash);
-  return hash;
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifySchemaValidationError } from "fastify";
 import { routeEvents } from "../events.js";
 import type { Service } from "../service.js";
 import { routeClaims } from "./claims.js";
+import { routeFleet } from "./fleet.js";
 import { routeHistory } from "./history.js";
 import { routeHosts } from "./hosts.js";
 import { routeLeases } from "./leases.js";
@@ -17,6 +18,7 @@ export function routeV1(app: FastifyInstance, service: Service): void {
   routeHosts(app, service);
   routeClaims(app, service);
   routeHistory(app, service);
+  routeFleet(app, service);
   routeEvents(app, service);
   app.get("/v1/openapi.json", {
     schema: {

@@ -1,5 +1,6 @@
 // The schemas of the API: requests are checked against them, and the OpenAPI document shows them. Answers may have members that
 // their schemas do not name.
+import { ROLLOUT_STATES } from "../../fleet/rollout.js";
 import { STAGES } from "../../locks/claim.js";
 import { UUID_PATTERN } from "../../locks/ids.js";
 
@@ -107,7 +108,28 @@ export const CLAIM = object("a claim", CLAIM_MEMBERS);
 export const ENTRY = object("a claim in one of its queues", { lock: LOCK, ...CLAIM_MEMBERS });
 const LOCK_MEMBERS = { lock: LOCK, holders: list(CLAIM), waiting: list(CLAIM) };
 export const LOCK_STATE = object("a lock's queue, in its order", LOCK_MEMBERS);
-export const LOCKS = object("all locks that somebody claims, by name", { locks: list(LOCK_STATE) });
+export const FREEZE = object("a freeze: nothing that it names may begin", {
+  id: text("its id"),
+  locks: list(text("a pattern of locks, in which * stands for any text")),
+  node: textOrNull("a pattern of nodes; null: all"),
+  group: textOrNull("the group of nodes; null: all"),
+  reason: text("why"),
+  by: text("the principal who froze"),
+  since: time("when it began"),
+  until: textOrNull("when it will be over; null: when it is thawed", { format: "date-time" }),
+});
+const FREEZE_MEMBERS = {
+  freezes: list(FREEZE),
+  freezesUnreadable: {
+    type: "boolean",
+    description: "there, and true, where a store's freezes cannot be read: all of it counts as frozen",
+  },
+};
+export const LOCKS = object(
+  "all locks that somebody claims, by name, and the freezes in force",
+  { locks: list(LOCK_STATE), ...FREEZE_MEMBERS },
+  ["locks", "freezes"],
+);
 export const HOST_STATE = object("whether a host is locked", {
   host: text("the host"),
   locked: { type: "boolean" },
@@ -192,3 +214,48 @@ export function answers(given: Readonly<Record<number, Schema>>, ...problems: re
 
 /** For clients that have the document already. */
 export const NOT_MODIFIED = { 304: { type: "null", description: "as the client has it" } };
+
+const NODE_ACTION = object("what became last of an action on a node", {
+  lock: LOCK,
+  outcome: text("as in the results of holdline run"),
+  at: time("when"),
+  ranMs: { type: "number", nullable: true, description: "how long it ran, in milliseconds; null where nothing ran" },
+  message: text("why, or what became of it"),
+  wishedAt: time("when somebody wished for it"),
+  pendingSince: textOrNull("since when a wish has been waiting for its turn; null where none is", { format: "date-time" }),
+});
+export const NODE = object("a node", {
+  node: text("its name"),
+  group: text("the group that it counts with"),
+  machine: textOrNull("the machine's identity, whatever its name"),
+  seenAt: time("when it was seen last"),
+  version: text("its version of Holdline"),
+  actions: {
+    type: "object",
+    description: "its actions under locks that the caller may read, by name",
+    additionalProperties: NODE_ACTION,
+  },
+});
+
+const count = (description: string): Schema => ({ type: "integer", description });
+export const ROLLOUT = object("how far an action has come in a group of nodes", {
+  action: text("the action"),
+  group: text("the group"),
+  since: textOrNull("when it began", { format: "date-time" }),
+  nodes: count("how many nodes there are"),
+  done: count("nodes that have done it since"),
+  running: count("nodes that hold the lock"),
+  waiting: count("nodes in line"),
+  failed: count("nodes where it has failed, so that somebody has to look"),
+  pending: count("nodes whose turn did not come, or whose gate was shut: they try again"),
+  notYet: count("nodes of which nothing is known since it began"),
+  etaMs: { type: "number", nullable: true, description: "how long it will still take at the present pace, in milliseconds" },
+  each: list(
+    object("a node", {
+      node: text("its name"),
+      state: text("how far it is", { enum: [...ROLLOUT_STATES] }),
+      at: textOrNull("since when", { format: "date-time" }),
+      message: text("why, or what became of it; empty where the state says it all"),
+    }),
+  ),
+});

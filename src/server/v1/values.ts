@@ -77,6 +77,22 @@ export function sendUnder(tag: string, request: FastifyRequest, reply: FastifyRe
   return reply.type("application/json; charset=utf-8").send(text());
 }
 
+/** The tag of a list of documents that are kept between requests, and of what stands beside it. */
+export function tagOfAll(items: readonly { readonly text: string }[], beside = ""): string {
+  return tagOf(Buffer.concat([...items.map(hashOf), Buffer.from(beside)]));
+}
+
+/** The hash of each document's text, kept because most stay the same between two requests. */
+const hashes = new WeakMap<object, Buffer>();
+
+function hashOf(item: { readonly text: string }): Buffer {
+  const known = hashes.get(item);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256").update(item.text).digest();
+  hashes.set(item, hash);
+  return hash;
+}
+
 export function tagOf(content: string | Uint8Array): string {
   return `"${createHash("sha256").update(content).digest("base64url")}"`;
 }
