@@ -1,7 +1,8 @@
 // Tells people of stale claims: nobody else notices while the claim's own node is down. Each claim is told of once.
 import type { Notifier } from "../locks/notifier.js";
 import { claimsOn } from "../views/lock.js";
-import type { Mirror, MirroredLock } from "./mirror.js";
+import type { Mirror } from "./mirror.js";
+import type { MirroredLock } from "./store-copy.js";
 
 /** Tells of the claims that are stale now, and of those that become so, until the mirror is closed. */
 export function tellOfStaleClaims(mirror: Pick<Mirror, "latest" | "subscribe">, notifier: Notifier): void {
