@@ -241,6 +241,18 @@ describe("a command", () => {
   });
 });
 
+test("docs/rollouts.md shows an event as it is sent", async () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/rollouts.md"), "utf8");
+  const shown = JSON.parse(/^```json\n(\{\n {2}"event"[\s\S]*?)^```$/m.exec(page)?.[1] ?? "null") as Record<string, unknown>;
+  const { origin, asked } = await startReceiver();
+  const { notifier } = notifierFor([{ url: origin }], NEVER);
+  const { node, group, principal, action, at, text, ...event } = shown;
+  notifier.tell({ ...event, owner: { node, group, principal, action } } as unknown as NotifiedEvent);
+  await notifier.close();
+  expect([at, text]).toEqual([expect.any(String), expect.any(String)]);
+  expect({ ...asked[0]?.body, at }).toEqual(shown);
+});
+
 describe("the text", () => {
   const freeze = { event: "frozen", freeze: FREEZE, by: "ann@desk" } as const;
   const cases: readonly (readonly [NotifiedEvent, string])[] = [
