@@ -246,10 +246,10 @@ test("docs/rollouts.md shows an event as it is sent", async () => {
   const shown = JSON.parse(/^```json\n(\{\n {2}"event"[\s\S]*?)^```$/m.exec(page)?.[1] ?? "null") as Record<string, unknown>;
   const { origin, asked } = await startReceiver();
   const { notifier } = notifierFor([{ url: origin }], NEVER);
-  const { node, group, principal, action, at, text, ...event } = shown;
+  const { node, group, principal, action, at, text, freeze, ...event } = shown;
   notifier.tell({ ...event, owner: { node, group, principal, action } } as unknown as NotifiedEvent);
   await notifier.close();
-  expect([at, text]).toEqual([expect.any(String), expect.any(String)]);
+  expect([at, text, freeze]).toEqual([expect.any(String), expect.any(String), null]);
   expect({ ...asked[0]?.body, at }).toEqual(shown);
 });
 
