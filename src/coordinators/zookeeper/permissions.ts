@@ -145,13 +145,14 @@ const NO_VERSION = 2_147_483_646;
 const PROBE = "holdline-check";
 
 /** Tries everything that a run creates and removes, each in a transaction that cannot succeed, and reports what the server forbids. */
-async function refusals(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<Finding[]> {
+async function refusals(wire: Wire, { root, locks, alive, history, clock, documents }: Layout): Promise<Finding[]> {
   const isThere = async (path: string): Promise<boolean> => (await wire.exists(path)) !== null;
   const tried: { readonly what: string; readonly steps: readonly Step[]; readonly path: string }[] = [];
   for (const [what, folder] of [
     ["join a line", locks],
     ["show that a claim is being run", alive],
     ["write the history", history],
+    ["say what became of this node", documents],
   ] as const) {
     if (!(await isThere(folder))) continue;
     const probe = `${folder}/${PROBE}`;

@@ -109,12 +109,14 @@ export async function listLocks(wire: Wire, layout: Layout): Promise<string[]> {
 }
 
 /**
- * The paths of all folders, claims (other clients' as well) and records. Some may not exist, and those in a folder that these credentials
- * may not list are missing.
+ * The paths of all folders, claims (other clients' as well), records and documents. Some may not exist, and those in a folder that these
+ * credentials may not list are missing.
  */
-export async function listPaths(wire: Wire, { root, locks, alive, history, clock }: Layout): Promise<string[]> {
+export async function listPaths(wire: Wire, { root, locks, alive, history, clock, documents }: Layout): Promise<string[]> {
   const records = ((await unlessForbidden(wire.getChildren(history))) ?? []).filter((name) => parseRecordName(name) !== null);
-  const paths = [root, locks, alive, history, clock, ...records.map((name) => `${history}/${name}`)];
+  const texts = (await unlessForbidden(wire.getChildren(documents))) ?? [];
+  const paths = [root, locks, alive, history, clock, documents];
+  paths.push(...records.map((name) => `${history}/${name}`), ...texts.map((name) => `${documents}/${name}`));
   for (const base of [locks, history]) {
     await walk({ getChildren: (path) => unlessForbidden(wire.getChildren(path)) }, base, (folder, children) => {
       const path = `${base}/${folder}`;
