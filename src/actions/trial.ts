@@ -6,14 +6,31 @@ import { type ActionEnd, type CommandContext, runCheck } from "./execution.js";
 import { findProgram } from "./commands/program.js";
 import { workingDirectory } from "../working-directory.js";
 
-/** Why the command of an action, or its check, could not start on this node, in words; empty when both can. */
-export function startProblems({ argv, verify: check, cwd, env }: GuardedAction): string[] {
+/** Why an action's command, its hooks, or what it asks could not start on this node, in words; empty when all can. */
+export function startProblems({ argv, verify, needed, blockers, before, after, cwd, env }: GuardedAction): string[] {
+  const programs: [string, readonly string[]][] = [];
+  // Without a command the work is the caller's.
+  if (argv.length > 0) programs.push(["its command", argv]);
+  if (needed !== null && needed.argv !== null) programs.push(["the command of `needed`", needed.argv]);
+  for (const blocker of blockers) if (blocker.type === "command") programs.push([`blocker "${blocker.name}"`, blocker.argv]);
+  if (before !== null) programs.push(["`before`", before.argv]);
+  if (verify !== null) programs.push(["its check", verify.argv]);
+  if (after !== null) programs.push(["`after`", after.argv]);
   const path = env["PATH"] ?? process.env["PATH"];
-  const of = (what: string, [name]: readonly string[]): string[] => {
-    const program = findProgram(name, cwd ?? workingDirectory(), path);
-    return "problem" in program ? [`${what} cannot be started: ${program.problem}`] : [];
-  };
-  return [...of("its command", argv), ...(check === null ? [] : of("its check", check.argv))];
+  return programs.flatMap(([what, command]) => {
+    const problem = startProblem(command, cwd ?? workingDirectory(), path);
+    return problem === null ? [] : [`${what} cannot be started: ${problem}`];
+  });
+}
+
+/**
+ * Why a command could not start on this node, in words; `null` when it can.
+ * @param cwd where it would run; `null` where this process's own directory is gone
+ * @param path its own PATH
+ */
+export function startProblem([program]: readonly string[], cwd: string | null, path: string | undefined): string | null {
+  const found = findProgram(program, cwd, path);
+  return "problem" in found ? found.problem : null;
 }
 
 /** What came of a trial; `null` where the action has no pattern, or no check. */

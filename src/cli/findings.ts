@@ -1,12 +1,13 @@
 // What `check` finds beyond the settings in force: in the declared actions and, with --live, on this node and in the stores. An
 // error decides the exit code; a warning does not.
 import { statSync } from "node:fs";
-import { startProblems, type Trial } from "../actions/trial.js";
+import { startProblem, startProblems, type Trial } from "../actions/trial.js";
 import { coordinatorsInForce } from "../config/locks.js";
-import { redactUrl, redactUrlsIn } from "../config/secrets.js";
+import { HIDDEN, redactHttpUrl, redactUrl, redactUrlsIn, redactWebhook } from "../config/secrets.js";
 import type { ActionSettings, Settings } from "../config/settings.js";
 import type { Finding, StoreReport } from "../locks/store-report.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { workingDirectory } from "../working-directory.js";
 
 /** A finding and its subject. */
 export interface About extends Finding {
@@ -29,24 +30,52 @@ export function ofAction(action: ActionSettings): About[] {
   const findings = startProblems(action).map((message) =>
     warning(about, message, "name a program of this node, or set `cwd` or `env.PATH`"),
   );
-  if (action.slots > 1) {
-    const nodes = action.slots === Number.POSITIVE_INFINITY ? "any number of" : action.slots;
-    const message = `\`slots: ${action.slots === Number.POSITIVE_INFINITY ? "unlimited" : action.slots}\` lets ${nodes} nodes run at once: a bad configuration takes down as many before a failure keeps the lock`;
+  const most = mostAtOnce(action);
+  if (most !== null) {
+    const { slots, nodes } = most;
+    const message = `\`slots: ${slots}\` lets ${nodes} nodes run at once: a bad configuration takes down as many before a failure keeps the lock`;
     findings.push(warning(about, message, "`slots: 1` stops at the first failure"));
   }
   return findings;
 }
 
-/** Warns of a configuration file with a password that others may read. */
+/** How many nodes may run an action at once, as the configuration says it and in words; `null` for one. */
+function mostAtOnce({ slots, percent }: ActionSettings): { readonly slots: string; readonly nodes: string } | null {
+  if (percent !== null) return { slots: `${percent}%`, nodes: `${percent}% of the group's` };
+  if (slots === Number.POSITIVE_INFINITY) return { slots: "unlimited", nodes: "any number of" };
+  return slots === 1 ? null : { slots: String(slots), nodes: String(slots) };
+}
+
+/** Findings about those who are told of events, without telling them anything. */
+export function ofNotify({ notify }: Settings): About[] {
+  return notify.flatMap(({ to }, index) => {
+    const problem = "url" in to ? null : startProblem(to.argv, workingDirectory(), process.env["PATH"]);
+    if (problem === null) return [];
+    return [warning(`notify ${index}`, `its command cannot be started: ${problem}`, "name a program of this node")];
+  });
+}
+
+/** Warns of a configuration file with a secret that others may read. */
 export function ofFile(settings: Settings): About[] {
   const { file } = settings;
-  if (file === null || !coordinatorsInForce(settings).some((url) => redactUrl(url) !== url)) return [];
+  if (file === null || !hasSecret(settings)) return [];
   const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
   if ((mode & READABLE_BY_ALL) === 0) return [];
-  return [warning("configuration", `everybody on this machine may read ${file}, which contains a password`, `chmod o-r ${file}`)];
+  return [warning("configuration", `everybody on this machine may read ${file}, which contains a secret`, `chmod o-r ${file}`)];
 }
 
 const READABLE_BY_ALL = 0o004;
+
+function hasSecret(settings: Settings): boolean {
+  const servers = settings.actions
+    .flatMap(({ blockers }) => blockers)
+    .flatMap((one) => (one.type === "prometheus" ? [one.url] : []));
+  return (
+    coordinatorsInForce(settings).some((url) => redactUrl(url) !== url) ||
+    servers.some((url) => redactHttpUrl(url) !== url) ||
+    settings.notify.some(({ to }) => "url" in to && redactWebhook(to.url).includes(HIDDEN))
+  );
+}
 
 /** Findings of an action's trial. */
 export function ofTrial(action: ActionSettings, { matching, check }: Trial): About[] {

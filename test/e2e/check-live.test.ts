@@ -69,6 +69,34 @@ test("commands that cannot be started, slots, patterns without a process and che
   expect(fleet.lines()).toEqual(["checked"]);
 });
 
+test("programs of hooks, gates and receivers that are not there are warned of, and none of them is run", async () => {
+  const fleet = await openFleet("sqlite");
+  const gone = { command: ["no-such-program"] };
+  const there = { shell: `echo ran >> '${fleet.log}'` };
+  const notify = [there, { on: ["failed"], ...gone }, { url: "https://chat.example.com/hooks/x" }];
+  const node = fleet.node(
+    "web-01",
+    {
+      a: { needed: gone, blockers: [{ name: "all is well", ...gone }, there], before: gone, after: gone, slots: "10%" },
+      b: { ...there, needed: there, before: there, after: there },
+    },
+    { settings: { notify } },
+  );
+  const { code, findings } = await checked(node);
+  expect([code, findings.map(({ about, message }) => `${about}: ${message}`)]).toEqual([
+    0,
+    [
+      'notify 1: its command cannot be started: "no-such-program" was not found in PATH',
+      'action a: the command of `needed` cannot be started: "no-such-program" was not found in PATH',
+      'action a: blocker "all is well" cannot be started: "no-such-program" was not found in PATH',
+      'action a: `before` cannot be started: "no-such-program" was not found in PATH',
+      'action a: `after` cannot be started: "no-such-program" was not found in PATH',
+      "action a: `slots: 10%` lets 10% of the group's nodes run at once: a bad configuration takes down as many before a failure keeps the lock",
+    ],
+  ]);
+  expect(fleet.lines()).toEqual([]);
+});
+
 test("a pattern with a user whom nobody knows here is warned of", async () => {
   const fleet = await openFleet("sqlite");
   const process = { command_string: "x", user: "no-such-user" };
@@ -124,7 +152,7 @@ test("a tree that everybody may change is an error, 78, until --mend has given i
   expect([mended.code, mended.findings, mended.stores?.[0]?.mended]).toEqual([
     0,
     [],
-    expect.arrayContaining([root, `${root}/locks/restart`]),
+    expect.arrayContaining([root, `${root}/locks/restart`, `${root}/documents`, `${root}/documents/nodes%2Fweb-01`]),
   ]);
   const again = await node.run("check", "--live", "--mend");
   expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("nothing to mend")]);

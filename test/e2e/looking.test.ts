@@ -109,7 +109,7 @@ test("a folder that is made for a database is named, where somebody has named th
   expect(run(join(home, "nowhere/db"))).toMatchObject({ status: 0, stderr: "" });
 });
 
-test("a file with a password that everybody may read is warned of", async () => {
+test("a file with a secret that everybody may read is warned of", async () => {
   const home = await freshDirectory();
   const file = join(home, "holdline.yaml");
   const check = (): string => spawnSync(process.execPath, [PROGRAM, "-c", file, "check"], { cwd: home, encoding: "utf8" }).stdout;
@@ -117,6 +117,11 @@ test("a file with a password that everybody may read is warned of", async () => 
   expect(check()).toContain(`everybody on this machine may read ${file}`);
   chmodSync(file, 0o640);
   expect(check()).not.toContain("may read");
+  chmodSync(file, 0o644);
+  writeFileSync(file, "notify: [{ url: https://chat.example.com/hooks/x }]\n");
+  expect(check()).toContain("may read");
+  writeFileSync(file, "actions: { a: { shell: x, blockers: [{ prometheus: 'https://ops:s3cret@prom' }] } }\n");
+  expect(check()).toContain("may read");
   writeFileSync(file, "coordinator: zookeeper://127.0.0.1:2181/x\n");
   chmodSync(file, 0o644);
   expect(check()).not.toContain("may read");

@@ -8,7 +8,7 @@ import { HoldlineError } from "../../locks/errors.js";
 import type { Command } from "../command.js";
 import type { Context } from "../context.js";
 import { exitCodeOfError } from "../exit-codes.js";
-import { type About, type FoundStore, notExamined, notTried, ofAction, ofFile, ofTrial } from "../findings.js";
+import { type About, type FoundStore, notExamined, notTried, ofAction, ofFile, ofNotify, ofTrial } from "../findings.js";
 import { paintFor } from "../io.js";
 import type { Paint } from "../io.js";
 import { printDocument, printLines } from "../output.js";
@@ -22,7 +22,7 @@ export const check: Command = {
     const wishes: Wishes = { mends: options["mend"] === true, tidies: options["tidy"] === true };
     refuseWithoutLive(isLive, wishes);
     const stores = isLive ? await findStores(context, wishes) : null;
-    const findings = [...ofFile(settings), ...settings.actions.flatMap(ofAction)];
+    const findings = [...ofFile(settings), ...ofNotify(settings), ...settings.actions.flatMap(ofAction)];
     findings.push(...(await tryActions(context, isLive)));
     for (const { coordinator, findings: found } of stores ?? []) {
       findings.push(...found.map((one) => ({ ...one, about: `store ${coordinator}` })));
