@@ -1,64 +1,15 @@
 // What the documents show of a shell is what a shell shows: their transcripts are run with the built program, with the
 // configuration that docs/settings.md has, and compared line by line but for ids, times and ages.
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { startServer } from "../server/serving.js";
 import { failOnLeaks } from "../support/leaks.js";
-import { openFleet, PROGRAM } from "./fleet.js";
+import { openFleet } from "./fleet.js";
+import { alike, installPrograms, readPage, shown, type Step, stepsUnder } from "./transcripts.js";
 
 failOnLeaks();
-
-const read = (name: string): string => readFileSync(join(import.meta.dirname, "../../docs", name), "utf8");
-
-interface Step {
-  readonly line: string;
-  readonly output: string;
-}
-
-/** The commands of a page's section that are shown with a `$`, each with what is shown below it. */
-function stepsUnder(page: string, heading: string): Step[] {
-  const section =
-    read(page)
-      .split(/^(?=## )/m)
-      .find((part) => part.startsWith(`## ${heading}`)) ?? "";
-  return [...section.matchAll(/^```(?:console)?\n(\$ [\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
-    block
-      .split(/^\$ /m)
-      .slice(1)
-      .map((step) => ({ line: step.split("\n")[0] as string, output: step.slice(step.indexOf("\n") + 1) })),
-  );
-}
-
-/** Runs all lines in one shell, as a person would, and gives what each has shown. */
-function shown(steps: readonly Step[], folder: string, env: Readonly<Record<string, string>>): Step[] {
-  const mark = "--- end of a step ---";
-  const script = steps.map(({ line }) => `${line}\necho '${mark}'\n`).join("");
-  const { stdout } = spawnSync("/bin/sh", ["-c", `exec 2>&1\n${script}`], {
-    cwd: folder,
-    env: { ...env, PATH: `${folder}/bin:${process.env["PATH"] ?? ""}` },
-    encoding: "utf8",
-    timeout: 60_000,
-  });
-  const outputs = stdout.split(`${mark}\n`);
-  return steps.map(({ line }, index) => ({ line, output: outputs[index] ?? "" }));
-}
-
-/** The same for ids, times and ages that differ, and for columns that are as wide as these. */
-function alike({ line, output }: Step): Step {
-  const words = output
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
-    .replace(/\d\d:\d\d UTC/g, "TIME")
-    .replace(/(?:[\d.]+ (?:ms|s|min|h|d)\b ?)+(ago|left)/g, "AGE $1")
-    .replace(/just now/g, "AGE ago")
-    .replace(/ {2,}(?=\S)/g, "  ")
-    .replace(/ [\d.]+ m?s /g, " AGE ")
-    .replace(/ +$/gm, "");
-  return { line, output: words };
-}
 
 test.each([
   ["leases", [["Leases"]]],
@@ -66,14 +17,12 @@ test.each([
   ["data", [["Data"]]],
 ] as const)("docs/commands.md shows %s as they are", async (_, sections) => {
   const { directory } = await openFleet("sqlite");
-  const samples = [...read("settings.md").matchAll(/^```yaml\n(locks:[\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
+  const samples = [...readPage("settings.md").matchAll(/^```yaml\n(locks:[\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
   expect(samples).toHaveLength(1);
   const settings = parse(samples[0] as string) as object;
-  const [config, bin] = [join(directory, "holdline.yaml"), join(directory, "bin")];
+  const config = join(directory, "holdline.yaml");
   writeFileSync(config, JSON.stringify({ node: "web-07", principal: "ann@web-07", ...settings }));
-  mkdirSync(bin);
-  writeFileSync(join(bin, "holdline"), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`);
-  chmodSync(join(bin, "holdline"), 0o755);
+  installPrograms(directory);
   const steps = sections.flatMap(([heading, only = "$ "]) =>
     stepsUnder("commands.md", heading).filter(({ line }) => `$ ${line}`.startsWith(only)),
   );
@@ -91,7 +40,8 @@ test("docs/server.md shows what Locker's clients are answered", async () => {
   const serving = await startServer(await openFleet("sqlite"));
   const steps = stepsUnder("server.md", "For Locker's clients");
   expect(steps.length).toBeGreaterThan(3);
-  const asked = steps.map(({ line, output }) => ({
+  const asked = steps.map(({ at, line, output }) => ({
+    at,
     line: line.replace("curl", "curl -s").replace("http://localhost:3000", serving.url),
     output,
   }));
@@ -124,7 +74,7 @@ test("docs/commands.md names every key of what --json prints", async () => {
   for (const command of ["status", "test", "deps"]) await ask(command, "h");
   await ask("unlock", id);
 
-  const page = read("commands.md");
+  const page = readPage("commands.md");
   const rows = [...page.matchAll(/^\| ([a-z`, ·-]+) \| (`\{.*) \|$/gm)];
   const shown = new Map<string, string[]>();
   for (const [, commands = "", document = ""] of rows) {
@@ -139,7 +89,18 @@ test("docs/commands.md names every key of what --json prints", async () => {
   const { lock, ...whole } = claim as object as Record<string, unknown>;
   expect(lock).toBe("l");
   expect(namesIn(described)).toEqual(
-    [...new Set([...Object.keys(whole), ...Object.keys(whole["owner"] as object), "type", "caller", "path"])].toSorted(),
+    [
+      ...new Set([
+        ...Object.keys(whole),
+        ...Object.keys(whole["owner"] as object),
+        "type",
+        "caller",
+        "path",
+        "name",
+        "until",
+        "drained",
+      ]),
+    ].toSorted(),
   );
 });
 

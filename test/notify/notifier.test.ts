@@ -1,10 +1,14 @@
 // Receivers that hang, refuse and die: the notifier tells whom it can, holds up nothing, and keeps secrets.
 import { existsSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Freeze } from "../../src/locks/freezes.js";
 import type { ClaimEvent, NotifiedEvent } from "../../src/locks/notifier.js";
 import { openNotifier, type NotifierOptions, type Receiver } from "../../src/notify/notifier.js";
+import { makeCertificate, PEM_PROBLEM } from "../server/pem.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { freePorts } from "../support/ports.js";
 import { freshDirectory } from "../support/roots.js";
@@ -152,6 +156,25 @@ describe("a webhook", () => {
     for (let count = 0; count < 102; count += 1) notifier.tell(FAILED);
     expect(logged).toHaveLength(2);
     expect(logged[0]).toContain("100 others wait for it already");
+  });
+});
+
+describe.skipIf(PEM_PROBLEM !== null)("over TLS", () => {
+  test("a certificate that nobody vouches for ends the delivery, and the secret is sent to nobody", async () => {
+    const { cert, key } = makeCertificate(await freshDirectory(), "localhost");
+    const paths: (string | undefined)[] = [];
+    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, ({ url }) => void paths.push(url)).listen(0);
+    await once(server, "listening");
+    onTestFinished(async () => {
+      server.close();
+      await once(server, "close");
+    });
+    const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+    const { notifier, logged } = notifierFor([{ url: `${origin}/${SECRET}` }], NEVER);
+    notifier.tell(FAILED);
+    await notifier.close();
+    expect(logged).toEqual([`${origin} was not told (failed: restart/nginx): self-signed certificate {"receiver":"${origin}"}`]);
+    expect(paths).toEqual([]);
   });
 });
 
