@@ -23,7 +23,7 @@ import type { Coordinator } from "./locks/coordinator.js";
 import type { Log } from "./locks/log.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
 import type { Notifier } from "./locks/notifier.js";
-import type { OpenNotifier } from "./notify/notifier.js";
+import { openNotifier } from "./notify/notifier.js";
 import { VERSION } from "./version.js";
 
 export type RuntimeRequest = ContextRequest & { readonly handedDown: HandedDown };
@@ -34,7 +34,7 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
   const settings = await loadSettings({ config: flags.config, flags: settingsIn(flags), surroundings: surroundingsHere() });
   const reporter = openReporter({ ...settings.log, node: settings.node, io: request.io });
   const { log, progress } = reporter;
-  const notifier = await openNotifierFor(settings, log);
+  const notifier = openNotifier(settings.notify, { log });
   // The notifier after the stores: no queue waits for a receiver.
   const closers: Closer[] = [() => reporter.close(), () => notifier.close()];
   try {
@@ -84,13 +84,6 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
   } finally {
     for (const close of closers.reverse()) await bestEffort(log, "something was not closed", close);
   }
-}
-
-/** Its code is loaded only where somebody is to be told: every start would pay for node's HTTP client. */
-async function openNotifierFor({ notify }: Settings, log: Log): Promise<OpenNotifier> {
-  if (notify.length === 0) return { tell: () => undefined, close: () => Promise.resolve() };
-  const { openNotifier } = await import("./notify/notifier.js");
-  return openNotifier(notify, { log });
 }
 
 type Closer = () => Promise<void>;

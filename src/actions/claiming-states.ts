@@ -7,11 +7,12 @@ import { ClaimLostError, SessionLostError } from "../locks/errors.js";
 import { waitInLine } from "../line/waiting.js";
 import { describeTimeout } from "../line/words.js";
 import { waitOptions } from "./context.js";
-import { DurableClaim, type Taken } from "./durable-claim.js";
+import { DurableClaim, stageAt, type Taken } from "./durable-claim.js";
 import { runCheck } from "./execution.js";
-import { launchOfCheck } from "./holding-states.js";
+import { launchOfCheck } from "./launches.js";
 import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince, returnLeftover } from "./recovery.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
+import { type Come, howFar, stageOfAdopted } from "./stages.js";
 import { StoreAge } from "./store-age.js";
 import { tell } from "./telling.js";
 
@@ -65,7 +66,10 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
   // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
   const made = mayBeFulfilled ? wishedAt : machine.processes.moment();
   const age = storeAge(run);
-  const adopted = await adoptLeftover(run, leftover, made);
+  const come = howFar(leftover, journal.runs(action.name));
+  // A wish that is made now has the action run, whatever the check says of an earlier run.
+  const finishes = come.isVerified && run.wish !== "wished";
+  const adopted = await adoptLeftover(run, leftover, made, stageOfAdopted(leftover, come, finishes));
   if (adopted === null) return LOOKING;
   run.nodeReport.prepare(null);
   const older = await age.problem(leftover.id, adopted.settled.fencingToken);
@@ -74,7 +78,8 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     throw older;
   }
   if (leftover.failure === null) tell(run.context, "stale", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner });
-  return { at: "adopted", held: takeInHand(run, adopted, "recovered"), wishedAt };
+  const held = takeInHand(run, adopted, { leftover, staysDrained: come.owesAfter && come.hasBegun });
+  return finishes ? finishVerified(run, held, come) : { at: "adopted", held, wishedAt };
 }
 
 /** Adopted: has the process restarted since the wish that was left? Then the wish is fulfilled, if the check agrees. */
@@ -86,7 +91,7 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
     const checked = await runCheck(action, context, launchOfCheck(run, held));
     if (checked.succeeded) {
       const message = "the process had restarted since the run that was left";
-      return { at: "leaving", held, event: "recovered", outcome: "already-restarted", message, end: null };
+      return { at: "after", held, done: { event: "recovered", outcome: "already-restarted", message, end: null } };
     }
     const { id, lock } = held.claim;
     context.progress.step(`the process has restarted but is not healthy, running the action again: ${checked.message}`, {
@@ -135,10 +140,10 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     await coordinator.withdraw(joined.positions);
     return isDone ? over(null) : fulfilled(run);
   }
-  const record: ClaimRecord = { ...recordOf(draft), made: machine.processes.moment() };
   const age = storeAge(run);
-  let settled;
+  let settled, record;
   try {
+    record = await recordToSettle(run, draft);
     settled = await coordinator.settle(draft, joined, record);
   } catch (error) {
     if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) {
@@ -149,8 +154,9 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     progress.step(`the claim was lost before the action began, joining again: ${error.message}`, { lock });
     return LOOKING;
   }
-  const held = takeInHand(run, { id: draft.id, lock, settled, record }, "released");
-  run.nodeReport.prepare(settled.since);
+  const { since } = settled;
+  const held = takeInHand(run, { id: draft.id, lock, settled, record, since }, { leftover: null, staysDrained: false });
+  run.nodeReport.prepare(since);
   const older = await age.problem(draft.id, settled.fencingToken);
   if (older !== null) {
     await held.claim.release(endingBy(run, "released", "not begun: the store is older than what this node has seen"));
@@ -159,11 +165,20 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
   return { at: "settled", held };
 }
 
-function takeInHand({ coordinator, context, report }: Run, taken: Taken, endsAs: Held["endsAs"]): Held {
+/** The check of the run that was left had passed: what it still owed is done now, and the command does not run again. */
+async function finishVerified({ action }: Run, held: Held, { owesAfter }: Come): Promise<State> {
+  const done = { event: "recovered", outcome: "already-done", message: "an earlier run had succeeded", end: null } as const;
+  if (owesAfter) return { at: "after", held, done };
+  const until = held.claim.stage?.until ?? null;
+  const leftMs = until === null ? action.soakMs : until - (await held.claim.storeMs());
+  return { at: "soak", held, done, leftMs: Math.min(Math.max(0, leftMs), action.soakMs) };
+}
+
+function takeInHand({ coordinator, context, report }: Run, taken: Taken, whose: Pick<Held, "leftover" | "staysDrained">): Held {
   const { machine, releaseTimeoutMs } = context;
   const claim = new DurableClaim(coordinator, taken, { clock: machine.clock, releaseTimeoutMs });
   report.claim = claim;
-  return { claim, endsAs };
+  return { ...whose, claim, endsAs: whose.leftover === null ? "released" : "recovered" };
 }
 
 /** Earlier attempts timed out, and somebody else has restarted the process since. */
@@ -187,6 +202,14 @@ function hasRestartedSince({ action, context }: Run, moment: BootMoment | null):
 function storeAge({ coordinator, context }: Run): StoreAge {
   const { log, stop, machine } = context;
   return new StoreAge(coordinator, { sightings: machine.sightings, log, stop: stop.signal });
+}
+
+/** The record with which a claim settles. Where there is a hook `before`, it says at once that `after` is owed. */
+async function recordToSettle({ action, context, coordinator }: Run, draft: Draft): Promise<ClaimRecord> {
+  const record = { ...recordOf(draft), made: context.machine.processes.moment() };
+  if (action.before === null) return record;
+  const { ms } = await coordinator.sync(context.stop.signal);
+  return { ...record, stage: stageAt(ms, { name: "draining", drained: true, forMs: null }) };
 }
 
 function recordOf({ owner, key, slots, reason, data }: Draft): Omit<ClaimRecord, "made"> {

@@ -1,12 +1,11 @@
-// A durable claim in this process's hand, and the two ways to be done with it: release it, or mark it as failed and keep it.
-// Tries either until the release timeout, and never touches a claim that has become somebody else's.
-import { isSameProcess } from "../locks/claim.js";
-import type { ClaimRecord, Failure } from "../locks/claim.js";
+// A durable claim in this process's hand: what it says of its work meanwhile, and the ways to be done with it: release it, keep it
+// marked as failed, or make it the leftover again that it was. Tries these until the release timeout, and never touches a claim that
+// has become somebody else's.
+import { type BootMoment, type ClaimRecord, type Failure, isSameProcess, type Stage } from "../locks/claim.js";
 import type { Coordinator, Settled, WriteOutcome } from "../locks/coordinator.js";
 import type { DocumentWrite } from "../locks/documents.js";
 import type { Ending, HistoryRecord } from "../locks/history.js";
-import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
-import type { BootMoment } from "../locks/claim.js";
+import { ClaimLostError, HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { Clock } from "../line/clock.js";
 
 /** What came of it. `lost`: the claim was no longer ours. `unreachable`: it still is ours, and the store did not answer, or refuses. */
@@ -19,12 +18,28 @@ export type LetGo =
 // being tried in a tight loop.
 const PAUSE_MS = 250;
 
+// A store that answers at all answers sooner, and a drained node should not wait for a note about it.
+const NOTE_PATIENCE_MS = 5_000;
+
 /** A claim that this process has just settled or adopted, and what the store has of it. */
 export interface Taken {
   readonly id: string;
   readonly lock: string;
   readonly settled: Settled;
   readonly record: ClaimRecord;
+  /** When it settled just now, by the store's clock; missing where it was adopted. */
+  readonly since?: number;
+}
+
+/** A stage that begins now. */
+export interface NewStage extends Pick<Stage, "name" | "drained"> {
+  /** How long it will take, in milliseconds; `null` where nobody can say. */
+  readonly forMs: number | null;
+}
+
+/** The stage as a claim says it. @param since by the store's clock */
+export function stageAt(since: number, { name, drained, forMs }: NewStage): Stage {
+  return { name, since, until: forMs === null ? null : since + forMs, drained };
 }
 
 /** Ends a claim by `leave`, with documents to write in the same transaction. */
@@ -47,8 +62,10 @@ export class DurableClaim {
   readonly #patience: Patience;
   #settled: Settled;
   #record: ClaimRecord;
+  /** A moment by the store's clock, in milliseconds since 1970, and by this process's; `null`: not known yet. */
+  #moment: { readonly storeMs: number; readonly at: number } | null;
 
-  constructor(coordinator: Coordinator, { id, lock, settled, record }: Taken, patience: Patience) {
+  constructor(coordinator: Coordinator, { id, lock, settled, record, since }: Taken, patience: Patience) {
     this.id = id;
     this.lock = lock;
     this.fencingToken = settled.fencingToken;
@@ -56,6 +73,65 @@ export class DurableClaim {
     this.#patience = patience;
     this.#settled = settled;
     this.#record = record;
+    this.#moment = since === undefined ? null : { storeMs: since, at: patience.clock.now() };
+  }
+
+  /** The stage that the claim stands in as far as this process knows, whether the store has heard of it or not. */
+  get stage(): Stage | undefined {
+    return this.#record.stage;
+  }
+
+  /**
+   * Now by the store's clock, in milliseconds since 1970. Asks the store only where nothing has told its time yet.
+   * @throws UnreachableError when it has to ask and gets no answer
+   */
+  storeMs(): Promise<number> {
+    return this.#soon((signal) => this.#storeMs(signal));
+  }
+
+  async #storeMs(signal: AbortSignal): Promise<number> {
+    const { clock } = this.#patience;
+    this.#moment ??= { storeMs: (await this.#coordinator.sync(signal)).ms, at: clock.now() };
+    return Math.round(this.#moment.storeMs + clock.now() - this.#moment.at);
+  }
+
+  /**
+   * Writes into the claim how far its work has come. Tries once: nobody's work waits for long for this.
+   * @throws HoldlineError when the store does not answer, or no longer has the claim as this process's
+   */
+  noteStage(stage: NewStage): Promise<void> {
+    // Whatever is written next has it as well, should this not succeed.
+    this.#record = { ...this.#record, stage: stageAt(this.#record.stage?.since ?? 0, stage) };
+    return this.#soon(async (signal) => {
+      this.#record = { ...this.#record, stage: stageAt(await this.#storeMs(signal), stage) };
+      const write = () => this.#coordinator.update(this.id, this.#settled, this.#record, signal);
+      let written = await write();
+      if (written === "changed" && (await this.#takeUpChange(signal)) === null) written = await write();
+      if (typeof written === "string") throw new ClaimLostError("the claim is no longer this process's own");
+      this.#settled = written;
+    });
+  }
+
+  /** Makes the claim the leftover again that it was when this process took it up. */
+  returnAs(leftover: ClaimRecord): Promise<LetGo> {
+    return this.#untilTimeout(async (signal) => {
+      const written = await this.#coordinator.update(this.id, this.#settled, leftover, signal);
+      return typeof written === "string" ? written : "done";
+    });
+  }
+
+  async #soon<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const deadline = new AbortController();
+    const over = new AbortController();
+    this.#patience.clock.sleep(NOTE_PATIENCE_MS, over.signal).then(
+      () => deadline.abort(new UnreachableError("the coordinator did not answer soon")),
+      () => undefined, // Done before that.
+    );
+    try {
+      return await attempt(deadline.signal);
+    } finally {
+      over.abort();
+    }
   }
 
   /**

@@ -1,8 +1,8 @@
-// Runs an action's command, and its check. Owns what counts as success, and the words for failure. Knows no claim.
+// Runs an action's command, its hooks and its check. Owns what counts as success, and the words for failure. Knows no claim.
 import type { BootMoment, Failure } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
 import { HoldlineError } from "../locks/errors.js";
-import type { GuardedAction } from "./action.js";
+import type { GuardedAction, HookSettings } from "./action.js";
 import type { CommandEnd, CommandSpec, Leader, Machine } from "./machine.js";
 import { eldestOf, hasRestartedBy } from "./processes.js";
 import type { Progress } from "../line/progress.js";
@@ -15,6 +15,8 @@ export interface ActionEnd {
   readonly began: boolean;
   /** Whether the command did not begin because the system had no room for it just now: nothing is wrong with the action. */
   readonly lacksRoom: boolean;
+  /** Whether it has said by its exit code that nothing has failed and nothing is done: try later. */
+  readonly saysNotNow: boolean;
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** What failed, in words; empty after success. */
@@ -39,6 +41,14 @@ export interface Launch {
   readonly onGroup: (leader: Leader) => void | Promise<void>;
 }
 
+/** How a check is launched. */
+export interface LaunchOfCheck extends Launch {
+  /** Called when one look is not enough, before the second. */
+  readonly onAgain?: () => Promise<void>;
+  /** Whether nobody is told that it is checked, as when that goes on and on. */
+  readonly isQuiet?: boolean;
+}
+
 /** Runs the command, and sees that it has restarted what it should have. */
 export async function runCommand(action: GuardedAction, context: CommandContext, launch: Launch): Promise<ActionEnd> {
   const { clock, commands, processes } = context.machine;
@@ -52,15 +62,67 @@ export async function runCommand(action: GuardedAction, context: CommandContext,
     tell: (message) => context.progress.step(message, { action: action.name }),
   });
   const message = problemOf(end, action.timeoutMs);
-  if (message !== null) return failure(end, message, clock.now() - started);
+  if (message !== null) return { ...failure(end, message, clock.now() - started), saysNotNow: saysNotNow(action, end) };
   const standing = await problemOfProcesses(action, context, begunAt);
   if (standing === null) return success(end, clock.now() - started);
   return { ...failure(end, standing, clock.now() - started), exitCode: null, signal: null };
 }
 
-/** How an action ended whose command has succeeded, by its check. Whatever became of the check: the command has run. */
-export function afterCheck(ran: ActionEnd, checked: ActionEnd): ActionEnd {
-  return { ...checked, began: true, lacksRoom: false, ranMs: ran.ranMs + checked.ranMs };
+/** What an action is about to come to, as its hook `after` learns it in `HOLDLINE_OUTCOME`. */
+export type OutcomeForAfter = "ran" | "failed" | "not-now";
+
+/** Runs the hook that drains the node. Only this hook can say "not now", and only this one is called off by a stop request. */
+export async function runBefore(action: GuardedAction, context: CommandContext, launch: Launch): Promise<ActionEnd> {
+  if (action.before === null) return NOTHING_RUN;
+  const { signal } = context.stop;
+  const { end, ended } = await runHook(action, "before", action.before, context, launch, signal);
+  return { ...ended, saysNotNow: saysNotNow(action, end) };
+}
+
+/** Runs the hook that undoes `before`; success at once where the action has none. A stop request does not keep it from its work. */
+export async function runAfter(
+  action: GuardedAction,
+  outcome: OutcomeForAfter,
+  context: CommandContext,
+  launch: Launch,
+): Promise<ActionEnd> {
+  if (action.after === null) return NOTHING_RUN;
+  const env = { ...launch.env, HOLDLINE_OUTCOME: outcome };
+  return (await runHook(action, "after", action.after, context, { ...launch, env })).ended;
+}
+
+async function runHook(
+  action: GuardedAction,
+  name: "before" | "after",
+  hook: HookSettings,
+  context: CommandContext,
+  launch: Launch,
+  calledOff?: AbortSignal,
+): Promise<{ readonly end: CommandEnd; readonly ended: ActionEnd }> {
+  const { clock, commands } = context.machine;
+  const started = clock.now();
+  context.progress.step(`running ${name} of ${action.name}`, { action: action.name });
+  const end = await commands.run(specOf(action, launch, hook.argv, hook.timeoutMs, "relay"), {
+    onGroup: launch.onGroup,
+    relayed: context.stop,
+    ...(calledOff === undefined ? {} : { calledOff }),
+    tell: (message) => context.progress.step(message, { action: action.name }),
+  });
+  const problem = problemOf(end, hook.timeoutMs);
+  const ranMs = clock.now() - started;
+  return { end, ended: problem === null ? success(end, ranMs) : failure(end, `${name} failed: ${problem}`, ranMs) };
+}
+
+function saysNotNow({ notNow }: GuardedAction, { startProblem, timedOut, signal, exitCode }: CommandEnd): boolean {
+  return startProblem === null && !timedOut && signal === null && exitCode !== 0 && exitCode !== null && notNow.includes(exitCode);
+}
+
+/**
+ * How an action ended whose command has succeeded, by its check or its hook `after`. Whatever became of these: the command has run.
+ * @param ran `null` where an earlier run has done that
+ */
+export function afterCheck(ran: ActionEnd | null, checked: ActionEnd): ActionEnd {
+  return { ...checked, began: true, lacksRoom: false, saysNotNow: false, ranMs: (ran?.ranMs ?? 0) + checked.ranMs };
 }
 
 // A command may only ask its service to restart, and the service takes a moment. It gets as long as the check has, or this.
@@ -97,10 +159,12 @@ async function problemOfProcesses(action: GuardedAction, context: CommandContext
   }
 }
 
-const NO_CHECK: ActionEnd = {
+/** Where there is no check, or no hook. */
+const NOTHING_RUN: ActionEnd = {
   succeeded: true,
   began: true,
   lacksRoom: false,
+  saysNotNow: false,
   exitCode: 0,
   signal: null,
   message: "",
@@ -108,14 +172,16 @@ const NO_CHECK: ActionEnd = {
   ranMs: 0,
 };
 
-/** Runs the check until it succeeds or its time is over. Success at once where the action has none. */
-export async function runCheck(action: GuardedAction, context: CommandContext, launch: Launch): Promise<ActionEnd> {
+/** Runs the check until it has passed as often as it must, or its time is over. Success at once where the action has none. */
+export async function runCheck(action: GuardedAction, context: CommandContext, launch: LaunchOfCheck): Promise<ActionEnd> {
   const { clock, commands } = context.machine;
   const check = action.verify;
   const started = clock.now();
-  if (check === null) return NO_CHECK;
-  context.progress.step(`checking ${action.name}`, { action: action.name });
+  if (check === null) return NOTHING_RUN;
+  if (launch.isQuiet !== true) context.progress.step(`checking ${action.name}`, { action: action.name });
   let lastWhole: CommandEnd | null = null;
+  let passed = 0;
+  let mostPassed = 0;
   for (let tries = 1; ; tries += 1) {
     const leftMs = Math.max(1, check.timeoutMs - (clock.now() - started));
     const end = await commands.run(specOf(action, launch, check.argv, leftMs, "keep"), {
@@ -124,7 +190,11 @@ export async function runCheck(action: GuardedAction, context: CommandContext, l
       tell: (message) => context.progress.step(message, { action: action.name }),
     });
     const problem = problemOf(end, check.timeoutMs);
-    if (problem === null) return success(end, clock.now() - started);
+    passed = problem === null ? passed + 1 : 0;
+    mostPassed = Math.max(mostPassed, passed);
+    // After a stop request, one last look decides.
+    const isEnough = passed >= check.passes || context.stop.signal.aborted;
+    if (problem === null && isEnough) return success(end, clock.now() - started);
     const isOver = clock.now() - started + check.intervalMs >= check.timeoutMs;
     // A check that the system had no room for says nothing about the service: try it again.
     const cannotStart = end.startProblem !== null && end.lacksRoom !== true;
@@ -132,9 +202,11 @@ export async function runCheck(action: GuardedAction, context: CommandContext, l
       const often = tries === 1 ? "" : ` (tried ${tries} times)`;
       // A try that the deadline cut off tells less than the one before it.
       const telling = end.timedOut && lastWhole !== null ? lastWhole : end;
-      return failure(telling, `the check failed: ${problemOf(telling, check.timeoutMs) ?? problem}${often}`, clock.now() - started);
+      const why = problemOf(telling, check.timeoutMs) ?? `it passed only ${mostPassed} of ${check.passes} times in a row`;
+      return failure(telling, `the check failed: ${why}${often}`, clock.now() - started);
     }
     lastWhole = end;
+    if (tries === 1) await launch.onAgain?.();
     await clock.sleep(check.intervalMs, context.stop.signal).catch((error: unknown) => {
       if (!context.stop.signal.aborted) throw error; // After a stop request, one last look decides.
     });
@@ -164,6 +236,7 @@ function success(end: CommandEnd, ranMs: number): ActionEnd {
     succeeded: true,
     began: true,
     lacksRoom: false,
+    saysNotNow: false,
     exitCode: end.exitCode,
     signal: null,
     message: "",
@@ -177,6 +250,7 @@ function failure(end: CommandEnd, message: string, ranMs: number): ActionEnd {
     succeeded: false,
     began: end.startProblem === null,
     lacksRoom: end.lacksRoom === true,
+    saysNotNow: false,
     exitCode: end.exitCode,
     signal: end.signal,
     message,

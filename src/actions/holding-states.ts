@@ -1,24 +1,22 @@
 // What a guarded run does with its claim in hand: the command, the check, and the end of the claim. Each function is a state
-// of run-states.ts, and returns the one that follows.
-import { environmentOf } from "../line/environment.js";
+// of run-states.ts, and returns the one that follows. What goes on around the command is hook-states.ts's.
 import { type ActionEnd, afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
+import { environmentUnder, launchOfCheck } from "./launches.js";
+import { type At, endingBy, over, type Run, type State } from "./run-states.js";
+import { isDrained } from "./stages.js";
 import { tell } from "./telling.js";
-import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 
 /** Settled: the claim is durable, and nothing has begun. No other node can begin now, whatever becomes of this process. */
-export async function beginOrGiveBack(run: Run, { held }: At<"settled">): Promise<State> {
-  const { signal } = run.context.stop;
-  if (signal.aborted) {
-    await giveBack(run, held);
-    throw signal.reason;
-  }
-  return { at: "command", held };
+export async function beginOrGiveBack({ action, context }: Run, { held }: At<"settled">): Promise<State> {
+  const { signal } = context.stop;
+  if (signal.aborted) return { at: "given-back", held, why: { thrown: signal.reason } };
+  return { at: action.before === null ? "command" : "before", held };
 }
 
 /** Command: the journal learns of the command's group, and only then the command begins. */
 export async function executeCommand(run: Run, { held }: At<"command">): Promise<State> {
-  const { action, context, report, notes } = run;
-  const { machine, stop } = context;
+  const { action, context, notes } = run;
+  const { stop } = context;
   let mayHaveBegun = false;
   const launch: Launch = {
     env: environmentUnder(run, held),
@@ -27,40 +25,43 @@ export async function executeCommand(run: Run, { held }: At<"command">): Promise
       mayHaveBegun = true;
     },
   };
+  const givingBack = (why: At<"given-back">["why"]): State => ({
+    at: "undo",
+    held,
+    next: { at: "given-back", held, why },
+    isOwed: isDrained(held) && !held.staysDrained,
+  });
   let ran: ActionEnd;
   try {
     ran = await runCommand(action, context, launch);
   } catch (error) {
-    if (!mayHaveBegun) await giveBack(run, held);
+    if (!mayHaveBegun) return givingBack({ thrown: error });
     throw error;
   }
-  if (!ran.began && stop.signal.aborted) {
-    // Called off behind its latch: the journal has its group, which has done nothing.
-    await giveBack(run, held);
-    throw stop.signal.reason;
-  }
-  if (ran.lacksRoom) {
-    await giveBack(run, held);
-    if (action.isOfExec !== true) machine.journal.addAttempt(action.name, machine.processes.moment());
-    return over(report.result("not-now", ran.message, null));
-  }
-  return ran.succeeded ? { at: "verify", held, ran } : { at: "failed", held, end: ran };
+  // Called off behind its latch: the journal has its group, which has done nothing.
+  if (!ran.began && stop.signal.aborted) return givingBack({ thrown: stop.signal.reason });
+  if (ran.lacksRoom || ran.saysNotNow) return givingBack({ notNow: ran });
+  return ran.succeeded ? { at: "verify", held, ran } : { at: "failed", held, end: ran, isAfterOver: false };
 }
 
 /** Verify: the check decides whether the next node may go. */
 export async function verifyAction(run: Run, { held, ran }: At<"verify">): Promise<State> {
   const end = afterCheck(ran, await runCheck(run.action, run.context, launchOfCheck(run, held)));
-  return { at: end.succeeded ? "succeeded" : "failed", held, end };
+  if (!end.succeeded) return { at: "failed", held, end, isAfterOver: false };
+  return { at: "after", held, done: { event: held.endsAs, outcome: "ran", message: "", end } };
 }
 
 /** Succeeded: the journal notes it, in case the store does not answer when the claim leaves. */
-export async function noteSuccess({ notes }: Run, { held, end }: At<"succeeded">): Promise<State> {
-  await notes.succeeded(held.claim);
-  return { at: "leaving", held, event: held.endsAs, outcome: "ran", message: "", end };
+export async function noteSuccess({ notes }: Run, { held, done }: At<"succeeded">): Promise<State> {
+  await notes.phase(held.claim, "succeeded", null);
+  return { ...done, at: "leaving", held };
 }
 
 /** Failed: the claim stays and is toxic from now on, unless the action says to release it. */
-export async function keepOrLeave({ action, context, owner, report, notes }: Run, { held, end }: At<"failed">): Promise<State> {
+export async function keepOrLeave(run: Run, state: At<"failed">): Promise<State> {
+  const { action, context, owner, report, notes } = run;
+  const { held, end } = state;
+  if (action.after?.when === "always" && !state.isAfterOver) return { at: "undo", held, next: state, isOwed: true };
   const { log, machine, principal } = context;
   const { exitCode, signal, message } = end;
   log.error({ action: action.name, exitCode, signal }, `${action.name} failed: ${message}`);
@@ -70,6 +71,31 @@ export async function keepOrLeave({ action, context, owner, report, notes }: Run
   await notes.forget(held.claim);
   const about = kept.outcome === "done" ? `the lock ${held.claim.lock} is kept` : kept.why;
   return over(report.result("failed", `${message}; ${about}`, end));
+}
+
+/** Given back: the action is not done, and nothing has failed. The run's own claim ends, and a leftover is one again. */
+export async function giveBack(run: Run, { held, why }: At<"given-back">): Promise<State> {
+  const { context, notes, report } = run;
+  const { claim, leftover } = held;
+  // While the claim still stands: a process that is killed here leaves one of them at least.
+  const result = "notNow" in why ? report.notRun("not-now", why.notNow.message) : null;
+  if (leftover === null) {
+    const reason = "notNow" in why ? `not now: ${why.notNow.message}` : "the action was not begun";
+    await claim.release(endingBy(run, "released", reason));
+    await notes.forgetRun(claim);
+  } else if ("notNow" in why) {
+    const { stage } = leftover;
+    const returned = await claim.returnAs(
+      stage === undefined ? leftover : { ...leftover, stage: { ...stage, drained: isDrained(held) } },
+    );
+    if (returned.outcome !== "done")
+      context.log.warn(
+        { claim: claim.id, lock: claim.lock },
+        `the claim does not say again what it was left with: ${returned.why}`,
+      );
+  }
+  if ("notNow" in why) return over(result);
+  throw why.thrown;
 }
 
 /** Leaving: the claim ends. */
@@ -93,20 +119,4 @@ export async function letGo(run: Run, { held, event, outcome, message, end }: At
   const about = `${message === "" ? "" : `${message}; `}${left.why}`;
   context.progress.step(about, { claim: held.claim.id });
   return over(report.result(outcome, about, end));
-}
-
-/** How the check runs under a claim. The action has run already: a journal that cannot be written does not keep it from its check. */
-export function launchOfCheck(run: Run, held: Held): Launch {
-  return { env: environmentUnder(run, held), onGroup: (leader) => run.notes.check(held.claim, leader) };
-}
-
-function environmentUnder({ action, context }: Run, { claim }: Held): Record<string, string> {
-  return environmentOf({ action: action.name, lock: claim.lock, node: context.node }, claim);
-}
-
-/** Ends the run's own claim under which nothing has begun. A leftover stays one. */
-async function giveBack(run: Run, { claim, endsAs }: Held): Promise<void> {
-  if (endsAs !== "released") return;
-  await claim.release(endingBy(run, "released", "the action was not begun"));
-  await run.notes.forgetRun(claim);
 }

@@ -126,8 +126,12 @@ export interface Leader extends ProcessIdentity {
   readonly sharesGroup?: true;
 }
 
-/** How far a run under a durable claim has come. */
-export type RunPhase = "settling" | "running" | "verifying" | "succeeded" | "failed";
+/**
+ * How far a run under a durable claim has come. `draining` runs `before`, `undoing` runs `after` because the action was not done,
+ * and from `undraining` on the check has passed: that runs `after`, and `soaking` waits with the lock in hand.
+ */
+export type RunPhase =
+  "settling" | "draining" | "running" | "undoing" | "verifying" | "undraining" | "soaking" | "succeeded" | "failed";
 
 /** What a node remembers of a run under a durable claim until the claim is gone. */
 export interface RunEntry {
@@ -136,7 +140,7 @@ export interface RunEntry {
   readonly action: string;
   readonly agent: ProcessIdentity;
   readonly phase: RunPhase;
-  /** The leader of the processes that run the command or the check. */
+  /** The leader of the processes that run the command, a hook or the check. */
   readonly group: Leader | null;
 }
 

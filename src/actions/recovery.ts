@@ -1,6 +1,6 @@
 // What earlier runs of an action have left on this node: finds leftovers, adopts them, and ends what still runs of them. What a
 // run makes of an adopted claim is claiming-states.ts's.
-import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner } from "../locks/claim.js";
+import { laterOf, type BootMoment, type Claim, type ClaimRecord, type Owner, type Stage } from "../locks/claim.js";
 import type { Ending } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
@@ -58,6 +58,7 @@ export async function endOrphan(
  * Takes over a leftover in place, and ends the command that may still run under it: the group that the journal knows, and all
  * processes that carry the claim, since the journal may be another user's, or damaged, or deleted.
  * @param made the moment of the wish that the claim stands for from now on
+ * @param stage how far its work has come; missing where nobody has noted anything
  * @returns `null` when the claim is gone or has changed since it was read: another process was faster
  * @throws HoldlineError `not-allowed` when its command may run where this process cannot see it; the claim stays as it is
  */
@@ -65,6 +66,7 @@ export async function adoptLeftover(
   { action, context, coordinator, owner }: Run,
   { key, slots, reason, ...claim }: Claim,
   made: BootMoment | null,
+  stage?: Stage,
 ): Promise<Taken | null> {
   const { processes, journal } = context.machine;
   const entry = journal.runs(action.name).find((run) => run.claim === claim.id);
@@ -72,7 +74,12 @@ export async function adoptLeftover(
   if (claim.failure === null && !isFoundBy(entry?.group ?? null, processes)) {
     demandSight(claim.id, claim.lock, claim.made, claim.owner, processes);
   }
-  const record: ClaimRecord = { owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null };
+  const { percent } = claim;
+  const record: ClaimRecord = {
+    ...{ owner, key, slots, made, reason, data: action.data, lease: null, expiresAt: null, failure: null },
+    ...(stage === undefined ? {} : { stage }),
+    ...(percent === undefined ? {} : { percent }),
+  };
   const settled = await coordinator.adopt(claim.id, [claim], record);
   if (settled === "gone" || settled === "changed") return null;
   // After the adoption, because only the claim's owner may end what runs under it: another process may have been faster.
@@ -82,9 +89,8 @@ export async function adoptLeftover(
 }
 
 /** Makes an adopted claim the leftover again that it was. */
-export async function returnLeftover({ coordinator }: Run, leftover: Claim, { settled, record }: Taken): Promise<void> {
-  const { owner, failure, made, data } = leftover;
-  await coordinator.update(leftover.id, settled, { ...record, owner, failure, made, data });
+export async function returnLeftover({ coordinator }: Run, leftover: Claim, { settled }: Taken): Promise<void> {
+  await coordinator.update(leftover.id, settled, leftover);
 }
 
 /** Whether the journal's group finds all that still runs. Where the command shared its agent's group, only a living leader does. */

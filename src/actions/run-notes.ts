@@ -10,12 +10,14 @@ interface Noted {
   readonly lock: string;
 }
 
-/** Only the first of these may keep a run from its work: a journal that cannot be written never keeps a lock. */
+/** Only the first two of these may keep a run from its work: a journal that cannot be written never keeps a lock. */
 export interface RunNotes {
   /** The command exists and has not begun. Throws where that cannot be noted, so that the command never begins. */
   command(claim: Noted, leader: Leader): void;
-  check(claim: Noted, leader: Leader): Promise<void>;
-  succeeded(claim: Noted): Promise<void>;
+  /** The same of the hook `before`. */
+  before(claim: Noted, leader: Leader): void;
+  /** Something else runs, or nothing. */
+  phase(claim: Noted, phase: Exclude<RunPhase, "running" | "draining">, leader: Leader | null): Promise<void>;
   /** The claim is gone, or is kept with its failure: neither the run nor the attempts before it are owed any more. */
   forget(claim: Noted): Promise<void>;
   /** The same, but the attempts still stand: the action was not begun. */
@@ -37,8 +39,8 @@ export function createRunNotes(
     );
   return {
     command: (claim, leader) => save(claim, "running", leader),
-    check: (claim, leader) => trySave(claim, "verifying", leader),
-    succeeded: (claim) => trySave(claim, "succeeded", null),
+    before: (claim, leader) => save(claim, "draining", leader),
+    phase: trySave,
     async forget(claim) {
       await forgetRun(claim);
       await bestEffort(log, "the journal could not be written: it still speaks of attempts", () => journal.clearAttempts(action));

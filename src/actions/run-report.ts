@@ -37,7 +37,7 @@ export class RunReport {
   }
 
   /** The action was not begun: the next run, or a resume, tries again. */
-  notRun(outcome: "timed-out" | "unreachable", message: string): Result {
+  notRun(outcome: "timed-out" | "unreachable" | "not-now", message: string): Result {
     const { machine, log } = this.#context;
     const { journal, processes } = machine;
     const { name, lock, isOfExec } = this.#action;

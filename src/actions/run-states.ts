@@ -1,17 +1,21 @@
 // The states of a guarded run, and what all of them share. How one state leads to the next is claiming-states.ts's up to the
 // claim in hand, and holding-states.ts's from there on.
 //
-//   looking → in line → granted → settled → command → verify → succeeded → leaving → over
-//      │                             ↑         └─────────┴→ failed → over: the claim is kept, and is toxic
-//      └→ leftover → adopted ────────┘                        └→ leaving, where the action says so
-//                       └→ leaving: the process has restarted since the wish that was left
+//   looking → in line → granted → settled → before → command → verify → after → soak → succeeded → leaving → over
+//      │                             ↑         └───────┴────────┴────────┴───────┴→ failed → over: the claim is kept, and is toxic
+//      └→ leftover → adopted ────────┘                                                └→ leaving, where the action says so
+//             │         └→ after: the process has restarted since the wish that was left
+//             └→ after, or soak: the check had passed
+//
+//   before, command → undo → given back → over: they have said "not now", or this process was asked to end before the command
+//                       └→ failed: the hook `after` undoes a `before` that has failed, and may be wanted after any failure
 //
 // Two more kinds of arrows: back to looking, where a claim was lost before it settled, or another process was faster to take
 // up a leftover; and straight to over, where nothing is to be done, the turn does not come, or the store does not answer.
 //
 // Anything that may refuse a run (a gate) is asked in looking, before the run joins the line; in granted, before it settles, where
-// withdrawing the claim leaves nothing behind; and in adopted, before settled, where the leftover stays as it was. Anything to do
-// around the command, under the lock, belongs in settled and succeeded.
+// withdrawing the claim leaves nothing behind; and in adopted, before settled, where the leftover stays as it was. The hooks and the
+// soak are hook-states.ts's.
 import type { BootMoment, Claim, Owner } from "../locks/claim.js";
 import type { Coordinator, Draft, Joined } from "../locks/coordinator.js";
 import type { EndEvent, Ending } from "../locks/history.js";
@@ -49,7 +53,23 @@ export interface Held {
    * gives its own claim back, while a leftover stays one.
    */
   readonly endsAs: "released" | "recovered";
+  /** What it was before this run took it up; `null` for this run's own. */
+  readonly leftover: Claim | null;
+  /** An earlier run had begun its command on the drained node: the node stays drained until the action succeeds. */
+  readonly staysDrained: boolean;
 }
+
+/** How an action has succeeded, or was found to have. */
+export interface Done {
+  readonly event: EndEvent;
+  readonly outcome: Outcome;
+  readonly message: string;
+  /** `null` where the command did not run. */
+  readonly end: ActionEnd | null;
+}
+
+/** Why a claim is given back without the action: something has said "not now", or this is thrown. */
+export type WhyGivenBack = { readonly notNow: ActionEnd } | { readonly thrown: unknown };
 
 /** `wishedAt`: when the latest wish stood that a restart of the process since then fulfils; `null` where there is none such. */
 export type State =
@@ -59,19 +79,19 @@ export type State =
   | { readonly at: "in-line"; readonly wishedAt: BootMoment | null }
   | { readonly at: "granted"; readonly draft: Draft; readonly joined: Joined; readonly wishedAt: BootMoment | null }
   | { readonly at: "settled"; readonly held: Held }
+  | { readonly at: "before"; readonly held: Held }
   | { readonly at: "command"; readonly held: Held }
   | { readonly at: "verify"; readonly held: Held; readonly ran: ActionEnd }
-  | { readonly at: "succeeded"; readonly held: Held; readonly end: ActionEnd }
-  | { readonly at: "failed"; readonly held: Held; readonly end: ActionEnd }
-  | {
-      readonly at: "leaving";
-      readonly held: Held;
-      readonly event: EndEvent;
-      readonly outcome: Outcome;
-      readonly message: string;
-      /** `null` where the command did not run. */
-      readonly end: ActionEnd | null;
-    }
+  | { readonly at: "after"; readonly held: Held; readonly done: Done }
+  /** `leftMs`: how long the lock is kept yet. */
+  | { readonly at: "soak"; readonly held: Held; readonly done: Done; readonly leftMs: number }
+  | { readonly at: "succeeded"; readonly held: Held; readonly done: Done }
+  /** `isAfterOver`: the hook `after` has run, however it ended. */
+  | { readonly at: "failed"; readonly held: Held; readonly end: ActionEnd; readonly isAfterOver: boolean }
+  /** `isOwed`: whether `after` has anything to undo. */
+  | { readonly at: "undo"; readonly held: Held; readonly next: At<"failed"> | At<"given-back">; readonly isOwed: boolean }
+  | { readonly at: "given-back"; readonly held: Held; readonly why: WhyGivenBack }
+  | ({ readonly at: "leaving"; readonly held: Held } & Done)
   /** `null`: there was nothing to do. */
   | { readonly at: "over"; readonly result: Result | null };
 

@@ -4,7 +4,8 @@ import { messageOf, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
-import { beginOrGiveBack, executeCommand, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
+import { beginOrGiveBack, executeCommand, giveBack, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
+import { drainNode, soakUnderLock, undoDrain, undrainNode } from "./hook-states.js";
 import type { Result } from "./result.js";
 import { createRunNotes } from "./run-notes.js";
 import { NodeReport } from "./node-report.js";
@@ -75,10 +76,20 @@ function next(run: Run, state: Exclude<State, At<"over">>): Promise<State> {
       return settleClaim(run, state);
     case "settled":
       return beginOrGiveBack(run, state);
+    case "before":
+      return drainNode(run, state);
     case "command":
       return executeCommand(run, state);
     case "verify":
       return verifyAction(run, state);
+    case "after":
+      return undrainNode(run, state);
+    case "soak":
+      return soakUnderLock(run, state);
+    case "undo":
+      return undoDrain(run, state);
+    case "given-back":
+      return giveBack(run, state);
     case "succeeded":
       return noteSuccess(run, state);
     case "failed":

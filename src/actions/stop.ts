@@ -9,10 +9,14 @@ export interface StopRequests {
   subscribe(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
-/** The process was asked to end before the action had begun; nothing is left behind. */
+/** The process was asked to end before the action had begun, and nothing is left behind; or while it soaked. */
 export class InterruptedError extends HoldlineError {
   override readonly name = "InterruptedError";
-  constructor(readonly signal: NodeJS.Signals) {
-    super("interrupted", `interrupted by ${signal}; nothing was run`);
+  /** @param what is left, in words */
+  constructor(
+    readonly signal: NodeJS.Signals,
+    what = "nothing was run",
+  ) {
+    super("interrupted", `interrupted by ${signal}; ${what}`);
   }
 }

@@ -1,10 +1,21 @@
-// An action without its lock, as `skip_coordination` has it: the command and the check, and nothing else.
+// An action without its lock, as `skip_coordination` has it: the hooks, the command, the check and the soak, and nothing else.
 import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
-import { afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
+import {
+  type ActionEnd,
+  afterCheck,
+  failureOf,
+  type Launch,
+  type OutcomeForAfter,
+  runAfter,
+  runBefore,
+  runCheck,
+  runCommand,
+} from "./execution.js";
 import type { Result } from "./result.js";
 import { RunReport } from "./run-report.js";
+import { soak } from "./soaking.js";
 import { tell } from "./telling.js";
 
 /** Runs an action without any lock, and says so. */
@@ -14,9 +25,8 @@ export async function runUncoordinated(action: GuardedAction, context: GuardCont
   log.warn({ action: name }, "coordination is skipped: the action runs without any lock");
   const report = new RunReport(action, context, "wished");
   const launch: Launch = { env: environmentOf({ action: name, lock, node }, null), onGroup: () => undefined };
-  const ran = await runCommand(action, context, launch);
-  if (ran.lacksRoom) return { ...report.result("not-now", ran.message, null), coordinated: false };
-  const end = ran.succeeded ? afterCheck(ran, await runCheck(action, context, launch)) : ran;
+  const end = await work(action, context, launch);
+  if (end.saysNotNow || end.lacksRoom) return { ...report.result("not-now", end.message, null), coordinated: false };
   const { exitCode, signal, message } = end;
   if (!end.succeeded) {
     log.error({ action: name, exitCode, signal }, `${name} failed: ${message}`);
@@ -24,4 +34,24 @@ export async function runUncoordinated(action: GuardedAction, context: GuardCont
     tell(context, "failed", { lock, claim: null, owner, failure: failureOf(end) });
   }
   return { ...report.result(end.succeeded ? "ran" : "failed", message, end), coordinated: false };
+}
+
+/** From `before` to the end of the soak; after a failure or a "not now" as much of `after` as is owed. */
+async function work(action: GuardedAction, context: GuardContext, launch: Launch): Promise<ActionEnd> {
+  const after = (outcome: OutcomeForAfter) => runAfter(action, outcome, context, launch);
+  const drained = await runBefore(action, context, launch);
+  const isDrained = action.before !== null && drained.began;
+  const ran = drained.succeeded ? await runCommand(action, context, launch) : drained;
+  const end = ran.succeeded ? afterCheck(ran, await runCheck(action, context, launch)) : ran;
+  if (end.succeeded) {
+    const undrained = afterCheck(end, await after("ran"));
+    if (!undrained.succeeded) return undrained;
+    const soaked = await soak(action, action.soakMs, context, launch);
+    return soaked.outcome === "failed" ? afterCheck(undrained, soaked.end) : end;
+  }
+  const isNotNow = end.saysNotNow || end.lacksRoom;
+  const isOwed = (isDrained && (isNotNow || !drained.succeeded)) || (!isNotNow && action.after?.when === "always");
+  const undone = isOwed ? await after(isNotNow ? "not-now" : "failed") : null;
+  if (undone === null || undone.succeeded) return end;
+  return isNotNow ? undone : { ...end, message: `${end.message}; ${undone.message}` };
 }

@@ -17,15 +17,13 @@ import { takeTurn } from "../../src/line/turn.js";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
+import { inTurn } from "./in-turn.js";
 import { killPoints, progressAt } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
 
 const LOCK = "restart";
-
-// The test's cores are few: more at a time wait for each other, fewer for sessions that have to expire.
-const CASES_AT_A_TIME = 5;
 
 const COMMAND_RUNS = "commands.run:during#1";
 const CHECKS_RUN = ["commands.run:during#2", "commands.run:during#3"] as const;
@@ -100,6 +98,10 @@ const PATH_OF_A_RUN = [
     "run-states",
     "claiming-states",
     "holding-states",
+    "hook-states",
+    "launches",
+    "stages",
+    "soaking",
     "run-notes",
     "run-report",
     "durable-claim",
@@ -330,15 +332,4 @@ async function lookAsAnother(fleet: Fleet): Promise<readonly string[]> {
 
 function countOf(fleet: Fleet, line: string): number {
   return fleet.lines().filter((written) => written === line).length;
-}
-
-/** A few at a time; the first that fails is the failure, after those under way have ended. */
-async function inTurn<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
-  const waiting = [...items.entries()];
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await work(next[1], next[0]);
-  };
-  const ends = await Promise.allSettled(Array.from({ length: CASES_AT_A_TIME }, worker));
-  const failed = ends.find((end) => end.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }

@@ -42,13 +42,13 @@ export function progressAt(record: readonly string[], point: string): Progress {
     const found = record.indexOf(id);
     return found >= 0 && (found < at || record[at] === id);
   };
-  const written = (call: string): boolean | "maybe" =>
-    point === `coordinator.${call}:during#1` ? "maybe" : has(`coordinator.${call}:after#1`);
+  const written = (call: string, number = 1): boolean | "maybe" =>
+    point === `coordinator.${call}:during#${number}` ? "maybe" : has(`coordinator.${call}:after#${number}`);
   return {
     settled: written("settle"),
     began: has("commands.run:after#1") || point === "commands.run:during#1",
     succeeded: hasSucceeded(record, has),
-    failed: written("update"),
+    failed: written("update", numberOfFailure(record)),
     left: written("leave"),
   };
 }
@@ -58,4 +58,11 @@ function hasSucceeded(record: readonly string[], has: (id: string) => boolean): 
   const lastEnd = record.findLastIndex((id) => id.startsWith("commands.run:after#"));
   const note = record.findIndex((id, index) => index > lastEnd && id.startsWith("journal.saveRun:after#"));
   return lastEnd >= 0 && note >= 0 && has(record[note] as string);
+}
+
+/** Which update marks the claim as failed: before that the run asks for the time. Others only note how far it has come. */
+function numberOfFailure(record: readonly string[]): number {
+  const asked = record.findIndex((id) => id.startsWith("coordinator.sync:before#"));
+  const update = record.find((id, index) => index > asked && asked >= 0 && id.startsWith("coordinator.update:before#"));
+  return Number(update?.split("#")[1] ?? 0);
 }

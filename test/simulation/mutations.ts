@@ -38,14 +38,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "success is never noted in the journal",
     in: "noteSuccess",
-    find: "await notes.succeeded(held.claim);",
+    find: 'await notes.phase(held.claim, "succeeded", null);',
     replacement: "void notes;",
   },
   {
     name: "success is noted after the release instead of before it",
     in: "next",
     find: "return noteSuccess(run, state);",
-    replacement: `return letGo(run, { ...state, at: "leaving", event: state.held.endsAs, outcome: "ran", message: "" }).then(async (end) => {
+    replacement: `return letGo(run, { ...state.done, held: state.held, at: "leaving" }).then(async (end) => {
         if (end.at === "over" && end.result?.outcome === "unreachable") await noteSuccess(run, state);
         return end;
       });`,

@@ -32,6 +32,17 @@ const LONGEST_SEGMENT = 200;
 const PHASES: readonly string[] = ["settling", "running", "verifying", "succeeded", "failed"] satisfies RunPhase[];
 
 /**
+ * Phases that version 0.1 does not know. They stand in the file beside the one that it takes them for, so that it does not take the
+ * file for a damaged one: it runs the action again then.
+ */
+const LATER_PHASES: Readonly<Partial<Record<RunPhase, RunPhase>>> = {
+  draining: "running",
+  undoing: "running",
+  undraining: "verifying",
+  soaking: "verifying",
+};
+
+/**
  * Opens a node's journal below the state directory, which it makes where it is missing. There is nothing to close.
  * @throws HoldlineError `configuration` when it cannot make or write the directory
  */
@@ -168,7 +179,9 @@ function decodeAttempt(line: string): BootMoment | null {
 }
 
 function encodeRun({ claim, lock, action, agent, phase, group }: RunEntry): string {
-  return `${JSON.stringify({ v: VERSION, claim, lock, action, phase, agent: plain(agent), group: group === null ? null : plain(group) })}\n`;
+  const known = LATER_PHASES[phase];
+  const phases = known === undefined ? { phase } : { phase: known, step: phase };
+  return `${JSON.stringify({ v: VERSION, claim, lock, action, ...phases, agent: plain(agent), group: group === null ? null : plain(group) })}\n`;
 }
 
 // Only the fields of an identity, whatever else the object has.
@@ -191,7 +204,9 @@ function decodeRun(text: string): RunEntry | null {
   const agent = decodeIdentity(value["agent"]);
   const group = value["group"] === null ? null : decodeLeader(value["group"]);
   if (agent === null || (group === null && value["group"] !== null)) return null;
-  return { claim, lock: lock as string, action, agent, phase: phase as RunPhase, group };
+  const step = value["step"];
+  const isLater = typeof step === "string" && LATER_PHASES[step as RunPhase] === phase;
+  return { claim, lock: lock as string, action, agent, phase: (isLater ? step : phase) as RunPhase, group };
 }
 
 function parseVersioned(text: string): Record<string, unknown> | null {
