@@ -57,6 +57,25 @@ function allPaths(directory: string): string[] {
   });
 }
 
+test.each([
+  ["draining", "running"],
+  ["undoing", "running"],
+  ["undraining", "verifying"],
+  ["soaking", "verifying"],
+] as const)("the phase %s is read back, and version 0.1 reads it as %s", (phase, known) => {
+  journal.saveRun(runOf({ phase }));
+  expect(reopened().runs("restart")).toEqual([runOf({ phase })]);
+  expect(JSON.parse(readFileSync(join(placeOf("restart"), "run-claim-1.json"), "utf8"))).toMatchObject({ v: 1, phase: known });
+  expect(warnings()).toEqual([]);
+});
+
+test("a phase of a later version counts as the one that it names for earlier ones", () => {
+  journal.saveRun(runOf({ phase: "soaking" }));
+  const path = join(placeOf("restart"), "run-claim-1.json");
+  writeFileSync(path, readFileSync(path, "utf8").replace("soaking", "boiling"));
+  expect(reopened().runs("restart")).toEqual([runOf({ phase: "verifying" })]);
+});
+
 describe("attempts", () => {
   test("are counted, and the latest is remembered, when the journal is opened again", () => {
     expect(journal.attempts("restart")).toBeNull();
