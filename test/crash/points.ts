@@ -53,11 +53,11 @@ export function progressAt(record: readonly string[], point: string): Progress {
   };
 }
 
-/** Whether the journal has a note behind the last command's end, which says that the action has succeeded. */
+/** Whether the journal has a note behind the last command's end, or where there was none, which says that the action has succeeded. */
 function hasSucceeded(record: readonly string[], has: (id: string) => boolean): boolean {
   const lastEnd = record.findLastIndex((id) => id.startsWith("commands.run:after#"));
   const note = record.findIndex((id, index) => index > lastEnd && id.startsWith("journal.saveRun:after#"));
-  return lastEnd >= 0 && note >= 0 && has(record[note] as string);
+  return note >= 0 && has(record[note] as string);
 }
 
 /** Which update marks the claim as failed: before that the run asks for the time. Others only note how far it has come. */
