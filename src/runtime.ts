@@ -213,6 +213,8 @@ async function openAgent(
   const declared = new Set(settings.actions.map(({ name }) => name));
   const fleet = { version: VERSION, membershipMs, declared, memory: openNodeMemory(stateDir) };
   const guarded = (): GuardContext => (guard ??= { ...withMachine(openMachine), fleet });
+  // Who only looks takes no lock, and may do so under any name.
+  const looking = (): GuardContext => ({ ...guarded(), coordinator: (lock) => stores.of(lock) });
   return {
     async run(action) {
       if (!settings.skipCoordination) return runGuarded(action, guarded());
@@ -226,6 +228,11 @@ async function openAgent(
         isFor: (lock: string) => settingsOfLock(settings, lock).coordinator === url,
       }));
       return resumeAll(settings.actions, searched, guarded());
+    },
+    pending: async () => (await import("./actions/pending.js")).whatIsLeft(settings.actions, looking()),
+    async drop(name) {
+      const lock = settings.actions.find((action) => action.name === name)?.lock ?? null;
+      return (await import("./actions/pending.js")).dropAttempts(name, lock, looking());
     },
     async tryOut(action, runsCheck) {
       const [{ tryAction }, { createCommands }, { createProcesses }] = await Promise.all([

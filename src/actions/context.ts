@@ -6,7 +6,7 @@ import type { Notifier } from "../locks/notifier.js";
 import { createPerspective, type Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { AcquireSettings, WaitOptions } from "../line/waiting.js";
-import type { FleetContext } from "./node-report.js";
+import type { FleetContext } from "./fleet-context.js";
 import type { Machine, StatelessMachine } from "./machine.js";
 import type { StopRequests } from "./stop.js";
 

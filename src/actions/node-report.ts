@@ -1,7 +1,7 @@
 // What a run says of its node in the store, beside the queues: what became of each action last. It goes with the claim, in the same
 // transaction, or is written afterwards. Bookkeeping: it never keeps a claim from its end, and its failure is only logged.
 import { decodeNode, documentOfNode, encodeNode, type NodeDocument } from "../fleet/node.js";
-import { type Noted, notedOf, type RunNote, saysNothingNew, withNote } from "../fleet/noting.js";
+import { notedOf, type RunNote, saysNothingNew, withNote } from "../fleet/noting.js";
 import type { BootMoment } from "../locks/claim.js";
 import type { Coordinator, WriteOutcome } from "../locks/coordinator.js";
 import type { DocumentWrite } from "../locks/documents.js";
@@ -9,30 +9,8 @@ import { bestEffort, DocumentChangedError, HoldlineError } from "../locks/errors
 import { LONGEST_NAME_BYTES } from "../locks/names.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
+import { aboutOf, type FleetContext } from "./fleet-context.js";
 import type { Outcome, Result } from "./result.js";
-
-/** What a node has in mind of the fleet that it belongs to. */
-export interface FleetContext {
-  /** Holdline's. */
-  readonly version: string;
-  /** How long a node counts in its group's percentages after it was last seen. */
-  readonly membershipMs: number;
-  /** The names of all actions that the configuration declares. */
-  readonly declared: ReadonlySet<string>;
-  readonly memory: NodeMemory;
-}
-
-/** What was noted last of an action, and when, by this node's running time. */
-export interface Remembered extends Noted {
-  readonly moment: BootMoment;
-}
-
-/** What a node remembers of its documents, so that one that would say the same again costs the store nothing. */
-export interface NodeMemory {
-  /** @param about the store, the node and the action, as one text */
-  latest(about: string): Remembered | null;
-  save(about: string, remembered: Remembered): void;
-}
 
 /** The end of a run as far as the document tells it. */
 export type Told = Pick<Result, "outcome" | "message" | "ranMs">;
@@ -214,7 +192,7 @@ export class NodeReport {
   }
 
   get #about(): string {
-    return [this.#coordinator.store ?? "", this.#context.node, this.#action.name].join("\0");
+    return aboutOf(this.#coordinator, this.#context.node, this.#action.name);
   }
 
   async #withinTimeout(attempt: (signal: AbortSignal) => Promise<void>): Promise<void> {

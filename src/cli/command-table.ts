@@ -46,6 +46,14 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/resume.js")).resume,
   },
   {
+    name: "pending",
+    summary: "show what resume would do on this node, and why it is not done",
+    arguments: [],
+    options: [{ form: "--drop <ACTION>", doc: "take back the attempts at an action; exit code 1 when there are none" }],
+    examples: ["holdline pending", "holdline pending --drop restart-nginx"],
+    load: async () => (await import("./commands/pending.js")).pending,
+  },
+  {
     name: "exec",
     summary: "run a command under a lock",
     arguments: [LOCK],
@@ -227,6 +235,32 @@ export const COMMANDS: readonly CommandRow[] = [
     ],
     examples: ["holdline locks --watch", "holdline locks restart/nginx --json"],
     load: async () => (await import("./commands/locks.js")).locks,
+  },
+  {
+    name: "nodes",
+    summary: "show the nodes that the store knows, and what became last of each of their actions",
+    arguments: [],
+    options: [
+      { form: "--group <G>", doc: "only this group; exit code 1 when no node of it is known" },
+      { form: "--forget <NODE>", doc: "forget a node that is gone for good: percentages and rollouts no longer count it" },
+    ],
+    examples: ["holdline nodes --group web", "holdline nodes --forget web-07.example.com"],
+    load: async () => (await import("./commands/nodes.js")).nodes,
+  },
+  {
+    name: "rollout",
+    summary: "show how far an action has come in a group: who is done, who failed, who waits, and why",
+    arguments: [{ form: "<ACTION>", doc: "the action's name; exit code 1 when nothing is known of it" }],
+    options: [
+      { form: "--since <D>", doc: "count what was done within this time (default: since the newest wave of wishes began)" },
+      { form: "--group <G>", doc: "which group (default: this node's)" },
+      {
+        form: "--watch",
+        doc: "show changes as they come: in place on a terminal, elsewhere a line for each node, with --json one document a line",
+      },
+    ],
+    examples: ["holdline rollout restart-nginx --group web --watch", "holdline rollout restart-nginx --since '2 h' --json"],
+    load: async () => (await import("./commands/rollout.js")).rollout,
   },
   {
     name: "clear",

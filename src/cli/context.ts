@@ -1,5 +1,6 @@
 // What a command works with. Types only: runtime.ts makes it all.
 import type { ExecEnd, ExecSpec } from "../actions/exec.js";
+import type { AllLeft } from "../actions/pending.js";
 import type { Result } from "../actions/result.js";
 import type { Resumed } from "../actions/resuming.js";
 import type { StopRequests } from "../actions/stop.js";
@@ -49,6 +50,10 @@ export interface Agent {
   run(action: ActionSettings): Promise<Result>;
   /** Finishes what earlier runs left on this node, and nothing else. */
   resume(): Promise<Resumed>;
+  /** What `resume` would find now. Only looks. */
+  pending(): Promise<AllLeft>;
+  /** Takes back the attempts at an action. @returns how many there were */
+  drop(action: string): Promise<number>;
   /** Looks for an action's processes and, with `runsCheck`, runs its check once; takes no lock. */
   tryOut(action: ActionSettings, runsCheck: boolean): Promise<Trial>;
   /** Runs a command under a lock. */

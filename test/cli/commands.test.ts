@@ -27,7 +27,8 @@ const RESULT: Result = {
 function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
   const refuse = () => Promise.reject(new Error("not this one"));
   return {
-    agent: () => Promise.resolve({ run: refuse, resume: refuse, exec: refuse, tryOut: refuse, ...parts }),
+    agent: () =>
+      Promise.resolve({ run: refuse, resume: refuse, exec: refuse, tryOut: refuse, pending: refuse, drop: refuse, ...parts }),
   };
 }
 

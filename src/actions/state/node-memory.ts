@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { decodeMoment, isObject } from "../../locks/claim.js";
-import type { NodeMemory, Remembered } from "../node-report.js";
-import { makeDirectory, readContent, writeWhole } from "./durable-files.js";
+import type { NodeMemory, Remembered } from "../fleet-context.js";
+import { makeDirectory, readContent, removeFile, writeWhole } from "./durable-files.js";
 
 const VERSION = 1;
 const FOLDER = "told";
@@ -22,6 +22,7 @@ export function openNodeMemory(stateDir: string): NodeMemory {
       makeDirectory(stateDir, FOLDER);
       writeWhole(folder, fileOf(about), `${JSON.stringify({ v: VERSION, about, ...remembered })}\n`);
     },
+    forget: (about) => removeFile(folder, fileOf(about)),
   };
 }
 
