@@ -3,6 +3,7 @@
 import { environmentOf } from "../line/environment.js";
 import type { GuardedAction } from "./action.js";
 import { type ActionEnd, type CommandContext, runCheck } from "./execution.js";
+import { findFiles, SearchProblem } from "./facts/files.js";
 import { findProgram } from "./commands/program.js";
 import { workingDirectory } from "../working-directory.js";
 
@@ -38,6 +39,8 @@ export interface Trial {
   /** How many processes match the pattern. */
   readonly matching: number | null;
   readonly check: ActionEnd | null;
+  /** What is odd about the patterns in `needed.changed`, in words. */
+  readonly fileProblems: readonly string[];
 }
 
 /** Looks for the processes, and with `runsCheck` runs the check once. */
@@ -46,9 +49,24 @@ export async function tryAction(
   { runsCheck, ...context }: CommandContext & { readonly node: string; readonly runsCheck: boolean },
 ): Promise<Trial> {
   const matching = action.process === null ? null : (await context.machine.processes.matching(action.process)).length;
-  if (action.verify === null || !runsCheck) return { matching, check: null };
+  const fileProblems = await problemsOfFiles(action.needed?.changed ?? [], context.stop.signal);
+  if (action.verify === null || !runsCheck) return { matching, check: null, fileProblems };
   const env = environmentOf({ action: action.name, lock: action.lock, node: context.node }, null);
   // A pause as long as the deadline for all tries leaves one try.
   const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
-  return { matching, check: await runCheck(once, context, { env, onGroup: () => undefined }) };
+  return { matching, check: await runCheck(once, context, { env, onGroup: () => undefined }), fileProblems };
+}
+
+async function problemsOfFiles(patterns: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const problems: string[] = [];
+  for (const pattern of patterns) {
+    try {
+      const hasMatch = await findFiles(pattern, () => undefined, signal);
+      if (!hasMatch) problems.push(`no file matches ${JSON.stringify(pattern)} of \`needed.changed\` now`);
+    } catch (error) {
+      if (!(error instanceof SearchProblem)) throw error;
+      problems.push(`${JSON.stringify(pattern)} of \`needed.changed\` cannot be searched: ${error.message}`);
+    }
+  }
+  return problems;
 }

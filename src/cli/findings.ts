@@ -78,7 +78,7 @@ function hasSecret(settings: Settings): boolean {
 }
 
 /** Findings of an action's trial. */
-export function ofTrial(action: ActionSettings, { matching, check }: Trial): About[] {
+export function ofTrial(action: ActionSettings, { matching, check, fileProblems }: Trial): About[] {
   const about = `action ${action.name}`;
   const findings: About[] = [];
   if (matching === 0) {
@@ -86,6 +86,7 @@ export function ofTrial(action: ActionSettings, { matching, check }: Trial): Abo
       warning(about, "its pattern matches no running process", "compare `process` with the output of `ps -eo user,comm,args`"),
     );
   }
+  findings.push(...fileProblems.map((message) => warning(about, message, "compare the pattern with `ls`")));
   if (check !== null && !check.succeeded && check.began) {
     const [last = ""] = check.output.trimEnd().split("\n").slice(-1);
     findings.push(warning(about, `${check.message} when it was tried now${last === "" ? "" : `: ${redactUrlsIn(last)}`}`, null));

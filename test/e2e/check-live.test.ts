@@ -97,6 +97,19 @@ test("programs of hooks, gates and receivers that are not there are warned of, a
   expect(fleet.lines()).toEqual([]);
 });
 
+test("patterns of files that match nothing are warned of", async () => {
+  const fleet = await openFleet("sqlite");
+  const changed = [`${fleet.directory}/**`, `${fleet.directory}/*.cfg`, "gone/x"];
+  const node = fleet.node("web-01", { a: { command: ["true"], process: { user: "root" }, needed: { changed } } });
+  const { code, findings } = await checked(node);
+  expect([code, findings.map(({ message }) => message).filter((message) => message.startsWith("no file"))]).toEqual([
+    0,
+    [`${fleet.directory}/*.cfg`, `${node.directory}/gone/x`].map(
+      (pattern) => `no file matches "${pattern}" of \`needed.changed\` now`,
+    ),
+  ]);
+});
+
 test("a pattern with a user whom nobody knows here is warned of", async () => {
   const fleet = await openFleet("sqlite");
   const process = { command_string: "x", user: "no-such-user" };

@@ -47,8 +47,7 @@ export async function lookForChanges(
   const looked = new Set<string>();
   try {
     for (const each of patterns) {
-      const before = looked.size;
-      await findFiles(
+      const hasMatch = await findFiles(
         each,
         (path, stats) => {
           // A link and what it leads to have one path.
@@ -58,7 +57,7 @@ export async function lookForChanges(
         },
         signal,
       );
-      if (looked.size === before) debug(each);
+      if (!hasMatch) debug(each);
     }
   } catch (error) {
     if (error instanceof SearchProblem) return { found: "problem", problem: error.message };

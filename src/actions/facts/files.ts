@@ -16,9 +16,10 @@ export class SearchProblem extends Error {}
 /**
  * Calls `onFile` for each file and folder that matches, for each folder whose names were read, and for each link on the way,
  * beside what it leads to. The same path may come more than once.
+ * @returns whether anything matches, beside what was on the way
  * @throws SearchProblem where a file or folder cannot be looked at
  */
-export async function findFiles(pattern: string, onFile: OnFile, signal?: AbortSignal): Promise<void> {
+export async function findFiles(pattern: string, onFile: OnFile, signal?: AbortSignal): Promise<boolean> {
   const { default: picomatch } = await import("picomatch");
   const parts = (text: string): Part[] =>
     resolve("/", text)
@@ -29,7 +30,13 @@ export async function findFiles(pattern: string, onFile: OnFile, signal?: AbortS
         if (!picomatch.scan(part).isGlob) return { name: part.replace(/\\(.)/g, "$1") };
         return { matches: picomatch(part, { dot: true, nobrace: true }) };
       });
-  for (const text of withoutBraces(pattern)) await new Search(onFile, signal).visit("/", parts(text));
+  let hasMatch = false;
+  for (const text of withoutBraces(pattern)) {
+    const search = new Search(onFile, signal);
+    await search.visit("/", parts(text));
+    hasMatch ||= search.hasMatch;
+  }
+  return hasMatch;
 }
 
 type Part = "any-depth" | { readonly name: string } | { readonly matches: (name: string) => boolean };
@@ -39,6 +46,7 @@ class Search {
   readonly #signal: AbortSignal | undefined;
   // Links may lead back to a folder above, or from many places to one.
   readonly #searched = new Set<string>();
+  hasMatch = false;
 
   constructor(onFile: OnFile, signal: AbortSignal | undefined) {
     this.#onFile = onFile;
@@ -69,6 +77,7 @@ class Search {
   async #enter(path: string, rest: readonly Part[], isMeant = rest.length === 0): Promise<void> {
     const own = await this.#look(() => lstat(path, { bigint: true }), path);
     if (own === null) return;
+    if (isMeant) this.hasMatch = true;
     const isLink = own.isSymbolicLink();
     const target = isLink ? await this.#look(() => stat(path, { bigint: true }), path) : own;
     if (isLink && (isMeant || target?.isDirectory() !== false)) this.#onFile(path, own);

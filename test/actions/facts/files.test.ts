@@ -43,6 +43,16 @@ test.each([
   expect(await found(tree(...FILES), pattern)).toEqual(paths);
 });
 
+test("what is on the way to nothing is no match", async () => {
+  const top = tree(...FILES);
+  symlinkSync("nowhere", join(top, "dangling"));
+  const hasMatch = (pattern: string): Promise<boolean> => findFiles(join(top, pattern), () => undefined);
+  for (const pattern of ["notes", "*.conf", "conf.d", "conf.d/**", "**/c.conf", "{gone,notes}", "dangling"])
+    expect([pattern, await hasMatch(pattern)]).toEqual([pattern, true]);
+  for (const pattern of ["gone", "*.cfg", "conf.d/*.cfg", "**/d.conf", "notes/**", "{gone,notes/*}", "dangling/x"])
+    expect([pattern, await hasMatch(pattern)]).toEqual([pattern, false]);
+});
+
 test("a link on the way counts beside what it leads to", async () => {
   const top = tree("releases/1/server", "releases/2/server");
   symlinkSync("releases/2", join(top, "current"));
