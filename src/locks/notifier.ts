@@ -21,12 +21,12 @@ export interface ClaimEvent {
   readonly failure: Omit<Failure, "at"> | null;
 }
 
-/** A freeze has begun, or has been thawed. */
+/** A freeze has begun, or has ended. */
 export interface FreezeEvent {
   readonly event: "frozen" | "thawed";
   readonly freeze: Freeze;
-  /** Who froze or thawed. */
-  readonly by: string;
+  /** Who froze or thawed; `null` where the freeze's time was over. */
+  readonly by: string | null;
 }
 
 export type NotifiedEvent = ClaimEvent | FreezeEvent;

@@ -67,9 +67,12 @@ function freezeText({ event, freeze, by }: FreezeEvent): string {
   const { locks, node, group, reason, until } = freeze;
   const only = [group === null ? [] : `in group ${group}`, node === null ? [] : `on ${node}`].flat();
   const what = [locks.join(", "), ...only].join(" ");
-  if (event === "thawed") return `thawed: ${what}, by ${by}; it was frozen: ${shortened(reason, LONGEST_REASON)}`;
+  if (event === "thawed") {
+    const why = by === null ? "the time of its freeze is over" : `by ${by}`;
+    return `thawed: ${what}, ${why}; it was frozen: ${shortened(reason, LONGEST_REASON)}`;
+  }
   const end = until === null ? "until it is thawed" : `until ${isoTime(until)}`;
-  return `FROZEN: ${what}, by ${by}, ${end}: ${shortened(reason, LONGEST_REASON)}`;
+  return `FROZEN: ${what}, by ${by ?? "nobody"}, ${end}: ${shortened(reason, LONGEST_REASON)}`;
 }
 
 // A line in a chat, not a page.

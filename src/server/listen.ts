@@ -11,7 +11,7 @@ import { hashSecret } from "./passwords.js";
 import { createConnectionLimits } from "./connection-limits.js";
 import { Pulse } from "./pulse.js";
 import type { ServerParts } from "./service.js";
-import { tellOfStaleClaims } from "./stale-notices.js";
+import { tellOfChanges } from "./notices.js";
 import { openSockets } from "./sockets.js";
 
 export interface RunningServer {
@@ -40,7 +40,7 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const { stores, leases } = measures.timed(parts);
   const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
-  tellOfStaleClaims(mirror, notifier);
+  tellOfChanges(mirror, notifier);
   try {
     const pulse = new Pulse(mirror, log, signal);
     const limits = createConnectionLimits();

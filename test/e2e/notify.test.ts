@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { encodeFreezes, type Freeze, FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import { type Asked, startReceiver } from "../notify/receivers.js";
 import { startServer } from "../server/serving.js";
 import { failOnLeaks } from "../support/leaks.js";
@@ -10,6 +11,8 @@ import { type Fleet, openFleet, STORES } from "./fleet.js";
 
 failOnLeaks();
 
+const SHORT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+const LONG = "a592e3fa-fe9c-4afa-bd71-9028b85ca2ca";
 const SECRET = "T0KEN-b1946ac9";
 
 type Told = Readonly<Record<string, unknown>>;
@@ -118,6 +121,27 @@ describe.each(STORES)("on %s", (kind) => {
       ["cleared", "deploy", "deploy", "web-07", "ops@server", "OPS-2"],
     ]);
     expect(asked[1]?.body["failure"]).toMatchObject({ exitCode: 1 });
+  });
+
+  test("a server tells that a freeze's time is over, and leaves it to others to tell of one that was thawed", async () => {
+    const fleet = await openFleet(kind);
+    const { origin, asked } = await startReceiver();
+    const serving = await startServer(fleet, "server", { settings: { notify: [{ on: ["frozen"], url: origin }] } });
+    const store = await fleet.coordinator();
+    const { ms: since } = await store.sync();
+    const freeze = (id: string, forMs: number): Freeze => ({
+      ...{ id, locks: ["deploy/*"], node: null, group: null, reason: "the sale", by: "ann@desk" },
+      ...{ since, until: since + forMs },
+    });
+    const [short, long] = [freeze(SHORT, 3_000), freeze(LONG, 3_600_000)];
+    const seen = async () => (await serving.ask("GET", "/v1/locks")).text;
+    expect(await store.writeDocument(FREEZES_DOCUMENT, encodeFreezes([short, long]), 0)).toBe("done");
+    await until(async () => (await seen()).includes(LONG), "the freezes to be seen");
+    const revision = (await store.document(FREEZES_DOCUMENT))?.revision ?? 0;
+    expect(await store.writeDocument(FREEZES_DOCUMENT, encodeFreezes([short]), revision)).toBe("done");
+    await until(async () => !(await seen()).includes(LONG), "the thaw to be seen");
+    await until(() => asked.length > 0, "the server to tell");
+    expect(asked.map(({ body }) => [body["event"], body["by"], (body["freeze"] as Freeze).id])).toEqual([["thawed", null, SHORT]]);
   });
 
   test("a server tells once of each claim that it sees go stale", async () => {

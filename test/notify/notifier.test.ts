@@ -304,6 +304,10 @@ describe("the text", () => {
       { ...freeze, event: "thawed", by: "bob@desk" },
       "thawed: deploy/*, restart/* in group web, by bob@desk; it was frozen: the sale",
     ],
+    [
+      { ...freeze, event: "thawed", by: null },
+      "thawed: deploy/*, restart/* in group web, the time of its freeze is over; it was frozen: the sale",
+    ],
     // A chat must not call everybody because a command has printed that.
     [
       {
