@@ -58,8 +58,25 @@ const SHARING_PART = `actions:
   b: { shell: x, verify: *check, data: *data }
   c: *a
 `;
+const ROLLOUT_PART = `windows: [{ days: [mon-fri], start: "22:00", for: 8 h, zone: Europe/Berlin }]
+notify:
+  - { on: [failed, frozen], url: "https://bob:${SECRET}@chat.example.com/hooks" }
+actions:
+  reboot:
+    mode: reboot
+    slots: 10%
+    process: { user: root }
+    needed: { file: /run/reboot-required, changed: ["/etc/**"], outdated: true, shell: x }
+    windows: []
+    blockers: [{ prometheus: "http://bob:${SECRET}@prom:9090", alerts: ^Node, ignore: x }, { name: n, command: [x], timeout: 5 }]
+    before: { command: [x], timeout: none }
+    after: { shell: x, when: always }
+    verify: { shell: x, passes: 3 }
+    soak: 5 min
+    not_now: [75]
+`;
 // Shorter ones are mangled in more places in the same time.
-const rights = fc.constantFrom(SETTINGS_PART, ACTION_PART, SHARING_PART);
+const rights = fc.constantFrom(SETTINGS_PART, ACTION_PART, SHARING_PART, ROLLOUT_PART);
 
 const words = fc.constantFrom(
   ...SETTING_PATHS.flatMap((path) => path.split(".")),
@@ -157,7 +174,21 @@ function expectUsable(settings: Settings): void {
   ];
   for (const action of actions) {
     expect(lockNameProblem(action.lock)).toBeNull();
-    expect(action.argv.length > 0 && isSlots(action.slots)).toBe(true);
+    expect((action.argv.length > 0 || action.mode !== "reboot") && isSlots(action.slots)).toBe(true);
+    expect(action.percent === null || (action.percent >= 1 && action.percent <= 100 && action.slots === 1)).toBe(true);
+    expect(action.notNow.every((code) => code >= 1 && code <= 255)).toBe(true);
+    for (const each of [...settings.windows, ...action.windows]) {
+      expect(each.days.length > 0 && each.startMinute >= 0 && each.startMinute < 1_440).toBe(true);
+      expect(each.forMs > 0 && each.forMs <= 7 * 86_400_000).toBe(true);
+    }
+    for (const blocker of action.blockers) if (blocker.type === "prometheus") expect(URL.canParse(blocker.url)).toBe(true);
+    const { before, after, needed, soakMs } = action;
+    for (const hook of [before, after]) expect(hook === null || hook.argv.length > 0).toBe(true);
+    if (needed !== null) {
+      const { file, changed, outdated, argv } = needed;
+      expect(file !== null || changed.length > 0 || outdated || argv !== null).toBe(true);
+    }
+    durations.push(soakMs, before?.timeoutMs ?? null, after?.timeoutMs ?? null);
     expect([...action.argv, ...Object.values(action.env)].join("").includes("\0")).toBe(false);
     durations.push(
       action.timeoutMs,
