@@ -15,6 +15,7 @@ const UNITS = new Map<string, number>([
   ...UNIT_NAMES.flatMap(([name, ms]) => Array.from(name, (_, index) => [name.slice(0, index + 1), ms] as const)),
   ["secs", 1_000],
   ["mins", 60_000],
+  ["hr", 3_600_000],
   ["hrs", 3_600_000],
 ]);
 
