@@ -16,6 +16,7 @@ import { viewLock } from "./views/lock.js";
 import type { LockView } from "./views/lock.js";
 import type { Owner } from "./locks/claim.js";
 import type { Coordinator } from "./locks/coordinator.js";
+import type { Freeze } from "./locks/freezes.js";
 import type { Log } from "./locks/log.js";
 import { ClaimLostError, HoldlineError } from "./locks/errors.js";
 import { readPresentQueue } from "./line/holders.js";
@@ -25,6 +26,8 @@ import { quoted } from "./locks/text.js";
 export interface HoldlineOptions {
   /** What others see as the owner's node; by default this machine's fully qualified name, as on the command line. */
   readonly node?: string;
+  /** The node's group, as freezes of a group see it; "default" by default, as on the command line. */
+  readonly group?: string;
   /** Who asks, for others to see; by default `user@node`. Under sudo, the user is the person who called sudo. */
   readonly principal?: string;
   /** How long to wait for a first connection, in milliseconds; 10 s by default. */
@@ -74,6 +77,7 @@ export interface Holdline extends Leases {
   /**
    * Waits for its turn, does `work` while it holds the lock, and lets go. The claim is ephemeral: it ends with this process.
    * @returns what `work` gives
+   * @throws FrozenError when the lock is frozen, for all or for this node or group
    * @throws TimedOutError when the turn did not come within `timeoutMs`
    * @throws SessionLostError when the session was lost before `work` was done
    * @throws ClaimLostError when somebody took the claim away before `work` was done
@@ -89,6 +93,19 @@ export interface Holdline extends Leases {
 /** The turn did not come within the time that the caller gave. Nothing is left in the queue. */
 export class TimedOutError extends HoldlineError {
   override readonly name = "TimedOutError";
+}
+
+/** Nothing may begin now: people have frozen the lock. Nothing is left in the queue. */
+export class FrozenError extends HoldlineError {
+  override readonly name = "FrozenError";
+
+  constructor(
+    message: string,
+    /** Those in force. */
+    readonly freezes: readonly Freeze[],
+  ) {
+    super("conflict", message);
+  }
 }
 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -115,19 +132,21 @@ export async function openHoldline(url: string, options: HoldlineOptions = {}): 
   const surroundings = surroundingsHere();
   const node = options.node ?? qualifiedName(surroundings);
   const principal = options.principal ?? `${surroundings.user}@${node}`;
-  const owner: Owner = { node, principal, action: null, process: processes.self };
+  const group = options.group ?? "default";
+  const owner: Owner = { node, group, principal, action: null, process: processes.self };
   // The library takes no claim for its own, so its machine does not matter.
   const perspective = createPerspective({ node, machineOn: () => null, processes });
   return {
     ...createLeases(coordinator, {
       ...{ node, principal, sleepTimeMs, dependencies, perspective, clock },
       process: processes.self,
+      subject: { node, group },
     }),
     // Async, so that a wrong name rejects as all other problems do.
     withLock: async (name, lockOptions, work) => {
       const { timeoutMs = null, signal = new AbortController().signal } = lockOptions;
       const waiting = { clock, progress: SILENT_PROGRESS, acquire: { timeoutMs, sleepTimeMs }, perspective, stop: signal };
-      return withLock(coordinator, requestOf(name, lockOptions, owner), waiting, work);
+      return withLock(coordinator, requestOf(name, lockOptions, owner, group), waiting, work);
     },
     async locks() {
       const names = await coordinator.list();
@@ -143,10 +162,10 @@ function readWhole(value: number, name: keyof HoldlineOptions): number {
   throw new HoldlineError("usage", `${name} must be a whole number from 1, not ${quoted(value)}`);
 }
 
-function requestOf(name: string, options: LockOptions, owner: Owner): EphemeralRequest {
+function requestOf(name: string, options: LockOptions, owner: Owner, group: string): EphemeralRequest {
   const lock = parseLockName(name);
   const [reason, data] = [readText(options.reason, "reason"), parseData(options.data)];
-  return { lock, ...readSharing(options), owner, reason, data };
+  return { lock, ...readSharing(options), owner, group, reason, data };
 }
 
 async function withLock<T>(
@@ -161,6 +180,7 @@ async function withLock<T>(
     return result;
   });
   if (held.outcome === "done") return held.result;
+  if (held.outcome === "frozen") throw new FrozenError(held.message, held.freezes);
   if (held.outcome === "taken-out") throw new ClaimLostError(held.message);
   throw new TimedOutError("conflict", `the lock ${request.lock} was not free within ${waiting.acquire.timeoutMs} ms`);
 }

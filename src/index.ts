@@ -1,12 +1,13 @@
 // The public library. Re-exports only.
 export type { HeldClaim, Holdline, HoldlineOptions, LockOptions } from "./holdline.js";
-export { openHoldline, TimedOutError } from "./holdline.js";
+export { FrozenError, openHoldline, TimedOutError } from "./holdline.js";
 export type { HostLockType } from "./leases/hosts.js";
 export type { HeldLease } from "./leases/request.js";
 export type {
   AcquireOptions,
   AcquireOutcome,
   CallOptions,
+  Frozen,
   Held,
   HistoryOptions,
   Leases,
@@ -21,7 +22,8 @@ export type {
 export type { Dependencies } from "./library/values.js";
 
 export type { Claim, Condition, Failure, Lease, LeaseType, Owner, ProcessIdentity } from "./locks/claim.js";
-export type { EndEvent, HistoryRecord } from "./locks/history.js";
+export type { EndEvent, HistoryEvent, HistoryRecord } from "./locks/history.js";
+export type { Freeze } from "./locks/freezes.js";
 export type { Log } from "./locks/log.js";
 export type { ErrorCode } from "./locks/errors.js";
 export { hostLock } from "./locks/names.js";

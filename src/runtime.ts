@@ -63,6 +63,7 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
       leases: async (lock) => ({
         coordinator: await stores.toTake(lock),
         node: settings.node,
+        subject: { node: settings.node, group: settings.group },
         clock: createClock(),
         progress,
         process: processes.self,

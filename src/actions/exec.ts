@@ -20,6 +20,8 @@ export interface ExecSpec {
   readonly key: string | null;
   readonly durable: boolean;
   readonly data: unknown;
+  /** Why the command begins whatever is frozen; `null`: it heeds freezes. */
+  readonly despiteFreeze: string | null;
 }
 
 /** How `exec` ended. */
@@ -29,7 +31,7 @@ export type ExecEnd =
   | { readonly outcome: "not-started"; readonly message: string }
   /** The system had no room for another process. */
   | { readonly outcome: "not-now"; readonly message: string }
-  | { readonly outcome: "timed-out" | "unreachable"; readonly message: string }
+  | { readonly outcome: "timed-out" | "frozen" | "unreachable"; readonly message: string }
   /** The claim was lost while the command ran, and the command was ended. */
   | { readonly outcome: "claim-lost"; readonly message: string };
 
@@ -48,12 +50,13 @@ export function execute(
 
 async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise<ExecEnd> {
   const { machine, progress, stop, node, group, principal } = context;
-  const { lock, key, slots, data } = spec;
+  const { lock, key, slots, data, despiteFreeze } = spec;
   const coordinator = await context.coordinator(lock);
   const action = `exec ${basename(spec.argv[0] ?? "")}`;
   const owner = { node, group, principal, action, process: machine.processes.self, machine: machine.id };
   const waiting = waitOptions(context, perspectiveOn(coordinator, context), spec.acquire);
-  const held = await withEphemeralClaim(coordinator, { lock, key, slots, owner, reason: null, data }, waiting, async (claim) => {
+  const request = { lock, key, slots, owner, group, reason: despiteFreeze, data, despiteFreeze: despiteFreeze !== null };
+  const held = await withEphemeralClaim(coordinator, request, waiting, async (claim) => {
     const env = environmentOf({ action, lock, node }, claim);
     const tell = (message: string): void => progress.step(message, { lock, claim: claim.id });
     const { session, lost } = claim;
@@ -72,7 +75,8 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
     if (!lost.aborted && end.startProblem !== null) stop.signal.throwIfAborted();
     return endOf(end, lost, lock);
   });
-  return held.outcome === "done" ? held.result : { outcome: "timed-out", message: held.message };
+  if (held.outcome === "done") return held.result;
+  return { outcome: held.outcome === "frozen" ? "frozen" : "timed-out", message: held.message };
 }
 
 function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
@@ -114,7 +118,7 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     isOfExec: true,
   };
   const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
-  if (outcome === "timed-out" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
+  if (outcome === "timed-out" || outcome === "frozen" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
     return { outcome, message };
   if (outcome === "failed" && exitCode === null && signal === null) return { outcome: "not-started", message };
   return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };

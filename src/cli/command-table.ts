@@ -7,7 +7,7 @@ const LOCK: CommandArgument = { form: "<LOCK>", doc: "the lock's name" };
 const LEASE_ID: CommandArgument = { form: "<LEASE_ID>", doc: "the id that `holdline acquire` printed" };
 const HOST: CommandArgument = { form: "<HOST>", doc: "the host's name; it need not be reachable" };
 const HOST_LOCK_TYPES = ["host", "generic", "file"] as const;
-const END_EVENTS = ["released", "cleared", "expired", "recovered", "failed"] as const;
+const EVENTS = ["released", "cleared", "expired", "recovered", "failed", "frozen", "thawed"] as const;
 const HOLDER_FORMS = ["id", "json", "lines", "oneline", "cols", "rows"] as const;
 
 const SLOTS: CommandOption = {
@@ -21,6 +21,10 @@ const TTL: CommandOption = {
   doc: "how long the lease lasts, from now (default: the configuration's for this lock, or 30 min)",
 };
 const FORCE: CommandOption = { form: "--force", doc: "also for another principal's lease; the history shows who did it" };
+const DESPITE_FREEZE: CommandOption = {
+  form: "--despite-freeze",
+  doc: "also where the lock is frozen; say why, for the others",
+};
 const DEPENDENCIES: CommandOption = {
   form: "--dependencies <FILE>",
   doc: "a YAML or JSON map from each host to the hosts that depend on it, instead of the configuration's",
@@ -64,6 +68,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { form: "--timeout <D>", doc: "another name for --wait" },
       { form: "--durable", doc: "keep the lock if this process dies or the command fails" },
       DATA,
+      DESPITE_FREEZE,
+      { form: "--reason <TEXT>", doc: "with --despite-freeze: why, shown with the claim" },
     ],
     rest: "COMMAND...",
     examples: [
@@ -84,6 +90,7 @@ export const COMMANDS: readonly CommandRow[] = [
       KEY,
       { form: "--reason <TEXT>", doc: "the reason, shown to those who find the lock held" },
       DATA,
+      DESPITE_FREEZE,
     ],
     examples: [
       "holdline acquire db-migrate --ttl '1 day' --reason 'schema 42, OPS-123'",
@@ -168,6 +175,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { form: "--retry <N>", doc: "instead of --wait: wait in line as long as N attempts would take (default: 3)" },
       { form: "--sleep <D>", doc: "with --retry: the time between two attempts (default: 10 s)" },
       { form: "-t, --ttl <D>", doc: "how long the lock lasts; none: until it is unlocked (default: the configuration's, or none)" },
+      DESPITE_FREEZE,
       { form: "--ensure-unlock", doc: "lock only if nobody holds or wants it; otherwise exit code 2 at once" },
     ],
     examples: [
@@ -222,6 +230,39 @@ export const COMMANDS: readonly CommandRow[] = [
     options: [DEPENDENCIES],
     examples: ["holdline deps dc01", "holdline deps dc01 --dependencies ./map.yaml"],
     load: async () => (await import("./commands/deps.js")).deps,
+  },
+  {
+    name: "freeze",
+    summary: "keep everything from beginning that takes a lock, until it is thawed; prints the freeze's id",
+    arguments: [{ form: "[LOCK-PATTERN...]", doc: "the locks, in which * stands for any text (default: all)" }],
+    options: [
+      { form: "--reason <TEXT>", doc: "the reason, shown to those who are kept waiting and in the history", required: true },
+      { form: "--node <PATTERN>", doc: "only on these nodes; * stands for any text" },
+      { form: "--group <G>", doc: "only in this group of nodes" },
+      { form: "--for <D>", doc: "how long, by the store's clock (default: until it is thawed)" },
+    ],
+    examples: [
+      "holdline freeze --reason 'the sale, OPS-123'",
+      "holdline freeze 'restart/*' --group web --for '2 h' --reason 'web is being moved'",
+    ],
+    makesStore: true,
+    load: async () => (await import("./commands/freeze.js")).freeze,
+  },
+  {
+    name: "thaw",
+    summary: "end a freeze, or all; who waits in line goes on at once",
+    arguments: [{ form: "[ID]", doc: "the id that `holdline freeze` printed" }],
+    options: [{ form: "--all", doc: "all freezes, and what stands in their place in the store that cannot be read" }],
+    examples: ["holdline thaw 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11", "holdline thaw --all"],
+    load: async () => (await import("./commands/thaw.js")).thaw,
+  },
+  {
+    name: "freezes",
+    summary: "show what is frozen, by whom, why and until when",
+    arguments: [],
+    options: [],
+    examples: ["holdline freezes", "holdline freezes --json"],
+    load: async () => (await import("./commands/freezes.js")).freezes,
   },
   {
     name: "locks",
@@ -286,8 +327,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { form: "--by <WHO>", doc: "only what this principal or caller locked or ended" },
       {
         form: "--event <E>",
-        doc: `only what ended this way: ${END_EVENTS.slice(0, -1).join(", ")} or failed`,
-        choices: END_EVENTS,
+        doc: `only what ended this way: ${EVENTS.slice(0, 4).join(", ")} or failed; or freezes: frozen or thawed`,
+        choices: EVENTS,
       },
       { form: "--id <ID>", doc: "only this claim" },
       { form: "--limit <N>", doc: "how many records at most (default: 20)" },

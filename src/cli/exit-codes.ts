@@ -19,7 +19,7 @@ export const EXIT_CODES = {
   69: "coordinator unreachable, at the start or for the release (`run`)",
   70: "a bug in holdline",
   74: "standard output could not be written, or the claim was lost while the command ran (`exec`)",
-  75: "timed out waiting, or no room to start the command: try later",
+  75: "not now, try later: timed out waiting, frozen, or no room to start the command",
   77: "not allowed",
   78: "bad configuration",
 } as const;
@@ -73,6 +73,7 @@ const OF_EXEC: { readonly [O in Exclude<ExecEnd["outcome"], "ended">]: number } 
   // As shells and env(1) report a program that cannot be started.
   "not-started": 127,
   "timed-out": OF_OUTCOME["timed-out"],
+  frozen: OF_OUTCOME.frozen,
   "not-now": OF_OUTCOME["not-now"],
   unreachable: OF_OUTCOME.unreachable,
   "claim-lost": OF_ERROR["claim-lost"],
@@ -92,7 +93,7 @@ export function exitCodeOfSignal(signal: string): number {
 /** Nothing there: no claim on the lock, nothing to clear. */
 export const EXIT_NOTHING_THERE = OF_ERROR["nothing-there"];
 
-const OF_ACQUIRED: { readonly [O in Acquired["outcome"]]: ExitCode } = { acquired: 0, held: 2 };
+const OF_ACQUIRED: { readonly [O in Acquired["outcome"]]: ExitCode } = { acquired: 0, held: 2, frozen: 75 };
 
 /** The exit code for taking a lease. */
 export function exitCodeOfAcquired({ outcome }: Pick<Acquired, "outcome">): ExitCode {

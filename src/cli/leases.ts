@@ -5,7 +5,9 @@ import { DEFAULT_TTL_MS, readTtlMs, settingsOfLock } from "../config/locks.js";
 import type { LockInForce } from "../config/locks.js";
 import { releaseLease } from "../leases/lease.js";
 import type { Acquired } from "../leases/acquiring.js";
+import type { Frozen } from "../leases/frozen.js";
 import type { HeldLease } from "../leases/request.js";
+import { describeFreezes } from "../line/words.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { formatDuration } from "../locks/durations.js";
@@ -13,7 +15,7 @@ import { HoldlineError, messageOf } from "../locks/errors.js";
 import { ID_EXAMPLE, isClaimId, parseClaimId } from "../locks/ids.js";
 import { parseLockName } from "../locks/names.js";
 import { quoted } from "../locks/text.js";
-import { claimAsJson } from "../views/json.js";
+import { claimAsJson, freezeAsJson } from "../views/json.js";
 import { viewHolder } from "../views/lock.js";
 import type { Invocation } from "./command.js";
 import type { Context } from "./context.js";
@@ -56,6 +58,25 @@ export function readClaimId({ args }: Pick<Invocation, "args">, read = parseClai
 /** How long the lease shall last, in milliseconds: from `--ttl`, else from the configuration. @throws HoldlineError `usage` */
 export function readTtl(options: Invocation["options"], { ttlMs }: LockInForce): number {
   return readOption(options, "ttl", (field: Field) => readTtlMs(field), ttlMs ?? DEFAULT_TTL_MS);
+}
+
+/**
+ * Whether `--despite-freeze` is given, with the reason that has to explain it.
+ * @param why the option for the reason
+ * @throws HoldlineError `usage`
+ */
+export function readDespiteFreeze(options: Invocation["options"], why: "reason" | "description"): boolean {
+  if (options["despiteFreeze"] !== true) return false;
+  if (options[why] !== undefined) return true;
+  throw new HoldlineError("usage", `--despite-freeze needs --${why}: others want to know why this could not wait for the thaw`);
+}
+
+/** Tells that a lock is frozen. */
+export function tellFrozen({ io, json }: Pick<Context, "io" | "json">, { lock, freezes }: Frozen): void {
+  const message = `${lock} is ${describeFreezes(freezes)}`;
+  const hint = "holdline freezes shows what is frozen; holdline thaw ID ends a freeze";
+  if (json) printDocument(io, { error: { code: "frozen", message, hint }, freezes: freezes.map(freezeAsJson) });
+  io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${hint}\n`);
 }
 
 /** Prints a held lease as JSON. */

@@ -4,9 +4,10 @@ import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { attemptLease } from "./attempt.js";
 import type { AcquiredLease, Attempt, HeldByOthers } from "./attempt.js";
+import type { Frozen } from "./frozen.js";
 import type { LeaseContext, LeaseRequest } from "./request.js";
 
-export type Acquired = AcquiredLease | HeldByOthers;
+export type Acquired = AcquiredLease | HeldByOthers | Frozen;
 
 /** What came of one try. */
 export type Try<T> = { readonly answer: T } | { readonly retryAfterMs: number };
@@ -55,6 +56,7 @@ export function judge(attempt: Attempt, tries: number, isPassing: IsPassing = ()
       if (tries < MOST_PASSING_TRIES && isPassing(attempt.holders)) return { retryAfterMs: PASSING_PAUSE_MS };
       return { answer: attempt };
     case "acquired":
+    case "frozen":
       return { answer: attempt };
   }
 }

@@ -2,9 +2,11 @@
 import { readHolders, readObstacles } from "../line/holders.js";
 import { waitInLine } from "../line/waiting.js";
 import type { Claim } from "../locks/claim.js";
-import type { JustSettled } from "../locks/coordinator.js";
-import { ClaimLostError, SessionLostError } from "../locks/errors.js";
+import type { Draft, Joined, JustSettled } from "../locks/coordinator.js";
+import { ClaimLostError, DocumentChangedError, SessionLostError } from "../locks/errors.js";
+import { type Bound, keepsPlace } from "../line/freezes.js";
 import { expiryOf, heldLeaseOf, leaseDraftOf, leasedClaimOf, leasedRecordOf, refuseIfTooLarge } from "./draft.js";
+import { type Frozen, frozenBy, holdPlace, readBindingOf } from "./frozen.js";
 import type { HeldLease, LeaseContext, LeaseRequest } from "./request.js";
 
 export interface AcquiredLease {
@@ -25,6 +27,7 @@ export interface HeldByOthers {
 export type Attempt =
   | AcquiredLease
   | HeldByOthers
+  | Frozen
   /** The obstacle left meanwhile, or the claim was lost before it settled. Nothing is left in line; another attempt will tell. */
   | { readonly outcome: "undecided" }
   /** Somebody took the claim out of the line while it waited. */
@@ -41,6 +44,10 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
   const { coordinator, clock, progress, perspective, sleepTimeMs, signal } = context;
   const draft = leaseDraftOf(request, context);
   refuseIfTooLarge(draft, coordinator.traits);
+  const startedAt = clock.now();
+  const bound = await readBindingOf(request, context);
+  if (bound !== null && bound.binding.length > 0 && (request.waitMs === 0 || !keepsPlace(bound.binding)))
+    return frozenBy(request, bound);
   const line = await waitInLine(coordinator, draft, {
     ...{ clock, progress, perspective, stop: signal },
     acquire: { timeoutMs: request.waitMs, sleepTimeMs },
@@ -62,11 +69,8 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     await coordinator.withdraw(positions);
     return UNDECIDED;
   }
-  let settled: JustSettled;
-  let expiresAt: number | null = null;
   try {
-    if (request.ttlMs !== null) expiresAt = expiryOf(request.ttlMs, (await coordinator.sync(signal)).ms);
-    settled = await coordinator.settle(draft, line.joined, leasedRecordOf(draft, expiresAt));
+    return await settleThawed(request, context, { draft, joined: line.joined, bound, startedAt });
   } catch (error) {
     if (error instanceof SessionLostError) return UNDECIDED;
     // The session may live on, and a claim that was taken out of one of its queues still stands in the others: nobody may
@@ -75,8 +79,53 @@ export async function attemptLease(request: LeaseRequest, context: LeaseContext)
     if (error instanceof ClaimLostError) return UNDECIDED;
     throw error;
   }
-  const claim = leasedClaimOf(draft, settled, expiresAt);
-  return { outcome: "acquired", lease: heldLeaseOf(claim), claim };
+}
+
+/** A lease whose turn has come. */
+interface Granted {
+  readonly draft: Draft;
+  readonly joined: Joined;
+  /** The freezes as they were read last; `null` where they do not count. */
+  readonly bound: Bound | null;
+  /** When the attempt began, by the taker's clock. */
+  readonly startedAt: number;
+}
+
+/** Settles when nothing is frozen, by what the store says as it settles. */
+async function settleThawed(
+  request: LeaseRequest,
+  context: LeaseContext,
+  { draft, joined, bound: read, startedAt }: Granted,
+): Promise<AcquiredLease | Frozen> {
+  const { coordinator, clock, signal } = context;
+  let bound = read;
+  for (;;) {
+    if (bound !== null && bound.binding.length > 0) {
+      const leftMs = request.waitMs === null ? null : Math.max(0, request.waitMs - (clock.now() - startedAt));
+      bound = await holdPlace(request, context, joined, leftMs);
+      if (bound.binding.length > 0) {
+        await coordinator.withdraw(joined.positions);
+        return frozenBy(request, bound);
+      }
+    }
+    const expiresAt = request.ttlMs === null ? null : expiryOf(request.ttlMs, (await coordinator.sync(signal)).ms);
+    let settled: JustSettled;
+    try {
+      settled = await coordinator.settle(
+        draft,
+        joined,
+        leasedRecordOf(draft, expiresAt),
+        undefined,
+        bound === null ? [] : [bound.check],
+      );
+    } catch (error) {
+      if (!(error instanceof DocumentChangedError)) throw error;
+      bound = await readBindingOf(request, context);
+      continue;
+    }
+    const claim = leasedClaimOf(draft, settled, expiresAt);
+    return { outcome: "acquired", lease: heldLeaseOf(claim), claim };
+  }
 }
 
 /** Whether another request with the same id has become a lease, beside which this claim could be held. */

@@ -4,10 +4,16 @@ import type { Perspective } from "../line/perspective.js";
 import type { Progress } from "../line/progress.js";
 import type { LeaseType, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
+import type { FreezeSubject } from "../locks/freezes.js";
 
 /** The process that takes leases. While a lease waits its place in line belongs to this process; once held, to none. */
 export interface LeaseTaker {
   readonly node: string;
+  /**
+   * The node and the group whose freezes bind, where it is not the taker's own node: empty names where nobody knows them, which only
+   * freezes of all nodes and groups bind.
+   */
+  readonly subject?: Pick<FreezeSubject, "node" | "group">;
   readonly process: ProcessIdentity;
   readonly perspective: Perspective;
   readonly clock: Clock;
@@ -42,6 +48,8 @@ export interface LeaseRequest {
   readonly waitMs: number | null;
   /** Refuses to share: nobody else may have a claim on any of the locks, not even one that could be held beside this one. */
   readonly alone: boolean;
+  /** Takes it whatever is frozen, which the reason should explain. */
+  readonly despiteFreeze?: boolean;
 }
 
 /** A lease in hand. */

@@ -9,6 +9,7 @@ import { SILENT_PROGRESS } from "../line/progress.js";
 import type { Released } from "../leases/lease.js";
 import type { HeldLease, LeaseContext, LeaseRequest, LeaseTaker } from "../leases/request.js";
 import type { Coordinator } from "../locks/coordinator.js";
+import type { Freeze } from "../locks/freezes.js";
 import type { HistoryRecord } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
 import { endAllExpired, readPresentQueue } from "../line/holders.js";
@@ -88,7 +89,14 @@ export interface Held {
   readonly holders: readonly ClaimView[];
 }
 
-export type AcquireOutcome = { readonly outcome: "acquired"; readonly lease: HeldLease } | Held;
+/** Nothing that the freezes name may begin now; nothing is left in line. */
+export interface Frozen {
+  readonly outcome: "frozen";
+  readonly lock: string;
+  readonly freezes: readonly Freeze[];
+}
+
+export type AcquireOutcome = { readonly outcome: "acquired"; readonly lease: HeldLease } | Held | Frozen;
 export type LockHostsOutcome =
   | {
       readonly outcome: "acquired";
@@ -96,7 +104,8 @@ export type LockHostsOutcome =
       /** The named host, and after it those that it depends on. */
       readonly hosts: readonly string[];
     }
-  | Held;
+  | Held
+  | Frozen;
 /** `expired`: the lease is not there any more, because it expired or somebody ended it. */
 export type RenewOutcome = { readonly outcome: "renewed"; readonly lease: HeldLease } | { readonly outcome: "expired" };
 /** `gone`: there was nothing to end. */
@@ -158,6 +167,7 @@ export function createLeases(coordinator: Coordinator, taker: LibraryTaker): Lea
     context.signal.throwIfAborted();
     const acquired = await acquireLease(request, context);
     if (acquired.outcome === "acquired") return { outcome: "acquired", lease: acquired.lease };
+    if (acquired.outcome === "frozen") return acquired;
     // Each is in the way by itself, whoever stands before it. A lease that has not settled is shown as waiting.
     return { ...acquired, holders: acquired.holders.flatMap((claim) => claimsOn(viewLock(claim.lock, [claim], perspective))) };
   }

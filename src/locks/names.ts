@@ -44,6 +44,19 @@ export function hostOfLock(lock: string): string | null {
   return lock.startsWith(PREFIX) ? lock.slice(PREFIX.length) : null;
 }
 
+/**
+ * A pattern of locks' names, in which * stands for any text.
+ * @throws HoldlineError `usage`
+ */
+export function parseLockPattern(text: string): string {
+  const problem = lockNameProblem(text.replaceAll("*", "x"));
+  // Host names are case-insensitive.
+  if (problem === null) return canonicalLock(text);
+  throw new HoldlineError("usage", `the pattern of locks ${quoted(text)} ${problem}`, {
+    hint: 'right would be such as "restart/*"',
+  });
+}
+
 /** Why `text` cannot name a host, in words that complete "a host's name …", or `null` when it can. */
 export function hostProblem(text: string): string | null {
   if (text === "") return "must not be empty";

@@ -3,7 +3,8 @@
 // https://coreos.github.io/zincati/development/fleetlock/protocol/
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { judge, untilAnswered } from "../leases/acquiring.js";
-import { attemptLease } from "../leases/attempt.js";
+import { attemptLease, type HeldByOthers } from "../leases/attempt.js";
+import type { Frozen } from "../leases/frozen.js";
 import type { LeaseRequest } from "../leases/request.js";
 import type { Claim } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
@@ -12,6 +13,7 @@ import { quoted } from "../locks/text.js";
 import { requireOver, requireRight } from "./access.js";
 import type { Caller } from "./access.js";
 import { endLeases } from "./ending.js";
+import { frozen } from "./frozen.js";
 import { refuse } from "./errors.js";
 import type { Refusal } from "./errors.js";
 import type { Service } from "./service.js";
@@ -23,6 +25,8 @@ interface FleetLockRequest {
 /** One machine's slot in its group. */
 interface Slot {
   readonly lock: string;
+  /** Freezes of a node or a group see the machine's id as its node. */
+  readonly group: string;
   readonly id: string;
   /** How many machines of the group may have one. */
   readonly slots: number;
@@ -80,8 +84,13 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
     async handler(request, reply) {
       const slot = readRequest(request, service);
       if ("status" in slot) return refuse(reply, "fleetlock", slot);
-      const holders = await reserve(slot, service, request.patience);
-      return holders === null ? reply.send() : refuse(reply, "fleetlock", full(slot, holders, request.caller));
+      const inTheWay = await reserve(slot, service, request.patience);
+      if (inTheWay === null) return reply.send();
+      return refuse(
+        reply,
+        "fleetlock",
+        inTheWay.outcome === "frozen" ? frozen(inTheWay, request.caller) : full(slot, inTheWay.holders, request.caller),
+      );
     },
   });
 
@@ -111,10 +120,10 @@ export function routeFleetLock(app: FastifyInstance, service: Service): void {
   });
 }
 
-/** Makes sure that a machine has one slot. @returns who is in the way; `null` when it has its slot */
-async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promise<readonly Claim[] | null> {
-  const { lock, id, slots, by } = slot;
-  const context = { ...(await service.leases(lock)), signal };
+/** Makes sure that a machine has one slot. @returns what is in the way; `null` when it has its slot */
+async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promise<HeldByOthers | Frozen | null> {
+  const { lock, group, id, slots, by } = slot;
+  const context = { ...(await service.leases(lock)), subject: { node: id, group }, signal };
   const request: LeaseRequest = {
     locks: [lock],
     type: "lease",
@@ -130,7 +139,7 @@ async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promi
     alone: false,
   };
   let isMade = false;
-  return untilAnswered<readonly Claim[] | null>(request, context, async (_leftMs, tries) => {
+  return untilAnswered<HeldByOthers | Frozen | null>(request, context, async (_leftMs, tries) => {
     // Two servers may each have made a slot for the machine. The first in line stays: the later of the two to look sees both.
     // This look happens even if the client has hung up, so that no machine keeps two slots.
     const ending = { by, reason: "reserved twice at once", ...(isMade ? {} : { signal }) };
@@ -140,7 +149,7 @@ async function reserve(slot: Slot, service: Service, signal: AbortSignal): Promi
     const isInTheMaking = (holders: readonly Claim[]) => holders.some(({ lease }) => lease?.caller === id);
     const tried = judge(await attemptLease(request, context), tries, isInTheMaking);
     if (!("answer" in tried)) return tried;
-    if (tried.answer.outcome === "held") return { answer: tried.answer.holders };
+    if (tried.answer.outcome !== "acquired") return { answer: tried.answer };
     isMade = true;
     return { retryAfterMs: 0 };
   });
@@ -159,7 +168,7 @@ function readRequest({ body, caller }: FastifyRequest<FleetLockRequest>, { store
   requireRight(caller, "lock", lock);
   const { groups } = stores.settings;
   const slots = groups.get(group);
-  if (slots !== undefined) return { lock, id, slots, by: caller.name };
+  if (slots !== undefined) return { lock, group, id, slots, by: caller.name };
   const theirs = [...groups.keys()].filter((name) => caller.mayWith("lock", lockOf(name)) || caller.mayWith("read", lockOf(name)));
   const known =
     groups.size === 0

@@ -37,7 +37,9 @@ export async function openServer(options: ServeOptions, parts: ServerParts): Pro
   const shutdown = new AbortController();
   const { signal } = shutdown;
   const measures = openMeasures();
-  const { stores, leases } = measures.timed(parts);
+  // Nobody knows which node or group a client is of, unless it says so.
+  const leasesOf = async (lock: string) => ({ ...(await parts.leases(lock)), subject: { node: "", group: "" } });
+  const { stores, leases } = measures.timed({ ...parts, leases: leasesOf });
   const mirror = await Mirror.open(stores, log, signal);
   measures.follow(mirror);
   tellOfChanges(mirror, notifier);

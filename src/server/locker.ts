@@ -13,6 +13,7 @@ import { quoted } from "../locks/text.js";
 import { requireOver, requireRight } from "./access.js";
 import type { Caller } from "./access.js";
 import { endLeases } from "./ending.js";
+import { frozen } from "./frozen.js";
 import { refuse } from "./errors.js";
 import type { Refusal } from "./errors.js";
 import type { MirroredLock } from "./store-copy.js";
@@ -91,6 +92,7 @@ export function routeLocker(app: FastifyInstance, service: Service): void {
       requireRight(request.caller, "lock", pool);
       const context = { ...(await service.leases(pool)), signal: request.patience };
       const acquired = await count(pool, { key, requestor }, request.caller, context);
+      if (acquired.outcome === "frozen") return refuse(reply, "locker", frozen(acquired, request.caller));
       if (acquired.outcome === "held")
         return refuse(reply, "locker", heldBy(pool, acquired.holders, request.caller, whyNot(acquired.holders, key)));
       return { response: `${pool} is locked by ${requestor} with the key ${key}` };

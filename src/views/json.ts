@@ -4,6 +4,7 @@ import type { Claim, Failure, Lease, Owner, Stage } from "../locks/claim.js";
 import type { Freeze } from "../locks/freezes.js";
 import type { HistoryRecord } from "../locks/history.js";
 import { isoTime } from "../locks/durations.js";
+import type { SeenFreezes } from "./freezes.js";
 import { typesOf } from "./lock.js";
 import type { ClaimView, LockView } from "./lock.js";
 
@@ -13,9 +14,14 @@ export type LockJson = ReturnType<typeof lockAsJson>;
 export type FreezeJson = ReturnType<typeof freezeAsJson>;
 export type RecordJson = ReturnType<typeof recordAsJson>;
 
-/** Locks as `locks --json` and `/v1/locks` give them. */
-export function locksAsJson(views: readonly LockView[]) {
-  return { locks: views.map(lockAsJson) };
+/** Locks as `locks --json` gives them, with the freezes in force. */
+export function locksAsJson(views: readonly LockView[], freezes: SeenFreezes) {
+  return { locks: views.map(lockAsJson), ...freezesAsJson(freezes) };
+}
+
+/** Freezes as `freezes --json` gives them. `freezesUnreadable` is there only where it is true. */
+export function freezesAsJson({ freezes, problem }: SeenFreezes) {
+  return { freezes: freezes.map(freezeAsJson), ...(problem === null ? {} : { freezesUnreadable: true }) };
 }
 
 export function lockAsJson({ lock, holders, waiting }: LockView) {

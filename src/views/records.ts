@@ -1,14 +1,17 @@
 // Reading the history from every store that the configuration names, and filtering it. A store gives its newest records;
 // with a filter, more are read until enough of them match. Expired leases are ended first, so that the history has them.
-import type { EndEvent, HistoryRecord } from "../locks/history.js";
+import type { HistoryEvent, HistoryRecord } from "../locks/history.js";
 import { endAllExpired } from "../line/holders.js";
 import { storesFor } from "./stores.js";
 import type { Store, Stores } from "./stores.js";
 
-const ENDS: Readonly<Record<EndEvent, true>> = { failed: true, released: true, cleared: true, expired: true, recovered: true };
+const EVENTS: Readonly<Record<HistoryEvent, true>> = {
+  ...{ failed: true, released: true, cleared: true, expired: true, recovered: true },
+  ...{ frozen: true, thawed: true },
+};
 
-/** How a durable claim can have ended. */
-export const END_EVENTS = Object.keys(ENDS) as readonly EndEvent[];
+/** What a record can be about. */
+export const HISTORY_EVENTS = Object.keys(EVENTS) as readonly HistoryEvent[];
 
 /** Which records are wanted; `null` in a member means any. */
 export interface RecordFilter {
@@ -17,7 +20,7 @@ export interface RecordFilter {
   readonly sinceMs: number | null;
   /** Who took the lock or who ended the claim: a principal, or a caller. */
   readonly by: string | null;
-  readonly event: EndEvent | null;
+  readonly event: HistoryEvent | null;
   readonly claim: string | null;
   /** Whether the reader may see a lock's records; all of them by default. */
   readonly sees?: (lock: string) => boolean;

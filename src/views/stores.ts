@@ -1,11 +1,13 @@
 // The stores that the configuration names, and which of them a lock is in. The runtime makes the real thing.
-import { coordinatorsInForce, settingsOfLock } from "../config/locks.js";
+import { coordinatorsInForce, DEFAULT_LOCK, settingsOfLock } from "../config/locks.js";
+import { redactUrl } from "../config/secrets.js";
 import type { Settings } from "../config/settings.js";
 import type { Perspective } from "../line/perspective.js";
 import type { Claim } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError } from "../locks/errors.js";
 import { hostOfLock } from "../locks/names.js";
+import { matchesPattern } from "../locks/patterns.js";
 
 export interface Stores {
   readonly settings: Settings;
@@ -23,6 +25,32 @@ export interface Store {
   readonly coordinator: Coordinator;
   /** Whether this configuration puts a lock's queue and history into this store. */
   readonly isFor: (lock: string) => boolean;
+}
+
+/** A store by the name that its URL may be shown as. */
+export interface NamedStore {
+  readonly name: string;
+  /** Opens it with the first call. */
+  open(): Promise<Coordinator>;
+}
+
+/** The stores that may have locks which one of the patterns matches, the general one first; all of them with `null`. */
+export function storesMatching(stores: Stores, patterns: readonly string[] | null): readonly NamedStore[] {
+  const { settings } = stores;
+  const named = [...settings.locks.keys()].filter((lock) => lock !== DEFAULT_LOCK);
+  const mayHave = (pattern: string, url: string): boolean => {
+    // A pattern without a * is one lock's name.
+    if (!pattern.includes("*")) return settingsOfLock(settings, pattern).coordinator === url;
+    // Any number of locks that no setting names are in the general store.
+    if (settingsOfLock(settings, DEFAULT_LOCK).coordinator === url) return true;
+    return named.some((lock) => matchesPattern(pattern, lock) && settingsOfLock(settings, lock).coordinator === url);
+  };
+  return coordinatorsInForce(settings)
+    .filter((url) => patterns === null || patterns.some((pattern) => mayHave(pattern, url)))
+    .map((url) => {
+      const lock = [DEFAULT_LOCK, ...named].find((name) => settingsOfLock(settings, name).coordinator === url) ?? DEFAULT_LOCK;
+      return { name: redactUrl(url), open: () => stores.coordinator(lock) };
+    });
 }
 
 /** All stores, or the one of `only`. */

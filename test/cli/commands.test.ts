@@ -114,6 +114,7 @@ describe("exec", () => {
       slots: 1,
       acquire: { sleepTimeMs: 250, timeoutMs: 30_000 },
       durable: false,
+      despiteFreeze: null,
       data: null,
       argv: ["ls", "-l"],
     });
@@ -125,11 +126,15 @@ describe("exec", () => {
       data: { ticket: [1, "a"] },
     });
     expect(await parse({ wait: "0" })).toMatchObject({ acquire: { timeoutMs: 0 } });
+    expect(await parse({ despiteFreeze: true, reason: "OPS-1" })).toMatchObject({ despiteFreeze: "OPS-1" });
     expect(await parse({ key: "k", timeout: "0" })).toMatchObject({ slots: Number.POSITIVE_INFINITY, acquire: { timeoutMs: 0 } });
   });
 
   test.each([
     [{ slots: "0" }, '--slots: must be a whole number from 1, not "0"'],
+    [{ despiteFreeze: true }, "--despite-freeze and --reason belong together"],
+    [{ reason: "OPS-1" }, "--despite-freeze and --reason belong together"],
+    [{ despiteFreeze: true, reason: "OPS-1", durable: true }, "--despite-freeze and --durable exclude each other"],
     [{ slots: "many" }, "--slots: must be a whole number"],
     [{ key: "" }, "--key: must not be empty"],
     [{ timeout: "-5" }, "--timeout: must be a number of seconds"],

@@ -94,6 +94,7 @@ export function fakeStore(
           .filter((one) => one.id === id),
       ),
     sync: () => Promise.resolve({ ms: NOW, errorMs: 0 }),
+    document: () => Promise.resolve(null),
     history: (lock: string | null, limit: number) =>
       Promise.resolve(history.filter((record) => lock === null || record.lock === lock).slice(0, limit)),
     withdraw: (entries: readonly EntryRef[]) => Promise.resolve(void withdrawn.push(...entries)),

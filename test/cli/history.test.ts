@@ -209,7 +209,7 @@ describe("filters", () => {
     [{ limit: "0" }, '--limit: must be a whole number from 1 to 100000, not "0"'],
     [{ since: "yesterday" }, "--since: must be a number of seconds, or a number and a unit"],
     [{ since: "0" }, "--since: must be more than 0"],
-    [{ event: "ended" }, '--event: must be failed, released, cleared, expired or recovered, not "ended"'],
+    [{ event: "ended" }, '--event: must be failed, released, cleared, expired, recovered, frozen or thawed, not "ended"'],
     [{ by: "" }, "--by: must not be empty"],
     [{ id: "4000" }, "--id: must be the id of a claim, a UUID"],
     [{ id: " " }, "--id: must not be empty"],

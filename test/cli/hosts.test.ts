@@ -79,6 +79,7 @@ describe("lock", () => {
         ttlMs: null,
         waitMs: 20_000,
         alone: false,
+        despiteFreeze: false,
       },
     });
   });

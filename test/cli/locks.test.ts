@@ -282,12 +282,12 @@ describe("as JSON", () => {
 describe("nobody there", () => {
   test("is no error when all locks were asked for", async () => {
     expect(await show({})).toEqual({ code: 0, out: "nobody holds or waits for any lock\n" });
-    expect(await show({}, [], true)).toEqual({ code: 0, out: '{"locks":[]}\n' });
+    expect(await show({}, [], true)).toEqual({ code: 0, out: '{"locks":[],"freezes":[]}\n' });
   });
 
   test("exits 1 when one lock was asked for", async () => {
     expect(await show({}, ["x"])).toEqual({ code: 1, out: "nobody holds or waits for x\n" });
-    expect(await show({}, ["x"], true)).toEqual({ code: 1, out: '{"locks":[]}\n' });
+    expect(await show({}, ["x"], true)).toEqual({ code: 1, out: '{"locks":[],"freezes":[]}\n' });
     expect((await show({ x: [claim()] }, ["x"])).code).toBe(0);
   });
 

@@ -27,7 +27,7 @@ async function open(url: string, options: Library.HoldlineOptions = {}): Promise
 
 /** The lease that was got. */
 function leaseIn(outcome: Library.AcquireOutcome | Library.LockHostsOutcome): Library.HeldLease {
-  if (outcome.outcome === "held") throw new Error(`${outcome.lock} was held`);
+  if (outcome.outcome !== "acquired") throw new Error(`${outcome.lock} was ${outcome.outcome}`);
   return outcome.lease;
 }
 

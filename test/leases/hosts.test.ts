@@ -123,6 +123,7 @@ describe("locks on hosts", () => {
   async function lock(coordinator: Coordinator, type: HostLockType, hosts: readonly string[], changes: Partial<LeaseRequest> = {}) {
     const request = requestFor("", { locks: hosts.map(hostLock), type, ...sharingOf(type), ttlMs: null, ...changes });
     const acquired = await acquireLease(request, leasesOn(coordinator));
+    if (acquired.outcome === "frozen") return "frozen";
     return acquired.outcome === "held"
       ? `held: ${acquired.lock} by ${acquired.holders.map(({ id }) => id).join()}`
       : acquired.lease.id;

@@ -118,6 +118,8 @@ export class LeaseChecks {
       // What holds the lock for nobody must not keep anybody from it.
       const inTheWay = told.holders.filter((holder) => !isOver(holder.expiresAt, ask.sinceMs));
       if (inTheWay.length === 0) this.#fail(`${says}, and nobody holds ${told.lock} but leases whose time is over`);
+    } else if (outcome === "frozen") {
+      this.#fail(`${says}, and nobody has frozen anything`);
     } else if (ask.claim !== null) this.#demandTruth(outcome, ask, ask.claim, by, says);
   }
 

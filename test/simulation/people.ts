@@ -35,7 +35,7 @@ export async function useLease({ request, deeds }: LeaseJob, world: World, agent
   try {
     const acquired = await acquireLease({ ...request, principal, caller: null, path: null, reason: null, data: null }, leases);
     checks.leases.told(agent.name, acquired);
-    if (acquired.outcome === "held") return { outcome: "held by others", message: "" };
+    if (acquired.outcome !== "acquired") return { outcome: acquired.outcome === "held" ? "held by others" : "frozen", message: "" };
     return await act(deeds, lock, acquired.lease.id, world, agent, context);
   } catch (error) {
     // Somebody has taken it out of the line by hand.

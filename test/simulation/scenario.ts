@@ -117,7 +117,19 @@ function drawJob(choices: Choices, node: number, locks: readonly string[], plans
     const durable = choices.percent(35);
     const lock = choices.pick(locks);
     // The command line is what a durable claim is recovered by.
-    return { kind, spec: { lock, argv: [`exec-${lock}`], acquire, slots: key === null ? 1 : UNLIMITED, key, durable, data: null } };
+    return {
+      kind,
+      spec: {
+        lock,
+        argv: [`exec-${lock}`],
+        acquire,
+        slots: key === null ? 1 : UNLIMITED,
+        key,
+        durable,
+        data: null,
+        despiteFreeze: null,
+      },
+    };
   }
   if (kind === "several" && locks.length > 1) {
     const first = choices.below(locks.length);

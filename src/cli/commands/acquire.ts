@@ -7,7 +7,7 @@ import type { Command, Invocation } from "../command.js";
 import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
-import { handOver, printLease, readLock, readTtl, tellHeld } from "../leases.js";
+import { handOver, printLease, readDespiteFreeze, readLock, readTtl, tellFrozen, tellHeld } from "../leases.js";
 import type { NamedLock } from "../leases.js";
 import { readOption } from "../options.js";
 import { printLines } from "../output.js";
@@ -21,6 +21,7 @@ export const acquire: Command = {
     const { coordinator } = leases;
     const acquired = await acquireLease(request, leases);
     if (acquired.outcome === "held") await tellHeld(context, coordinator, acquired, request.waitMs);
+    else if (acquired.outcome === "frozen") tellFrozen(context, acquired);
     else if (!context.json) printLines(context.io, [acquired.lease.id]);
     else printLease(context, acquired.claim);
     if (acquired.outcome === "acquired") await handOver(context, coordinator, acquired.lease, request.principal);
@@ -44,5 +45,6 @@ export async function parseAcquire({ options }: Invocation, named: NamedLock): P
     ttlMs: readTtl(options, named),
     waitMs: readOption(options, "wait", (field) => readDurationOrNoneMs(field, { zero: true }), 0),
     alone: false,
+    despiteFreeze: readDespiteFreeze(options, "reason"),
   };
 }

@@ -46,6 +46,19 @@ export async function parseExec({ args, rest, options }: Invocation, settings: P
     },
     durable: options["durable"] === true,
     data: await readDataOption(options, "data"),
+    despiteFreeze: readDespiteFreeze(options),
     argv,
   };
+}
+
+/** Why the command begins whatever is frozen; `null`: it heeds freezes. */
+function readDespiteFreeze(options: Invocation["options"]): string | null {
+  const reason = readOption(options, "reason", readLabel, null);
+  if (options["despiteFreeze"] === true && reason !== null && options["durable"] !== true) return reason;
+  if (options["despiteFreeze"] === true && options["durable"] === true)
+    throw new HoldlineError("usage", "--despite-freeze and --durable exclude each other", {
+      hint: "declare the command as an action: holdline run has both",
+    });
+  if (options["despiteFreeze"] === undefined && reason === null) return null;
+  throw new HoldlineError("usage", "--despite-freeze and --reason belong together: others want to know why this could not wait");
 }

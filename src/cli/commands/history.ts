@@ -12,7 +12,7 @@ import { reasonWord, whatOf } from "../listing.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 import { recordAsJson } from "../../views/json.js";
-import { END_EVENTS, readRecords } from "../../views/records.js";
+import { HISTORY_EVENTS, readRecords } from "../../views/records.js";
 import type { RecordFilter, SeenRecord } from "../../views/records.js";
 import { ago, lastLineOf, sanitize } from "../render.js";
 import type { Cell } from "../render.js";
@@ -51,7 +51,7 @@ export function parseHistory({ args, options }: Invocation): RecordFilter {
     lock: args[0] === undefined ? null : parseLockName(args[0]),
     sinceMs: readOption(options, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
     by: readOption(options, "by", readLabel, null),
-    event: readOption(options, "event", (field) => readChoice(field, END_EVENTS), null),
+    event: readOption(options, "event", (field) => readChoice(field, HISTORY_EVENTS), null),
     claim: readOption(options, "id", readClaimId, null),
     limit: readOption(options, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
   };

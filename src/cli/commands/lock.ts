@@ -19,7 +19,7 @@ import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfAcquired } from "../exit-codes.js";
 import { dependenciesInForce, enumerate, warnOfOtherName } from "../hosts.js";
-import { handOver, tellHeld } from "../leases.js";
+import { handOver, readDespiteFreeze, tellFrozen, tellHeld } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument, printLines } from "../output.js";
 import { workingDirectory } from "../../working-directory.js";
@@ -44,6 +44,7 @@ export const lock: Command = {
     await warnOfOtherName(context, hosts[0] as string);
     const acquired = await acquireLease(request, leases);
     if (acquired.outcome === "held") await tellHeld(context, leases.coordinator, acquired, request.waitMs, acquired.lock);
+    else if (acquired.outcome === "frozen") tellFrozen(context, acquired);
     else {
       tellLocked(context, hosts, request, acquired.lease);
       await handOver(context, leases.coordinator, acquired.lease, request.principal);
@@ -72,6 +73,7 @@ export async function parseLock({ args, options }: Invocation, settings: Setting
       ttlMs: options["ttl"] === "none" ? null : readOption(options, "ttl", readTtlMs, ttlMs),
       waitMs: readWaitMs(options, alone),
       alone,
+      despiteFreeze: readDespiteFreeze(options, "description"),
     },
   };
 }

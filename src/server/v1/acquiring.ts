@@ -11,6 +11,7 @@ import type { AcquiredOnce } from "../../leases/once.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { formatDuration } from "../../locks/durations.js";
 import { refuse } from "../errors.js";
+import { frozen } from "../frozen.js";
 import type { Service } from "../service.js";
 import { findEntries } from "./claims.js";
 
@@ -29,6 +30,7 @@ export async function answerAcquire(
   if (leave === null) return service.limits.polls.refuse(reply);
   try {
     const acquired = await acquire(service, request, wanted);
+    if (acquired.outcome === "frozen") return await refuse(reply, "problem", frozen(acquired, request.caller));
     if (acquired.outcome === "held") return await refuseHeld(service, request, reply, wanted, acquired);
     const lease = leaseAsJson(acquired.claim);
     void reply.code(acquired.outcome === "found" ? 200 : 201).header("Location", `/v1/leases/${lease.id}`);

@@ -1,7 +1,7 @@
 // The history of the locks that the caller may see: durable claims that have ended, and failures that keep their lock.
 import type { FastifyInstance } from "fastify";
 import { recordAsJson } from "../../views/json.js";
-import { END_EVENTS, readRecords } from "../../views/records.js";
+import { HISTORY_EVENTS, readRecords } from "../../views/records.js";
 import type { RecordFilter } from "../../views/records.js";
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import { parseLockName } from "../../locks/names.js";
@@ -27,7 +27,7 @@ export function routeHistory(app: FastifyInstance, service: Service): void {
         lock: { type: "string", description: "only of this lock" },
         since: { type: "string", description: 'ended within this time: "1 day", or a number of seconds' },
         by: { type: "string", description: "who locked or who ended the claim: a principal, or a caller" },
-        event: { type: "string", description: "how they ended", enum: [...END_EVENTS] },
+        event: { type: "string", description: "how they ended", enum: [...HISTORY_EVENTS] },
         id: { type: "string", description: "the claim's id" },
         limit: { type: "string", description: `how many at most; ${DEFAULT_LIMIT} by default` },
       }),
@@ -49,7 +49,7 @@ export function readFilter(query: Query, caller: Caller): RecordFilter {
     lock,
     sinceMs: readMember(query, "since", (field) => readDurationMs(field, { most: Number.MAX_SAFE_INTEGER }), null),
     by: readMember(query, "by", readLabel, null),
-    event: readMember(query, "event", (field) => readChoice(field, END_EVENTS), null),
+    event: readMember(query, "event", (field) => readChoice(field, HISTORY_EVENTS), null),
     claim: readMember(query, "id", readClaimId, null),
     limit: readMember(query, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
     sees: (name) => caller.mayWith("read", name),
