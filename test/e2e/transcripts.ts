@@ -69,6 +69,7 @@ export function alike(step: Step): Step {
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replace(/\d\d:\d\d UTC/g, "TIME")
     .replace(/(?:[\d.]+ (?:ms|s|min|h|d)\b ?)+(ago|left)/g, "AGE $1")
+    .replace(/\b(after|in) [\d.]+ (?:ms|s|min)\b/g, "$1 AGE")
     .replace(/just now/g, "AGE ago")
     .replace(/ {2,}(?=\S)/g, "  ")
     .replace(/ [\d.]+ m?s /g, " AGE ")
