@@ -10,6 +10,7 @@ import { waitOptions } from "./context.js";
 import { DurableClaim, stageAt, type Taken } from "./durable-claim.js";
 import { runCheck } from "./execution.js";
 import { launchOfCheck } from "./launches.js";
+import { slotsNow } from "./percent.js";
 import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince, returnLeftover } from "./recovery.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 import { type Come, howFar, stageOfAdopted } from "./stages.js";
@@ -106,10 +107,11 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
 /** In line: the run waits for its turn. */
 export async function waitForTurn(run: Run, { wishedAt }: At<"in-line">): Promise<State> {
   const { action, context, coordinator, perspective, report } = run;
-  const { name, lock, key, slots, data, acquire } = action;
+  const { name, lock, key, data, acquire } = action;
   // A new id each time: nothing that a lost session has left in the queue passes for this claim.
   const id = randomUUID();
-  const draft: Draft = { id, locks: [lock], key, slots, owner: run.owner, reason: null, data, settles: true, lease: null };
+  const slots = await slotsNow(run);
+  const draft: Draft = { id, locks: [lock], key, ...slots, owner: run.owner, reason: null, data, settles: true, lease: null };
   const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - report.waitedMs);
   const isInTheWay = (holder: Claim) => isLeftover(holder, name, perspective);
   const waiting = waitOptions(context, perspective, { ...acquire, timeoutMs: leftMs }, isInTheWay);
@@ -212,6 +214,7 @@ async function recordToSettle({ action, context, coordinator }: Run, draft: Draf
   return { ...record, stage: stageAt(ms, { name: "draining", drained: true, forMs: null }) };
 }
 
-function recordOf({ owner, key, slots, reason, data }: Draft): Omit<ClaimRecord, "made"> {
-  return { owner, key, slots, reason, data, lease: null, expiresAt: null, failure: null };
+function recordOf({ owner, key, slots, percent, reason, data }: Draft): Omit<ClaimRecord, "made"> {
+  const record = { owner, key, slots, reason, data, lease: null, expiresAt: null, failure: null };
+  return percent === undefined ? record : { ...record, percent };
 }

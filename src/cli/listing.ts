@@ -117,6 +117,7 @@ function claimNotes(claim: ClaimView, view: View): Cell[] {
   if (isNamed || view.isExact) notes.push(`claim ${claim.id}`);
   if (lease?.caller) notes.push(`caller: ${lease.caller}`);
   if (lease?.path) notes.push(`path: ${lease.path}`);
+  if (claim.percent !== undefined) notes.push(`slots ${claim.slots} (${claim.percent} % of ${claim.owner.group ?? "its group"})`);
   if (reason !== null && reason !== "") notes.push(`${reasonWord(claim)}: ${reason}`);
   if (data !== null && data !== undefined) notes.push(`data: ${JSON.stringify(data)}`);
   if (view.isExact && fencingToken !== null) notes.push(`fencing token ${fencingToken}`);

@@ -15,6 +15,8 @@ export interface Draft {
   readonly locks: readonly string[];
   readonly key: string | null;
   readonly slots: number;
+  /** Where `slots` was reckoned as a percentage of the group's nodes: that percentage. */
+  readonly percent?: number;
   readonly owner: Owner;
   readonly reason: string | null;
   readonly data: unknown;

@@ -68,8 +68,9 @@ export class Joining {
 
   /** `null`: the session is over, and another one has to be joined in. */
   async #joinIn(session: EngineSession, draft: Draft, signal: AbortSignal | undefined): Promise<Joined | null> {
-    const { id, locks, key, slots, owner, reason, data, lease } = draft;
-    const record = encodeRecord({ owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null });
+    const { id, locks, key, slots, percent, owner, reason, data, lease } = draft;
+    const known = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
+    const record = encodeRecord(percent === undefined ? known : { ...known, percent });
     const stepsOf = (ref: SessionRef): readonly Step[] =>
       locks.map((lock) => ({ do: "append", lock, claim: id, session: ref, key, slots, record }));
     const find = () => this.#findJoined(session, draft);

@@ -17,8 +17,9 @@ export interface ClaimData {
 }
 
 /** The record of a claim that waits. */
-export function recordOfDraft({ owner, key, slots, reason, data, lease }: Draft): ClaimRecord {
-  return { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
+export function recordOfDraft({ owner, key, slots, percent, reason, data, lease }: Draft): ClaimRecord {
+  const record = { owner, key, slots, reason, data, lease, made: null, expiresAt: null, failure: null };
+  return percent === undefined ? record : { ...record, percent };
 }
 
 export function encodeClaim({ record, ...stamps }: ClaimData): Buffer {

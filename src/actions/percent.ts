@@ -1,0 +1,48 @@
+// Slots that are a percentage of a group's nodes: how many that is now. The count is kept in the store for a while, so that the work of
+// a run does not grow with the fleet.
+import {
+  countMembers,
+  decodeMembership,
+  documentOfMembership,
+  encodeMembership,
+  isBelieved,
+  slotsOf,
+} from "../fleet/membership.js";
+import { NODES_PREFIX, nodesIn } from "../fleet/node.js";
+import { bestEffort, HoldlineError, messageOf } from "../locks/errors.js";
+import type { Run } from "./run-states.js";
+
+/** How many claims may be held at once: as the action says, or as many as its percentage is of the group's nodes. */
+export async function slotsNow(run: Run): Promise<{ readonly slots: number; readonly percent?: number }> {
+  const { slots, percent } = run.action;
+  return percent === null ? { slots } : { slots: slotsOf(percent, await fetchCount(run)), percent };
+}
+
+/** The nodes of the run's group. One, where the store does not let this node count: that is on the safe side. */
+async function fetchCount(run: Run): Promise<number> {
+  const { coordinator, context } = run;
+  const { group, node, fleet, log, stop } = context;
+  if (fleet === null) return 1;
+  const { signal } = stop;
+  const name = documentOfMembership(group);
+  try {
+    const [document, { ms: now }] = await Promise.all([
+      name === null ? null : coordinator.document(name, signal),
+      coordinator.sync(signal),
+    ]);
+    const kept = document === null ? null : decodeMembership(document.value, group);
+    if (kept !== null && isBelieved(kept, now)) return kept.count;
+    const nodes = nodesIn(await coordinator.documents(NODES_PREFIX, signal));
+    const count = countMembers(nodes, { group, membershipMs: fleet.membershipMs, now, self: node });
+    if (name !== null)
+      await bestEffort(log, "the number of nodes could not be kept: the next run counts again", () =>
+        // One that has changed was counted by somebody else just now.
+        coordinator.writeDocument(name, encodeMembership({ group, count, countedAt: now }), document?.revision ?? 0, signal),
+      );
+    return count;
+  } catch (error) {
+    if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;
+    log.warn({ action: run.action.name }, `the group's nodes could not be counted, so one at a time: ${messageOf(error)}`);
+    return 1;
+  }
+}
