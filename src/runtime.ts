@@ -217,10 +217,17 @@ async function openAgent(
   // Who only looks takes no lock, and may do so under any name.
   const looking = (): GuardContext => ({ ...guarded(), coordinator: (lock) => stores.of(lock) });
   return {
-    async run(action) {
-      if (!settings.skipCoordination) return runGuarded(action, guarded());
+    async run(action, orders) {
+      if (!settings.skipCoordination) return runGuarded(action, guarded(), orders);
       const { runUncoordinated } = await import("./actions/uncoordinated.js");
-      return runUncoordinated(action, guarded());
+      return runUncoordinated(action, guarded(), orders);
+    },
+    async dryRun(action, orders) {
+      const [{ dryRun }, { openMachineToLook }] = await Promise.all([import("./actions/dry-run.js"), import("./actions/host.js")]);
+      const { coordinator: url } = settingsOfLock(settings, action.lock);
+      const isThere = !settings.skipCoordination && (await missingDatabase(url)) === null;
+      const coordinator = isThere ? await stores.toTake(action.lock) : null;
+      return dryRun(action, { ...withMachine(openMachineToLook), coordinator, orders, isCoordinated: !settings.skipCoordination });
     },
     async resume() {
       const { resumeAll } = await import("./actions/resuming.js");

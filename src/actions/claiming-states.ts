@@ -9,11 +9,13 @@ import { describeTimeout } from "../line/words.js";
 import { waitOptions } from "./context.js";
 import { DurableClaim, stageAt, type Taken } from "./durable-claim.js";
 import { runCheck } from "./execution.js";
+import { firstShut, hasReadFiles, resultOf } from "./gating.js";
 import { launchOfCheck } from "./launches.js";
 import { slotsNow } from "./percent.js";
-import { adoptLeftover, endLeftover, findLeftovers, isLeftover, latestWish, restartedSince, returnLeftover } from "./recovery.js";
+import { adoptLeftover, endLeftover, findLeftovers, latestWish, restartedSince, returnLeftover } from "./recovery.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 import { type Come, howFar, stageOfAdopted } from "./stages.js";
+import { describeFailed, firstShutUnder, holdersInTheWay, settleBehindGates } from "./shut-gates.js";
 import { StoreAge } from "./store-age.js";
 import { tell } from "./telling.js";
 
@@ -35,7 +37,9 @@ export async function lookForLeftovers(run: Run): Promise<State> {
   const attempts = machine.journal.attempts(action.name);
   if (wish === "if-left" && attempts === null) return over(null);
   const wishedAt = mayBeFulfilled ? (attempts?.latest ?? null) : null;
-  return (await hasRestartedSince(run, wishedAt)) ? fulfilled(run) : { at: "in-line", wishedAt };
+  if (await hasRestartedSince(run, wishedAt)) return fulfilled(run);
+  const shut = await firstShut(run);
+  return shut === null ? { at: "in-line", wishedAt } : over(resultOf(shut, run, run.report));
 }
 
 /** Leftover: the run takes up the claim in place; or it ends the claim, if its run had succeeded or its lock is no longer the action's. */
@@ -101,27 +105,31 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
       claim: id,
     });
   }
-  return { at: "settled", held };
+  const shut = await firstShutUnder(run, held);
+  return shut ?? { at: "settled", held };
 }
 
 /** In line: the run waits for its turn. */
 export async function waitForTurn(run: Run, { wishedAt }: At<"in-line">): Promise<State> {
   const { action, context, coordinator, perspective, report } = run;
-  const { name, lock, key, data, acquire } = action;
+  const { lock, key, data, acquire } = action;
   // A new id each time: nothing that a lost session has left in the queue passes for this claim.
   const id = randomUUID();
   const slots = await slotsNow(run);
-  const draft: Draft = { id, locks: [lock], key, ...slots, owner: run.owner, reason: null, data, settles: true, lease: null };
+  const shown = { reason: run.orders.reason, data };
+  const draft: Draft = { id, locks: [lock], key, ...slots, owner: run.owner, ...shown, settles: true, lease: null };
   const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - report.waitedMs);
-  const isInTheWay = (holder: Claim) => isLeftover(holder, name, perspective);
-  const waiting = waitOptions(context, perspective, { ...acquire, timeoutMs: leftMs }, isInTheWay);
+  const inTheWay = holdersInTheWay(run);
+  const waiting = waitOptions(context, perspective, { ...acquire, timeoutMs: leftMs }, inTheWay.isOne);
   const line = await waitInLine(coordinator, draft, waiting);
   report.endWait();
   switch (line.outcome) {
     case "granted":
       return { at: "granted", draft, joined: line.joined, wishedAt };
-    case "left":
-      return LOOKING;
+    case "left": {
+      const failed = inTheWay.failed();
+      return failed === null ? LOOKING : over(report.notRun("blocked", describeFailed(failed)));
+    }
     case "timed-out": {
       const waited = { timeoutMs: acquire.timeoutMs, waitedMs: report.waitedMs };
       return over(report.notRun("timed-out", describeTimeout(lock, line, waited)));
@@ -143,10 +151,9 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     return isDone ? over(null) : fulfilled(run);
   }
   const age = storeAge(run);
-  let settled, record;
+  let taken;
   try {
-    record = await recordToSettle(run, draft);
-    settled = await coordinator.settle(draft, joined, record);
+    taken = await settleBehindGates(run, { draft, joined }, () => recordToSettle(run, draft));
   } catch (error) {
     if (!(error instanceof SessionLostError) && !(error instanceof ClaimLostError)) {
       // The session may live on, and nobody should wait behind a run that is over.
@@ -156,6 +163,11 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     progress.step(`the claim was lost before the action began, joining again: ${error.message}`, { lock });
     return LOOKING;
   }
+  if ("shut" in taken) {
+    await coordinator.withdraw(joined.positions);
+    return over(resultOf(taken.shut, run, run.report));
+  }
+  const { settled, record } = taken;
   const { since } = settled;
   const held = takeInHand(run, { id: draft.id, lock, settled, record, since }, { leftover: null, staysDrained: false });
   run.nodeReport.prepare(since);
@@ -196,8 +208,9 @@ function wishBehind({ action, context }: Run, leftovers: readonly Claim[]): Boot
   return latestWish([...leftovers.map(({ made }) => made), attempts?.latest ?? null], processes.moment());
 }
 
-function hasRestartedSince({ action, context }: Run, moment: BootMoment | null): Promise<boolean> {
-  return restartedSince(action, moment, context.machine.processes);
+/** A process that is older than a file that it should have read has not fulfilled anything. */
+async function hasRestartedSince(run: Run, moment: BootMoment | null): Promise<boolean> {
+  return (await restartedSince(run.action, moment, run.context.machine.processes)) && (await hasReadFiles(run));
 }
 
 /** Before the claim becomes durable: what this node has seen by then is older than the claim. */

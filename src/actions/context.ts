@@ -58,7 +58,8 @@ export function waitOptions(
     perspective,
     onHolder(holder) {
       perspective.refuseTwin(holder);
-      return isInTheWay(holder) ? "leave" : "stay";
+      const isFailedOne = acquire.behindFailed === "leave" && holder.failure !== null;
+      return isInTheWay(holder) || isFailedOne ? "leave" : "stay";
     },
     stop: stop.signal,
   };

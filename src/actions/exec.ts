@@ -120,6 +120,8 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
   const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
   if (outcome === "timed-out" || outcome === "frozen" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
     return { outcome, message };
+  // Behind a failed holder it does not wait, where the settings say so.
+  if (outcome === "blocked") return { outcome: "timed-out", message };
   if (outcome === "failed" && exitCode === null && signal === null) return { outcome: "not-started", message };
   return { outcome: "ended", exitCode: exitCode ?? (signal === null ? 0 : null), signal, message };
 }

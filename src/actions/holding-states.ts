@@ -1,6 +1,7 @@
 // What a guarded run does with its claim in hand: the command, the check, and the end of the claim. Each function is a state
 // of run-states.ts, and returns the one that follows. What goes on around the command is hook-states.ts's.
 import { type ActionEnd, afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
+import { resultOf } from "./gating.js";
 import { environmentUnder, launchOfCheck } from "./launches.js";
 import { type At, endingBy, over, type Run, type State } from "./run-states.js";
 import { isDrained } from "./stages.js";
@@ -78,12 +79,13 @@ export async function giveBack(run: Run, { held, why }: At<"given-back">): Promi
   const { context, notes, report } = run;
   const { claim, leftover } = held;
   // While the claim still stands: a process that is killed here leaves one of them at least.
-  const result = "notNow" in why ? report.notRun("not-now", why.notNow.message) : null;
+  const result =
+    "notNow" in why ? report.notRun("not-now", why.notNow.message) : "shut" in why ? resultOf(why.shut, run, report) : null;
   if (leftover === null) {
     const reason = "notNow" in why ? `not now: ${why.notNow.message}` : "the action was not begun";
     await claim.release(endingBy(run, "released", reason));
     await notes.forgetRun(claim);
-  } else if ("notNow" in why) {
+  } else if (result !== null) {
     const { stage } = leftover;
     const returned = await claim.returnAs(
       stage === undefined ? leftover : { ...leftover, stage: { ...stage, drained: isDrained(held) } },
@@ -94,8 +96,8 @@ export async function giveBack(run: Run, { held, why }: At<"given-back">): Promi
         `the claim does not say again what it was left with: ${returned.why}`,
       );
   }
-  if ("notNow" in why) return over(result);
-  throw why.thrown;
+  if ("thrown" in why) throw why.thrown;
+  return over(result);
 }
 
 /** Leaving: the claim ends. */

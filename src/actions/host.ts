@@ -37,6 +37,13 @@ export function openMachine({ stateDir, node, log, ...forCommands }: MachineOpti
   };
 }
 
+/** The machine for somebody who only wants to see what a run would do: reads the state directory where it is there, and writes nothing. */
+export function openMachineToLook({ stateDir, log, ...forCommands }: MachineOptions): StatelessMachine & Pick<Machine, "facts"> {
+  const stateless = withoutState({ log, ...forCommands });
+  const facts = createFacts({ processes: stateless.processes, seen: openSeenFiles(stateDir, log), log });
+  return { id: readMachineIdentity(stateDir), ...stateless, facts };
+}
+
 /** The same machine without a journal, for a run that leaves nothing behind: it makes no state directory, and needs none. */
 export function openStatelessMachine({ stateDir, ...forCommands }: Omit<MachineOptions, "node">): StatelessMachine {
   return { id: readMachineIdentity(stateDir), ...withoutState(forCommands) };

@@ -10,12 +10,30 @@ import {
 } from "../fleet/membership.js";
 import { NODES_PREFIX, nodesIn } from "../fleet/node.js";
 import { bestEffort, HoldlineError, messageOf } from "../locks/errors.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import type { GuardedAction } from "./action.js";
 import type { Run } from "./run-states.js";
 
 /** How many claims may be held at once: as the action says, or as many as its percentage is of the group's nodes. */
 export async function slotsNow(run: Run): Promise<{ readonly slots: number; readonly percent?: number }> {
   const { slots, percent } = run.action;
   return percent === null ? { slots } : { slots: slotsOf(percent, await fetchCount(run)), percent };
+}
+
+/**
+ * The same for somebody who only looks: by the number of nodes that was counted last, however long ago.
+ * @returns for a group that nobody has counted, as many slots as for one node
+ */
+export async function slotsAsCounted(
+  { slots, percent }: Pick<GuardedAction, "slots" | "percent">,
+  group: string,
+  coordinator: Coordinator,
+  signal: AbortSignal,
+): Promise<number> {
+  if (percent === null) return slots;
+  const name = documentOfMembership(group);
+  const document = name === null ? null : await coordinator.document(name, signal);
+  return slotsOf(percent, (document === null ? null : decodeMembership(document.value, group))?.count ?? 1);
 }
 
 /** The nodes of the run's group. One, where the store does not let this node count: that is on the safe side. */

@@ -2,6 +2,7 @@
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import type { ActionEnd } from "./execution.js";
+import type { ShutOutcome } from "../gates/gate.js";
 import type { Outcome, Result } from "./result.js";
 
 /**
@@ -37,7 +38,7 @@ export class RunReport {
   }
 
   /** The action was not begun: the next run, or a resume, tries again. */
-  notRun(outcome: "timed-out" | "unreachable" | "not-now", message: string): Result {
+  notRun(outcome: "timed-out" | "unreachable" | "not-now" | ShutOutcome, message: string): Result {
     const { machine, log } = this.#context;
     const { journal, processes } = machine;
     const { name, lock, isOfExec } = this.#action;
@@ -49,6 +50,7 @@ export class RunReport {
     const count = wish === null ? 1 : journal.addAttempt(name, wish).count;
     const often = count === 1 ? "" : `; this was attempt ${count}`;
     if (outcome === "timed-out") log.warn({ action: name, lock }, `${name} was not run, timed out waiting: ${message}${often}`);
+    else if (outcome !== "unreachable") log.info({ action: name, lock }, `${name} was not run: ${message}${often}`);
     return this.result(outcome, `${message}${often}`, null);
   }
 

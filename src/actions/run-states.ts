@@ -24,6 +24,7 @@ import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import type { DurableClaim } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
+import type { Orders, Shut } from "./gating.js";
 import type { Outcome, Result } from "./result.js";
 import type { NodeReport } from "./node-report.js";
 import type { RunNotes } from "./run-notes.js";
@@ -34,6 +35,8 @@ export interface Run {
   readonly action: GuardedAction;
   readonly context: GuardContext;
   readonly wish: Wish;
+  readonly orders: Orders;
+  readonly isDry: false;
   /** Whether a restart since the latest wish ends this run. What was before a wish that is made now does not fulfil it. */
   readonly mayBeFulfilled: boolean;
   readonly coordinator: Coordinator;
@@ -68,8 +71,8 @@ export interface Done {
   readonly end: ActionEnd | null;
 }
 
-/** Why a claim is given back without the action: something has said "not now", or this is thrown. */
-export type WhyGivenBack = { readonly notNow: ActionEnd } | { readonly thrown: unknown };
+/** Why a claim is given back without the action: something has said "not now", a gate is shut, or this is thrown. */
+export type WhyGivenBack = { readonly notNow: ActionEnd } | { readonly shut: Shut } | { readonly thrown: unknown };
 
 /** `wishedAt`: when the latest wish stood that a restart of the process since then fulfils; `null` where there is none such. */
 export type State =
@@ -103,6 +106,6 @@ export function over(result: Result | null): At<"over"> {
 }
 
 /** How this run ends a claim, for the history. */
-export function endingBy({ context }: Run, event: EndEvent, reason: string | null): Ending {
-  return { event, by: context.principal, reason };
+export function endingBy({ context, orders }: Run, event: EndEvent, reason: string | null): Ending {
+  return { event, by: context.principal, reason: reason ?? orders.reason };
 }

@@ -4,6 +4,7 @@ import { messageOf, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
 import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
+import { NO_ORDERS, type Orders } from "./gating.js";
 import { beginOrGiveBack, executeCommand, giveBack, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
 import { drainNode, soakUnderLock, undoDrain, undrainNode } from "./hook-states.js";
 import type { Result } from "./result.js";
@@ -16,24 +17,24 @@ import type { At, Run, State } from "./run-states.js";
  * Runs an action under its lock, after dealing with what an earlier run of it left on this node.
  * @throws InterruptedError when asked to stop before the action began; nothing is left behind
  */
-export async function runGuarded(action: GuardedAction, context: GuardContext): Promise<Result> {
-  return (await guard(action, context, "wished")) as Result;
+export async function runGuarded(action: GuardedAction, context: GuardContext, orders: Orders = NO_ORDERS): Promise<Result> {
+  return (await guard(action, context, "wished", orders)) as Result;
 }
 
 /** Finishes what earlier runs of an action left in a line; `null` where nothing stands there. */
 export function recoverGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
-  return guard(action, context, "if-in-line");
+  return guard(action, context, "if-in-line", NO_ORDERS);
 }
 
 /** Finishes what earlier runs of an action left on this node, in a line or in the journal; `null` where nothing was left. */
 export function resumeGuarded(action: GuardedAction, context: GuardContext): Promise<Result | null> {
-  return guard(action, context, "if-left");
+  return guard(action, context, "if-left", NO_ORDERS);
 }
 
-async function guard(action: GuardedAction, context: GuardContext, wish: Wish): Promise<Result | null> {
+async function guard(action: GuardedAction, context: GuardContext, wish: Wish, orders: Orders): Promise<Result | null> {
   const report = new RunReport(action, context, wish);
   try {
-    const run = await openRun(action, context, wish, report);
+    const run = await openRun(action, context, { wish, orders, report });
     let state: State = { at: "looking" };
     while (state.at !== "over") state = await next(run, state);
     if (state.result !== null) await run.nodeReport.note(state.result);
@@ -45,13 +46,19 @@ async function guard(action: GuardedAction, context: GuardContext, wish: Wish): 
   }
 }
 
-async function openRun(action: GuardedAction, context: GuardContext, wish: Wish, report: RunReport): Promise<Run> {
+async function openRun(
+  action: GuardedAction,
+  context: GuardContext,
+  { wish, orders, report }: Pick<Run, "wish" | "orders" | "report">,
+): Promise<Run> {
   const { node, group, principal, machine } = context;
   const coordinator = await context.coordinator(action.lock);
   return {
     action,
     context,
     wish,
+    orders,
+    isDry: false,
     mayBeFulfilled: wish !== "wished" || action.alreadyRestarted === "skip",
     coordinator,
     perspective: perspectiveOn(coordinator, context),

@@ -13,17 +13,20 @@ import {
   runCheck,
   runCommand,
 } from "./execution.js";
+import { firstShut, type Orders, resultOf } from "./gating.js";
 import type { Result } from "./result.js";
 import { RunReport } from "./run-report.js";
 import { soak } from "./soaking.js";
 import { tell } from "./telling.js";
 
-/** Runs an action without any lock, and says so. */
-export async function runUncoordinated(action: GuardedAction, context: GuardContext): Promise<Result> {
+/** Runs an action without any lock, and says so. Its gates are asked once, without freezes: no store is open. */
+export async function runUncoordinated(action: GuardedAction, context: GuardContext, orders: Orders): Promise<Result> {
   const { log, node, group, principal } = context;
   const { name, lock } = action;
   log.warn({ action: name }, "coordination is skipped: the action runs without any lock");
   const report = new RunReport(action, context, "wished");
+  const shut = await firstShut({ action, context, orders, coordinator: null, isDry: false });
+  if (shut !== null) return { ...resultOf(shut, { action, context }, report), coordinated: false };
   const launch: Launch = { env: environmentOf({ action: name, lock, node }, null), onGroup: () => undefined };
   const end = await work(action, context, launch);
   if (end.saysNotNow || end.lacksRoom) return { ...report.result("not-now", end.message, null), coordinated: false };

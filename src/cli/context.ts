@@ -1,5 +1,6 @@
 // What a command works with. Types only: runtime.ts makes it all.
 import type { ExecEnd, ExecSpec } from "../actions/exec.js";
+import type { Orders } from "../actions/gating.js";
 import type { AllLeft } from "../actions/pending.js";
 import type { Result } from "../actions/result.js";
 import type { Resumed } from "../actions/resuming.js";
@@ -47,7 +48,9 @@ export interface StoreUpkeep {
 /** Guarded runs on this node. */
 export interface Agent {
   /** Runs an action under its lock, or without any where `skip_coordination` says so. */
-  run(action: ActionSettings): Promise<Result>;
+  run(action: ActionSettings, orders: Orders): Promise<Result>;
+  /** Says what a run would do, and changes nothing. */
+  dryRun(action: ActionSettings, orders: Orders): Promise<Result>;
   /** Finishes what earlier runs left on this node, and nothing else. */
   resume(): Promise<Resumed>;
   /** What `resume` would find now. Only looks. */

@@ -19,7 +19,7 @@ export const EXIT_CODES = {
   69: "coordinator unreachable, at the start or for the release (`run`)",
   70: "a bug in holdline",
   74: "standard output could not be written, or the claim was lost while the command ran (`exec`)",
-  75: "not now, try later: timed out waiting, frozen, or no room to start the command",
+  75: "not now, try later: timed out waiting, outside its window, frozen, blocked, `not_now`, or no room to start the command",
   77: "not allowed",
   78: "bad configuration",
 } as const;

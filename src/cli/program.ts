@@ -47,7 +47,8 @@ async function runCommand(options: ProgramOptions): Promise<number> {
     const command = await row.load();
     const alone = (await command.runAlone?.(io, invocation, stop)) ?? null;
     if (alone !== null) return alone;
-    const request = { flags, io, stop, command: row.name, makesStore: row.makesStore === true };
+    const makesStore = row.makesStore === true && invocation.options["dryRun"] !== true;
+    const request = { flags, io, stop, command: row.name, makesStore };
     return await options.withContext(request, (context) => command.run(context, invocation));
   } catch (error) {
     tellError(error, io, {

@@ -28,7 +28,16 @@ function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
   const refuse = () => Promise.reject(new Error("not this one"));
   return {
     agent: () =>
-      Promise.resolve({ run: refuse, resume: refuse, exec: refuse, tryOut: refuse, pending: refuse, drop: refuse, ...parts }),
+      Promise.resolve({
+        run: refuse,
+        dryRun: refuse,
+        resume: refuse,
+        exec: refuse,
+        tryOut: refuse,
+        pending: refuse,
+        drop: refuse,
+        ...parts,
+      }),
   };
 }
 

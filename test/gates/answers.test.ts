@@ -1,7 +1,7 @@
-// What signs, blockers and freezes say: the order in which they are looked at, and the words.
+// What signs and blockers say: the order in which they are looked at, and the words.
 import { describe, expect, test } from "vitest";
 import { type BlockerFact, type BlockerSettings, nextBlocker } from "../../src/gates/blockers.js";
-import { freezeAnswer } from "../../src/gates/frozen.js";
+import { gatesToAsk } from "../../src/gates/gate.js";
 import { type NeededFact, type NeededSettings, nextSign } from "../../src/gates/needed.js";
 
 const ALL: NeededSettings = { file: "/run/reboot-required", changed: ["/etc/nginx/**"], outdated: true, argv: ["check-it", "a b"] };
@@ -110,20 +110,9 @@ describe("blockers", () => {
   });
 });
 
-test("a freeze says who froze, why, until when, and what ends it", () => {
-  expect(freezeAnswer([])).toMatchObject({ answer: "go" });
-  const freeze = {
-    ...{ id: "f-1", locks: ["*"], node: null, group: null, reason: "the release is stuck", by: "ann@admin-01" },
-    ...{ since: Date.parse("2026-06-01T10:00Z"), until: null },
-  };
-  expect(freezeAnswer([freeze])).toEqual({
-    answer: "not-now",
-    outcome: "frozen",
-    because: 'frozen by ann@admin-01 since 2026-06-01T10:00:00.000Z: "the release is stuck" (holdline thaw f-1)',
-    untilMs: null,
-  });
-  const until = { ...freeze, until: Date.parse("2026-06-01T12:00Z") };
-  expect(freezeAnswer([until, freeze])).toMatchObject({
-    because: expect.stringMatching(/ until 2026-06-01T12:00:00.000Z: .*, and 1 more$/) as string,
-  });
+test("a person may pass by gates, and freezes only for that reason", () => {
+  expect(gatesToAsk({ force: false, despiteFreeze: false })).toEqual(["needed", "window", "freeze", "blockers"]);
+  expect(gatesToAsk({ force: true, despiteFreeze: false })).toEqual(["freeze"]);
+  expect(gatesToAsk({ force: false, despiteFreeze: true })).toEqual(["needed", "window", "blockers"]);
+  expect(gatesToAsk({ force: true, despiteFreeze: true })).toEqual([]);
 });

@@ -1,30 +1,63 @@
 // `holdline run`: runs declared actions, each under its lock.
+import type { Orders } from "../../actions/gating.js";
 import type { Result } from "../../actions/result.js";
+import { type Field, readLabel } from "../../config/field.js";
 import { suggestion } from "../../locks/nearest.js";
 import type { Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { quoted } from "../../locks/text.js";
-import type { Command } from "../command.js";
+import type { Command, Invocation } from "../command.js";
 import type { Context } from "../context.js";
 import { exitCodeOfResults } from "../exit-codes.js";
+import { readOption } from "../options.js";
 import { printResults } from "../results.js";
 
 export const run: Command = {
   async run(context, { args, options }) {
     const names = selectActions(context.settings, args, options["all"] === true);
-    const results = await runInTurn(context, names);
+    const results = await runInTurn(context, names, ordersOf(options));
     printResults(context, results, noneWords(context.settings));
     return exitCodeOfResults(results);
   },
 };
 
-/** Goes on after a failure, but not after a stop request. */
-async function runInTurn(context: Context, names: readonly string[]): Promise<readonly Result[]> {
+interface RunOrders extends Orders {
+  readonly isDry: boolean;
+  readonly stopsOnFailure: boolean;
+}
+
+/** @throws HoldlineError `usage` where a freeze is to be passed by and nobody says why */
+function ordersOf(options: Invocation["options"]): RunOrders {
+  const isGiven = (name: string): boolean => options[name] === true;
+  const reason = readOption(options, "reason", readReason, null);
+  if (isGiven("despiteFreeze") && reason === null) {
+    throw new HoldlineError("usage", "--despite-freeze needs a --reason", {
+      hint: "it is shown with the claim and in the history: --reason 'OPS-123: the fix for what was frozen'",
+    });
+  }
+  return {
+    ...{ force: isGiven("force"), despiteFreeze: isGiven("despiteFreeze"), reason },
+    ...{ isDry: isGiven("dryRun"), stopsOnFailure: isGiven("stopOnFailure") },
+  };
+}
+
+function readReason(field: Field): string | undefined {
+  return String(field.value).trim() === "" ? field.refuse("must not be empty: others see it with the claim") : readLabel(field);
+}
+
+/** Goes on after a failure unless it was told to stop there, but not after a stop request. */
+async function runInTurn(
+  context: Context,
+  names: readonly string[],
+  { isDry, stopsOnFailure, ...orders }: RunOrders,
+): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const name of names) {
     const action = context.settings.actions.find((declared) => declared.name === name);
-    if (action !== undefined) results.push(await (await context.agent()).run(action));
-    if (context.stop.signal.aborted) break;
+    if (action === undefined) continue;
+    const agent = await context.agent();
+    results.push(await (isDry ? agent.dryRun(action, orders) : agent.run(action, orders)));
+    if (context.stop.signal.aborted || (stopsOnFailure && !isDry && exitCodeOfResults(results) !== 0)) break;
   }
   return results;
 }
