@@ -30,14 +30,14 @@ const PROGRAMS = {
   ...{ curl: ":", drain: ":", undrain: ":" },
 };
 
-test("docs/rollouts.md shows a rollout as it is", async () => {
+test("docs/rollouts.md shows a rollout and a freeze as they are", async () => {
   const { directory, url } = await openFleet("sqlite");
   const config = join(directory, "holdline.yaml");
   writeFileSync(config, stringify({ ...configuration(), coordinator: url }), { mode: 0o600 });
   installPrograms(directory, PROGRAMS);
   const onNode = (node: string): string =>
     `export HOLDLINE_NODE=${node} HOLDLINE_PRINCIPAL=${node === "desk" ? "ann" : "root"}@${node} HOLDLINE_STATE_DIR='${directory}/${node}'`;
-  const steps = ["How far are we"].flatMap((heading) => stepsUnder("rollouts.md", heading));
+  const steps = ["How far are we", "Frozen over the sale"].flatMap((heading) => stepsUnder("rollouts.md", heading));
   expect(steps.length).toBeGreaterThan(2);
   const runs = [1, 2, 3, 4].map((number) => `${onNode(`web-0${number}`)}; holdline run restart-nginx -q >/dev/null 2>&1`);
   mkdirSync(join(directory, "desk"));

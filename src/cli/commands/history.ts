@@ -93,8 +93,8 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
         lock,
         { text: event, paint: (shown) => view.paint(COLOURS[event], shown) },
         owner.node,
-        whatOf({ ...record, key: null }),
-        formatDuration(Math.max(0, endedAt - claimedAt)),
+        isOfFreeze(record) ? "freeze" : whatOf({ ...record, key: null }),
+        event === "frozen" ? "" : formatDuration(Math.max(0, endedAt - claimedAt)),
         owner.principal,
         by ?? "",
         event === "expired" && reason === null ? "its time was over" : (reason ?? ""),
@@ -103,6 +103,10 @@ export function renderHistory(seen: readonly SeenRecord[], view: View): string[]
     };
   });
   return renderTable(COLUMNS, rows, view);
+}
+
+function isOfFreeze({ event }: HistoryRecord): boolean {
+  return event === "frozen" || event === "thawed";
 }
 
 /** The kept output of a failed command in an exact view; else its last line. */
@@ -122,6 +126,7 @@ function notesOf(record: HistoryRecord, view: View): Cell[] {
   if (lease?.caller) notes.push(`caller: ${lease.caller}`);
   if (lease?.path) notes.push(`path: ${lease.path}`);
   if (description !== null && description !== "") notes.push(`${reasonWord(record)}: ${description}`);
-  if (data !== null && data !== undefined) notes.push(`data: ${JSON.stringify(data)}`);
+  // A freeze's data are what `freezes` shows in words.
+  if (data !== null && data !== undefined && (view.isExact || !isOfFreeze(record))) notes.push(`data: ${JSON.stringify(data)}`);
   return notes.map((text) => ({ text, paint: (shown) => view.paint("dim", shown) }));
 }
