@@ -62,6 +62,7 @@ export class DurableClaim {
   readonly #patience: Patience;
   #settled: Settled;
   #record: ClaimRecord;
+  #isLost = false;
   /** A moment by the store's clock, in milliseconds since 1970, and by this process's; `null`: not known yet. */
   #moment: { readonly storeMs: number; readonly at: number } | null;
 
@@ -74,6 +75,11 @@ export class DurableClaim {
     this.#settled = settled;
     this.#record = record;
     this.#moment = since === undefined ? null : { storeMs: since, at: patience.clock.now() };
+  }
+
+  /** Whether the store has said, when a stage was noted, that the claim is no longer this process's own. Another may hold the lock then. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** The stage that the claim stands in as far as this process knows, whether the store has heard of it or not. */
@@ -107,7 +113,10 @@ export class DurableClaim {
       const write = () => this.#coordinator.update(this.id, this.#settled, this.#record, signal);
       let written = await write();
       if (written === "changed" && (await this.#takeUpChange(signal)) === null) written = await write();
-      if (typeof written === "string") throw new ClaimLostError("the claim is no longer this process's own");
+      if (typeof written === "string") {
+        this.#isLost = true;
+        throw new ClaimLostError("the claim is no longer this process's own");
+      }
       this.#settled = written;
     });
   }

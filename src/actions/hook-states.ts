@@ -5,7 +5,7 @@ import { environmentUnder } from "./launches.js";
 import type { RunPhase } from "./machine.js";
 import type { At, Held, Run, State } from "./run-states.js";
 import { soak } from "./soaking.js";
-import { isDrained, tryNoteStage } from "./stages.js";
+import { isDrained, takenAway, tryNoteStage } from "./stages.js";
 import { InterruptedError } from "./stop.js";
 
 /** What was noted last before each of these two uses of `after`: the journal tells the next run by it what was done. */
@@ -41,6 +41,8 @@ export async function drainNode(run: Run, { held }: At<"before">): Promise<State
   if (end.lacksRoom || end.saysNotNow) return undoing({ at: "given-back", held, why: { notNow: end } }, end.began);
   if (!end.succeeded) return undoing({ at: "failed", held, end, isAfterOver: false }, end.began);
   await tryNoteStage(run, held, { name: "running", forMs: null, drained: true });
+  // Draining takes its time. Who is told meanwhile that the lock may be another's begins nothing.
+  if (held.claim.isLost) return undoing({ at: "given-back", held, why: { notNow: takenAway(end) } }, end.began);
   return { at: "command", held };
 }
 
@@ -80,6 +82,8 @@ export async function soakUnderLock(run: Run, { held, done, leftMs }: At<"soak">
       env: environmentUnder(run, held),
       onGroup: (leader) => notes.phase(held.claim, "soaking", leader),
     };
+    // There is no lock to keep any more, and nothing that the end of a soak could let go of.
+    if (held.claim.isLost) return { at: "succeeded", held, done };
     context.progress.step(`${action.name} has succeeded, and its lock is kept while it soaks`, { action: action.name });
     const soaked = await soak(action, leftMs, context, launch);
     if (soaked.outcome === "failed") return { at: "failed", held, end: afterCheck(done.end, soaked.end), isAfterOver: true };

@@ -3,12 +3,18 @@
 import { type Claim, isSameProcess, type Stage } from "../locks/claim.js";
 import { bestEffort } from "../locks/errors.js";
 import type { NewStage } from "./durable-claim.js";
+import type { ActionEnd } from "./execution.js";
 import type { RunEntry } from "./machine.js";
 import type { Held, Run } from "./run-states.js";
 
 /** Writes a stage into the claim, if the store takes it: nobody's work depends on it. */
 export function tryNoteStage({ context }: Pick<Run, "context">, { claim }: Held, stage: NewStage): Promise<void> {
   return bestEffort(context.log, `the claim ${claim.id} does not say "${stage.name}"`, () => claim.noteStage(stage));
+}
+
+/** What keeps a run from its command although `before` has passed: somebody has ended its claim meanwhile. */
+export function takenAway(passed: ActionEnd): ActionEnd {
+  return { ...passed, succeeded: false, message: "somebody has ended the claim while before ran, and the command was not begun" };
 }
 
 /** Whether `after` is owed because `before` has begun under the claim. */

@@ -153,6 +153,25 @@ describe.each(STORES)("on %s", (kind) => {
     expect(node.journal("deploy")).toEqual({});
   });
 
+  test("a claim that an admin clears while the node is drained runs nothing: the lock may be another's", async () => {
+    const fleet = await openFleet(kind);
+    const say = saying(fleet);
+    const cleared = fleet.signalFile();
+    const before = { shell: `echo before >> '${fleet.log}'; until [ -e '${cleared.path}' ]; do sleep 0.02; done` };
+    const node = fleet.node("web-01", {
+      deploy: { ...say("deploy"), before, after: say("after $HOLDLINE_OUTCOME"), soak: "10 min" },
+    });
+    const agent = node.start("run", "deploy", "--json");
+    await fleet.untilLine("before");
+    expect((await fleet.node("admin", {}).run("clear", LOCK, "--reason", "mine now", "--force")).code).toBe(0);
+    cleared.give();
+    const { code, stdout } = await agent.ended;
+    expect(code).toBe(75);
+    expect(stdout).toContain("somebody has ended the claim while before ran");
+    expect(fleet.lines()).toEqual(["before", "after not-now"]);
+    expect(node.journal("deploy")).toHaveProperty("attempts.jsonl");
+  });
+
   test("a check must pass several times in a row", async () => {
     const fleet = await openFleet(kind);
     // Passes, fails, and passes from then on.
