@@ -6,6 +6,7 @@ import { resumeGuarded, runGuarded } from "../../src/actions/run.js";
 import { InterruptedError } from "../../src/actions/stop.js";
 import { laterOf, type BootMoment, type ProcessIdentity } from "../../src/locks/claim.js";
 import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
+import { freezeForAWhile } from "./freeze-jobs.js";
 import { checkJob, ephemeralOf } from "./end-checks.js";
 import { createMachine } from "./machine.js";
 import { actById, useLease } from "./people.js";
@@ -37,6 +38,8 @@ const LINGERS_PERCENT = 15;
 const SESSION_TIMEOUT_MS = 10_000;
 // How often those look who wait for what the store does not tell.
 const SLEEP_TIME_MS = 3_000;
+// Longer than a run of the simulation.
+const MEMBERSHIP_MS = 7 * 86_400_000;
 export const RELEASE_TIMEOUT_MS = 20_000;
 
 const silent = (): void => undefined;
@@ -48,12 +51,15 @@ export class Agent {
   isAlive = true;
   /** It has told its caller how its job has ended. */
   isDone = false;
+  readonly startedAt: number;
   /** When it last had trouble with its store. */
   disturbedAt = 0;
   /** When the service was started that it has seen last. */
   seenService: BootMoment | null = null;
   /** Whether its journal has told it of an attempt that came to nothing. */
   hasSeenAttempts = false;
+  /** Whether it has noted one itself. */
+  hasNotedAttempt = false;
   /** When the latest of the wishes stood that its journal and the claims that it took up have told it of. */
   seenWish: BootMoment | null = null;
   coordinator: QueueEngine | null = null;
@@ -71,6 +77,7 @@ export class Agent {
   ) {
     this.#world = world;
     this.identity = node.newProcess();
+    this.startedAt = world.scheduler.now;
     node.agents.add(this);
     const { scheduler } = world;
     // Messages are not the process's own: those that it has sent may still arrive when it is dead.
@@ -78,7 +85,7 @@ export class Agent {
       const about =
         scheduler.trace === null
           ? ""
-          : `${direction === "request" ? "→" : "←"} ${operation}${claim === null ? "" : ` ${world.checks.nameOf(claim)}`}`;
+          : `${direction === "request" ? "→" : "←"} ${operation}${claim === null || operation === "document" ? "" : ` ${world.checks.nameOf(claim)}`}`;
       scheduler.park("message", `${name} `, about, arrive);
     };
     this.link = new Link(name, world.store, carry);
@@ -216,10 +223,10 @@ export class Agent {
     const machine = createMachine(this.#world, this);
     const context: GuardContext = {
       node: node.hostName,
-      group: "default",
+      group: node.group,
       notifier: { tell: () => undefined },
       principal: this.name,
-      fleet: null,
+      fleet: { version: "1", membershipMs: MEMBERSHIP_MS, declared: this.#world.declared, memory: node.memory },
       releaseTimeoutMs: RELEASE_TIMEOUT_MS,
       machine,
       progress: { waiting: silent, step: silent },
@@ -236,6 +243,7 @@ export class Agent {
     if (job.kind === "exec") return execute(job.spec, { ephemeral: () => context, durable: () => context });
     if (job.kind === "several") return holdSeveral(job, context);
     if (job.kind === "lease") return useLease(job, this.#world, this, context);
+    if (job.kind === "freeze") return freezeForAWhile(job, context);
     if (job.kind === "by-id") return actById(job, this.#world, this, context);
     const result = job.kind === "run" ? await runGuarded(job.action, context) : await resumeGuarded(job.action, context);
     if (result?.outcome === "already-restarted") this.#world.checks.commands.foundRestarted(this);

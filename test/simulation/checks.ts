@@ -2,6 +2,7 @@
 // command-checks.ts's, leases are lease-checks.ts's, and what is left when something is over is end-checks.ts's.
 import type { Ending } from "../../src/locks/history.js";
 import { CommandChecks } from "./command-checks.js";
+import { FreezeChecks } from "./freeze-checks.js";
 import { changesIn, LeaseChecks } from "./lease-checks.js";
 import type { Group } from "./node.js";
 import type { SeenEntry, StoreObserver } from "./store.js";
@@ -16,12 +17,15 @@ export class Checks implements StoreObserver {
   readonly stories: Stories;
   readonly commands: CommandChecks;
   readonly leases: LeaseChecks;
+  readonly freezes: FreezeChecks;
   /** How often each claim has ended durably on each lock, by "claim lock". */
   readonly ended = new Map<string, number>();
   /** Those that ended while nothing could be recorded, likewise. */
   readonly unrecorded = new Set<string>();
   /** Those who have ended their own claim, with a record. */
   readonly endedTheirs = new Set<string>();
+  /** Those who have taken their own claim out of the line, or ended the session that it was in. */
+  readonly withdrawn = new Set<string>();
   readonly #world: World;
   readonly #lastToken = new Map<string, number>();
 
@@ -29,6 +33,7 @@ export class Checks implements StoreObserver {
     this.#world = world;
     this.stories = new Stories(world);
     this.commands = new CommandChecks(world, this.stories, (what) => this.fail(what));
+    this.freezes = new FreezeChecks(world, (what) => this.fail(what));
     this.leases = new LeaseChecks(world, this.stories, (what) => this.fail(what));
   }
 
@@ -73,6 +78,7 @@ export class Checks implements StoreObserver {
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is settled on ${entry.lock}, token ${entry.fencingToken}`);
       if (!this.stories.isHeld(entry)) this.fail(`${by} settles ${this.nameOf(entry.id)} on ${entry.lock}, which is not held`);
       this.#noteToken(entry);
+      this.freezes.settled(entry.lock, by);
     }
     const story = this.stories.ofEntries(entries);
     if (story.by !== by) this.fail(`${by} settles ${story.name}, which is not its own`);
@@ -130,6 +136,7 @@ export class Checks implements StoreObserver {
       if (ending !== null && entries.length !== story.locks.length)
         this.fail(`${by} ends ${story.name} on one of its locks and not on the others`);
     }
+    if (ending === null && this.stories.ofEntries(entries).by === by) this.withdrawn.add(by);
     for (const entry of entries) {
       const name = this.nameOf(entry.id);
       this.#world.scheduler.say(
@@ -145,6 +152,7 @@ export class Checks implements StoreObserver {
         if (isRecorded && this.stories.isOwner(entry, by)) this.endedTheirs.add(by);
         if (!isRecorded) this.unrecorded.add(place);
         this.leases.ended(entry, ending, by);
+        this.commands.hooks.left(entry, ending, by);
         if (ending.event === "recovered") this.#demandRecoverable(entry, by, "recovers");
         else if (entry.record?.lease == null && ending.event !== "cleared" && !this.stories.isOwner(entry, by))
           this.fail(`${by} ends ${name}, which is not its own`);
@@ -163,10 +171,18 @@ export class Checks implements StoreObserver {
     }
   }
 
+  frozen(value: string | null, by: string): void {
+    this.freezes.written(value, by);
+  }
+
   owned(entry: SeenEntry, by: string): void {
     const client = this.#world.store.ownerOf(entry.livesBy);
     if (entry.session !== null || entry.record?.lease != null || client === null) return;
-    if (!this.stories.isOwner(entry, client))
+    // What somebody has taken up and given back lives by that session until it ends.
+    const story = this.stories.of(entry.id);
+    const isGivenBack =
+      story?.adoptedBy === client && story.adopted?.record?.owner.process?.pid === entry.record?.owner.process?.pid;
+    if (!this.stories.isOwner(entry, client) && !isGivenBack)
       this.fail(`${by} has ${this.nameOf(entry.id)} live by a session of ${client}, which is not its owner`);
   }
 

@@ -2,18 +2,22 @@
 // runs only when it must.
 import type { BootMoment } from "../../src/locks/claim.js";
 import type { Agent } from "./agent.js";
+import { HookChecks } from "./hook-checks.js";
 import type { Group, SimulatedNode } from "./node.js";
 import type { Stories, Story } from "./stories.js";
 import type { World } from "./world.js";
 
 export class CommandChecks {
+  readonly hooks: HookChecks;
   readonly #world: World;
   readonly #stories: Stories;
   readonly #fail: (what: string) => void;
   /** Commands at work, and those that were lately. */
   #groups: Group[] = [];
-  readonly #succeeded = new Map<Agent, Group[]>();
+  readonly #successes = new Map<Agent, Group[]>();
   readonly #started = new Set<Agent>();
+  /** How many checks of a process have passed one after another. */
+  readonly #passedInRow = new Map<Agent, number>();
   /** Restarts that have ended well, and whose process has not looked yet whether anything has restarted. */
   readonly #unseen = new Map<Agent, Story>();
 
@@ -21,6 +25,7 @@ export class CommandChecks {
     this.#world = world;
     this.#stories = stories;
     this.#fail = fail;
+    this.hooks = new HookChecks(world, fail);
   }
 
   /** Whether that process has started any. A check of a claim that was adopted may be called off, and nothing is begun for it. */
@@ -30,17 +35,17 @@ export class CommandChecks {
 
   /** Those of that process that have ended well. */
   successesOf(agent: Agent): readonly Group[] {
-    return this.#succeeded.get(agent) ?? [];
+    return this.#successes.get(agent) ?? [];
   }
 
   started(group: Group): void {
     const { agent, claim } = group;
     if (this.#world.hasGoneBack) return this.#startedAfterGoingBack(group);
-    const who = `the ${group.kind === "main" ? "command" : "check"} of ${agent.name}`;
+    const who = `the ${group.what} of ${agent.name}`;
     const story = this.#stories.of(claim);
     if (story === undefined) return this.#fail(`${who} starts without a claim`);
     if (group.kind === "main") this.#started.add(agent);
-    if (group.kind === "main" && story.hasSucceeded)
+    if (group.kind === "main" && story.hasSucceeded && !isNewWish(agent))
       this.#fail(`${who} starts under ${story.name} although it had succeeded under it before`);
     for (const other of this.atWork()) {
       if (other.claim === claim) this.#fail(`${who} starts under ${story.name} while the one of ${other.agent.name} runs under it`);
@@ -50,6 +55,8 @@ export class CommandChecks {
     if (!group.isExcused) for (const lock of story.locks) this.demandRule(lock);
     if (story.isDurable && agent.job.kind !== "several") this.#demandJournal(group, who);
     if (group.kind === "main") this.#demandNeeded(group, story, who);
+    this.hooks.begun(group);
+    this.#world.checks.freezes.begun(group);
     if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
       this.#fail(`${who} starts to resume what nobody has left`);
   }
@@ -58,7 +65,7 @@ export class CommandChecks {
   #startedAfterGoingBack(group: Group): void {
     const { agent, claim, fencingToken, kind } = group;
     // What had begun before may go on to its end, checks included.
-    if (kind === "check") return;
+    if (kind === "check" || kind === "after") return;
     if (this.#stories.of(claim)?.tokenOfOldStore !== fencingToken) return;
     // A caller of the library notes nowhere what its node has seen.
     if (agent.job.kind === "several") return;
@@ -66,21 +73,32 @@ export class CommandChecks {
   }
 
   /** A process ends the group of a command. */
-  ended(group: Group, by: Agent): void {
+  killed(group: Group, by: Agent): void {
     const { agent } = group;
     if (agent !== by && agent.isAlive && group.isAtWork) this.#fail(`${by.name} ends the command of ${agent.name}, which lives`);
   }
 
-  /** A command has ended well, and its process hears of it. */
-  succeeded(group: Group): void {
+  /** A command has ended, and its process hears of it. */
+  ended(group: Group, passed: boolean): void {
+    this.hooks.ended(group, passed);
+    const inRow = passed ? (this.#passedInRow.get(group.agent) ?? 0) + 1 : 0;
+    if (group.kind === "check") this.#passedInRow.set(group.agent, inRow);
+    if (passed) return this.#succeeded(group);
+    // A check that fails while it soaks, or a hook that fails after it, takes the success back.
+    this.#stories.forgetSuccess(group.claim);
+  }
+
+  #succeeded(group: Group): void {
     const { agent } = group;
     const { job } = agent;
-    const done = [...(this.#succeeded.get(agent) ?? []), group];
-    this.#succeeded.set(agent, done);
+    const done = [...(this.#successes.get(agent) ?? []), group];
+    this.#successes.set(agent, done);
+    if (group.kind === "before" || group.kind === "after") return;
     const story = this.#stories.of(group.claim);
     if (story === undefined || (job.kind !== "run" && job.kind !== "resume")) return;
     const ranMain = done.some(({ kind, claim }) => kind === "main" && claim === group.claim);
     if (!ranMain || (job.action.verify !== null && group.kind === "main")) return;
+    if (group.kind === "check" && (this.#passedInRow.get(agent) ?? 0) < (job.action.verify?.passes ?? 1)) return;
     if (group.kind === "main" && job.action.process !== null) this.#unseen.set(agent, story);
     else this.#willNote(agent, story);
   }
@@ -184,4 +202,9 @@ export class CommandChecks {
     if (isAfter(made) && (agent.seenWish === null || isAfter(agent.seenWish)))
       this.#fail(`${who} starts although the service has restarted since ${story.name} was made`);
   }
+}
+
+/** A wish that is made now has an action run again whose check had passed, as long as it has not come to its end. */
+function isNewWish({ job }: Agent): boolean {
+  return job.kind === "run" && (job.action.after !== null || job.action.soakMs > 0);
 }

@@ -1,5 +1,6 @@
 // What must be true when a simulated process is done, and when everything is: nothing is left, nothing is claimed that was
 // not so, and everything is recorded once.
+import { actionOf, decodeNode, documentOfNode } from "../../src/fleet/node.js";
 import type { RunEntry } from "../../src/actions/machine.js";
 import { type Agent, type JobEnd, RELEASE_TIMEOUT_MS } from "./agent.js";
 import type { SeenEntry } from "./store.js";
@@ -27,13 +28,18 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   const last = job.action.verify === null ? "main" : "check";
   if (outcome === "ran" && !done.some(({ kind }) => kind === last)) checks.fail(`${agent.name} says that it ran, and did not`);
   const hasStarted = commands.hasStarted(agent);
-  if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted) {
+  // One that is asked to end while its success soaks says so.
+  const mayHaveRun = outcome === "interrupted" && job.action.soakMs > 0 && done.some(({ kind }) => kind === last);
+  if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted && !mayHaveRun) {
     checks.fail(`${agent.name} says "${outcome}", but has started a command`);
   }
-  const isNotBegun = outcome === "timed-out" || (outcome === "unreachable" && agent.coordinator === null);
-  if (job.kind === "run" && isNotBegun && !agent.node.attempts.has(job.action.name))
-    checks.fail(`${agent.name} says "${outcome}", and its journal does not say that the action is still to be run`);
-  demandNothingHeld(world, agent, outcome);
+  if (outcome === "frozen") checks.freezes.saysFrozen(agent, checks.withdrawn.has(agent.name));
+  const isNotBegun =
+    ["timed-out", "not-now", "frozen"].includes(outcome) || (outcome === "unreachable" && agent.coordinator === null);
+  if (job.kind === "run" && isNotBegun && !agent.hasNotedAttempt)
+    checks.fail(`${agent.name} says "${outcome}", and has not noted that the action is still to be run`);
+  if (outcome === "ran") demandTold(world, agent, job.action.name);
+  if (!mayHaveRun) demandNothingHeld(world, agent, outcome);
   if (outcome === "unreachable") {
     // The release is tried again until its time is over: from then on the journal has to do.
     const succeeded = done.filter(({ kind }) => kind === last).at(-1);
@@ -44,6 +50,8 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
       checks.fail(`${agent.name} could not let go of its claim although it was answered ${answers} times`);
     return;
   }
+  // While it soaks it does not look at its claim, which somebody may have cleared.
+  if (mayHaveRun) return;
   const held = new Set(store.present().map(({ id }) => id));
   for (const entry of agent.node.runs.get(job.action.name)?.values() ?? []) {
     if (entry.agent.pid === agent.identity.pid && !held.has(entry.claim)) {
@@ -52,9 +60,25 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   }
 }
 
+/** The fleet hears of what was done, where the store took that. */
+function demandTold({ store, checks, scheduler }: World, agent: Agent, action: string): void {
+  if (!agent.link.wasAlwaysOpen || store.hasRefused) return;
+  const node = decodeNode(store.document(documentOfNode(agent.node.hostName))?.value ?? "");
+  const told = node === null ? undefined : actionOf(node, action);
+  if (told === undefined) return checks.fail(`${agent.name} ran ${action}, and its node's document does not say so`);
+  // Another run of that node may have told of itself since.
+  const isOld = told.at < store.now() - (scheduler.now - agent.startedAt);
+  if (isOld) checks.fail(`${agent.name} ran ${action}, and its node's document tells of an earlier run`);
+}
+
 /** A job that says that nothing was done holds nothing, where it could reach the store. */
 function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
-  if (!["timed-out", "interrupted", "nothing to do"].includes(outcome) || !agent.link.wasAlwaysOpen || agent.link.isBusy) return;
+  if (
+    !["timed-out", "interrupted", "not-now", "frozen", "nothing to do"].includes(outcome) ||
+    !agent.link.wasAlwaysOpen ||
+    agent.link.isBusy
+  )
+    return;
   const { stories } = world.checks;
   for (const entry of world.store.present()) {
     const story = stories.of(entry.id);

@@ -7,8 +7,8 @@ type Fault = (world: World) => boolean;
 
 /** Each gives whether there was anything that it could be done to. */
 const FAULTS: readonly Fault[] = [
-  cut,
-  cut,
+  cutConnection,
+  cutConnection,
   kill,
   killAll,
   loseJournal,
@@ -40,7 +40,7 @@ export function perhapsFault(world: World): void {
 }
 
 /** A connection breaks: a request is lost before it takes effect, or a reply after it. */
-function cut(world: World): boolean {
+function cutConnection(world: World): boolean {
   return withAgent(
     world,
     ({ link }) => link.isBusy,

@@ -80,7 +80,7 @@ function processesOf(world: World, agent: Agent): Processes {
   async function endGroup(leader: ProcessIdentity, killAfterMs: number): Promise<void> {
     const group = leader.bootId === node.bootId ? node.groupOf(leader) : undefined;
     if (group === undefined || group.isGone) return;
-    world.checks.commands.ended(group, agent);
+    world.checks.commands.killed(group, agent);
     world.scheduler.say(agent.name, `ends the group of ${group.agent.name}`);
     node.end(group, killAfterMs);
     await new Promise<void>((resolve) => group.whenGone(() => agent.park("its group has ended", resolve)));
@@ -123,7 +123,8 @@ function commandsOf(world: World, agent: Agent): Commands {
 }
 
 function groupFor(world: World, agent: Agent, spec: CommandSpec): Group {
-  const kind = spec.argv[0] === "check" ? "check" : "main";
+  const [program] = spec.argv;
+  const kind = program === "check" || program === "before" || program === "after" ? program : "main";
   const claim = spec.env["HOLDLINE_CLAIM"] ?? "";
   const locks = (spec.env["HOLDLINE_LOCK"] ?? "").split(" ");
   return new Group(
@@ -173,7 +174,7 @@ function supervise(
           const { exitCode, signal: killedBy } = group;
           group.hasReported = true;
           group.reportedAt = scheduler.now;
-          if (exitCode === 0 && !timedOut && killedBy === null) world.checks.commands.succeeded(group);
+          world.checks.commands.ended(group, exitCode === 0 && !timedOut && killedBy === null);
           resolve({ exitCode, signal: killedBy, timedOut, startProblem: null, tail: "", ranMs: scheduler.now - begunAt });
         });
       // The leader may be gone before the rest of its group.
@@ -184,10 +185,7 @@ function supervise(
     node.begin(group, nature);
     const { endsWith } = spec;
     if (endsWith !== undefined && group.isWatched) node.watch(group, () => endsWith.heldUntil());
-    scheduler.say(
-      agent.name,
-      `its ${group.kind === "main" ? "command" : "check"} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`,
-    );
+    scheduler.say(agent.name, `its ${group.what} begins under ${world.checks.nameOf(group.claim)}, token ${group.fencingToken}`);
     world.checks.commands.started(group);
   });
 }
@@ -227,6 +225,7 @@ function journalOf(world: World, agent: Agent): Journal {
       const before = attempts.get(action);
       const now = { latest: before === undefined ? moment : laterOf(before.latest, moment), count: (before?.count ?? 0) + 1 };
       write(`an attempt at ${action}`, () => attempts.set(action, now));
+      agent.hasNotedAttempt = true;
       return now;
     },
     clearAttempts: (action) => {

@@ -1,5 +1,6 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. Those of
-// leases are lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
+// hooks and soaks are hook-mutations.ts's, those of leases lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
+import { HOOK_MUTATIONS } from "./hook-mutations.js";
 import { LEASE_MUTATIONS } from "./lease-mutations.js";
 import { ENGINE_MUTATIONS } from "./engine-mutations.js";
 import { STORE_MUTATIONS } from "./store-mutations.js";
@@ -274,6 +275,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return [ahead];",
     replacement: "return [];",
   },
+  ...HOOK_MUTATIONS,
   ...LEASE_MUTATIONS,
   ...ENGINE_MUTATIONS,
   ...STORE_MUTATIONS,

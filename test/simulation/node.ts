@@ -2,8 +2,11 @@
 // What a process of it may ask of all that is machine.ts's.
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
 import type { Attempts, RunEntry, Sighting } from "../../src/actions/machine.js";
+import type { NodeMemory, Remembered } from "../../src/actions/node-report.js";
 import type { Agent } from "./agent.js";
 import type { Choices } from "./choices.js";
+import { groupOf } from "./freeze-jobs.js";
+import { NOT_NOW } from "./rollout-plans.js";
 import type { Scheduler } from "./scheduler.js";
 
 /** How a command will behave; drawn when it begins. */
@@ -37,7 +40,7 @@ export class Group {
   constructor(
     readonly leader: ProcessIdentity,
     readonly agent: Agent,
-    readonly kind: "main" | "check",
+    readonly kind: "main" | "check" | "before" | "after",
     readonly claim: string,
     readonly fencingToken: number,
     readonly locks: readonly string[],
@@ -50,6 +53,11 @@ export class Group {
   /** Whether its command, or what that has forked behind its agent's back, is still at work. */
   get isAtWork(): boolean {
     return this.state === "running" || (this.state === "left behind" && !this.hasReported && !this.agent.isAlive);
+  }
+
+  /** What it runs, in a word. */
+  get what(): string {
+    return this.kind === "main" ? "command" : this.kind === "check" ? "check" : `hook ${this.kind}`;
   }
 
   get isGone(): boolean {
@@ -97,6 +105,7 @@ export class SimulatedNode {
   readonly name: string;
   /** What it calls itself, as another one may too. */
   readonly hostName: string;
+  readonly group: string;
   /** Known by its state directory alone. */
   readonly machine: string;
   /** Its agents, as far as they live. */
@@ -106,6 +115,11 @@ export class SimulatedNode {
   readonly runs = new Map<string, Map<string, RunEntry>>();
   readonly attempts = new Map<string, Attempts>();
   readonly sightings = new Map<string, Sighting>();
+  readonly #told = new Map<string, Remembered>();
+  readonly memory: NodeMemory = {
+    latest: (about) => this.#told.get(about) ?? null,
+    save: (about, remembered) => void this.#told.set(about, remembered),
+  };
   service: BootMoment;
   wallOffsetMs = 0;
   /** How long it has slept, in milliseconds. */
@@ -122,6 +136,7 @@ export class SimulatedNode {
   constructor(index: number, scheduler: Scheduler, hasNamesakes: boolean) {
     this.name = `n${index + 1}`;
     this.hostName = hasNamesakes && index === 1 ? "n1" : this.name;
+    this.group = groupOf(index);
     this.machine = `-.-.${index.toString(16).padStart(16, "0")}`;
     this.#scheduler = scheduler;
     // Up for some days, so that "since boot" is not a small number.
@@ -206,10 +221,7 @@ export class SimulatedNode {
       if (group.state !== "running") return;
       // What it was for has been done by the time that it says so.
       if (group.kind === "main" && nature.exitCode === 0) this.restartService();
-      this.#scheduler.say(
-        this.name,
-        `the ${group.kind === "main" ? "command" : "check"} of ${group.agent.name} ends with exit code ${nature.exitCode}`,
-      );
+      this.#scheduler.say(this.name, `the ${group.what} of ${group.agent.name} ends with exit code ${nature.exitCode}`);
       group.leaderExits(nature.exitCode, null, nature.forks);
     });
   }
@@ -245,14 +257,16 @@ export class SimulatedNode {
 
 /** How a command is going to behave; nothing out of the order where there is to be no trouble. */
 export function drawNature(choices: Choices, kind: Group["kind"], mayHang: boolean, troublePercent: number): Nature {
-  const lastsMs = kind === "check" ? choices.pick([50, 700]) : choices.pick([100, 2_000, 6_000, 15_000]);
+  const lastsMs =
+    kind === "main" ? choices.pick([100, 2_000, 6_000, 15_000]) : choices.pick(kind === "check" ? [50, 700] : [100, 3_000]);
   const calm: Nature = { exitCode: 0, lastsMs, obeys: true, forks: false, hides: false };
   if (troublePercent === 0) return calm;
   const sound = { ...calm, hides: choices.percent(10) };
   if (!choices.percent(troublePercent)) return sound;
   const obeys = choices.percent(50);
-  const trouble = choices.pick(["fails", "hangs", "forks", "stubborn"] as const);
+  const trouble = choices.pick(["fails", "hangs", "forks", "stubborn", "not now"] as const);
   if (trouble === "fails") return { ...sound, exitCode: 1, obeys };
+  if (trouble === "not now") return { ...sound, exitCode: NOT_NOW, obeys };
   if (trouble === "hangs" && mayHang) return { ...sound, lastsMs: null, obeys };
   if (trouble === "forks") return { ...sound, forks: true, obeys };
   return { ...sound, obeys: false };

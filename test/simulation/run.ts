@@ -26,8 +26,8 @@ export interface Outcome {
 // A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes, and a hundred nodes that renew
 // their sessions while they wait some ten thousand.
 const MOST_STEPS = 100_000;
-// From the end of the faults on: thirty nodes that take turns at the slowest action need a quarter of that.
-const LONGEST_CALM_MS = 1_800_000;
+// From the end of the faults on: a hundred nodes that take turns at the slowest action, which soaks, need half of that.
+const LONGEST_CALM_MS = 7_200_000;
 // Faults come early or not at all: from then on the fleet is to come to its end.
 const FAULTS_UNTIL_MS = 150_000;
 const FAULTS_UNTIL_STEP = 1_500;

@@ -1,8 +1,10 @@
 // What a seed asks of a fleet: its nodes, locks and actions, who starts what and when, and how many faults there are to be.
 // Drawn from the choices; plain data. What is done with leases is lease-jobs.ts's.
-import { type GuardedAction, NO_ROLLOUT } from "../../src/actions/action.js";
+import type { GuardedAction } from "../../src/actions/action.js";
 import type { ExecSpec } from "../../src/actions/exec.js";
 import type { Choices } from "./choices.js";
+import { describeFreezeJob, drawFreezeJob, type FreezeJob } from "./freeze-jobs.js";
+import { describeRollout, drawRollout, type RolloutPlan } from "./rollout-plans.js";
 import { type ByIdJob, describeLeaseJob, drawLeaseJob, type LeaseJob } from "./lease-jobs.js";
 
 /** What one process of a node is started for. */
@@ -18,7 +20,8 @@ export type Job =
       readonly slots: number;
     }
   | LeaseJob
-  | ByIdJob;
+  | ByIdJob
+  | FreezeJob;
 
 export interface Task {
   readonly node: number;
@@ -55,6 +58,7 @@ interface ActionPlan {
   readonly onFailure: GuardedAction["onFailure"];
   readonly isChecked: boolean;
   readonly timeoutMs: number | null;
+  readonly rollout: RolloutPlan;
 }
 
 const UNLIMITED = Number.POSITIVE_INFINITY;
@@ -105,11 +109,13 @@ function drawAction(choices: Choices, locks: readonly string[], index: number): 
     onFailure: choices.percent(25) ? "release" : "hold",
     isChecked: choices.percent(30),
     timeoutMs: choices.pick([8_000, null]),
+    rollout: drawRollout(choices),
   };
 }
 
 function drawJob(choices: Choices, node: number, locks: readonly string[], plans: readonly ActionPlan[]): Job {
   const kind = choices.pick(["run", "run", "run", "run", "resume", "exec", "several", "lease", "lease"] as const);
+  if ((kind as string) === "freeze") return drawFreezeJob(choices, node, locks);
   if (kind === "lease") return drawLeaseJob(choices, node, locks);
   const acquire = { sleepTimeMs: choices.pick([3_000, 8_000]), timeoutMs: choices.pick([null, null, null, 6_000, 40_000, 0]) };
   const key = choices.percent(25) ? `rack${node % 2}` : null;
@@ -161,8 +167,8 @@ function actionOf(
     process: mode === "serialize_process" ? { commandString: "service", fullCmd: false, user: null } : null,
     mustRestart: true,
     alreadyRestarted: choices.percent(25) ? "skip" : "run",
-    ...NO_ROLLOUT,
-    verify: isChecked ? { argv: ["check"], intervalMs: 1_000, timeoutMs: 4_000, passes: 1 } : null,
+    ...plan.rollout,
+    verify: isChecked ? { argv: ["check"], intervalMs: 1_000, timeoutMs: 4_000, passes: choices.pick([1, 1, 2]) } : null,
     onFailure,
     env: {},
     cwd: null,
@@ -172,12 +178,13 @@ function actionOf(
 
 /** The job in words, for a trace. */
 export function describeJob(job: Job): string {
+  if (job.kind === "freeze") return describeFreezeJob(job);
   if (job.kind === "lease" || job.kind === "by-id") return describeLeaseJob(job);
   if (job.kind === "several") return `hold ${job.locks.join(" and ")}${job.durable ? "" : ", ephemerally"}${keyed(job)}`;
   if (job.kind === "exec") return `exec on ${job.spec.lock}${job.spec.durable ? ", durably" : ""}${keyed(job.spec)}`;
   const { name, lock, mode, onFailure, verify } = job.action;
   const failing = onFailure === "release" ? ", released on failure" : "";
-  return `${job.kind} ${name} (${mode}) on ${lock}${verify === null ? "" : ", checked"}${failing}${keyed(job.action)}`;
+  return `${job.kind} ${name} (${mode}) on ${lock}${verify === null ? "" : ", checked"}${failing}${describeRollout(job.action)}${keyed(job.action)}`;
 }
 
 function keyed({ key, slots }: { readonly key: string | null; readonly slots: number }): string {

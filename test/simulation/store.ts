@@ -2,6 +2,7 @@
 // the checks look at them. What must be true of all that is checks.ts's.
 import type { ClaimRecord } from "../../src/locks/claim.js";
 import { decodeRecord } from "../../src/locks/claim.js";
+import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import type { Ending, HistoryRecord } from "../../src/locks/history.js";
 import { decodeEnding, encodeEnding } from "../../src/queue/records.js";
 import type { Committed, Step } from "../../src/queue/store.js";
@@ -84,6 +85,8 @@ export interface StoreObserver {
    * @param isRecorded whether the history tells of it
    */
   left(entries: readonly SeenEntry[], ending: Ending | null, isRecorded: boolean, by: string): void;
+  /** The document of the store's freezes is another one now, or there is none (`null`). */
+  frozen(value: string | null, by: string): void;
   /** By this session others see now that the process of a claim lives. */
   owned(entry: SeenEntry, by: string): void;
 }
@@ -92,6 +95,8 @@ export interface StoreObserver {
 const STORE_ITSELF = "store";
 
 export class SimulatedStore extends MemoryServer {
+  /** Whether it has ever had no room for something. */
+  hasRefused = false;
   /** Whose request is being carried out. */
   #actor = STORE_ITSELF;
   readonly #checks: StoreObserver;
@@ -130,6 +135,7 @@ export class SimulatedStore extends MemoryServer {
 
   override commit(steps: readonly Step[]): Committed {
     const committed = super.commit(steps);
+    if (!committed.isDone && committed.why === "no-room") this.hasRefused = true;
     if (!committed.isDone && committed.why === "no-room")
       for (const step of steps) {
         if (step.do !== "archive") continue;
@@ -198,6 +204,7 @@ export class SimulatedStore extends MemoryServer {
       else if (put.isNewHolder) this.#checks.adopted(now, then, by);
       else this.#checks.updated(now, then, by);
     }
+    for (const step of steps) if (step.do === "document" && step.name === FREEZES_DOCUMENT) this.#checks.frozen(step.value, by);
     for (const entry of now) if (put !== undefined) this.#checks.owned(entry, by);
     for (const step of steps) {
       if (step.do !== "own") continue;

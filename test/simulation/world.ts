@@ -9,6 +9,7 @@ import type { Contents } from "../../src/stores/memory/contents.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
 import type { GuardedAction } from "../../src/actions/action.js";
+import { encodeFreezes, FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import type { ClaimRecord, Owner } from "../../src/locks/claim.js";
 import type { Story } from "./stories.js";
 
@@ -31,6 +32,8 @@ export class World {
   /** How many faults of which kind have come over it. */
   readonly met = new Map<string, number>();
   /** Claims on one lock that were taken out of its queue by hand while they waited, and when. */
+  /** The actions that there are in the configuration. */
+  readonly declared: ReadonlySet<string>;
   readonly takenOutWaiting = new Map<string, number>();
   /** Places, as "claim lock". */
   readonly #cleared = new Set<string>();
@@ -50,6 +53,7 @@ export class World {
     this.store = new SimulatedStore({ now: () => EPOCH + scheduler.now, after, putsAway: !leavesEnded }, this.checks);
     this.nodes = Array.from({ length: scenario.nodes }, (_, index) => new SimulatedNode(index, scheduler, scenario.hasNamesakes));
     this.#faultsLeft = scenario.faults;
+    this.declared = new Set(scenario.tasks.flatMap(({ job }) => ("action" in job ? [job.action.name] : [])));
     for (const { node, startsAt, job } of scenario.tasks) {
       scheduler.after(startsAt, "fleet", "", () => this.launch(this.nodes[node] as SimulatedNode, job));
     }
@@ -177,6 +181,7 @@ export class World {
 
   /** What people and timers do about what was left: run the action again, clear what has no action. */
   #tidy(): void {
+    this.#thaw();
     for (const entry of this.store.present()) if (entry.session === null && entry.record?.lease != null) this.#putAway(entry);
     for (const entry of this.leftovers()) {
       const node = this.#nodeOf(entry.record?.owner ?? null);
@@ -196,6 +201,16 @@ export class World {
     this.scheduler.after(TIDY_EVERY_MS, "fleet", "", () => {
       if (this.living.length > 0 || this.store.present().length > 0 || this.#isNoted()) this.#tidy();
     });
+  }
+
+  /** An admin thaws what nobody is going to thaw. */
+  #thaw(): void {
+    const { stored } = this.checks.freezes;
+    const left = stored.filter(({ by }) => this.living.some(({ name }) => name === by));
+    if (left.length === stored.length) return;
+    const value = left.length === 0 ? null : encodeFreezes(left);
+    const revision = this.store.document(FREEZES_DOCUMENT)?.revision ?? 0;
+    this.store.actAs(ADMIN, () => this.store.commit([{ do: "document", name: FREEZES_DOCUMENT, value, revision }]));
   }
 
   /** Where a claim was made; for leases any of that name will do. */
@@ -225,7 +240,7 @@ export class World {
     if (name === null) return null;
     // Where the configuration has changed since, and the journal does not know of it, only the old one finds it.
     const action = this.#actions(node).find((one) => one.name === name && one.lock === lock);
-    if (action !== undefined) return { kind: "run", action: { ...action, acquire: PATIENT } };
+    if (action !== undefined) return { kind: this.choices.pick(["run", "resume"]), action: { ...action, acquire: PATIENT } };
     return this.#execOf(node, lock);
   }
 
@@ -255,7 +270,7 @@ export class World {
 const PATIENT = { sleepTimeMs: 8_000, timeoutMs: null };
 const TIDY_EVERY_MS = 30_000;
 // Long after whatever can be tended has been.
-const TIDY_FOR_MS = 1_200_000;
+const TIDY_FOR_MS = 4_800_000;
 
 function nameOf(job: Job): string | null {
   if (job.kind === "run" || job.kind === "resume") return `${job.action.name} ${job.action.lock}`;

@@ -1,0 +1,116 @@
+// What must be true of freezes in a simulated fleet: what one binds does not begin under a claim that came into hand after it. Has the
+// rule in words of its own.
+import { decodeFreezes, type Freeze } from "../../src/locks/freezes.js";
+import type { Agent } from "./agent.js";
+import { ADMIN } from "./checks.js";
+import type { Group } from "./node.js";
+import type { World } from "./world.js";
+
+/** A freeze, and the transaction since which the store has it. */
+interface Known {
+  readonly freeze: Freeze;
+  readonly since: number;
+}
+
+/** What stands for a document that nobody can read: it may say that everything is frozen. */
+const EVERYTHING: Freeze = {
+  id: "unreadable",
+  locks: ["*"],
+  node: null,
+  group: null,
+  reason: "",
+  by: ADMIN,
+  since: 0,
+  until: null,
+};
+
+export class FreezeChecks {
+  readonly #world: World;
+  readonly #fail: (what: string) => void;
+  #now: readonly Known[] = [];
+  /** Every freeze that there ever was, and when it was over; a freeze that is still there has no such moment. */
+  readonly #ever = new Map<string, { readonly freeze: Freeze; overAt: number }>();
+  /** When the store's freezes changed last. */
+  changedAt = 0;
+
+  constructor(world: World, fail: (what: string) => void) {
+    this.#world = world;
+    this.#fail = fail;
+  }
+
+  get isReadable(): boolean {
+    return !this.#now.some(({ freeze }) => freeze === EVERYTHING);
+  }
+
+  /** Those that the store has, also when their time is over. */
+  get stored(): readonly Freeze[] {
+    return this.#now.map(({ freeze }) => freeze);
+  }
+
+  /** The document of the freezes has been written. */
+  written(value: string | null, by: string): void {
+    const { scheduler, store } = this.#world;
+    const freezes = decodeFreezes(value) ?? [EVERYTHING];
+    scheduler.say("store", `${by} has written the freezes: ${freezes.map(({ id }) => id).join(", ") || "none"}`);
+    const since = new Map(this.#now.map((known) => [known.freeze.id, known.since]));
+    this.#now = freezes.map((freeze) => ({ freeze, since: since.get(freeze.id) ?? store.revision }));
+    this.changedAt = scheduler.now;
+    for (const [id, ever] of this.#ever)
+      if (ever.overAt === Infinity && !freezes.some((freeze) => freeze.id === id)) ever.overAt = scheduler.now;
+    for (const freeze of freezes) this.#ever.set(freeze.id, { freeze, overAt: Infinity });
+  }
+
+  /** A claim has come into hand on a lock, at this moment of the store. */
+  settled(lock: string, by: string): void {
+    const agent = this.#world.agents.get(by);
+    if (agent === undefined || !heedsFreezes(agent)) return;
+    const [binding] = this.binding(agent, lock);
+    if (binding !== undefined) this.#fail(`${by} settles on ${lock}, which ${binding.freeze.id} has frozen`);
+  }
+
+  /** A command or a hook begins. */
+  begun(group: Group): void {
+    const { agent, kind, locks, fencingToken } = group;
+    if ((kind !== "main" && kind !== "before") || !heedsFreezes(agent)) return;
+    for (const lock of locks) {
+      const older = this.binding(agent, lock).find(({ since }) => since < fencingToken);
+      if (older !== undefined)
+        this.#fail(`the ${group.what} of ${agent.name} starts on ${lock}, which ${older.freeze.id} had frozen before`);
+    }
+  }
+
+  /** A process says that it has not begun because of a freeze. */
+  saysFrozen(agent: Agent, hasJoined: boolean): void {
+    const { job, startedAt } = agent;
+    if (job.kind !== "run" && job.kind !== "resume") return;
+    const { name, lock, acquire } = job.action;
+    const bound = [...this.#ever.values()].filter(
+      ({ freeze, overAt }) =>
+        overAt >= startedAt && binds(freeze, agent, lock) && (freeze.until ?? Infinity) >= this.#nowMs(startedAt),
+    );
+    if (bound.length === 0) this.#fail(`${agent.name} says that ${name} is frozen, and it is not`);
+    const isOfAll = bound.every(({ freeze }) => freeze.node === null && freeze.group === null);
+    if (hasJoined && isOfAll && acquire.timeoutMs === null)
+      this.#fail(`${agent.name} has given up its place on ${lock}, all of which is frozen`);
+  }
+
+  /** What binds a process on a lock now, by the store's clock. */
+  binding(agent: Agent, lock: string): readonly Known[] {
+    const now = this.#nowMs(this.#world.scheduler.now);
+    return this.#now.filter(({ freeze }) => binds(freeze, agent, lock) && (freeze.until === null || now < freeze.until));
+  }
+
+  #nowMs(at: number): number {
+    return this.#world.store.now() - this.#world.scheduler.now + at;
+  }
+}
+
+/** A caller of the library that has its own steps looks at no freezes. */
+function heedsFreezes({ job }: Agent): boolean {
+  return job.kind === "run" || job.kind === "resume" || job.kind === "exec" || job.kind === "lease";
+}
+
+function binds({ locks, node, group }: Freeze, agent: Agent, lock: string): boolean {
+  const isOfLock = locks.includes("*") || locks.includes(lock);
+  return isOfLock && (node === null || node === agent.node.hostName) && (group === null || group === agent.node.group);
+}
