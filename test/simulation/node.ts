@@ -2,7 +2,7 @@
 // What a process of it may ask of all that is machine.ts's.
 import type { BootMoment, ProcessIdentity } from "../../src/locks/claim.js";
 import type { Attempts, RunEntry, Sighting } from "../../src/actions/machine.js";
-import type { NodeMemory, Remembered } from "../../src/actions/node-report.js";
+import type { NodeMemory, Remembered } from "../../src/actions/fleet-context.js";
 import type { Agent } from "./agent.js";
 import type { Choices } from "./choices.js";
 import { groupOf } from "./freeze-jobs.js";
