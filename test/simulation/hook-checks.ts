@@ -18,7 +18,7 @@ interface Work {
   isDrained: boolean;
   /** `before` has begun, and `after` has not passed since. */
   owesAfter: boolean;
-  /** Where the claim was gone when `before` had passed: how many updates its process had been answered by then. */
+  /** Where the claim was gone when `before` had passed: how many answers about updates its process had had by then. */
   goneAfterUpdates: number | null;
   main: { readonly by: Agent; readonly heard: Heard; readonly at: number } | null;
   check: { readonly by: Agent; readonly heard: Heard } | null;
@@ -119,6 +119,7 @@ export class HookChecks {
   }
 }
 
+/** The store refuses an update of what is gone, and the second answer tells why. */
 function updatesOf({ link }: Agent): number {
-  return link.answered.get("update") ?? 0;
+  return Math.min(link.answered.get("update") ?? 0, link.answered.get("readClaim") ?? 0);
 }

@@ -4,7 +4,7 @@ import type { Mutation } from "./mutations.js";
 export const LEASE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a lease's time is counted by the node's own clock",
-    in: "attemptLease",
+    in: "settleThawed",
     find: "expiryOf(request.ttlMs, (await coordinator.sync(signal)).ms)",
     replacement: "expiryOf(request.ttlMs, Date.now())",
   },

@@ -119,6 +119,7 @@ export class SimulatedNode {
   readonly memory: NodeMemory = {
     latest: (about) => this.#told.get(about) ?? null,
     save: (about, remembered) => void this.#told.set(about, remembered),
+    forget: (about) => void this.#told.delete(about),
   };
   service: BootMoment;
   wallOffsetMs = 0;
