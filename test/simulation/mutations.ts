@@ -19,16 +19,18 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the claim is not settled at all",
-    in: "settleClaim",
-    find: "settled = await coordinator.settle(draft, joined, record);",
-    replacement: "settled = { entries: joined.positions, fencingToken: (await coordinator.sync()).ms };",
+    in: "settleBehindGates",
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, freeze.checks), record };",
+    replacement: `const { ms } = await coordinator.sync();
+      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
   },
   {
     name: "the command starts before the settle is confirmed",
-    in: "settleClaim",
-    find: "settled = await coordinator.settle(draft, joined, record);",
-    replacement: `coordinator.settle(draft, joined, record).catch(() => undefined);
-      settled = { entries: joined.positions, fencingToken: (await coordinator.sync()).ms };`,
+    in: "settleBehindGates",
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, freeze.checks), record };",
+    replacement: `coordinator.settle(draft, joined, record, undefined, freeze.checks).catch(() => undefined);
+      const { ms } = await coordinator.sync();
+      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
   },
   {
     name: "a run that ends because the store is away leaves its claim in line",
