@@ -58,7 +58,7 @@ const LAYERS = [
   // the rest from importing it.
   {
     layer: "page",
-    may: ["locks/claim", "locks/durations", "locks/exec-actions", "locks/patterns", "locks/text", "views/json"],
+    may: ["locks/claim", "locks/durations", "locks/exec-actions", "locks/patterns", "locks/text", "views/json", "views/fleet"],
     packages: [],
     node: false,
     deepest: 1,

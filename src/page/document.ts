@@ -1,6 +1,11 @@
 // The page's documents, with everything around the locks and the history. They can be read without JavaScript, which itself
 // reveals what works only with it. Pure.
 import { moment } from "./ages.js";
+import { ACT_DIALOG, FREEZE_DIALOG } from "./dialogs.js";
+import { fleetContent, fleetForm } from "./fleet.js";
+import type { FleetQuery, FleetShown } from "./fleet.js";
+import { freezeButton, freezesSection } from "./freezes.js";
+import type { ShownFreezes } from "./freezes.js";
 import { html, said } from "./html.js";
 import type { Html } from "./html.js";
 import { DEFAULT_LIMIT, historyForm, recordItems } from "./history.js";
@@ -25,6 +30,7 @@ export interface Looking extends Visit {
   readonly now: number;
   /** While a store does not answer: the time that the document shows. Else `null`. */
   readonly silentSince: number | null;
+  readonly freezes: ShownFreezes;
 }
 
 /** The time that the document shows: ages are as of then. */
@@ -48,6 +54,7 @@ export function locksDocument(locks: readonly ServedLock[], filter: Filter, look
       : html`<option value="${value}">${word}</option>`,
   );
   const main = html`<h1>Locks</h1>
+    ${freezesSection(looking.freezes, { ...view, only: null })} ${freezeButton(looking.viewer)}
     <p id="summary">${summaryText(summaryOf(locks.map(({ shown }) => shown)))}</p>
     <form class="filters" id="filter" method="get" action="/" role="search">
       <label
@@ -84,6 +91,7 @@ export function lockDocument(
 ): string {
   const view = { ...looking, now: shownAt(looking), isFull: true };
   const main = html`<h1>${said(name)}</h1>
+    ${freezesSection(looking.freezes, { ...view, only: name })}
     <p id="free" ${lock === null ? null : html`hidden`}>Nobody holds or waits for it.</p>
     <ul id="locks" class="locks full" role="list" data-only="${name}">
       ${lock === null ? null : lockItem(lock.shown, lock.text, view)}
@@ -99,6 +107,16 @@ export function lockDocument(
       ${recordItems(records, shownAt(looking), false)}
     </ol>`;
   return pageDocument({ title: name, current: null, main, warning: null }, looking, looking);
+}
+
+/** The fleet: groups, rollouts, nodes. */
+export function fleetDocument(shown: FleetShown, query: FleetQuery, looking: Looking): string {
+  const now = shownAt(looking);
+  const main = html`<h1>Fleet</h1>
+    ${freezesSection(looking.freezes, { viewer: looking.viewer, now, only: null })} ${freezeButton(looking.viewer)}
+    ${fleetForm(query, shown.groups)}
+    <div id="fleet">${fleetContent(shown, query, now)}</div>`;
+  return pageDocument({ title: "Fleet", current: "/fleet", main, warning: null }, looking, looking);
 }
 
 /** @param records `null` when they cannot be read @param problem what is wrong with the query, `null` when nothing is */
@@ -135,6 +153,7 @@ interface Parts {
 
 const LINKS = [
   ["/", "Locks"],
+  ["/fleet", "Fleet"],
   ["/history", "History"],
 ] as const;
 
@@ -170,7 +189,7 @@ ${warning === null ? null : html`<p class="warning" role="alert">⚠︎ ${warnin
 ${main}
 </main>
 <p id="said" role="status"></p>
-${looking === null ? null : ACT_DIALOG}
+${looking === null ? null : html`${ACT_DIALOG}${FREEZE_DIALOG}`}
 </body>
 </html>
 `.text;
@@ -189,17 +208,3 @@ function doorOf({ door, here }: Visit): Html | null {
   if (door === null) return null;
   return html`<a href="/sign-in?${new URLSearchParams({ to: here }).toString()}">Sign in</a>`;
 }
-
-const ACT_DIALOG = html`<dialog id="act" aria-labelledby="act-title" aria-describedby="act-words">
-  <form method="dialog">
-    <h2 id="act-title"></h2>
-    <p id="act-words"></p>
-    <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
-    <label id="act-force"
-      ><input type="checkbox" name="force" /> Its owner or command is running and goes on, and another may begin beside it. End the
-      claim all the same.</label
-    >
-    <p id="act-problem" class="warning" role="alert" hidden></p>
-    <p class="buttons"><button type="button" value="cancel">Cancel</button> <button type="submit" class="danger"></button></p>
-  </form>
-</dialog>`;

@@ -29,6 +29,7 @@ export function recordItems(records: readonly RecordJson[] | null, now: number, 
 
 function recordItem(record: RecordJson, now: number, withLock: boolean): Html {
   const { lock, event, by, reason, claimedAt, endedAt, owner, lease } = record;
+  if (event === "frozen" || event === "thawed") return freezeRecord(record, now, withLock);
   const heldMs = Math.max(0, Date.parse(endedAt) - Date.parse(claimedAt));
   const name = withLock ? html`<a href="${lockAddress(lock)}">${said(lock)}</a>: ` : null;
   const what = lease?.type ?? owner.action;
@@ -37,6 +38,20 @@ function recordItem(record: RecordJson, now: number, withLock: boolean): Html {
       ${eventBadge(event)} ${name}${who(record)}${what === null ? null : html` (${said(what)})`}, held for
       ${formatDuration(heldMs)}, ${event === "failed" ? "failed" : "ended"} ${age("ago", endedAt, now)}
     </p>
+    <p class="by">
+      ${by === null ? "its time was over" : html`${event} by ${said(by)}`}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
+      <span class="when">${moment(endedAt)}</span>
+    </p>
+  </li>`;
+}
+
+/** A freeze stands in the history by a pattern of locks. */
+function freezeRecord({ lock, event, by, reason, claimedAt, endedAt }: RecordJson, now: number, withLock: boolean): Html {
+  const what = withLock ? html`<strong>${said(lock)}</strong>, ` : null;
+  const length = formatDuration(Math.max(0, Date.parse(endedAt) - Date.parse(claimedAt)));
+  const words = event === "frozen" ? null : html`after ${length}, `;
+  return html`<li class="record">
+    <p>${eventBadge(event)} ${what}${words}${age("ago", endedAt, now)}</p>
     <p class="by">
       ${by === null ? "its time was over" : html`${event} by ${said(by)}`}${reason === null || reason === "" ? null : html`: ${said(reason)}`}
       <span class="when">${moment(endedAt)}</span>

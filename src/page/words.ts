@@ -19,6 +19,28 @@ const CONDITIONS: Readonly<Record<Condition, { readonly symbol: string; readonly
   waiting: { symbol: "…", word: "waiting" },
 };
 
+/** How nodes do, in the order of urgency. */
+export const NODE_WORDS = {
+  failed: { symbol: "✖\ufe0e", word: "failed" },
+  running: { symbol: "▶\ufe0e", word: "running" },
+  waiting: { symbol: "…", word: "waiting" },
+  pending: { symbol: "◔", word: "pending" },
+  done: { symbol: "✔\ufe0e", word: "done" },
+  idle: { symbol: "○", word: "idle" },
+} as const;
+
+export type NodeState = keyof typeof NODE_WORDS;
+
+export const ROLLOUT_WORDS = { ...NODE_WORDS, notYet: { symbol: "○", word: "not yet" } } as const;
+
+export type RolloutState = Exclude<keyof typeof ROLLOUT_WORDS, "idle">;
+
+/** How a node does, as a badge. */
+export function nodeBadge(state: NodeState): Html {
+  const { symbol, word } = NODE_WORDS[state];
+  return html`<span class="badge ${state}"><span aria-hidden="true">${symbol}</span> ${word}</span>`;
+}
+
 const EVENTS: Readonly<Record<string, string>> = {
   released: "✔\ufe0e",
   cleared: "⌫",

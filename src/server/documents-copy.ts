@@ -74,9 +74,13 @@ export class DocumentsCopy {
     const node = value === null ? null : decodeNode(value);
     // Whoever can write documents must not speak for another node.
     if (node === null || node.node !== key) return this.nodes.delete(key);
-    const text = JSON.stringify(nodeAsJson(node));
-    if (this.nodes.get(key)?.text === text) return false;
-    this.nodes.set(key, { node, text });
+    const mirrored = mirroredNode(node);
+    if (this.nodes.get(key)?.text === mirrored.text) return false;
+    this.nodes.set(key, mirrored);
     return true;
   }
+}
+
+export function mirroredNode(node: NodeDocument): MirroredNode {
+  return { node, text: JSON.stringify(nodeAsJson(node)) };
 }

@@ -8,9 +8,9 @@ import { execProgramOf } from "../locks/exec-actions.js";
 import type { Freeze } from "../locks/freezes.js";
 import { haveCommon } from "../locks/patterns.js";
 import { freezeAsJson } from "../views/json.js";
-import { nodeAsJson } from "../views/fleet.js";
 import { claimsOn } from "../views/lock.js";
 import type { Caller } from "./access.js";
+import { mirroredNode } from "./documents-copy.js";
 import type { MirroredNode } from "./documents-copy.js";
 import type { Mirror, MirroredFreezes } from "./mirror.js";
 
@@ -33,8 +33,7 @@ function seenNode(caller: Caller, mirrored: MirroredNode): MirroredNode {
 
 function withoutHidden(caller: Caller, document: NodeDocument): MirroredNode {
   const shown = Object.entries(document.actions).filter(([, { lock }]) => caller.mayWith("read", lock));
-  const node = { ...document, actions: Object.fromEntries(shown) };
-  return { node, text: JSON.stringify(nodeAsJson(node)) };
+  return mirroredNode({ ...document, actions: Object.fromEntries(shown) });
 }
 
 /** The freezes that can bind a lock which the caller may read. */

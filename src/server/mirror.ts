@@ -1,11 +1,11 @@
 // A copy of all locks, nodes and freezes of all stores, kept up to date by the stores' watches, so that the server reads once what
 // many clients ask for often. A reading shows nothing older than the moment of asking. The copy of one store is store-copy.ts's.
-import type { NodeDocument } from "../fleet/node.js";
+import { mergeNodes } from "../fleet/node.js";
 import type { Freeze } from "../locks/freezes.js";
 import type { Log } from "../locks/log.js";
-import { nodeAsJson } from "../views/fleet.js";
 import { storesFor } from "../views/stores.js";
 import type { Stores } from "../views/stores.js";
+import { mirroredNode } from "./documents-copy.js";
 import type { MirroredNode } from "./documents-copy.js";
 import { StoreCopy } from "./store-copy.js";
 import type { MirrorChange, MirroredLock } from "./store-copy.js";
@@ -21,7 +21,6 @@ export interface MirroredFreezes {
 export class Mirror {
   readonly #copies: readonly StoreCopy[];
   readonly #subscribers = new Set<(change: MirrorChange) => void>();
-
   /** The nodes of all stores, until one changes. */
   #nodes: readonly MirroredNode[] | null = null;
 
@@ -66,7 +65,7 @@ export class Mirror {
 
   /** The nodes of all stores as they were read last, by name. */
   nodes(): readonly MirroredNode[] {
-    this.#nodes ??= sortedByName(mergedNodes(this.#copies.flatMap((copy) => [...copy.documents.nodes.values()])));
+    this.#nodes ??= this.#mergedNodes();
     return this.#nodes;
   }
 
@@ -95,6 +94,13 @@ export class Mirror {
     return () => void this.#subscribers.delete(onChange);
   }
 
+  /** A node whose locks are in several stores has a document in each. */
+  #mergedNodes(): readonly MirroredNode[] {
+    const read = this.#copies.map((copy) => [...copy.documents.nodes.values()]);
+    const known = new Map(read.flat().map((mirrored) => [mirrored.node, mirrored]));
+    return mergeNodes(read.map((nodes) => nodes.map(({ node }) => node))).map((node) => known.get(node) ?? mirroredNode(node));
+  }
+
   #tell(change: MirrorChange): void {
     if (change.nodes.length > 0) this.#nodes = null;
     for (const onChange of this.#subscribers) onChange(change);
@@ -103,27 +109,4 @@ export class Mirror {
   close(): void {
     for (const copy of this.#copies) copy.close();
   }
-}
-
-/** A node whose locks are in several stores has a document in each, about the actions there. */
-function mergedNodes(nodes: readonly MirroredNode[]): readonly MirroredNode[] {
-  const merged = new Map<string, MirroredNode>();
-  for (const mirrored of nodes) {
-    const other = merged.get(mirrored.node.node);
-    merged.set(mirrored.node.node, other === undefined ? mirrored : mergedNode(other.node, mirrored.node));
-  }
-  return [...merged.values()];
-}
-
-function mergedNode(one: NodeDocument, other: NodeDocument): MirroredNode {
-  const [older, newer] = one.seenAt <= other.seenAt ? [one, other] : [other, one];
-  const actions = new Map(Object.entries(older.actions));
-  for (const [name, action] of Object.entries(newer.actions))
-    if ((actions.get(name)?.at ?? Number.NEGATIVE_INFINITY) <= action.at) actions.set(name, action);
-  const node = { ...newer, actions: Object.fromEntries(actions) };
-  return { node, text: JSON.stringify(nodeAsJson(node)) };
-}
-
-function sortedByName(nodes: readonly MirroredNode[]): readonly MirroredNode[] {
-  return [...nodes].sort(({ node: one }, { node: other }) => (one.node < other.node ? -1 : Number(one.node > other.node)));
 }

@@ -22,8 +22,8 @@ export interface RecordFilter {
   readonly by: string | null;
   readonly event: HistoryEvent | null;
   readonly claim: string | null;
-  /** Whether the reader may see a lock's records; all of them by default. */
-  readonly sees?: (lock: string) => boolean;
+  /** Whether the reader may see a record; all of them by default. */
+  readonly sees?: (record: HistoryRecord) => boolean;
   /** How many at most. */
   readonly limit: number;
 }
@@ -64,8 +64,9 @@ async function readStore({ coordinator, isFor }: Store, filter: RecordFilter, si
   }
 }
 
-function fits({ lock, owner, lease, by, event, claim }: HistoryRecord, wanted: RecordFilter): boolean {
-  if (wanted.sees?.(lock) === false) return false;
+function fits(record: HistoryRecord, wanted: RecordFilter): boolean {
+  const { owner, lease, by, event, claim } = record;
+  if (wanted.sees?.(record) === false) return false;
   if (wanted.by !== null && ![by, owner.principal, lease?.caller].includes(wanted.by)) return false;
   return (wanted.event === null || event === wanted.event) && (wanted.claim === null || claim === wanted.claim);
 }

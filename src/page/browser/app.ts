@@ -2,10 +2,14 @@
 import { ageTicker } from "./ages.js";
 import { createClaimDialog } from "./claim-dialog.js";
 import { wireFilter } from "./filter.js";
+import { followFleet } from "./fleet.js";
+import { createFreezeDialog } from "./freeze-dialog.js";
 import { followHistory } from "./history.js";
-import { LockList } from "./list.js";
+import { focusNear, LockList } from "./list.js";
 import { follow } from "./live.js";
+import { replaceContent } from "./markup.js";
 import type { LockJson } from "../../views/json.js";
+import { freezesContent } from "../freezes.js";
 import type { Viewer } from "../viewer.js";
 
 const { body } = document;
@@ -28,12 +32,18 @@ if (viewer !== null) {
   const locks = list && new LockList(list, { viewer, now: shownAt, only, ages });
   const filter = locks && document.getElementById("filter") && wireFilter(locks);
   const dialog = createClaimDialog();
+  createFreezeDialog();
+  const part = document.getElementById("fleet");
+  const fleet = part && followFleet(part, ages);
+  const frozen = document.getElementById("freezes");
+  if (frozen !== null) ages.watch(frozen);
   const records = history && followHistory(history, shownAt, ages);
 
   const changed = (lock: LockJson | null): void => {
     if (lock !== null) dialog.onLockChanged(lock);
     if (lock === null || history?.dataset["only"] === undefined || history.dataset["only"] === lock.lock) records?.refreshSoon();
     filter?.showCounts();
+    fleet?.refreshSoon();
     if (free !== null) free.hidden = locks?.isEmpty() === false;
   };
   follow(
@@ -46,6 +56,16 @@ if (viewer !== null) {
       one(lock) {
         locks?.set(lock);
         changed(lock);
+      },
+      freezes(shown) {
+        fleet?.refreshSoon();
+        records?.refreshSoon();
+        if (frozen === null) return;
+        const content = freezesContent(shown, { viewer, now: shownAt(), only: frozen.dataset["only"] ?? null });
+        if (replaceContent(frozen, content)) focusNear(null);
+      },
+      nodes() {
+        fleet?.refreshSoon();
       },
       known(until) {
         knownUntil = until;

@@ -3,6 +3,7 @@ import { sanitize } from "../../locks/text.js";
 import type { LockJson } from "../../views/json.js";
 import { focusNear } from "./list.js";
 import { focusOn } from "./markup.js";
+import { problemOf, SLOWEST_ANSWER_MS, write } from "./requests.js";
 
 export interface ClaimDialog {
   /** Tells people when the claim in the dialog has ended meanwhile. */
@@ -22,8 +23,6 @@ interface Act {
   readonly staleOn: string;
 }
 
-// A store that works has answered long before, and the page must tell within five seconds of one that does not.
-const SLOWEST_ANSWER_MS = 3_000;
 const NOT_YET =
   "the server or its store has not answered yet. Your request still stands: the claim ends when they answer, unless you cancel";
 
@@ -176,22 +175,4 @@ async function end({ kind, claim, lock }: Act, reason: string, force: boolean, s
   if (response.ok) return { outcome: "done" };
   const { kind: said, words } = await problemOf(response);
   return { outcome: said === "alive" ? "alive" : "refused", words };
-}
-
-async function problemOf(response: Response): Promise<{ readonly kind: string; readonly words: string }> {
-  const text = await response.text();
-  if (!/\bjson\b/.test(response.headers.get("Content-Type") ?? ""))
-    return { kind: "", words: `the server said ${response.status}` };
-  const {
-    title = "",
-    detail = `the server said ${response.status}`,
-    hint,
-  } = JSON.parse(text) as Record<string, string | undefined>;
-  // For a living owner the dialog has its own words instead of the hint.
-  return { kind: title, words: hint === undefined || title === "alive" ? detail : `${detail} (${hint})` };
-}
-
-function write(id: string, text: string): void {
-  const element = document.getElementById(id);
-  if (element !== null) element.textContent = text;
 }

@@ -2,12 +2,17 @@
 // it is not live, and since when.
 import { momentText } from "../ages.js";
 import type { LockJson } from "../../views/json.js";
+import type { ShownFreezes } from "../freezes.js";
 
 export interface Follower {
   /** All locks that somebody claims, once it is connected. */
   all(locks: readonly LockJson[]): void;
   /** One lock has changed. With empty lists, nobody claims it any more. */
   one(lock: LockJson): void;
+  /** The freezes in force. */
+  freezes(shown: ShownFreezes): void;
+  /** Documents of nodes have changed. */
+  nodes(): void;
   /** With `null` the page is live. Else it shows this moment, in milliseconds since 1970 by the store's clock. */
   known(until: number | null): void;
 }
@@ -77,8 +82,14 @@ export function follow(follower: Follower, { name, now }: Reader): void {
     source = opened;
     opened.addEventListener("locks", (event: MessageEvent<string>) => {
       retryMs = FIRST_RETRY_MS;
-      follower.all((JSON.parse(event.data) as { readonly locks: readonly LockJson[] }).locks);
+      const all = JSON.parse(event.data) as ShownFreezes & { readonly locks: readonly LockJson[] };
+      follower.freezes(all);
+      follower.all(all.locks);
     });
+    opened.addEventListener("freezes", (event: MessageEvent<string>) => {
+      follower.freezes(JSON.parse(event.data) as ShownFreezes);
+    });
+    opened.addEventListener("nodes", () => follower.nodes());
     opened.addEventListener("lock", (event: MessageEvent<string>) => {
       follower.one(JSON.parse(event.data) as LockJson);
     });
@@ -92,7 +103,11 @@ export function follow(follower: Follower, { name, now }: Reader): void {
       heard();
     });
     // The server repeats that a store is silent.
-    opened.addEventListener("open", () => (storeSilentSince = null));
+    opened.addEventListener("open", () => {
+      storeSilentSince = null;
+      // Which nodes have changed meanwhile is not told again.
+      follower.nodes();
+    });
     opened.addEventListener("error", () => {
       lost();
       if (opened.readyState !== EventSource.CLOSED) return;

@@ -1,21 +1,25 @@
 // The routes of the page for people. They read what a document shows; src/page makes the document, which can be read without
 // scripts and which the page's script keeps up to date.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { lockAsJson, recordAsJson } from "../../views/json.js";
+import { freezeAsJson, lockAsJson, recordAsJson } from "../../views/json.js";
 import { readRecords } from "../../views/records.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
-import { historyDocument, lockDocument, locksDocument } from "../../page/document.js";
+import { fleetDocument, historyDocument, lockDocument, locksDocument } from "../../page/document.js";
 import type { Looking, ServedLock } from "../../page/document.js";
 import { parseFilter } from "../../page/filter.js";
+import { parseFleetQuery } from "../../page/fleet.js";
 import { DEFAULT_LIMIT, HISTORY_FIELDS } from "../../page/history.js";
 import type { HistoryQuery } from "../../page/history.js";
 import { requireRight } from "../access.js";
+import { freezesSeenBy } from "../fleet.js";
 import type { MirroredLock } from "../store-copy.js";
 import { isSilence, soon } from "../pulse.js";
 import type { Service } from "../service.js";
 import { readFilter } from "../v1/history.js";
+import { requireSome } from "../v1/values.js";
 import { routeAssets } from "./assets.js";
+import { fleetShownTo } from "./fleet.js";
 import { sendDocument, visitOf } from "./send.js";
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -69,6 +73,31 @@ export function routePage(app: FastifyInstance, service: Service): void {
       const records = silentSince === null ? await readHistory(service, request, { ...ANY, lock }) : null;
       const looking = lookingOf(service, request, silentSince);
       return sendDocument(unlessSilent(reply, silentSince), lockDocument(lock, found && servedLock(found), records, looking));
+    },
+  });
+
+  app.get<{ Querystring: Query }>("/fleet", {
+    config,
+    schema: {
+      operationId: "pageFleet",
+      summary: "The page of the fleet: groups, rollouts and nodes",
+      tags: ["page"],
+      querystring: {
+        type: "object",
+        properties: {
+          ...{ group: text("only of this group"), action: text("the action whose rollout is shown in full") },
+          ...{ find: text("a text in the nodes"), state: text("failed, running, waiting, pending, done or idle") },
+        },
+      },
+      response: RESPONSES,
+    },
+    async handler(request, reply) {
+      requireSome(request.caller, "read");
+      const { silentSince } = await service.pulse.look(request.patience);
+      const query = parseFleetQuery(queryOf(request.query));
+      const looking = lookingOf(service, request, silentSince);
+      const shown = fleetShownTo(request.caller, service.mirror, query);
+      return sendDocument(unlessSilent(reply, silentSince), fleetDocument(shown, query, looking));
     },
   });
 
@@ -129,8 +158,10 @@ function unlessSilent(reply: FastifyReply, silentSince: number | null): FastifyR
 }
 
 function lookingOf({ mirror }: Service, request: FastifyRequest, silentSince: number | null): Looking {
-  const { name, rights } = request.caller;
-  return { viewer: { name, ...rights }, now: mirror.now(), silentSince, ...visitOf(request) };
+  const { caller } = request;
+  const { freezes, isUnreadable } = freezesSeenBy(caller, mirror.freezes());
+  const shown = { freezes: freezes.map(freezeAsJson), ...(isUnreadable ? { freezesUnreadable: true } : {}) };
+  return { viewer: { name: caller.name, ...caller.rights }, now: mirror.now(), silentSince, freezes: shown, ...visitOf(request) };
 }
 
 function queryOf(query: Query): URLSearchParams {

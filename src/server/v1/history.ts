@@ -5,6 +5,7 @@ import { HISTORY_EVENTS, readRecords } from "../../views/records.js";
 import type { RecordFilter } from "../../views/records.js";
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import { parseLockName } from "../../locks/names.js";
+import { haveCommon } from "../../locks/patterns.js";
 import type { Caller } from "../access.js";
 import { requireRight } from "../access.js";
 import type { Service } from "../service.js";
@@ -21,13 +22,13 @@ export function routeHistory(app: FastifyInstance, service: Service): void {
   app.get<{ Querystring: Query }>("/v1/history", {
     schema: {
       operationId: "history",
-      summary: "Durable claims that have ended, and failures that keep their lock; newest first",
+      summary: "Durable claims that have ended, and failures that keep their lock, and freezes; newest first",
       tags: ["history"],
       querystring: asked({
         lock: { type: "string", description: "only of this lock" },
         since: { type: "string", description: 'ended within this time: "1 day", or a number of seconds' },
         by: { type: "string", description: "who locked or who ended the claim: a principal, or a caller" },
-        event: { type: "string", description: "how they ended", enum: [...HISTORY_EVENTS] },
+        event: { type: "string", description: "how they ended, or what became of a freeze", enum: [...HISTORY_EVENTS] },
         id: { type: "string", description: "the claim's id" },
         limit: { type: "string", description: `how many at most; ${DEFAULT_LIMIT} by default` },
       }),
@@ -52,6 +53,10 @@ export function readFilter(query: Query, caller: Caller): RecordFilter {
     event: readMember(query, "event", (field) => readChoice(field, HISTORY_EVENTS), null),
     claim: readMember(query, "id", readClaimId, null),
     limit: readMember(query, "limit", (field) => readWhole(field, 1, LARGEST_LIMIT), DEFAULT_LIMIT),
-    sees: (name) => caller.mayWith("read", name),
+    sees: ({ lock: name, event }) => {
+      // A freeze stands in the history by a pattern of locks.
+      if (event !== "frozen" && event !== "thawed") return caller.mayWith("read", name);
+      return caller.may("read") && caller.rights.locks.some((own) => haveCommon(own, name));
+    },
   };
 }
