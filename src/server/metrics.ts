@@ -5,6 +5,8 @@ import { Gauge, Registry } from "prom-client";
 import type { Condition } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { claimsOn } from "../views/lock.js";
+import { fleetSeenBy } from "./fleet.js";
+import { fleetGauges } from "./fleet-metrics.js";
 import type { Service } from "./service.js";
 import type { MirroredLock } from "./store-copy.js";
 
@@ -27,7 +29,8 @@ export function routeMetrics(app: FastifyInstance, { mirror, measures }: Service
       // Metrics matter most when a store does not answer: they do not ask it.
       const locks = mirror.latest().filter(({ lock }) => caller.mayWith("read", lock));
       const gauges = gaugesOf(locks, (lock) => measures.nowOf(lock));
-      const text = `${await measures.registry.metrics()}${await gauges.metrics()}`;
+      const fleet = fleetGauges(fleetSeenBy(caller, mirror));
+      const text = `${await measures.registry.metrics()}${await gauges.metrics()}${await fleet.metrics()}`;
       return reply.type(measures.registry.contentType).send(text);
     },
   });

@@ -190,6 +190,23 @@ describe("callers", () => {
     expect(await nodesOf(server, "", app)).toMatchObject([{ actions: { web: {} } }]);
   });
 
+  test("forget a node whose actions they may all clear, and no other", async () => {
+    const { server, fleet } = await limited();
+    await plantNode(fleet, { node: "web-02", actions: { web: { lock: "app/web" } } });
+    const refused = await server.ask("DELETE", "/v1/nodes/web-01", undefined, basic("app", "x"));
+    expect(refused.json).toMatchObject({ status: 403, title: "not-allowed" });
+    expect(refused.text).not.toMatch(/secret/);
+    const forgotten = await server.ask("DELETE", "/v1/nodes/web-02", undefined, basic("app", "x"));
+    expect(forgotten.json).toMatchObject({ forgotten: { node: "web-02", actions: { web: { lock: "app/web" } } } });
+    expect((await server.ask("DELETE", "/v1/nodes/web-02", undefined, basic("app", "x"))).status).toBe(404);
+    expect((await nodesOf(server, "", basic("root", "x"))).map(({ node }) => node)).toEqual(["web-01"]);
+    // Who may not read learns of none of its actions.
+    const blind = await server.ask("DELETE", "/v1/nodes/web-01", undefined, basic("blind", "x"));
+    expect(blind.json).toMatchObject({ forgotten: { node: "web-01", actions: {} } });
+    expect(blind.text).not.toMatch(/secret|hush/);
+    expect(await nodesOf(server, "", basic("root", "x"))).toEqual([]);
+  });
+
   test("without the right to read are told nothing at all", async () => {
     const { server } = await limited();
     for (const path of ["/v1/nodes", "/v1/rollouts/web"])

@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import { openFleet, STORES } from "../e2e/fleet.js";
 import type { Fleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until, within } from "../support/wait.js";
+import { plant, plantFreezes, plantNode } from "./planted.js";
 import { startServer } from "./serving.js";
 import type { Serving } from "./serving.js";
 
@@ -161,6 +163,46 @@ describe("series", () => {
   });
 });
 
+test("nodes are told by group and state, rollouts by how far they are, and what is pending and frozen", async () => {
+  const fleet = await openFleet("sqlite");
+  const wishedAt = Date.now() - 600_000;
+  await plantNode(fleet, { node: "web-01", group: "web", actions: { restart: { wishedAt } } });
+  await plantNode(fleet, { node: "web-02", group: "web", actions: { restart: { wishedAt, outcome: "failed" }, patch: {} } });
+  const pending = { wishedAt, outcome: "timed-out", pendingSince: wishedAt, ranMs: null };
+  await plantNode(fleet, { node: "web-03", group: "web", actions: { restart: pending } });
+  await plantNode(fleet, { node: "db-01", group: 'd"b' });
+  await plantFreezes(fleet, [{ locks: ["restart"] }, { locks: ["x"], until: Date.now() - 1 }]);
+  const serving = await startServer(fleet);
+  const text = await metricsOf(serving);
+  const nodes = (state: string) => valueOf(text, `holdline_nodes{group="web",state="${state}"}`);
+  expect(["failed", "running", "waiting", "pending", "done", "idle"].map(nodes)).toEqual([1, 0, 0, 1, 1, 0]);
+  expect(valueOf(text, 'holdline_nodes{group="d\\"b",state="idle"}')).toBe(1);
+  const restart = (state: string) => valueOf(text, `holdline_rollout_nodes{group="web",action="restart",state="${state}"}`);
+  expect(["done", "running", "waiting", "failed", "pending", "notYet"].map(restart)).toEqual([1, 0, 0, 1, 1, 0]);
+  expect(valueOf(text, 'holdline_oldest_pending_seconds{group="web"}')).toBeGreaterThanOrEqual(600);
+  expect(valueOf(text, 'holdline_oldest_pending_seconds{group="d\\"b"}')).toBe(0);
+  expect(valueOf(text, "holdline_freezes")).toBe(1);
+  expect(valueOf(text, "holdline_freezes_unreadable")).toBe(0);
+  await plant(fleet, FREEZES_DOCUMENT, "no JSON");
+  await untilValue(serving, "holdline_freezes_unreadable", 1);
+});
+
+test("series of groups and rollouts are bounded, whatever the documents say", async () => {
+  const fleet = await openFleet("sqlite");
+  for (let index = 0; index < 210; index += 1)
+    await plantNode(fleet, {
+      node: `n-${index}`,
+      group: `group-${index}-${"x".repeat(1_000)}`,
+      actions: { [`action-${index}`]: {} },
+    });
+  const text = await metricsOf(await startServer(fleet));
+  expect(valueOf(text, "holdline_groups_left_out")).toBe(10);
+  expect(valueOf(text, "holdline_rollouts_left_out")).toBe(110);
+  expect(text.match(/^holdline_nodes\{/gm)).toHaveLength(200 * 6);
+  expect(text.match(/^holdline_rollout_nodes\{/gm)).toHaveLength(100 * 6);
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThan(700);
+});
+
 describe("the samples in config/", () => {
   /** The metrics that are named in a text of PromQL. */
   const namesIn = (query: string): string[] => query.match(/\b(?:holdline|process|nodejs)_[a-z_]+/g) ?? [];
@@ -169,6 +211,8 @@ describe("the samples in config/", () => {
     const fleet = await openFleet("sqlite");
     const serving = await startServer(fleet);
     await failOn(fleet, "l");
+    await plantNode(fleet, { node: "web-01", actions: { restart: {} } });
+    await untilValue(serving, 'holdline_nodes{group="default",state="done"}', 1);
     await untilValue(serving, 'holdline_claims{lock="l",condition="failed"}', 1);
     const names = [...(await metricsOf(serving)).matchAll(/^# TYPE (\S+) (\S+)$/gm)];
     return new Set(

@@ -113,6 +113,8 @@ test("what is answered is as the document says, whatever the outcome", async () 
     { group: "web", until: Date.now() + 600_000 },
   ]);
   for (const path of ["/v1/nodes", "/v1/nodes?group=none", "/v1/nodes?what=is", "/v1/locks"]) await check("GET", path);
+  for (const node of ["web-01", "web-01"]) await check("DELETE", `/v1/nodes/${node}`, undefined, "/v1/nodes/{node}");
+  await plantNode(fleet, { node: "web-01", actions: { restart: {} } });
   for (const path of ["restart", "nosuch", "restart?since=soon"])
     await check("GET", `/v1/rollouts/${path}`, undefined, "/v1/rollouts/{action}");
   await check("POST", `/v1/claims/${NOBODYS}/clear`, { lock: "a", reason: "why" }, "/v1/claims/{id}/clear");

@@ -3,7 +3,10 @@ import type { FastifyInstance } from "fastify";
 import { readDurationMs } from "../../config/field.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { quoted } from "../../locks/text.js";
-import { rolloutAsJson } from "../../views/fleet.js";
+import { nodeAsJson, rolloutAsJson } from "../../views/fleet.js";
+import { forgetNode } from "../../views/nodes.js";
+import { requireRightBehind } from "../access.js";
+import { mirroredNode } from "../documents-copy.js";
 import { coursesIn, fleetSeenBy, nodesSeenBy, rolloutIn } from "../fleet.js";
 import type { Fleet } from "../fleet.js";
 import type { Service } from "../service.js";
@@ -33,6 +36,27 @@ export function routeFleet(app: FastifyInstance, service: Service): void {
       const all = nodesSeenBy(caller, mirror.nodes());
       const nodes = group === undefined ? all : all.filter(({ node }) => node.group === group);
       return sendUnder(tagOfAll(nodes), request, reply, () => `{"nodes":[${nodes.map(({ text }) => text).join(",")}]}`);
+    },
+  });
+
+  app.delete<{ Params: { readonly node: string } }>("/v1/nodes/:node", {
+    schema: {
+      operationId: "forgetNode",
+      summary: "Forgets a node, so that percentages and rollouts no longer count it; one that runs something again is known again",
+      tags: ["fleet"],
+      params: params("node", "the node's name, with %2F for each slash"),
+      response: answers({ 200: object("what was forgotten", { forgotten: NODE }) }, 404),
+    },
+    async handler({ caller, patience, params: { node } }, reply) {
+      requireSome(caller, "clear");
+      await mirror.read(patience);
+      const known = mirror.nodes().find((one) => one.node.node === node);
+      for (const { lock } of Object.values(known?.node.actions ?? {})) requireRightBehind(caller, "clear", lock);
+      const forgotten = await forgetNode(service.stores, node, patience);
+      if (forgotten === null) throw new HoldlineError("nothing-there", `nothing is known of a node ${quoted(node)}`);
+      // Whoever may clear and not read learns of none of its actions.
+      const [seen] = nodesSeenBy(caller, [mirroredNode(forgotten)]);
+      return reply.send({ forgotten: nodeAsJson(seen?.node ?? { ...forgotten, actions: {} }) });
     },
   });
 
