@@ -22,7 +22,7 @@ export const FREEZE_DIALOG = html`<template id="freeze-dialog"
       <h2 id="freeze-title"></h2>
       <p id="freeze-words"></p>
       <fieldset id="freeze-fields">
-        <legend class="unseen">What to freeze</legend>
+        <legend class="unseen">What to freeze, and why</legend>
         <label
           >Locks, one pattern a line (* stands for any text)
           <textarea name="locks" rows="3" spellcheck="false" required></textarea>
@@ -30,8 +30,8 @@ export const FREEZE_DIALOG = html`<template id="freeze-dialog"
         <label>Only nodes like <input name="node" autocomplete="off" spellcheck="false" placeholder="all" /></label>
         <label>Only the group <input name="group" autocomplete="off" spellcheck="false" placeholder="all" /></label>
         <label>For how long <input name="for" autocomplete="off" placeholder="until it is thawed" /></label>
+        <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
       </fieldset>
-      <label>Reason, for the history <textarea name="reason" rows="3" maxlength="255" required></textarea></label>
       <p id="freeze-problem" class="warning" role="alert" hidden></p>
       <p class="buttons"><button type="button" value="cancel">Cancel</button> <button type="submit" class="danger"></button></p>
     </form></dialog

@@ -36,12 +36,16 @@ function withoutHidden(caller: Caller, document: NodeDocument): MirroredNode {
   return mirroredNode({ ...document, actions: Object.fromEntries(shown) });
 }
 
+/** Whether the caller may read a lock that the pattern matches. */
+export function mayReadSome(caller: Caller, pattern: string): boolean {
+  return caller.may("read") && caller.rights.locks.some((own) => haveCommon(own, pattern));
+}
+
 /** The freezes that can bind a lock which the caller may read. */
 export function freezesSeenBy(caller: Caller, { freezes, isUnreadable }: MirroredFreezes): MirroredFreezes {
   if (!caller.may("read")) return { freezes: [], isUnreadable };
-  const isSeen = (pattern: string): boolean => caller.rights.locks.some((own) => haveCommon(own, pattern));
   const seen = freezes.flatMap((freeze): Freeze[] => {
-    const locks = freeze.locks.filter(isSeen);
+    const locks = freeze.locks.filter((pattern) => mayReadSome(caller, pattern));
     return locks.length === 0 ? [] : [{ ...freeze, locks }];
   });
   return { freezes: seen, isUnreadable };

@@ -51,7 +51,7 @@ function open(thaw: Thaw | null, patterns: string, opener: string): void {
     const late = setTimeout(() => complain(NOT_YET), SLOWEST_ANSWER_MS);
     // A reason has one line in the history.
     const reason = field("reason").value.trim().replace(/\s+/g, " ");
-    const request = thaw === null ? freeze(bodyOf(field, reason), asking.signal) : end(thaw, reason, asking.signal);
+    const request = thaw === null ? freeze(bodyOf(field, reason), asking.signal) : end(thaw, asking.signal);
     const refusal = await request.catch(() => UNREACHABLE);
     clearTimeout(late);
     if (asking.signal.aborted) return;
@@ -88,7 +88,7 @@ function open(thaw: Thaw | null, patterns: string, opener: string): void {
     if (!focusOn(document.body, opener)) document.getElementById("main")?.focus({ preventScroll: true });
   });
   dialog.showModal();
-  field(thaw === null ? "locks" : "reason").focus();
+  (thaw === null ? field("locks") : submit).focus();
 }
 
 type FieldNamed = (name: string) => HTMLInputElement | HTMLTextAreaElement;
@@ -114,9 +114,8 @@ async function freeze(body: object, signal: AbortSignal): Promise<string | null>
   return refusalIn(await fetch("/v1/freezes", { method: "POST", signal, headers, body: JSON.stringify(body) }));
 }
 
-async function end({ id }: Thaw, reason: string, signal: AbortSignal): Promise<string | null> {
-  const query = new URLSearchParams({ reason }).toString();
-  return refusalIn(await fetch(`/v1/freezes/${encodeURIComponent(id)}?${query}`, { method: "DELETE", signal }));
+async function end({ id }: Thaw, signal: AbortSignal): Promise<string | null> {
+  return refusalIn(await fetch(`/v1/freezes/${encodeURIComponent(id)}`, { method: "DELETE", signal }));
 }
 
 async function refusalIn(response: Response): Promise<string | null> {

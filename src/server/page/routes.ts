@@ -1,7 +1,7 @@
 // The routes of the page for people. They read what a document shows; src/page makes the document, which can be read without
 // scripts and which the page's script keeps up to date.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { freezeAsJson, lockAsJson, recordAsJson } from "../../views/json.js";
+import { freezeAsJson, lockAsJson } from "../../views/json.js";
 import { readRecords } from "../../views/records.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { parseLockName } from "../../locks/names.js";
@@ -16,7 +16,7 @@ import { freezesSeenBy } from "../fleet.js";
 import type { MirroredLock } from "../store-copy.js";
 import { isSilence, soon } from "../pulse.js";
 import type { Service } from "../service.js";
-import { readFilter } from "../v1/history.js";
+import { readFilter, recordSeenBy } from "../v1/history.js";
 import { requireSome } from "../v1/values.js";
 import { routeAssets } from "./assets.js";
 import { fleetShownTo } from "./fleet.js";
@@ -140,7 +140,7 @@ async function readHistory({ stores }: Service, { caller, patience }: FastifyReq
   const asked = Object.entries({ ...query, limit: query.limit || DEFAULT_LIMIT }).filter(([, value]) => value !== "");
   try {
     const records = await readRecords(stores, readFilter(Object.fromEntries(asked), caller), soon(patience));
-    return records.map(({ record }) => recordAsJson(record));
+    return records.map(({ record }) => recordSeenBy(caller, record));
   } catch (error) {
     patience.throwIfAborted();
     if (isSilence(error)) return null;

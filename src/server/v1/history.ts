@@ -1,13 +1,16 @@
 // The history of the locks that the caller may see: durable claims that have ended, and failures that keep their lock.
 import type { FastifyInstance } from "fastify";
+import { isObject } from "../../locks/claim.js";
+import type { HistoryRecord } from "../../locks/history.js";
 import { recordAsJson } from "../../views/json.js";
+import type { RecordJson } from "../../views/json.js";
 import { HISTORY_EVENTS, readRecords } from "../../views/records.js";
 import type { RecordFilter } from "../../views/records.js";
 import { readChoice, readClaimId, readDurationMs, readLabel, readWhole } from "../../config/field.js";
 import { parseLockName } from "../../locks/names.js";
-import { haveCommon } from "../../locks/patterns.js";
 import type { Caller } from "../access.js";
 import { requireRight } from "../access.js";
+import { mayReadSome } from "../fleet.js";
 import type { Service } from "../service.js";
 import { answers, asked, list, NOT_MODIFIED, object, RECORD } from "./schemas.js";
 import { readMember, requireSome, sendTagged } from "./values.js";
@@ -36,7 +39,11 @@ export function routeHistory(app: FastifyInstance, service: Service): void {
     },
     async handler(request, reply) {
       const seen = await readRecords(service.stores, readFilter(request.query, request.caller), request.patience);
-      return sendTagged(request, reply, JSON.stringify({ history: seen.map(({ record }) => recordAsJson(record)) }));
+      return sendTagged(
+        request,
+        reply,
+        JSON.stringify({ history: seen.map(({ record }) => recordSeenBy(request.caller, record)) }),
+      );
     },
   });
 }
@@ -56,7 +63,16 @@ export function readFilter(query: Query, caller: Caller): RecordFilter {
     sees: ({ lock: name, event }) => {
       // A freeze stands in the history by a pattern of locks.
       if (event !== "frozen" && event !== "thawed") return caller.mayWith("read", name);
-      return caller.may("read") && caller.rights.locks.some((own) => haveCommon(own, name));
+      return mayReadSome(caller, name);
     },
   };
+}
+
+/** A record as the caller may see it: that of a freeze without the patterns that match none of the caller's locks. */
+export function recordSeenBy(caller: Caller, record: HistoryRecord): RecordJson {
+  const shown = recordAsJson(record);
+  const { event, data } = record;
+  if ((event !== "frozen" && event !== "thawed") || !isObject(data) || !Array.isArray(data["locks"])) return shown;
+  const locks = data["locks"].filter((pattern) => typeof pattern === "string" && mayReadSome(caller, pattern));
+  return { ...shown, data: { ...data, locks } };
 }
