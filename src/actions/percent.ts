@@ -50,13 +50,19 @@ async function fetchCount(run: Run): Promise<number> {
     ]);
     const kept = document === null ? null : decodeMembership(document.value, group);
     if (kept !== null && isBelieved(kept, now)) return kept.count;
+    const keep = (count: number, revision: number) => {
+      const value = encodeMembership({ group, count, countedAt: now });
+      return name === null ? "done" : coordinator.writeDocument(name, value, revision, signal);
+    };
+    // A whole fleet may find at once that somebody has to count. The first does; the others go by what was counted last.
+    const until = kept?.count ?? 1;
+    if ((await keep(until, document?.revision ?? 0)) === "changed") return until;
     const nodes = nodesIn(await coordinator.documents(NODES_PREFIX, signal));
     const count = countMembers(nodes, { group, membershipMs: fleet.membershipMs, now, self: node });
-    if (name !== null)
-      await bestEffort(log, "the number of nodes could not be kept: the next run counts again", () =>
-        // One that has changed was counted by somebody else just now.
-        coordinator.writeDocument(name, encodeMembership({ group, count, countedAt: now }), document?.revision ?? 0, signal),
-      );
+    await bestEffort(log, "the number of nodes could not be kept: a later run counts again", async () => {
+      const own = name === null ? null : await coordinator.document(name, signal);
+      await keep(count, own?.revision ?? 0);
+    });
     return count;
   } catch (error) {
     if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;

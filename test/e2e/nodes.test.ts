@@ -2,6 +2,7 @@
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { decodeMembership, encodeMembership } from "../../src/fleet/membership.js";
 import { decodeNode, documentOfNode, encodeNode, type NodeDocument } from "../../src/fleet/node.js";
+import { mentions } from "../support/fault-proxy.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { openPlainClient } from "../support/plain-client.js";
 import { until } from "../support/wait.js";
@@ -278,6 +279,30 @@ describe("on ZooKeeper", () => {
     expect(await node.runAction("good")).toMatchObject({ code: 0, result: { outcome: "ran" } });
     expect(await fleet.queue("good")).toEqual([]);
     expect((await node.run("nodes")).stdout).toBe("no node has been seen\n");
+  });
+
+  test("of a fleet that finds at once that somebody has to count, one node counts, and the others go by the last count", async () => {
+    const fleet = await openFleet("zookeeper");
+    const proxy = await openProxy();
+    const store = await fleet.coordinator();
+    const count = { group: "web", count: 50, countedAt: (await store.sync()).ms - DAY_MS };
+    expect(await store.writeDocument("membership/web", encodeMembership(count), 0)).toBe("done");
+    const go = fleet.signalFile();
+    const start = (name: string, coordinator: string) =>
+      fleet.node(name, { deploy: { lock: name, slots: "10%", shell: fleet.waitingShell(go.path) } }, { ...WEB, coordinator });
+    const listing = proxy.holdRequest({ operation: Opcode.getChildren, where: mentions("/documents") });
+    const first = start("first", fleet.urlThrough(proxy)).start("run", "deploy");
+    await listing.caught;
+    const second = start("second", fleet.url).start("run", "deploy");
+    await fleet.untilLine("start second");
+    expect(await fleet.queue("second")).toMatchObject([{ slots: 5, percent: 10 }]);
+    listing.release();
+    await fleet.untilLine("start first");
+    expect(await fleet.queue("first")).toMatchObject([{ slots: 1, percent: 10 }]);
+    const kept = await store.document("membership/web");
+    expect(decodeMembership(kept?.value ?? "", "web")?.count).toBe(1);
+    go.give();
+    expect([(await first.ended).code, (await second.ended).code]).toEqual([0, 0]);
   });
 
   test("the note costs a run one read, and a timer that finds the same again nothing", async () => {
