@@ -12,6 +12,7 @@ import { runCheck } from "./execution.js";
 import { firstShut, hasReadFiles, resultOf } from "./gating.js";
 import { launchOfCheck } from "./launches.js";
 import { slotsNow } from "./percent.js";
+import { judgeReboot, leftToItself, overdue, verifyReboot } from "./reboot-states.js";
 import { adoptLeftover, endLeftover, findLeftovers, latestWish, restartedSince, returnLeftover } from "./recovery.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 import { type Come, howFar, stageOfAdopted } from "./stages.js";
@@ -26,13 +27,15 @@ export async function lookForLeftovers(run: Run): Promise<State> {
   const { action, wish, mayBeFulfilled } = run;
   const { stop, machine } = run.context;
   stop.signal.throwIfAborted();
-  const [leftover, ...others] = await findLeftovers(run, stop.signal);
+  const { leftovers, awaited } = await findLeftovers(run, stop.signal);
+  const [leftover, ...others] = leftovers;
   if (leftover !== undefined) {
     // One stands for all: the others' runs are over as well, and one lock is enough to keep.
     const ending = endingBy(run, "recovered", `recovered with ${leftover.id}`);
     for (const other of others) await endLeftover(run, other, ending);
     return { at: "leftover", leftover, wishedAt: wishBehind(run, [leftover, ...others]) };
   }
+  if (awaited !== undefined) return over(leftToItself(run, awaited));
   if (wish === "if-in-line") return over(null);
   const attempts = machine.journal.attempts(action.name);
   if (wish === "if-left" && attempts === null) return over(null);
@@ -66,15 +69,17 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     tell(run.context, "recovered", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner, reason: message });
     return over({ ...report.result("already-done", message, null), claim: leftover.id });
   }
+  const reboot = await judgeReboot(run, leftover);
+  if (reboot === "awaited" || reboot === "failed") return over(leftToItself(run, leftover));
   const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
   progress.step(`taking up the claim of ${whose}`, details);
   // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
-  const made = mayBeFulfilled ? wishedAt : machine.processes.moment();
+  const made = reboot !== "not-asked" ? leftover.made : mayBeFulfilled ? wishedAt : machine.processes.moment();
   const age = storeAge(run);
   const come = howFar(leftover, journal.runs(action.name));
   // A wish that is made now has the action run, whatever the check says of an earlier run.
   const finishes = come.isVerified && run.wish !== "wished";
-  const adopted = await adoptLeftover(run, leftover, made, stageOfAdopted(leftover, come, finishes));
+  const adopted = await adoptLeftover(run, leftover, made, stageOfAdopted(leftover, come, finishes, reboot));
   if (adopted === null) return LOOKING;
   run.nodeReport.prepare(null);
   const older = await age.problem(leftover.id, adopted.settled.fencingToken);
@@ -82,8 +87,11 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     await returnLeftover(run, leftover, adopted);
     throw older;
   }
-  if (leftover.failure === null) tell(run.context, "stale", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner });
+  if (leftover.failure === null && reboot !== "happened")
+    tell(run.context, "stale", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner });
   const held = takeInHand(run, adopted, { leftover, staysDrained: come.owesAfter && come.hasBegun });
+  if (reboot === "happened") return verifyReboot(run, held, leftover);
+  if (reboot === "overdue") return overdue(held, leftover);
   return finishes ? finishVerified(run, held, come) : { at: "adopted", held, wishedAt };
 }
 
@@ -95,7 +103,8 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
     // A process that has restarted may not be healthy. Where the action has a check, the check decides.
     const checked = await runCheck(action, context, launchOfCheck(run, held));
     if (checked.succeeded) {
-      const message = "the process had restarted since the run that was left";
+      const what = action.mode === "reboot" ? "machine had rebooted" : "process had restarted";
+      const message = `the ${what} since the run that was left`;
       return { at: "after", held, done: { event: "recovered", outcome: "already-restarted", message, end: null } };
     }
     const { id, lock } = held.claim;
@@ -198,7 +207,8 @@ function takeInHand({ coordinator, context, report }: Run, taken: Taken, whose: 
 /** Earlier attempts timed out, and somebody else has restarted the process since. */
 function fulfilled({ action, context, report }: Run): State {
   context.machine.journal.clearAttempts(action.name);
-  return over(report.result("already-restarted", "the process has restarted since the latest attempt", null));
+  const what = action.mode === "reboot" ? "machine has rebooted" : "process has restarted";
+  return over(report.result("already-restarted", `the ${what} since the latest attempt`, null));
 }
 
 /** The latest of the wishes behind an action's leftovers and attempts. */

@@ -121,6 +121,17 @@ export class DurableClaim {
     });
   }
 
+  /** Writes a stage on which everything else depends: it has been confirmed when the outcome is `done`. */
+  confirmStage(stage: NewStage): Promise<LetGo> {
+    return this.#untilTimeout(async (signal) => {
+      this.#record = { ...this.#record, stage: stageAt(await this.#storeMs(signal), stage) };
+      const written = await this.#coordinator.update(this.id, this.#settled, this.#record, signal);
+      if (typeof written === "string") return written;
+      this.#settled = written;
+      return "done";
+    });
+  }
+
   /** Makes the claim the leftover again that it was when this process took it up. */
   returnAs(leftover: ClaimRecord): Promise<LetGo> {
     return this.#untilTimeout(async (signal) => {

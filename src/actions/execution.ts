@@ -160,7 +160,7 @@ async function problemOfProcesses(action: GuardedAction, context: CommandContext
 }
 
 /** Where there is no check, or no hook. */
-const NOTHING_RUN: ActionEnd = {
+export const NOTHING_RUN: ActionEnd = {
   succeeded: true,
   began: true,
   lacksRoom: false,

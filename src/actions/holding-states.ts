@@ -3,6 +3,7 @@
 import { type ActionEnd, afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
 import { resultOf } from "./gating.js";
 import { environmentUnder, launchOfCheck } from "./launches.js";
+import { announceReboot } from "./reboot-states.js";
 import { type At, endingBy, over, type Run, type State } from "./run-states.js";
 import { isDrained } from "./stages.js";
 import { tell } from "./telling.js";
@@ -18,20 +19,24 @@ export async function beginOrGiveBack({ action, context }: Run, { held }: At<"se
 export async function executeCommand(run: Run, { held }: At<"command">): Promise<State> {
   const { action, context, notes } = run;
   const { stop } = context;
-  let mayHaveBegun = false;
-  const launch: Launch = {
-    env: environmentUnder(run, held),
-    onGroup(leader) {
-      notes.command(held.claim, leader);
-      mayHaveBegun = true;
-    },
-  };
+  const isReboot = action.mode === "reboot";
   const givingBack = (why: At<"given-back">["why"]): State => ({
     at: "undo",
     held,
     next: { at: "given-back", held, why },
     isOwed: isDrained(held) && !held.staysDrained,
   });
+  // Confirmed in the store, so that no later run asks again.
+  const problem = isReboot ? await announceReboot(run, held) : null;
+  if (problem !== null) return givingBack({ thrown: problem });
+  let mayHaveBegun = false;
+  const launch: Launch = {
+    env: environmentUnder(run, held),
+    onGroup(leader) {
+      notes.command(held.claim, leader, isReboot ? "rebooting" : "running");
+      mayHaveBegun = true;
+    },
+  };
   let ran: ActionEnd;
   try {
     ran = await runCommand(action, context, launch);
@@ -42,14 +47,15 @@ export async function executeCommand(run: Run, { held }: At<"command">): Promise
   // Called off behind its latch: the journal has its group, which has done nothing.
   if (!ran.began && stop.signal.aborted) return givingBack({ thrown: stop.signal.reason });
   if (ran.lacksRoom || ran.saysNotNow) return givingBack({ notNow: ran });
+  if (isReboot) return { at: "rebooting", held, ran };
   return ran.succeeded ? { at: "verify", held, ran } : { at: "failed", held, end: ran, isAfterOver: false };
 }
 
 /** Verify: the check decides whether the next node may go. */
-export async function verifyAction(run: Run, { held, ran }: At<"verify">): Promise<State> {
+export async function verifyAction(run: Run, { held, ran, how }: At<"verify">): Promise<State> {
   const end = afterCheck(ran, await runCheck(run.action, run.context, launchOfCheck(run, held)));
   if (!end.succeeded) return { at: "failed", held, end, isAfterOver: false };
-  return { at: "after", held, done: { event: held.endsAs, outcome: "ran", message: "", end } };
+  return { at: "after", held, done: { event: held.endsAs, message: "", ...how, outcome: "ran", end } };
 }
 
 /** Succeeded: the journal notes it, in case the store does not answer when the claim leaves. */
@@ -101,7 +107,7 @@ export async function giveBack(run: Run, { held, why }: At<"given-back">): Promi
 }
 
 /** Leaving: the claim ends. */
-export async function letGo(run: Run, { held, event, outcome, message, end }: At<"leaving">): Promise<State> {
+export async function letGo(run: Run, { held, event, outcome, message, end, goesOn }: At<"leaving">): Promise<State> {
   const { action, context, owner, report, nodeReport, notes } = run;
   const failure = outcome === "failed" && end !== null ? failureOf(end) : null;
   const told = { outcome, message, ranMs: end === null ? null : Math.round(end.ranMs) };
@@ -116,6 +122,10 @@ export async function letGo(run: Run, { held, event, outcome, message, end }: At
   if (left.outcome === "done") {
     if (event === "recovered")
       tell(context, event, { lock: held.claim.lock, claim: held.claim.id, owner, reason: message || null });
+    if (goesOn === true) {
+      report.claim = null;
+      return { at: "looking" };
+    }
     return over(report.result(outcome, message, end));
   }
   const about = `${message === "" ? "" : `${message}; `}${left.why}`;

@@ -127,11 +127,11 @@ export interface Leader extends ProcessIdentity {
 }
 
 /**
- * How far a run under a durable claim has come. `draining` runs `before`, `undoing` runs `after` because the action was not done,
+ * How far a run under a durable claim has come. `rebooting` has asked the machine to reboot, `draining` runs `before`, `undoing` runs `after` because the action was not done,
  * and from `undraining` on the check has passed: that runs `after`, and `soaking` waits with the lock in hand.
  */
 export type RunPhase =
-  "settling" | "draining" | "running" | "undoing" | "verifying" | "undraining" | "soaking" | "succeeded" | "failed";
+  "settling" | "draining" | "running" | "rebooting" | "undoing" | "verifying" | "undraining" | "soaking" | "succeeded" | "failed";
 
 /** What a node remembers of a run under a durable claim until the claim is gone. */
 export interface RunEntry {

@@ -9,6 +9,7 @@ import type { GuardedAction } from "./action.js";
 import type { Taken } from "./durable-claim.js";
 import type { Journal, Leader, Processes, RunEntry } from "./machine.js";
 import { hasRestarted } from "./processes.js";
+import { hasBooted, isAwaited } from "./reboot-states.js";
 import type { Run } from "./run-states.js";
 
 /**
@@ -22,14 +23,16 @@ export function isLeftover(claim: Claim, action: string, perspective: Perspectiv
 }
 
 /**
- * Finds leftovers, in the order of the queue. Also clears out of the journal the runs whose claims are gone, and ends their
+ * Finds leftovers, in the order of the queue, and the claim under which this machine is about to reboot. Also clears out of the journal the runs whose claims are gone, and ends their
  * orphaned commands, since nothing guards these any more.
  * @throws HoldlineError `configuration` where another machine of this node's name holds the lock
  */
 export async function findLeftovers(
-  { action, context: { machine }, coordinator, perspective }: Run,
+  run: Run,
   signal: AbortSignal,
-): Promise<readonly Claim[]> {
+): Promise<{ readonly leftovers: readonly Claim[]; readonly awaited: Claim | undefined }> {
+  const { action, context, coordinator, perspective } = run;
+  const { machine } = context;
   const { processes, journal } = machine;
   const holders: Claim[] = [];
   // The journal knows the locks of earlier runs. The configuration may name another one since.
@@ -40,7 +43,10 @@ export async function findLeftovers(
     await endOrphan(entry, action, machine);
   }
   for (const claim of holders) perspective.refuseTwin(claim);
-  return holders.filter((claim) => isLeftover(claim, action.name, perspective));
+  return {
+    leftovers: holders.filter((claim) => isLeftover(claim, action.name, perspective)),
+    awaited: holders.find((claim) => isAwaited(run, claim)),
+  };
 }
 
 /** Ends the command of a run whose claim is gone, since nothing guards it any more, and forgets the run. */
@@ -134,8 +140,9 @@ export function latestWish(moments: readonly (BootMoment | null)[], now: BootMom
   return first === undefined ? null : others.reduce(laterOf, first);
 }
 
-/** Whether the action's process has restarted since `moment`. An action that names no process never counts as restarted. */
+/** Whether the action's process has restarted, or its machine rebooted, since `moment`. An action that names no process never counts as restarted. */
 export async function restartedSince(action: GuardedAction, moment: Claim["made"], processes: Processes): Promise<boolean> {
+  if (action.mode === "reboot") return hasBooted(moment, processes.moment());
   if (action.mode !== "serialize_process" || action.process === null || moment === null) return false;
   return hasRestarted(moment, await processes.matching(action.process));
 }

@@ -13,11 +13,11 @@ interface Noted {
 /** Only the first two of these may keep a run from its work: a journal that cannot be written never keeps a lock. */
 export interface RunNotes {
   /** The command exists and has not begun. Throws where that cannot be noted, so that the command never begins. */
-  command(claim: Noted, leader: Leader): void;
+  command(claim: Noted, leader: Leader, phase: "running" | "rebooting"): void;
   /** The same of the hook `before`. */
   before(claim: Noted, leader: Leader): void;
   /** Something else runs, or nothing. */
-  phase(claim: Noted, phase: Exclude<RunPhase, "running" | "draining">, leader: Leader | null): Promise<void>;
+  phase(claim: Noted, phase: Exclude<RunPhase, "running" | "rebooting" | "draining">, leader: Leader | null): Promise<void>;
   /** The claim is gone, or is kept with its failure: neither the run nor the attempts before it are owed any more. */
   forget(claim: Noted): Promise<void>;
   /** The same, but the attempts still stand: the action was not begun. */
@@ -38,7 +38,7 @@ export function createRunNotes(
       journal.removeRun(action, id),
     );
   return {
-    command: (claim, leader) => save(claim, "running", leader),
+    command: (claim, leader, phase) => save(claim, phase, leader),
     before: (claim, leader) => save(claim, "draining", leader),
     phase: trySave,
     async forget(claim) {

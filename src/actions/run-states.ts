@@ -7,6 +7,8 @@
 //             │         └→ after: the process has restarted since the wish that was left
 //             └→ after, or soak: the check had passed
 //
+//   command → rebooting → over: the machine goes down; leftover → verify when it is back
+//
 //   before, command → undo → given back → over: they have said "not now", or this process was asked to end before the command
 //                       └→ failed: the hook `after` undoes a `before` that has failed, and may be wanted after any failure
 //
@@ -69,6 +71,8 @@ export interface Done {
   readonly message: string;
   /** `null` where the command did not run. */
   readonly end: ActionEnd | null;
+  /** This was an earlier wish: the run looks for its own from the beginning. */
+  readonly goesOn?: boolean;
 }
 
 /** Why a claim is given back without the action: something has said "not now", a gate is shut, or this is thrown. */
@@ -84,7 +88,14 @@ export type State =
   | { readonly at: "settled"; readonly held: Held }
   | { readonly at: "before"; readonly held: Held }
   | { readonly at: "command"; readonly held: Held }
-  | { readonly at: "verify"; readonly held: Held; readonly ran: ActionEnd }
+  | { readonly at: "rebooting"; readonly held: Held; readonly ran: ActionEnd }
+  /** `how` it has succeeded if the check passes; by default as its claim ends. */
+  | {
+      readonly at: "verify";
+      readonly held: Held;
+      readonly ran: ActionEnd;
+      readonly how?: Pick<Done, "event" | "message" | "goesOn">;
+    }
   | { readonly at: "after"; readonly held: Held; readonly done: Done }
   /** `leftMs`: how long the lock is kept yet. */
   | { readonly at: "soak"; readonly held: Held; readonly done: Done; readonly leftMs: number }

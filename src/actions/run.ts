@@ -7,6 +7,7 @@ import { type GuardContext, perspectiveOn } from "./context.js";
 import { NO_ORDERS, type Orders } from "./gating.js";
 import { beginOrGiveBack, executeCommand, giveBack, keepOrLeave, letGo, noteSuccess, verifyAction } from "./holding-states.js";
 import { drainNode, soakUnderLock, undoDrain, undrainNode } from "./hook-states.js";
+import { awaitReboot } from "./reboot-states.js";
 import type { Result } from "./result.js";
 import { createRunNotes } from "./run-notes.js";
 import { NodeReport } from "./node-report.js";
@@ -87,6 +88,8 @@ function next(run: Run, state: Exclude<State, At<"over">>): Promise<State> {
       return drainNode(run, state);
     case "command":
       return executeCommand(run, state);
+    case "rebooting":
+      return awaitReboot(run, state);
     case "verify":
       return verifyAction(run, state);
     case "after":

@@ -5,6 +5,7 @@ import { bestEffort } from "../locks/errors.js";
 import type { NewStage } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
 import type { RunEntry } from "./machine.js";
+import type { RebootLeft } from "./reboot-states.js";
 import type { Held, Run } from "./run-states.js";
 
 /** Writes a stage into the claim, if the store takes it: nobody's work depends on it. */
@@ -48,8 +49,10 @@ export function howFar({ id, owner, failure, stage }: Claim, entries: readonly R
 }
 
 /** The stage of a leftover that a run has taken up, as long as that run has not begun with anything. */
-export function stageOfAdopted({ since, stage }: Claim, come: Come, finishes: boolean): Stage | undefined {
+export function stageOfAdopted({ since, stage }: Claim, come: Come, finishes: boolean, reboot: RebootLeft): Stage | undefined {
+  if (reboot === "overdue") return stage;
   const begun = { since: stage?.since ?? since, until: null, drained: come.owesAfter };
+  if (reboot === "happened") return { ...begun, name: "verifying" };
   if (finishes) return { ...begun, name: "soaking", until: stage?.until ?? null };
   return stage === undefined ? undefined : { ...begun, name: come.hasBegun ? "running" : "draining" };
 }

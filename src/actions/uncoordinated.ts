@@ -14,6 +14,7 @@ import {
   runCommand,
 } from "./execution.js";
 import { firstShut, type Orders, resultOf } from "./gating.js";
+import { rebootsInTime } from "./reboot-states.js";
 import type { Result } from "./result.js";
 import { RunReport } from "./run-report.js";
 import { soak } from "./soaking.js";
@@ -29,6 +30,7 @@ export async function runUncoordinated(action: GuardedAction, context: GuardCont
   if (shut !== null) return { ...resultOf(shut, { action, context }, report), coordinated: false };
   const launch: Launch = { env: environmentOf({ action: name, lock, node }, null), onGroup: () => undefined };
   const end = await work(action, context, launch);
+  if (end === "rebooting") return { ...report.result(end, "the machine was asked to reboot", null), coordinated: false };
   if (end.saysNotNow || end.lacksRoom) return { ...report.result("not-now", end.message, null), coordinated: false };
   const { exitCode, signal, message } = end;
   if (!end.succeeded) {
@@ -39,12 +41,17 @@ export async function runUncoordinated(action: GuardedAction, context: GuardCont
   return { ...report.result(end.succeeded ? "ran" : "failed", message, end), coordinated: false };
 }
 
-/** From `before` to the end of the soak; after a failure or a "not now" as much of `after` as is owed. */
-async function work(action: GuardedAction, context: GuardContext, launch: Launch): Promise<ActionEnd> {
+/** From `before` to the end of the soak, or to the machine's; after a failure or a "not now" as much of `after` as is owed. */
+async function work(action: GuardedAction, context: GuardContext, launch: Launch): Promise<ActionEnd | "rebooting"> {
   const after = (outcome: OutcomeForAfter) => runAfter(action, outcome, context, launch);
   const drained = await runBefore(action, context, launch);
   const isDrained = action.before !== null && drained.began;
-  const ran = drained.succeeded ? await runCommand(action, context, launch) : drained;
+  let ran = drained.succeeded ? await runCommand(action, context, launch) : drained;
+  if (action.mode === "reboot" && ran.began && !ran.saysNotNow) {
+    const failed = await rebootsInTime(action, ran, context);
+    if (failed === null) return "rebooting";
+    ran = failed;
+  }
   const end = ran.succeeded ? afterCheck(ran, await runCheck(action, context, launch)) : ran;
   if (end.succeeded) {
     const undrained = afterCheck(end, await after("ran"));

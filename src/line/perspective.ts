@@ -1,6 +1,6 @@
 // Whose claim is it? A process makes its perspective once, and everything that meets a claim asks it: is its owner gone, is
 // it this machine's own, is it another machine's that goes by the same name?
-import type { Claim, Owner } from "../locks/claim.js";
+import type { Claim, Owner, ProcessIdentity } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { isOfMachine } from "./machine-signs.js";
 import type { ProcessSight } from "./process-sight.js";
@@ -8,7 +8,8 @@ import type { ProcessSight } from "./process-sight.js";
 export interface Perspective {
   /**
    * Whether the process that made a claim is gone. This node's own sight decides where it reaches: a process that lives is
-   * not gone, even if its session has ended. Elsewhere the claim's liveness entry decides.
+   * not gone, even if its session has ended; and no process lives that this machine ran before it last booted, even if its session
+   * has not ended yet. Elsewhere the claim's liveness entry decides.
    */
   isOwnerGone(claim: Claim): boolean;
   /** Whether the claim was made on this node, and on this very machine. */
@@ -36,8 +37,10 @@ export function createPerspective({ node, machineOn, processes }: Standpoint): P
     return machine === null || isOfMachine(owner, { machine, process: processes.self });
   };
   const perspective: Perspective = {
-    isOwnerGone({ owner, alive }) {
+    isOwnerGone(claim) {
+      const { owner, alive } = claim;
       const lives = owner.process === null ? null : processes.isAlive(owner.process);
+      if (lives === null && perspective.isMine(claim) && isOfOtherBoot(owner.process, processes.self)) return true;
       return lives === null ? !alive : !lives;
     },
     isMine: ({ owner, lock }) => owner.node === node && isOnMachine(owner, lock),
@@ -52,4 +55,8 @@ export function createPerspective({ node, machineOn, processes }: Standpoint): P
     },
   };
   return perspective;
+}
+
+function isOfOtherBoot(one: ProcessIdentity | null, other: ProcessIdentity): boolean {
+  return one !== null && one.bootId !== null && other.bootId !== null && one.bootId !== other.bootId;
 }

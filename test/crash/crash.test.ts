@@ -101,6 +101,7 @@ const PATH_OF_A_RUN = [
     "hook-states",
     "launches",
     "stages",
+    "reboot-states",
     "soaking",
     "run-notes",
     "run-report",

@@ -1,7 +1,7 @@
 // Nodes of a fleet, as their users meet them: the built program, started with a configuration of each node's own, all on
 // one store. Owns the processes that it starts; what a test asks the store itself it asks through a coordinator.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -21,6 +21,15 @@ export type StoreKind = (typeof STORES)[number];
 
 export const PROGRAM = resolve(import.meta.dirname, "../../dist/main.cjs");
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** How a test opens a fleet's store. */
+export const STORE_OPTIONS = {
+  connectTimeoutMs: 10_000,
+  sessionTimeoutMs: 8_000,
+  historyKeep: 100,
+  sleepTimeMs: 20,
+  log: QUIET,
+} as const;
 
 /** How a process ended, and what it said. */
 export interface Ended {
@@ -75,6 +84,8 @@ export interface NodeOptions {
   readonly input?: string;
   /** Another build of the program. */
   readonly program?: string;
+  /** The boot that the node's processes are of, instead of this machine's: any text. */
+  readonly boot?: string;
 }
 
 export class Fleet {
@@ -114,8 +125,9 @@ export class Fleet {
       }),
       { mode: 0o600 },
     );
+    const under = options.boot === undefined ? [] : bootedAs(options.boot, this.directory);
     const start = (...args: readonly string[]): Cli =>
-      startCli(["-c", config, ...args], directory, options.env ?? {}, options.input, options.program);
+      startCli(["-c", config, ...args], directory, options.env ?? {}, options.input, options.program, under);
     return {
       name,
       directory,
@@ -142,13 +154,7 @@ export class Fleet {
 
   /** The store itself, to look at. */
   coordinator(): Promise<Coordinator> {
-    this.#coordinator ??= openCoordinator(this.url, {
-      connectTimeoutMs: 10_000,
-      sessionTimeoutMs: 8_000,
-      historyKeep: 100,
-      sleepTimeMs: 20,
-      log: QUIET,
-    }).then((coordinator) => {
+    this.#coordinator ??= openCoordinator(this.url, STORE_OPTIONS).then((coordinator) => {
       onTestFinished(() => coordinator.close());
       return coordinator;
     });
@@ -211,6 +217,15 @@ export async function openProxy(): Promise<FaultProxy> {
   return proxy;
 }
 
+/** Runs what follows on this machine after another boot: in a mount namespace in which the kernel's boot id is another file's. */
+function bootedAs(boot: string, directory: string): readonly string[] {
+  const file = join(directory, `boot-${boot}`);
+  const digest = createHash("sha256").update(boot).digest("hex");
+  const id = [8, 4, 4, 4, 12].map((length, index) => digest.slice(index * 12, index * 12 + length)).join("-");
+  writeFileSync(file, `${id}\n`);
+  return ["unshare", "-m", "sh", "-c", `mount --bind '${file}' /proc/sys/kernel/random/boot_id && exec "$@"`, "sh"];
+}
+
 /** Starts the built program. It ends with the test, whatever happens. */
 export function startCli(
   args: readonly string[],
@@ -218,9 +233,11 @@ export function startCli(
   env: Readonly<Record<string, string>>,
   input?: string,
   program = PROGRAM,
+  under: readonly string[] = [],
 ): Cli {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
-  const child = spawn(process.execPath, [program, ...args], {
+  const [file = process.execPath, ...all] = [...under, process.execPath, program, ...args];
+  const child = spawn(file, all, {
     cwd,
     env: { ...clean, ...env },
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],

@@ -63,8 +63,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the journal learns of a command only once it runs",
     in: "executeCommand",
-    find: "notes.command(held.claim, leader);",
-    replacement: "void Promise.resolve().then(() => Promise.resolve()).then(() => notes.command(held.claim, leader));",
+    find: 'notes.command(held.claim, leader, isReboot ? "rebooting" : "running");',
+    replacement: 'void Promise.resolve().then(() => Promise.resolve()).then(() => notes.command(held.claim, leader, "running"));',
   },
   {
     name: "an attempt that timed out is not noted",

@@ -37,6 +37,7 @@ const PHASES: readonly string[] = ["settling", "running", "verifying", "succeede
  */
 const LATER_PHASES: Readonly<Partial<Record<RunPhase, RunPhase>>> = {
   draining: "running",
+  rebooting: "running",
   undoing: "running",
   undraining: "verifying",
   soaking: "verifying",

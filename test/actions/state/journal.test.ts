@@ -59,6 +59,7 @@ function allPaths(directory: string): string[] {
 
 test.each([
   ["draining", "running"],
+  ["rebooting", "running"],
   ["undoing", "running"],
   ["undraining", "verifying"],
   ["soaking", "verifying"],
