@@ -7,7 +7,7 @@ import type { GuardedAction } from "./action.js";
 import { type ActionEnd, type CommandContext, NOTHING_RUN } from "./execution.js";
 import type { Result } from "./result.js";
 import { type At, type Held, over, type Run, type State } from "./run-states.js";
-import { isDrained } from "./stages.js";
+import { isDrained, type RebootLeft } from "./stages.js";
 
 // A machine that takes longer to go down and to come up again is one to look at.
 const DEFAULT_TIMEOUT_MS = 900_000;
@@ -67,17 +67,9 @@ export function hasBooted(since: BootMoment | null, now: BootMoment): boolean {
 }
 
 /**
- * What a leftover is that an earlier run may have asked the machine to reboot for.
- *
- * - `not-asked`: it never came to that, or a new wish may ask again: as with every other action.
- * - `happened`: the machine has booted since; check, `after` and soak are left.
- * - `awaited`: there is still time for it.
- * - `overdue`: there is none.
- * - `failed`: it has failed already, and only a new wish asks again.
+ * What came of a reboot that an earlier run may have asked for.
+ * @throws UnreachableError when the store does not tell its time
  */
-export type RebootLeft = "not-asked" | "happened" | "awaited" | "overdue" | "failed";
-
-/** @throws UnreachableError when the store does not tell its time */
 export async function judgeReboot({ action, context, coordinator, wish }: Run, leftover: Claim): Promise<RebootLeft> {
   const { stage, failure, made } = leftover;
   const isWished = wish === "wished";

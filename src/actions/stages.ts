@@ -5,7 +5,6 @@ import { bestEffort } from "../locks/errors.js";
 import type { NewStage } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
 import type { RunEntry } from "./machine.js";
-import type { RebootLeft } from "./reboot-states.js";
 import type { Held, Run } from "./run-states.js";
 
 /** Writes a stage into the claim, if the store takes it: nobody's work depends on it. */
@@ -47,6 +46,17 @@ export function howFar({ id, owner, failure, stage }: Claim, entries: readonly R
     hasBegun: stage?.name !== "draining" || phase === "running" || phase === "verifying",
   };
 }
+
+/**
+ * What a leftover is that an earlier run may have asked the machine to reboot for.
+ *
+ * - `not-asked`: it never came to that, or a new wish may ask again: as with every other action.
+ * - `happened`: the machine has booted since; check, `after` and soak are left.
+ * - `awaited`: there is still time for it.
+ * - `overdue`: there is none.
+ * - `failed`: it has failed already, and only a new wish asks again.
+ */
+export type RebootLeft = "not-asked" | "happened" | "awaited" | "overdue" | "failed";
 
 /** The stage of a leftover that a run has taken up, as long as that run has not begun with anything. */
 export function stageOfAdopted({ since, stage }: Claim, come: Come, finishes: boolean, reboot: RebootLeft): Stage | undefined {
