@@ -123,6 +123,20 @@ describe.each(STORES)("on %s", (kind) => {
     expect(asked[1]?.body["failure"]).toMatchObject({ exitCode: 1 });
   });
 
+  test("a freeze is told when it begins and when it is thawed", async () => {
+    const fleet = await openFleet(kind);
+    const { notify, told } = commandReceiver(fleet);
+    const node = fleet.node("desk", {}, { settings: { notify } });
+    const frozen = await node.run("freeze", "deploy/*", "--group", "web", "--reason", "the sale", "--for", "4 days");
+    expect((await node.run("thaw", frozen.stdout.trim())).code).toBe(0);
+    expect(told().map(({ event, by, reason }) => [event, by, reason])).toEqual([
+      ["frozen", "ops@desk", "the sale"],
+      ["thawed", "ops@desk", "the sale"],
+    ]);
+    const { freeze } = told()[0] as { readonly freeze: object };
+    expect(freeze).toMatchObject({ id: frozen.stdout.trim(), locks: ["deploy/*"], node: null, group: "web", by: "ops@desk" });
+  });
+
   test("a server tells that a freeze's time is over, and leaves it to others to tell of one that was thawed", async () => {
     const fleet = await openFleet(kind);
     const { origin, asked } = await startReceiver();
