@@ -10,10 +10,28 @@ import { acquireOnce } from "../../leases/once.js";
 import type { AcquiredOnce } from "../../leases/once.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { formatDuration } from "../../locks/durations.js";
+import { type Caller, requireRightBehind } from "../access.js";
 import { refuse } from "../errors.js";
 import { frozen } from "../frozen.js";
 import type { Service } from "../service.js";
 import { findEntries } from "./claims.js";
+
+/**
+ * Whether a request wants its lease whatever is frozen.
+ * @param why the member that has to explain it
+ * @throws HoldlineError `not-allowed` without the right to clear, `usage` without a reason
+ */
+export function readDespiteFreeze(
+  body: Readonly<Record<string, unknown>>,
+  caller: Caller,
+  locks: readonly string[],
+  why: "reason" | "description",
+): boolean {
+  if (body["despiteFreeze"] !== true) return false;
+  for (const lock of locks) requireRightBehind(caller, "clear", lock);
+  if (typeof body[why] === "string") return true;
+  throw new HoldlineError("usage", `despiteFreeze needs a ${why}: others want to know why this could not wait for the thaw`);
+}
 
 /**
  * Takes a lease while the client waits, and answers.

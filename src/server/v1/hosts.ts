@@ -11,8 +11,21 @@ import { hostLock } from "../../locks/names.js";
 import { quoted } from "../../locks/text.js";
 import { requireRight, requireRightBehind } from "../access.js";
 import type { Service } from "../service.js";
-import { answerAcquire } from "./acquiring.js";
-import { answers, asked, CALLER, DATA, HOST_LEASE, HOST_STATE, ID, NOT_MODIFIED, params, TTL, WAIT } from "./schemas.js";
+import { answerAcquire, readDespiteFreeze } from "./acquiring.js";
+import {
+  answers,
+  asked,
+  CALLER,
+  DATA,
+  DESPITE_FREEZE,
+  HOST_LEASE,
+  HOST_STATE,
+  ID,
+  NOT_MODIFIED,
+  params,
+  TTL,
+  WAIT,
+} from "./schemas.js";
 import { parseData, readMember, readTtl, readWait, sendTagged } from "./values.js";
 
 interface Body extends Readonly<Record<string, unknown>> {
@@ -48,6 +61,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
         wait: WAIT,
         data: DATA,
         id: ID,
+        despiteFreeze: DESPITE_FREEZE,
       }),
       response: answers(
         { 201: { ...HOST_LEASE, description: "it is taken" }, 200: { ...HOST_LEASE, description: "it was there" } },
@@ -76,6 +90,7 @@ export function routeHosts(app: FastifyInstance, service: Service): void {
         ttlMs: readTtl(body, ttlMs),
         waitMs: readWait(body),
         alone: false,
+        despiteFreeze: readDespiteFreeze(body, caller, locked.locks, "description"),
       };
       return answerAcquire(service, request, reply, wanted, { hosts });
     },

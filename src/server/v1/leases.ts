@@ -16,9 +16,23 @@ import type { Caller } from "../access.js";
 import { refuse } from "../errors.js";
 import type { Refusal } from "../errors.js";
 import type { Service } from "../service.js";
-import { answerAcquire } from "./acquiring.js";
+import { answerAcquire, readDespiteFreeze } from "./acquiring.js";
 import { findEntries } from "./claims.js";
-import { answers, asked, CALLER, DATA, ID, LEASE, LOCK, NOT_MODIFIED, object, params, TTL, WAIT } from "./schemas.js";
+import {
+  answers,
+  asked,
+  CALLER,
+  DATA,
+  DESPITE_FREEZE,
+  ID,
+  LEASE,
+  LOCK,
+  NOT_MODIFIED,
+  object,
+  params,
+  TTL,
+  WAIT,
+} from "./schemas.js";
 import { parseData, readMember, readTtl, readWait, requireSome, sendTagged } from "./values.js";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -51,6 +65,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
           caller: CALLER,
           data: DATA,
           id: ID,
+          despiteFreeze: DESPITE_FREEZE,
         },
         ["lock"],
       ),
@@ -80,6 +95,7 @@ export function routeLeases(app: FastifyInstance, service: Service): void {
         ttlMs: readTtl(body, ttlMs ?? DEFAULT_TTL_MS),
         waitMs: readWait(body),
         alone: false,
+        despiteFreeze: readDespiteFreeze(body, caller, [lock], "reason"),
       });
     },
   });

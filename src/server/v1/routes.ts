@@ -4,6 +4,7 @@ import { routeEvents } from "../events.js";
 import type { Service } from "../service.js";
 import { routeClaims } from "./claims.js";
 import { routeFleet } from "./fleet.js";
+import { routeFreezes } from "./freezes.js";
 import { routeHistory } from "./history.js";
 import { routeHosts } from "./hosts.js";
 import { routeLeases } from "./leases.js";
@@ -17,6 +18,7 @@ export function routeV1(app: FastifyInstance, service: Service): void {
   routeLeases(app, service);
   routeHosts(app, service);
   routeClaims(app, service);
+  routeFreezes(app, service);
   routeHistory(app, service);
   routeFleet(app, service);
   routeEvents(app, service);

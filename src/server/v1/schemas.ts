@@ -29,7 +29,7 @@ export function list(items: Schema): Schema {
   return { type: "array", items };
 }
 
-const DURATION = 'a number of seconds, or a text such as "30 s", "10 min" or "1 day"';
+export const DURATION = 'a number of seconds, or a text such as "30 s", "10 min" or "1 day"';
 
 /** Members of requests. */
 export const LOCK = text("the lock's name");
@@ -44,6 +44,13 @@ export const WAIT = {
 export const ID = text("a UUID of the client's own: however often the client asks with it, there is one lease", {
   pattern: UUID_PATTERN,
 });
+export const UUID = text("a UUID of the client's own: however often the client asks with it, there is one freeze", {
+  pattern: UUID_PATTERN,
+});
+export const DESPITE_FREEZE = {
+  type: "boolean",
+  description: "takes it whatever is frozen; needs the right to clear, and a reason",
+};
 export const CALLER = textOrNull("on whose behalf: a program, a ticket, a name");
 export const DATA = { description: "shown with the claim and kept in the history; anything, 64 KiB at most" };
 
@@ -125,6 +132,7 @@ const FREEZE_MEMBERS = {
     description: "there, and true, where a store's freezes cannot be read: all of it counts as frozen",
   },
 };
+export const FREEZES = object("the freezes in force", FREEZE_MEMBERS, ["freezes"]);
 export const LOCKS = object(
   "all locks that somebody claims, by name, and the freezes in force",
   { locks: list(LOCK_STATE), ...FREEZE_MEMBERS },
@@ -186,11 +194,16 @@ const PROBLEM_MEMBERS = {
   detail: text("what is wrong, in words"),
 };
 const PROBLEM = object("a problem (RFC 9457)", PROBLEM_MEMBERS);
-export const HELD = object("others have the lock; nothing is left in line", {
-  ...PROBLEM_MEMBERS,
-  lock: LOCK,
-  holders: list(CLAIM),
-});
+export const HELD = object(
+  "others have the lock, or it is frozen; nothing is left in line",
+  {
+    ...PROBLEM_MEMBERS,
+    lock: LOCK,
+    holders: { ...list(CLAIM), description: "where others have it" },
+    freezes: { ...list(FREEZE), description: "where it is frozen" },
+  },
+  [...Object.keys(PROBLEM_MEMBERS), "lock"],
+);
 
 const WORDS: Readonly<Record<number, string>> = {
   400: "the request is wrong",
@@ -199,7 +212,7 @@ const WORDS: Readonly<Record<number, string>> = {
   404: "not found",
   409: "the state is not what the request assumes",
   410: "the lease has ended",
-  423: "others have the lock",
+  423: "others have the lock, or it is frozen",
   503: "the store does not answer, or too many requests wait already; Retry-After says when to try again",
 };
 
