@@ -1,6 +1,6 @@
 // What earlier runs left on this node, as `resume` would find it: attempts in the journal, and claims that are stale or have failed.
 // Only looks; and takes an attempt back.
-import { decodeNode, documentOfNode, encodeNode, actionOf, type NodeAction } from "../fleet/node.js";
+import { decodeNode, documentOfNode, encodeNode, actionOf, outcomeWords, type NodeAction } from "../fleet/node.js";
 import { readHolders } from "../line/holders.js";
 import { conditionOf, type Condition } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
@@ -63,7 +63,7 @@ export async function whatIsLeft(actions: readonly GuardedAction[], context: Gua
     left.push({
       ...{ action: name, lock: locks[0] ?? null, state: "pending", claim: null, attempts: attempts.count, isDeclared },
       since: told?.pendingSince ?? attempts.latest.wallMs,
-      message: told?.pendingSince == null ? "" : wordsOf(told),
+      message: told?.pendingSince == null ? "" : outcomeWords(told),
     });
   }
   return { left, problems: [...problems] };
@@ -96,10 +96,6 @@ async function fetchTold(coordinator: Coordinator, action: string, context: Guar
     told = node === null ? null : (actionOf(node, action) ?? null);
   });
   return told;
-}
-
-function wordsOf({ outcome, message }: NodeAction): string {
-  return [outcome.replaceAll("-", " "), message].filter((words) => words !== "").join(": ");
 }
 
 /**

@@ -102,3 +102,13 @@ export function mergeNodes(stores: readonly (readonly NodeDocument[])[]): readon
 function byName({ node: one }: NodeDocument, { node: other }: NodeDocument): number {
   return one < other ? -1 : Number(one > other);
 }
+
+// What a gate says begins with these words already.
+const SAID_BY_MESSAGE = ["outside-window", "frozen", "blocked"];
+
+/** An outcome with its message, in words: "timed out: gave up after 30 s". */
+export function outcomeWords({ outcome, message }: Pick<NodeAction, "outcome" | "message">): string {
+  const words = outcome.replaceAll("-", " ");
+  if (message === "") return words;
+  return SAID_BY_MESSAGE.includes(outcome) ? message : `${words}: ${message}`;
+}

@@ -4,7 +4,7 @@ import type { Claim, Condition } from "../locks/claim.js";
 import type { StoreTime } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
 import { bindingFreezes, type Freeze } from "../locks/freezes.js";
-import { actionOf, DEFAULT_GROUP, isFulfilled, type NodeAction, type NodeDocument } from "./node.js";
+import { actionOf, DEFAULT_GROUP, isFulfilled, type NodeAction, type NodeDocument, outcomeWords } from "./node.js";
 
 /**
  * What a node is to a rollout:
@@ -161,10 +161,11 @@ function ofClaim(claim: RolloutClaim): Finding {
 
 function ofDocument(last: NodeAction | undefined, document: NodeDocument | undefined, since: number | null): Finding {
   if (last !== undefined && isSince(last, since)) {
-    if (isFulfilled(last)) return { state: "done", at: last.at, message: last.outcome === "ran" ? "" : wordsOf(last) };
+    if (isFulfilled(last)) return { state: "done", at: last.at, message: last.outcome === "ran" ? "" : outcomeWords(last) };
     if (last.outcome === "failed") return { state: "failed", at: last.at, message: last.message };
   }
-  if (last !== undefined && last.pendingSince !== null) return { state: "pending", at: last.pendingSince, message: wordsOf(last) };
+  if (last !== undefined && last.pendingSince !== null)
+    return { state: "pending", at: last.pendingSince, message: outcomeWords(last) };
   const isUnseen = document !== undefined && since !== null && document.seenAt < since;
   return { state: "notYet", at: null, message: isUnseen ? `last seen ${isoTime(document.seenAt)}` : "" };
 }
@@ -172,11 +173,6 @@ function ofDocument(last: NodeAction | undefined, document: NodeDocument | undef
 /** Whether an outcome belongs to what began at `since`: the wish is so young, or the work under it began so late. */
 function isSince({ wishedAt, at, ranMs }: NodeAction, since: number | null): boolean {
   return since === null || wishedAt >= since || at - (ranMs ?? 0) >= since;
-}
-
-function wordsOf({ outcome, message }: NodeAction): string {
-  const words = outcome.replaceAll("-", " ");
-  return message === "" ? words : `${words}: ${message}`;
 }
 
 interface Pace {

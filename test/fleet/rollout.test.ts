@@ -106,7 +106,7 @@ describe("each node is in one state", () => {
       done: "done",
       needless: "done: not needed: nothing has changed",
       failed: "failed: exit code 1",
-      pending: "pending: outside window: opens on Saturday",
+      pending: "pending: opens on Saturday",
       never: "notYet",
     });
     expect(seen({ nodes }).each.find(({ node: name }) => name === "pending")?.at).toBe(pendingSince);
