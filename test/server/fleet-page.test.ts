@@ -141,6 +141,47 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page of the fleet${WITHOUT_BROWSE
     expect(complaints).toEqual([]);
   });
 
+  test("freezes with a reason, and thaws, by the keyboard too; the history has both", async () => {
+    const fleet = await openFleet("sqlite");
+    const server = await startServer(fleet);
+    const { page, complaints } = await openPage();
+    await page.goto(`${server.url}/fleet`);
+    await untilLive(page);
+    await page.getByRole("button", { name: "Freeze…" }).focus();
+    await page.keyboard.press("Enter");
+    // Away and back again: nothing is frozen, and the focus is where it was.
+    await page.keyboard.press("Escape");
+    expect(await page.evaluate("document.activeElement.dataset.key")).toBe("freeze");
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Locks, one pattern a line").fill("deploy/*\n\n  restart/nginx ");
+    await page.getByLabel("Only nodes like").fill("web-*");
+    await page.getByLabel("For how long").fill("soon");
+    // The browser itself asks for a reason.
+    await page.getByRole("button", { name: "Freeze", exact: true }).click();
+    expect(await page.locator("#freeze-problem").isVisible()).toBe(false);
+    await page.locator("#freeze").getByLabel("Reason").fill("the  sale\nis on");
+    await page.getByRole("button", { name: "Freeze", exact: true }).click();
+    await page.locator("#freeze-problem").getByText("for").waitFor();
+    await page.getByLabel("For how long").fill("2 h");
+    await page.getByRole("button", { name: "Freeze", exact: true }).click();
+    await page.locator("#freezes").getByText("the sale is on").waitFor();
+    expect(await page.locator("#said").textContent()).toBe("Frozen.");
+    expect(await wordsOf(page, "#freezes")).toMatch(
+      /frozen deploy\/\*, restart\/nginx on nodes like web-\*: the sale is on by ops@server for .*, until .* \((1 h 59 min|2 h) left\)/,
+    );
+    await page.getByRole("button", { name: "Thaw deploy/*" }).click();
+    expect(await page.locator("#freeze-title").innerText()).toBe("Thaw deploy/*, restart/nginx?");
+    await page.keyboard.press("Enter");
+    await page.locator("#freezes .freeze").waitFor({ state: "detached" });
+    await page.getByText("Thawed deploy/*, restart/nginx.").waitFor();
+    expect(await page.evaluate("document.activeElement !== document.body")).toBe(true);
+    await page.goto(`${server.url}/history`);
+    const records = await page.locator("#history .record").allInnerTexts();
+    expect(records.filter((text) => /thawed.*restart\/nginx, after/s.test(text))).toHaveLength(1);
+    expect(records.filter((text) => /frozen.*restart\/nginx,.*the sale is on/s.test(text))).toHaveLength(1);
+    expect(complaints).toEqual([]);
+  });
+
   test("shows documents as text, whatever they contain", async () => {
     const fleet = await openFleet("sqlite");
     const evil = `<script>hacked=1</script><img src=x onerror="hacked=1">'"><svg onload=hacked=1>`;
