@@ -207,6 +207,14 @@ describe("callers", () => {
     expect(await nodesOf(server, "", basic("root", "x"))).toEqual([]);
   });
 
+  test("who may not thaw a freeze do not learn from the refusal what else it is about", async () => {
+    const { server } = await limited();
+    const [, some] = (await freezesOf(server, basic("app", "x"))) as { readonly id: string }[];
+    const refused = await server.ask("DELETE", `/v1/freezes/${some?.id}`, undefined, basic("app", "x"));
+    expect(refused.json).toMatchObject({ status: 403, title: "not-allowed" });
+    expect(refused.text).not.toMatch(/db/);
+  });
+
   test("without the right to read are told nothing at all", async () => {
     const { server } = await limited();
     for (const path of ["/v1/nodes", "/v1/rollouts/web"])
