@@ -62,15 +62,15 @@ describe.each(STORES)("on %s", (kind) => {
     const fleet = await openFleet(kind);
     const server = await startServer(fleet);
     expect(await freezesOf(server)).toEqual([]);
-    const over = Date.now() + 1_500;
-    await plantFreezes(fleet, [
-      { locks: ["db/*"], reason: "sale", by: "ann" },
-      { group: "web", until: over },
-    ]);
+    const kept = { locks: ["db/*"], reason: "sale", by: "ann" };
+    const long = Date.now() + HOUR;
+    await plantFreezes(fleet, [kept, { group: "web", until: long }]);
     expect(await freezesOf(server)).toMatchObject([
       { locks: ["db/*"], node: null, group: null, reason: "sale", by: "ann", until: null },
-      { locks: ["*"], group: "web", until: new Date(over).toISOString() },
+      { locks: ["*"], group: "web", until: new Date(long).toISOString() },
     ]);
+    const over = Date.now() + 1_500;
+    await plantFreezes(fleet, [kept, { group: "web", until: over }]);
     await until(async () => ((await freezesOf(server)) as unknown[]).length === 1, "the freeze's time to be over");
     expect(Date.now()).toBeGreaterThanOrEqual(over - 100);
     await plant(fleet, FREEZES_DOCUMENT, "no JSON");
