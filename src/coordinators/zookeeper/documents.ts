@@ -6,7 +6,7 @@ import type { Notice } from "../../locks/history.js";
 import type { Log } from "../../locks/log.js";
 import { documentIn, type Layout } from "./layout.js";
 import type { Recording } from "./recording.js";
-import { endedOf } from "./records.js";
+import { encodeEnded, endedOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
 import { describeRefusal } from "./wire/errors.js";
 import { op, type Step } from "./wire/protocol.js";
@@ -83,6 +83,10 @@ export class Documents {
       throw error;
     }
     let records = notices.flatMap((notice) => this.#recording.stepsFor([notice.lock], endedOf(notice)));
+    if (bytesOf([write]) + bytesOfRecords(notices) > MOST_BYTES) {
+      records = [];
+      this.#warnUnrecorded(write, "its records are too large for one transaction");
+    }
     for (let mayRepair = true; ; mayRepair = false) {
       const outcome = await commit(wire, [...written, ...records], written.length);
       if (outcome === "gone" || outcome === "changed") return "changed";
@@ -95,12 +99,12 @@ export class Documents {
         continue;
       }
       records = [];
-      const why = describeRefusal(outcome.error);
-      this.#log.warn(
-        { document: write.name },
-        `the document ${write.name} is written, but the history has no record of that: ${why}`,
-      );
+      this.#warnUnrecorded(write, describeRefusal(outcome.error));
     }
+  }
+
+  #warnUnrecorded({ name }: DocumentWrite, why: string): void {
+    this.#log.warn({ document: name }, `the document ${name} is written, but the history has no record of that: ${why}`);
   }
 
   /**
@@ -162,6 +166,14 @@ export class Documents {
     return { value: data.startsWith("=") ? data.slice(1) : data, version: stat.version };
   }
 }
+
+/** About how many bytes the records of notices add to a transaction. */
+function bytesOfRecords(notices: readonly Notice[]): number {
+  return notices.reduce((sum, notice) => sum + BYTES_PER_RECORD + encodeEnded(endedOf(notice)).byteLength, 0);
+}
+
+// The step around a record, and its path, in which the lock's name is encoded.
+const BYTES_PER_RECORD = 1_000;
 
 function documentOf(name: string, stored: Stored | null): Document | null {
   return stored === null || stored.value === null ? null : { name, value: stored.value, revision: stored.version + 1 };

@@ -96,6 +96,15 @@ describe("a document is written", () => {
     expect(warnings).toEqual([]);
   });
 
+  test("without its records, and with a warning, when they are too large for a request", async () => {
+    const { coordinator, warnings } = await openStage();
+    const notices = Array.from({ length: 100 }, (_, at) => ({ ...FROZEN, lock: `restart/${at}`, data: "x".repeat(10_000) }));
+    expect(await coordinator.writeDocument("freezes", "f", 0, undefined, notices)).toBe("done");
+    expect((await coordinator.document("freezes"))?.value).toBe("f");
+    expect(await coordinator.history(null, 10)).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/freezes is written, but the history has no record of that: .* too large/)]);
+  });
+
   test("not where it is too large: the caller hears of it", async () => {
     const { coordinator } = await openStage();
     const writing = coordinator.writeDocument("freezes", "x".repeat(1_000_000), 0);
