@@ -82,7 +82,12 @@ function isFreeze(value: unknown): value is Freeze {
     Array.isArray(locks) &&
     locks.every((lock) => typeof lock === "string") &&
     [node, group].every((text) => text === null || typeof text === "string") &&
-    Number.isFinite(since) &&
-    (until === null || Number.isFinite(until))
+    isTime(since) &&
+    (until === null || isTime(until))
   );
+}
+
+/** Whether a calendar has it: people are told when a freeze began and ends. */
+function isTime(value: unknown): boolean {
+  return typeof value === "number" && !Number.isNaN(new Date(value).getTime());
 }
