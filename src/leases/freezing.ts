@@ -24,6 +24,8 @@ export interface FreezeRequest {
 export interface Freezer {
   /** Its principal is who did it. */
   readonly owner: Owner;
+  /** Throws for a freeze that this one may not end. By default all may be ended. */
+  readonly requireOver?: (freeze: Freeze) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -101,7 +103,7 @@ function inPart({ error }: Failed, message: string, { hint }: { readonly hint: s
 
 /**
  * Freezes. Safe to repeat: a freeze with this id is there once.
- * @throws HoldlineError `configuration` where the store's freezes cannot be read, `not-allowed` where it refuses the write
+ * @throws HoldlineError `conflict` where the id is that of a freeze of something else, `configuration` where the store's freezes cannot be read, `not-allowed` where it refuses the write
  * @throws UnreachableError when the store does not answer
  */
 export async function freezeLocks(coordinator: Coordinator, request: FreezeRequest, freezer: Freezer): Promise<Freeze> {
@@ -109,12 +111,23 @@ export async function freezeLocks(coordinator: Coordinator, request: FreezeReque
   let made: Freeze | null = null;
   await change(coordinator, freezer, (present, now) => {
     made = present.find(({ id }) => id === request.id) ?? null;
-    if (made !== null) return null;
+    if (made !== null) {
+      // Whoever hears that it is frozen must find frozen what was asked for.
+      if (saysSame(made, frozen)) return null;
+      throw new HoldlineError("conflict", `the id ${request.id} is that of another freeze`, {
+        hint: "give each freeze an id of its own",
+      });
+    }
     made = { ...frozen, by: freezer.owner.principal, since: now, until: forMs === null ? null : now + Math.ceil(forMs) };
     return { freezes: [...present, made], notices: noticesOf(made, "frozen", freezer) };
   });
   if (made === null) throw new HoldlineError("bug", "a freeze was neither made nor found");
   return made;
+}
+
+function saysSame(one: Freeze, other: Omit<FreezeRequest, "forMs">): boolean {
+  const [ofOne, ofOther] = [one, other].map(({ locks, node, group, reason }) => JSON.stringify([locks, node, group, reason]));
+  return ofOne === ofOther;
 }
 
 /**
@@ -129,6 +142,7 @@ export async function thawLocks(coordinator: Coordinator, id: string | null, fre
     freezer,
     (present) => {
       const ended = present.filter((freeze) => id === null || freeze.id === id);
+      if (freezer.requireOver !== undefined) ended.forEach(freezer.requireOver);
       // After a lost reply the freeze may be gone by this very call.
       if (ended.length > 0) thawed = ended;
       if (ended.length === 0 && id !== null) return null;
@@ -160,8 +174,9 @@ async function change(
 ): Promise<void> {
   const { signal } = freezer;
   for (;;) {
-    const { freezes, revision } = await read(coordinator, isAnew, signal);
+    // First, so that the server that answers is not behind: where it shows no freeze to thaw, there is none.
     const time = await coordinator.sync(signal);
+    const { freezes, revision } = await read(coordinator, isAnew, signal);
     const present = freezes.filter((freeze) => isInForce(freeze, time));
     const changed = edit(present, time.ms);
     if (changed === null) return;

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { freezeEverywhere, freezeLocks, type FreezeRequest, thawEverywhere, thawLocks } from "../../src/leases/freezing.js";
 import { readFreezes } from "../../src/line/freezes.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
-import { UnreachableError } from "../../src/locks/errors.js";
-import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
+import { HoldlineError, UnreachableError } from "../../src/locks/errors.js";
+import { type Freeze, FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import { ownerAt } from "../coordinators/conformance/store.js";
 import { freshId } from "../support/roots.js";
 import { openStage, START } from "./stage.js";
@@ -78,6 +78,41 @@ test("a freeze that is asked for again is there once", async () => {
   expect(await freezeLocks(coordinator, request, ANN)).toEqual(frozen);
   expect(await idsIn(coordinator)).toEqual([request.id]);
   expect(await coordinator.history(null, 10)).toHaveLength(1);
+});
+
+test("an id is that of one freeze: another under it is refused, and nothing is frozen by that", async () => {
+  const coordinator = await openStage().open();
+  const request = requestFor({ locks: ["restart/*"] });
+  const frozen = await freezeLocks(coordinator, request, ANN);
+  for (const changes of [{ locks: ["deploy"] }, { node: "web-*" }, { group: "web" }, { reason: "mine" }])
+    await expect(freezeLocks(coordinator, { ...request, ...changes }, BOB)).rejects.toMatchObject({ code: "conflict" });
+  expect((await readFreezes(coordinator)).freezes).toEqual([frozen]);
+});
+
+test("who may not end one of the freezes of an id ends none in that store", async () => {
+  const [one, other] = [await openStage().open(), await openStage().open()];
+  const mine = requestFor({ locks: ["app/*"] });
+  await freezeLocks(one, mine, BOB);
+  await freezeLocks(other, { ...mine, locks: ["db"] }, ANN);
+  const requireOver = ({ locks }: Freeze): void => {
+    if (locks.includes("db")) throw new HoldlineError("not-allowed", "bob may not clear db");
+  };
+  const places = [one, other].map((coordinator) => ({ name: "store", open: () => Promise.resolve(coordinator) }));
+  await expect(thawEverywhere(places, mine.id, { ...BOB, requireOver })).rejects.toMatchObject({ code: "not-allowed" });
+  expect([await idsIn(one), await idsIn(other)]).toEqual([[], [mine.id]]);
+});
+
+test("a store's server that is behind does not hide a freeze from the thaw", async () => {
+  const coordinator = await openStage().open();
+  const frozen = await freezeLocks(coordinator, requestFor(), ANN);
+  // As a ZooKeeper server does, it shows what others have written only once this session has written.
+  let isBehind = true;
+  const behind: Coordinator = Object.create(coordinator, {
+    document: { value: (name: string) => (isBehind ? Promise.resolve(null) : coordinator.document(name)) },
+    sync: { value: () => ((isBehind = false), coordinator.sync()) },
+    writeDocument: { value: coordinator.writeDocument.bind(coordinator) },
+  }) as Coordinator;
+  expect(await thawLocks(behind, frozen.id, BOB)).toEqual([frozen]);
 });
 
 test("what cannot be read is not added to, and is thawed with all", async () => {

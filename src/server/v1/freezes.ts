@@ -6,6 +6,7 @@ import { readDurationMs, readLabel } from "../../config/field.js";
 import { readGiven } from "../../config/given.js";
 import { freezeEverywhere, type Freezer, thawEverywhere } from "../../leases/freezing.js";
 import { ID_EXAMPLE, parseClaimId } from "../../locks/ids.js";
+import type { Freeze } from "../../locks/freezes.js";
 import { parseLockPattern } from "../../locks/names.js";
 import { freezeAsJson } from "../../views/json.js";
 import { storesMatching } from "../../views/stores.js";
@@ -60,7 +61,7 @@ export function routeFreezes(app: FastifyInstance, service: Service): void {
         },
         ["reason"],
       ),
-      response: answers({ 201: { ...FREEZE, description: "it is in force" } }),
+      response: answers({ 201: { ...FREEZE, description: "it is in force" } }, 409),
     },
     async handler(request, reply) {
       const { body, caller } = request;
@@ -98,8 +99,10 @@ export function routeFreezes(app: FastifyInstance, service: Service): void {
       await mirror.read(patience);
       const known = mirror.freezes().freezes.find((freeze) => freeze.id === id);
       // The caller has named none of its patterns, and may not see all of them.
-      for (const pattern of known?.locks ?? []) requireRightBehind(caller, "clear", pattern);
-      const freezer = freezerOf(service, request);
+      const requireOver = ({ locks }: Freeze): void => locks.forEach((pattern) => requireRightBehind(caller, "clear", pattern));
+      if (known !== undefined) requireOver(known);
+      // Another store may have another freeze with this id.
+      const freezer = { ...freezerOf(service, request), requireOver };
       const [thawed] = known === undefined ? [] : await thawEverywhere(storesMatching(stores, null), id, freezer);
       if (thawed === undefined) {
         const message = `there is no freeze ${id}: it was thawed, or its time is over`;
