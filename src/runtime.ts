@@ -187,12 +187,13 @@ async function openAgent(
   { flags, stop, handedDown }: RuntimeRequest,
   { settings, stores, log, notifier, progress }: AgentParts,
 ): Promise<Agent> {
-  const [{ runGuarded }, { openMachine, openStatelessMachine }, { execute }, { openNodeMemory }] = await Promise.all([
-    import("./actions/run.js"),
-    import("./actions/host.js"),
-    import("./actions/exec.js"),
-    import("./actions/state/node-memory.js"),
-  ]);
+  const [{ beginGuarded, endGuarded, runGuarded }, { openMachine, openStatelessMachine }, { execute }, { openNodeMemory }] =
+    await Promise.all([
+      import("./actions/run.js"),
+      import("./actions/host.js"),
+      import("./actions/exec.js"),
+      import("./actions/state/node-memory.js"),
+    ]);
   const { node, group, principal, stateDir, membershipMs, releaseTimeoutMs } = settings;
   const withMachine = <M>(open: (options: MachineOptions) => M) => {
     // With --json, standard output belongs to the document: what commands print goes to standard error.
@@ -221,6 +222,15 @@ async function openAgent(
       if (!settings.skipCoordination) return runGuarded(action, guarded(), orders);
       const { runUncoordinated } = await import("./actions/uncoordinated.js");
       return runUncoordinated(action, guarded(), orders);
+    },
+    async begin(action, orders, pid) {
+      demandCoordination(settings);
+      const { callerOf } = await import("./actions/caller.js");
+      return beginGuarded(action, guarded(), orders, callerOf(pid));
+    },
+    async end(action, failed) {
+      demandCoordination(settings);
+      return endGuarded(action, guarded(), failed);
     },
     async dryRun(action, orders) {
       const [{ dryRun }, { openMachineToLook }] = await Promise.all([import("./actions/dry-run.js"), import("./actions/host.js")]);
@@ -253,4 +263,10 @@ async function openAgent(
     },
     exec: (spec) => execute(spec, { ephemeral: () => withMachine(openStatelessMachine), durable: guarded }),
   };
+}
+
+/** @throws HoldlineError `configuration`, since there would be no claim to hold */
+function demandCoordination({ skipCoordination }: Settings): void {
+  if (skipCoordination)
+    throw new HoldlineError("configuration", "skip_coordination is set, and without a lock nothing can be begun");
 }

@@ -1,7 +1,7 @@
 // A durable claim in this process's hand: what it says of its work meanwhile, and the ways to be done with it: release it, keep it
 // marked as failed, or make it the leftover again that it was. Tries these until the release timeout, and never touches a claim that
 // has become somebody else's.
-import { type BootMoment, type ClaimRecord, type Failure, isSameProcess, type Stage } from "../locks/claim.js";
+import { type BootMoment, type ClaimRecord, type Failure, isSameProcess, type Owner, type Stage } from "../locks/claim.js";
 import type { Coordinator, Settled, WriteOutcome } from "../locks/coordinator.js";
 import type { DocumentWrite } from "../locks/documents.js";
 import type { Ending, HistoryRecord } from "../locks/history.js";
@@ -121,11 +121,14 @@ export class DurableClaim {
     });
   }
 
-  /** Writes a stage on which everything else depends: it has been confirmed when the outcome is `done`. */
-  confirmStage(stage: NewStage): Promise<LetGo> {
+  /**
+   * Writes a stage on which everything else depends: it has been confirmed when the outcome is `done`.
+   * @param owner whose claim it is from then on; by default it stays this process's
+   */
+  confirmStage(stage: NewStage, owner: Owner = this.#record.owner): Promise<LetGo> {
     return this.#untilTimeout(async (signal) => {
       this.#record = { ...this.#record, stage: stageAt(await this.#storeMs(signal), stage) };
-      const written = await this.#coordinator.update(this.id, this.#settled, this.#record, signal);
+      const written = await this.#coordinator.update(this.id, this.#settled, { ...this.#record, owner }, signal);
       if (typeof written === "string") return written;
       this.#settled = written;
       return "done";

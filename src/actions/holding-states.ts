@@ -1,6 +1,7 @@
 // What a guarded run does with its claim in hand: the command, the check, and the end of the claim. Each function is a state
 // of run-states.ts, and returns the one that follows. What goes on around the command is hook-states.ts's.
-import { type ActionEnd, afterCheck, failureOf, type Launch, runCheck, runCommand } from "./execution.js";
+import { openForCaller, problemWithoutCommand } from "./caller.js";
+import { type ActionEnd, afterCheck, failureOf, type Launch, NOTHING_RUN, runCheck, runCommand } from "./execution.js";
 import { resultOf } from "./gating.js";
 import { environmentUnder, launchOfCheck } from "./launches.js";
 import { announceReboot } from "./reboot-states.js";
@@ -9,15 +10,17 @@ import { isDrained } from "./stages.js";
 import { tell } from "./telling.js";
 
 /** Settled: the claim is durable, and nothing has begun. No other node can begin now, whatever becomes of this process. */
-export async function beginOrGiveBack({ action, context }: Run, { held }: At<"settled">): Promise<State> {
+export async function beginOrGiveBack({ action, context, caller }: Run, { held }: At<"settled">): Promise<State> {
   const { signal } = context.stop;
   if (signal.aborted) return { at: "given-back", held, why: { thrown: signal.reason } };
+  const noCommand = caller === null ? problemWithoutCommand(action) : null;
+  if (noCommand !== null) return { at: "given-back", held, why: { notNow: { ...NOTHING_RUN, message: noCommand } } };
   return { at: action.before === null ? "command" : "before", held };
 }
 
 /** Command: the journal learns of the command's group, and only then the command begins. */
 export async function executeCommand(run: Run, { held }: At<"command">): Promise<State> {
-  const { action, context, notes } = run;
+  const { action, context, notes, report } = run;
   const { stop } = context;
   const isReboot = action.mode === "reboot";
   const givingBack = (why: At<"given-back">["why"]): State => ({
@@ -26,6 +29,10 @@ export async function executeCommand(run: Run, { held }: At<"command">): Promise
     next: { at: "given-back", held, why },
     isOwed: isDrained(held) && !held.staysDrained,
   });
+  if (run.caller !== null) {
+    const unopened = await openForCaller(run, held, run.caller);
+    return unopened === null ? over(report.result("begun", "", null)) : givingBack({ thrown: unopened });
+  }
   // Confirmed in the store, so that no later run asks again.
   const problem = isReboot ? await announceReboot(run, held) : null;
   if (problem !== null) return givingBack({ thrown: problem });

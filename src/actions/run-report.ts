@@ -43,7 +43,8 @@ export class RunReport {
     const { journal, processes } = machine;
     const { name, lock, isOfExec } = this.#action;
     this.endWait();
-    if (isOfExec === true) return this.result(outcome, message, null);
+    // Nobody but its caller can do the work of an action without a command.
+    if (isOfExec === true || this.#action.argv.length === 0) return this.result(outcome, message, null);
     const pending = journal.attempts(name);
     // A resume has no wish of its own: where something is pending, it has tried once more for what was wished then.
     const wish = this.#wish === "wished" ? processes.moment() : (pending?.latest ?? null);

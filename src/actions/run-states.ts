@@ -7,6 +7,7 @@
 //             │         └→ after: the process has restarted since the wish that was left
 //             └→ after, or soak: the check had passed
 //
+//   command → over, with `begin`: the work is the caller's; `end` begins with verify, or failed
 //   command → rebooting → over: the machine goes down; leftover → verify when it is back
 //
 //   before, command → undo → given back → over: they have said "not now", or this process was asked to end before the command
@@ -23,6 +24,7 @@ import type { Coordinator, Draft, Joined } from "../locks/coordinator.js";
 import type { EndEvent, Ending } from "../locks/history.js";
 import type { Perspective } from "../line/perspective.js";
 import type { GuardedAction } from "./action.js";
+import type { Caller } from "./caller.js";
 import type { GuardContext } from "./context.js";
 import type { DurableClaim } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
@@ -48,6 +50,8 @@ export interface Run {
   readonly report: RunReport;
   readonly nodeReport: NodeReport;
   readonly notes: RunNotes;
+  /** Who does the work instead of the command; `null`: nobody else. */
+  readonly caller: Caller | null;
 }
 
 /** A claim in hand, and where it comes from. */

@@ -1,7 +1,8 @@
 // A guarded run from its first look to its result: goes from state to state until the run is over. The states and the arrows
 // between them are drawn in run-states.ts.
-import { messageOf, UnreachableError } from "../locks/errors.js";
+import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
+import { type Caller, problemWithoutCommand, takeUpOpen } from "./caller.js";
 import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
 import { NO_ORDERS, type Orders } from "./gating.js";
@@ -19,7 +20,31 @@ import type { At, Run, State } from "./run-states.js";
  * @throws InterruptedError when asked to stop before the action began; nothing is left behind
  */
 export async function runGuarded(action: GuardedAction, context: GuardContext, orders: Orders = NO_ORDERS): Promise<Result> {
+  const problem = problemWithoutCommand(action);
+  if (problem !== null) throw new HoldlineError("configuration", problem);
   return (await guard(action, context, "wished", orders)) as Result;
+}
+
+/** Does all that comes before an action's command, and leaves its work to a caller. */
+export async function beginGuarded(action: GuardedAction, context: GuardContext, orders: Orders, caller: Caller): Promise<Result> {
+  return (await guard(action, context, "wished", orders, caller)) as Result;
+}
+
+/**
+ * Ends what `begin` has begun: checks it, runs `after`, soaks, and lets go.
+ * @param failed why the work has failed, in words: then the lock is kept as after any failure; `null` where it is done
+ * @throws HoldlineError `nothing-there` where nothing is open
+ */
+export async function endGuarded(action: GuardedAction, context: GuardContext, failed: string | null): Promise<Result> {
+  // It makes no wish, and journals no attempt.
+  const report = new RunReport(action, context, "if-in-line");
+  try {
+    const run = await openRun(action, context, { wish: "if-in-line", orders: NO_ORDERS, report, caller: null });
+    return (await drive(run, await takeUpOpen(run, failed))) as Result;
+  } catch (error) {
+    if (error instanceof UnreachableError) return report.result("unreachable", messageOf(error), null);
+    throw error;
+  }
 }
 
 /** Finishes what earlier runs of an action left in a line; `null` where nothing stands there. */
@@ -32,14 +57,16 @@ export function resumeGuarded(action: GuardedAction, context: GuardContext): Pro
   return guard(action, context, "if-left", NO_ORDERS);
 }
 
-async function guard(action: GuardedAction, context: GuardContext, wish: Wish, orders: Orders): Promise<Result | null> {
+async function guard(
+  action: GuardedAction,
+  context: GuardContext,
+  wish: Wish,
+  orders: Orders,
+  caller: Caller | null = null,
+): Promise<Result | null> {
   const report = new RunReport(action, context, wish);
   try {
-    const run = await openRun(action, context, { wish, orders, report });
-    let state: State = { at: "looking" };
-    while (state.at !== "over") state = await next(run, state);
-    if (state.result !== null) await run.nodeReport.note(state.result);
-    return state.result;
+    return await drive(await openRun(action, context, { wish, orders, report, caller }), { at: "looking" });
   } catch (error) {
     // Before the action begins. From then on each state deals with a store that does not answer.
     if (error instanceof UnreachableError) return report.notRun("unreachable", messageOf(error));
@@ -47,10 +74,17 @@ async function guard(action: GuardedAction, context: GuardContext, wish: Wish, o
   }
 }
 
+async function drive(run: Run, from: State): Promise<Result | null> {
+  let state = from;
+  while (state.at !== "over") state = await next(run, state);
+  if (state.result !== null) await run.nodeReport.note(state.result);
+  return state.result;
+}
+
 async function openRun(
   action: GuardedAction,
   context: GuardContext,
-  { wish, orders, report }: Pick<Run, "wish" | "orders" | "report">,
+  { wish, orders, report, caller }: Pick<Run, "wish" | "orders" | "report" | "caller">,
 ): Promise<Run> {
   const { node, group, principal, machine } = context;
   const coordinator = await context.coordinator(action.lock);
@@ -67,6 +101,7 @@ async function openRun(
     report,
     nodeReport: new NodeReport(action, context, coordinator, wish === "wished"),
     notes: createRunNotes(action.name, context),
+    caller,
   };
 }
 

@@ -4,6 +4,7 @@ import type { CommandArgument, CommandOption, CommandRow, CommandTable } from ".
 import { RESOURCE_PROGRAMS } from "./resource-programs.js";
 
 const LOCK: CommandArgument = { form: "<LOCK>", doc: "the lock's name" };
+const ACTION: CommandArgument = { form: "<ACTION>", doc: "an action that the configuration declares" };
 const LEASE_ID: CommandArgument = { form: "<LEASE_ID>", doc: "the id that `holdline acquire` printed" };
 const HOST: CommandArgument = { form: "<HOST>", doc: "the host's name; it need not be reachable" };
 const HOST_LOCK_TYPES = ["host", "generic", "file"] as const;
@@ -46,6 +47,32 @@ export const COMMANDS: readonly CommandRow[] = [
     examples: ["holdline run restart-nginx --dry-run", "holdline run --all --json"],
     makesStore: true,
     load: async () => (await import("./commands/run.js")).run,
+  },
+  {
+    name: "begin",
+    summary: "wait for the lock of an action and run its hook `before`, and leave its work to the caller",
+    arguments: [ACTION],
+    options: [
+      { form: "--pid <PID>", doc: "the process that does the work (default: the one that has called holdline)" },
+      { form: "--detached", doc: "the work is done by no single process of this node" },
+      { form: "--force", doc: "`needed`, windows and blockers do not count" },
+      { form: "--despite-freeze", doc: "freezes do not count; needs --reason" },
+      { form: "--reason <TEXT>", doc: "the reason, shown with the claim and in the history" },
+    ],
+    examples: ["holdline begin deploy --pid $$", "holdline begin deploy --detached"],
+    makesStore: true,
+    load: async () => (await import("./commands/begin.js")).begin,
+  },
+  {
+    name: "end",
+    summary: "end what begin has begun: check it, run the hook `after`, soak, and let go of the lock",
+    arguments: [ACTION],
+    options: [
+      { form: "--failed", doc: "the work has failed: keep the lock, as after any failure" },
+      { form: "--message <TEXT>", doc: "with --failed: what has failed" },
+    ],
+    examples: ["holdline end deploy", "holdline end deploy --failed --message 'the schema is at 41'"],
+    load: async () => (await import("./commands/end.js")).end,
   },
   {
     name: "resume",

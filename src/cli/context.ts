@@ -49,6 +49,10 @@ export interface StoreUpkeep {
 export interface Agent {
   /** Runs an action under its lock, or without any where `skip_coordination` says so. */
   run(action: ActionSettings, orders: Orders): Promise<Result>;
+  /** Does what comes before an action's command, and leaves the work to a process, or with `null` to nobody in particular. */
+  begin(action: ActionSettings, orders: Orders, pid: number | null): Promise<Result>;
+  /** Ends what was begun. @param failed why the work has failed; `null` where it is done */
+  end(action: ActionSettings, failed: string | null): Promise<Result>;
   /** Says what a run would do, and changes nothing. */
   dryRun(action: ActionSettings, orders: Orders): Promise<Result>;
   /** Finishes what earlier runs left on this node, and nothing else. */

@@ -11,7 +11,7 @@ import type { Released, Renewed } from "../leases/lease.js";
 /** The meanings of exit codes, for scripts and timers. */
 export const EXIT_CODES = {
   0: "done, or nothing to do",
-  1: "nothing there, or no (`locks LOCK`, `clear`, `current`, `is-held`, `test`, `data`, `unlock --ensure-lock`, `rollout`, `nodes --group`, `nodes --forget`, `pending --drop`)",
+  1: "nothing there, or no (`locks LOCK`, `clear`, `current`, `is-held`, `test`, `data`, `unlock --ensure-lock`, `rollout`, `nodes --group`, `nodes --forget`, `pending --drop`, `begin`, `end`)",
   2: "held by another (`acquire`, `lock`)",
   3: "lease expired (`renew`)",
   4: "the action or its check failed",

@@ -36,11 +36,15 @@ export function createPerspective({ node, machineOn, processes }: Standpoint): P
     const machine = machineOn(lock);
     return machine === null || isOfMachine(owner, { machine, process: processes.self });
   };
+  const isOfEarlierBoot = (claim: Claim): boolean =>
+    perspective.isMine(claim) && isOfOtherBoot(claim.owner.process, processes.self);
   const perspective: Perspective = {
     isOwnerGone(claim) {
       const { owner, alive } = claim;
       const lives = owner.process === null ? null : processes.isAlive(owner.process);
-      if (lives === null && perspective.isMine(claim) && isOfOtherBoot(owner.process, processes.self)) return true;
+      // What a caller has begun needs no agent. Its own node alone can see whether the caller is gone.
+      if (claim.stage?.name === "open" && claim.durable) return lives === false || isOfEarlierBoot(claim);
+      if (lives === null && isOfEarlierBoot(claim)) return true;
       return lives === null ? !alive : !lives;
     },
     isMine: ({ owner, lock }) => owner.node === node && isOnMachine(owner, lock),

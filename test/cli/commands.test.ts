@@ -30,6 +30,8 @@ function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
     agent: () =>
       Promise.resolve({
         run: refuse,
+        begin: refuse,
+        end: refuse,
         dryRun: refuse,
         resume: refuse,
         exec: refuse,

@@ -3,7 +3,7 @@ import type { Orders } from "../../actions/gating.js";
 import type { Result } from "../../actions/result.js";
 import { type Field, readLabel } from "../../config/field.js";
 import { suggestion } from "../../locks/nearest.js";
-import type { Settings } from "../../config/settings.js";
+import type { ActionSettings, Settings } from "../../config/settings.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { quoted } from "../../locks/text.js";
 import type { Command, Invocation } from "../command.js";
@@ -21,13 +21,13 @@ export const run: Command = {
   },
 };
 
-interface RunOrders extends Orders {
+export interface RunOrders extends Orders {
   readonly isDry: boolean;
   readonly stopsOnFailure: boolean;
 }
 
 /** @throws HoldlineError `usage` where a freeze is to be passed by and nobody says why */
-function ordersOf(options: Invocation["options"]): RunOrders {
+export function ordersOf(options: Invocation["options"]): RunOrders {
   const isGiven = (name: string): boolean => options[name] === true;
   const reason = readOption(options, "reason", readReason, null);
   if (isGiven("despiteFreeze") && reason === null) {
@@ -83,6 +83,12 @@ export function selectActions(
   throw new HoldlineError("usage", `unknown action ${quoted(unknown)}: ${where}`, {
     hint: declared.length > 0 ? suggestion(unknown, declared) : "actions are declared under `actions:` in the configuration",
   });
+}
+
+/** The one action that a command is given. @throws HoldlineError `usage` when it is not declared */
+export function actionNamed(settings: Pick<Settings, "actions" | "file">, named: readonly string[]): ActionSettings {
+  const [name] = selectActions(settings, named, false);
+  return settings.actions.find((action) => action.name === name) as ActionSettings;
 }
 
 function noneWords({ file }: Pick<Settings, "file">): string {
