@@ -1,6 +1,6 @@
 // Work that its caller does itself, between `begin` and `end`, under the same guarantee. `begin` leaves the claim open, with the caller's
 // process as its owner; `end` takes it up, wherever that process is by then, and does what is left.
-import type { Claim, ClaimRecord, ProcessIdentity } from "../locks/claim.js";
+import type { Claim, ClaimRecord } from "../locks/claim.js";
 import { ClaimLostError, HoldlineError, UnreachableError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
 import { createProcessSight } from "../line/process-sight.js";
@@ -8,14 +8,8 @@ import { identityOf } from "../proc.js";
 import type { GuardedAction } from "./action.js";
 import { DurableClaim } from "./durable-claim.js";
 import { NOTHING_RUN } from "./execution.js";
-import type { Held, Run, State } from "./run-states.js";
+import type { Caller, Held, Run, State } from "./run-states.js";
 import { isDrained } from "./stages.js";
-
-/** For whom a claim is opened. */
-export interface Caller {
-  /** As long as it lives, the claim is not stale; `null`: the claim depends on no process. */
-  readonly process: ProcessIdentity | null;
-}
 
 /** @throws HoldlineError `usage` where no such process runs */
 export function callerOf(pid: number | null): Caller {

@@ -19,12 +19,11 @@
 // Anything that may refuse a run (a gate) is asked in looking, before the run joins the line; in granted, before it settles, where
 // withdrawing the claim leaves nothing behind; and in adopted, before settled, where the leftover stays as it was. The hooks and the
 // soak are hook-states.ts's.
-import type { BootMoment, Claim, Owner } from "../locks/claim.js";
+import type { BootMoment, Claim, Owner, ProcessIdentity } from "../locks/claim.js";
 import type { Coordinator, Draft, Joined } from "../locks/coordinator.js";
 import type { EndEvent, Ending } from "../locks/history.js";
 import type { Perspective } from "../line/perspective.js";
 import type { GuardedAction } from "./action.js";
-import type { Caller } from "./caller.js";
 import type { GuardContext } from "./context.js";
 import type { DurableClaim } from "./durable-claim.js";
 import type { ActionEnd } from "./execution.js";
@@ -33,6 +32,12 @@ import type { Outcome, Result } from "./result.js";
 import type { NodeReport } from "./node-report.js";
 import type { RunNotes } from "./run-notes.js";
 import type { RunReport, Wish } from "./run-report.js";
+
+/** For whom a claim is opened, who does the work of its action. */
+export interface Caller {
+  /** As long as it lives, the claim is not stale; `null`: the claim depends on no process. */
+  readonly process: ProcessIdentity | null;
+}
 
 /** One run: what each of its states works with. */
 export interface Run {

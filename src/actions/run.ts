@@ -2,7 +2,7 @@
 // between them are drawn in run-states.ts.
 import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
-import { type Caller, problemWithoutCommand, takeUpOpen } from "./caller.js";
+import { problemWithoutCommand, takeUpOpen } from "./caller.js";
 import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
 import { NO_ORDERS, type Orders } from "./gating.js";
@@ -13,7 +13,7 @@ import type { Result } from "./result.js";
 import { createRunNotes } from "./run-notes.js";
 import { NodeReport } from "./node-report.js";
 import { RunReport, type Wish } from "./run-report.js";
-import type { At, Run, State } from "./run-states.js";
+import type { At, Caller, Run, State } from "./run-states.js";
 
 /**
  * Runs an action under its lock, after dealing with what an earlier run of it left on this node.

@@ -59,7 +59,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { form: "--despite-freeze", doc: "freezes do not count; needs --reason" },
       { form: "--reason <TEXT>", doc: "the reason, shown with the claim and in the history" },
     ],
-    examples: ["holdline begin deploy --pid $$", "holdline begin deploy --detached"],
+    examples: ["holdline begin deploy --pid 4242", "holdline begin deploy --detached"],
     makesStore: true,
     load: async () => (await import("./commands/begin.js")).begin,
   },
@@ -71,7 +71,7 @@ export const COMMANDS: readonly CommandRow[] = [
       { form: "--failed", doc: "the work has failed: keep the lock, as after any failure" },
       { form: "--message <TEXT>", doc: "with --failed: what has failed" },
     ],
-    examples: ["holdline end deploy", "holdline end deploy --failed --message 'the schema is at 41'"],
+    examples: ["holdline end deploy", "holdline end deploy --failed --message OPS-812"],
     load: async () => (await import("./commands/end.js")).end,
   },
   {
