@@ -3,6 +3,7 @@ import type { Claim } from "../locks/claim.js";
 import type { Coordinator, EntryRef, StoreTime } from "../locks/coordinator.js";
 import type { Ending } from "../locks/history.js";
 import { HoldlineError } from "../locks/errors.js";
+import { isDeclaredAction } from "../locks/exec-actions.js";
 import { type Contender, isHeld } from "../locks/rule.js";
 
 // Holders stand at the front of a queue. This many claims are read at first, then twice as many, until one of them waits.
@@ -73,11 +74,16 @@ export async function readObstacles(
 
 /**
  * Whether the claim at `position` is in its owner's hand. A lease that has not settled waits wherever it stands: it may be first
- * here and still wait for another of its locks.
+ * here and still wait for another of its locks. So does the claim of a declared action, which may be first and wait for a thaw.
  */
 export function isInHand(queue: readonly Claim[], position: number): boolean {
   const claim = queue[position];
-  return claim !== undefined && isHeld(queue, position) && (claim.durable || claim.lease === null);
+  return claim !== undefined && isHeld(queue, position) && (claim.durable || !settles(claim));
+}
+
+/** Whether nothing begins under an ephemeral claim before it has settled. */
+function settles({ lease, owner }: Claim): boolean {
+  return lease !== null || isDeclaredAction(owner.action);
 }
 
 /**

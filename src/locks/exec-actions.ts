@@ -10,3 +10,8 @@ export function execActionOf(program: string, digest: string): string {
 export function execProgramOf(action: string | null): string | null {
   return action === null ? null : (/^exec (.*) [0-9a-f]{12}$/s.exec(action)?.[1] ?? null);
 }
+
+/** Whether an owner's action is a declared one, and no exec's. */
+export function isDeclaredAction(action: string | null): boolean {
+  return action !== null && !action.startsWith("exec ");
+}

@@ -312,7 +312,7 @@ describe("a lease whose time is over", () => {
       { id: "over", entries: [over], ending: { event: "expired", by: null, reason: null, endedAt: over.expiresAt } },
     ]);
     expect(JSON.parse(io.out())).toMatchObject({
-      locks: [{ lock: "l", holders: [{ id: "next", state: "held" }], waiting: [] }, { lock: "other" }],
+      locks: [{ lock: "l", holders: [], waiting: [{ id: "next", state: "waiting" }] }, { lock: "other" }],
     });
   });
 

@@ -142,6 +142,9 @@ describe.each(STORES)("on %s", (kind) => {
     await holder.ended;
     await until(() => waiter.stderr().includes("waiting for the thaw"), "it to wait for the thaw");
     expect(await fleet.queue("deploy")).toMatchObject([{ id: claim?.id, durable: false }]);
+    // Nothing runs under it, although the rule says that it is held.
+    const { locks } = JSON.parse((await fleet.node("desk", {}).run("locks", "--json")).stdout) as { locks: readonly object[] };
+    expect(locks).toMatchObject([{ holders: [], waiting: [{ id: claim?.id, condition: "waiting" }] }]);
     expect(fleet.lines()).not.toContain("ran");
     await freeze(fleet);
     expect((await waiter.ended).code).toBe(0);
@@ -313,10 +316,7 @@ test("an alert that fires blocks, and the password of its server is shown nowher
   const blockers = [{ name: "no alert", prometheus: `http://ann:s3cret@${host}`, alerts: "^Node" }];
   const node = fleet.node("web-01", { deploy: { shell: writing(fleet), blockers } });
   const blocked = await node.run("run", "deploy", "--verbose");
-  expect([blocked.code, blocked.stdout]).toEqual([
-    75,
-    'deploy: not run, blocked: blocked by "no alert": an alert fires: NodeDown\n',
-  ]);
+  expect([blocked.code, blocked.stdout]).toEqual([75, 'deploy: not run: blocked by "no alert": an alert fires: NodeDown\n']);
   state = "pending";
   expect((await node.runAction("deploy")).result.outcome).toBe("ran");
   server.close();
