@@ -18,7 +18,7 @@ import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fle
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
 import { inTurn } from "./in-turn.js";
-import { killPoints, progressAt } from "./points.js";
+import { killPoints, parseRecord, progressAt } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -100,6 +100,8 @@ const PATH_OF_A_RUN = [
     "holding-states",
     "hook-states",
     "launches",
+    "gating",
+    "shut-gates",
     "stages",
     "reboot-states",
     "soaking",
@@ -130,7 +132,7 @@ async function recordPoints(fleet: Fleet, scenario: Scenario): Promise<string[]>
   const world = await prepare(fleet, scenario);
   await world.run({ HOLDLINE_TEST_POINTS: file });
   await world.close();
-  return readFileSync(file, "utf8").trim().split("\n");
+  return parseRecord(readFileSync(file, "utf8"));
 }
 
 async function checkCrash(fleet: Fleet, scenario: Scenario, record: readonly string[], point: string): Promise<void> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { inTurn } from "./in-turn.js";
-import { killPoints } from "./points.js";
+import { killPoints, parseRecord } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -90,7 +90,7 @@ async function recordPoints(fleet: Fleet, scenario: Scenario): Promise<string[]>
   const file = `${fleet.directory}/points`;
   await leave(fleet, scenario);
   await killed(fleet, scenario, { HOLDLINE_TEST_POINTS: file });
-  return readFileSync(file, "utf8").trim().split("\n");
+  return parseRecord(readFileSync(file, "utf8"));
 }
 
 async function checkCrash(fleet: Fleet, scenario: Scenario, record: readonly string[], point: string): Promise<void> {

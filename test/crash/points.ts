@@ -7,6 +7,17 @@ const WRITES = ["join", "settle", "adopt", "update", "leave", "withdraw"].map((m
 /** Reads of this node's own files, which are not waited for: a kill there is the same as one at what comes next. */
 const LOOKS = ["attempts", "runs", "actions"].map((method) => `journal.${method}`);
 
+// A run reads the store's time while it goes on: where the answer comes among its own calls is chance.
+const ANSWERS_OF_READS = /^coordinator\.sync:after#/;
+
+/** The points that a run that was left alone has written down. A kill at the answer to a read is the same as one at what comes next. */
+export function parseRecord(text: string): string[] {
+  return text
+    .trim()
+    .split("\n")
+    .filter((point) => !ANSWERS_OF_READS.test(point));
+}
+
 /** What has happened in a run by the time that it is killed; `maybe` where the kill came between question and answer. */
 export interface Progress {
   readonly settled: boolean | "maybe";

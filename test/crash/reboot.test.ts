@@ -7,7 +7,7 @@ import type { Claim } from "../../src/locks/claim.js";
 import { type Fleet, type Node, openFleet, STORE_OPTIONS, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { inTurn } from "./in-turn.js";
-import { killPoints } from "./points.js";
+import { killPoints, parseRecord } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -30,7 +30,7 @@ describe.each(STORES)("on %s", (kind) => {
       const file = `${fleet.directory}/points`;
       const { code, stderr } = await node(fleet, "one", { HOLDLINE_TEST_POINTS: file }).run("run", "reboot");
       expect(code, stderr).toBe(0);
-      const record = readFileSync(file, "utf8").trim().split("\n");
+      const record = parseRecord(readFileSync(file, "utf8"));
       await expect(`${record.join("\n")}\n`).toMatchFileSnapshot("points/a-reboot.txt");
       const points = killPoints(record, "coordinator.settle:before#1", "");
       const fleets = await Promise.all(points.map(() => openFleet(kind)));
