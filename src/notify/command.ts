@@ -25,10 +25,7 @@ function deliver(program: string, args: readonly string[], message: string, sign
       return;
     }
     const { stdin } = child;
-    const kill = (): void => {
-      killGroup(child);
-      end("it was killed");
-    };
+    const kill = (): void => end(killGroup(child) ? "it was killed" : "it could not be killed");
     const end = (problem: string | null): void => {
       signal.removeEventListener("abort", kill);
       // Something that it has started may still have the other end.
@@ -44,11 +41,12 @@ function deliver(program: string, args: readonly string[], message: string, sign
   });
 }
 
-function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
+/** @returns whether its processes are no more. Those of a command that has become another user, by sudo say, are not this one's to kill. */
+function killGroup({ pid }: ChildProcess): boolean {
+  if (pid === undefined) return true;
   try {
-    process.kill(-pid, "SIGKILL");
+    return process.kill(-pid, "SIGKILL");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
   }
 }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Freeze } from "../../src/locks/freezes.js";
 import type { ClaimEvent, NotifiedEvent } from "../../src/locks/notifier.js";
 import { openNotifier, type NotifierOptions, type Receiver } from "../../src/notify/notifier.js";
@@ -250,6 +250,23 @@ describe("a command", () => {
     expect(started).toHaveLength(2);
     await until(() => started.every((pid) => !isAlive(Number(pid))), "the processes to end");
     expect(existsSync(late)).toBe(false);
+    expect(logged).toEqual([`sh was not told (failed: restart/nginx): holdline ended before that {"receiver":"sh"}`]);
+  });
+
+  test("that may not be killed, since it runs as another user, is given up", async () => {
+    const file = join(await freshDirectory(), "pid");
+    const { notifier, logged } = notifierFor([sh(`echo $$ > '${file}.new'; mv '${file}.new' '${file}'; exec sleep 600`)], {
+      deliveryMs: 600_000,
+      farewellMs: 0,
+    });
+    notifier.tell(FAILED);
+    await until(() => existsSync(file), "the command to run");
+    const refusing = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+    });
+    await notifier.close();
+    refusing.mockRestore();
+    process.kill(Number(readFileSync(file, "utf8")), "SIGKILL");
     expect(logged).toEqual([`sh was not told (failed: restart/nginx): holdline ended before that {"receiver":"sh"}`]);
   });
 
