@@ -21,19 +21,38 @@ export async function lookForAlerts(
   try {
     const { address, headers } = requestOf(url);
     const response = await fetch(address, { headers, signal: either.signal });
-    const text = await response.text();
+    const text = await textOf(response);
+    if (text === null) return problem(`${host} answered with more than ${MOST_BYTES / 1_048_576} MiB`);
     if (!response.ok) return problem(`${host} answered ${response.status}${detailOf(text)}`);
     const firing = firingIn(text);
     if (firing === null) return problem(`${host} answered, but not as Prometheus does: ${quoted(text)}`);
     return { type: "prometheus", name, alerts: [...new Set(firing)].filter((each) => counts(each) && !isIgnored(each)).sort() };
   } catch (error) {
-    if (signal?.aborted === true) throw error;
+    signal?.throwIfAborted();
     if (late.signal.aborted) return problem(`${host} did not answer within ${formatDuration(timeoutMs)}`);
     return problem(`${host} could not be asked: ${reasonOf(error)}`);
   } finally {
     clearTimeout(timer);
     either.unlink();
   }
+}
+
+// Ten thousand alerts are a third of this. An answer without an end, or one that was packed to be large, must not take the memory that
+// the node's work needs.
+const MOST_BYTES = 32 * 1_048_576;
+
+/** The text of an answer; `null` where it is too long. */
+async function textOf({ body }: Response): Promise<string | null> {
+  if (body === null) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  // Leaving the loop ends the answer.
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > MOST_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Where to ask. A name and password in the URL become a header: `fetch` refuses such URLs, and messages must not show them. */

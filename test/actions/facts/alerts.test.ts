@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { lookForAlerts } from "../../../src/actions/facts/alerts.js";
 import type { PrometheusBlocker } from "../../../src/actions/machine.js";
@@ -114,8 +115,26 @@ test("one that does not answer in time blocks, also in the middle of its answer"
   expect(await look(`http://${stuck}`, { timeoutMs: 100 })).toMatchObject({ problem: `${stuck} did not answer within 0.1 s` });
 });
 
+test("an answer without an end blocks long before its time is over", async () => {
+  const host = await serve((_, response) => {
+    response.writeHead(200);
+    const more = (): void => {
+      while (!response.destroyed && response.write(Buffer.alloc(1_048_576, " ")));
+    };
+    response.on("drain", more);
+    more();
+  });
+  expect(await look(`http://${host}`)).toMatchObject({ problem: `${host} answered with more than 32 MiB` });
+});
+
+test("an answer that was packed to be large blocks as well", async () => {
+  const packed = gzipSync(Buffer.alloc(64 * 1_048_576, " "));
+  const host = await serve((_, response) => response.writeHead(200, { "content-encoding": "gzip" }).end(packed));
+  expect(await look(`http://${host}`)).toMatchObject({ problem: `${host} answered with more than 32 MiB` });
+});
+
 test("a stop request ends the question", async () => {
   const stop = new AbortController();
   const host = await serve(() => stop.abort(new Error("stopped")));
-  await expect(look(`http://${host}`, {}, stop.signal)).rejects.toThrow();
+  await expect(look(`http://${host}`, {}, stop.signal)).rejects.toThrow("stopped");
 });
