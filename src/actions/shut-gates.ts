@@ -104,7 +104,9 @@ export async function firstShutUnder(run: Run, held: Held): Promise<State | null
       details,
     );
   }
-  const shut = await firstShut(run, ["window", "freeze", "blockers"], held.claim);
+  const early = await firstShut(run, ["window", "freeze", "blockers"], held.claim);
+  // Blockers may take their time, and no transaction checks what has been frozen meanwhile.
+  const shut = early ?? (run.action.blockers.length === 0 ? null : await firstShut(run, ["freeze"], held.claim));
   return shut === null ? null : { at: "given-back", held, why: { shut } };
 }
 

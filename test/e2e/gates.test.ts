@@ -220,6 +220,22 @@ describe.each(STORES)("on %s", (kind) => {
     expect(await fleet.queue("deploy")).toEqual([]);
   });
 
+  test("a freeze that comes while the blockers of a failed claim are asked stops its action", async () => {
+    const fleet = await openFleet(kind);
+    await fleet.node("web-01", { deploy: { command: ["sh", "-c", "exit 9"] } }).run("run", "deploy");
+    const [before] = await fleet.queue("deploy");
+    const go = fleet.signalFile();
+    const blockers = [{ name: "asked", command: ["sh", "-c", fleet.waitingShell(go.path)] }];
+    const again = fleet.node("web-01", { deploy: { shell: writing(fleet), blockers } }).start("run", "deploy", "--json");
+    await fleet.untilLine("start web-01");
+    await freeze(fleet, {});
+    go.give();
+    const { code, stdout } = await again.ended;
+    expect([code, JSON.parse(stdout)]).toMatchObject([75, { results: [{ outcome: "frozen" }] }]);
+    expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
+    expect(await fleet.queue("deploy")).toMatchObject([{ id: before?.id, failure: before?.failure }]);
+  });
+
   test("a failed claim of what is not needed any more ends where the check passes, and else the action runs", async () => {
     const fleet = await openFleet(kind);
     const well = join(fleet.directory, "well");
