@@ -132,19 +132,20 @@ const SIGN_TIMEOUT_MS = 60_000;
 
 async function lookAt(look: Sign, asker: Asker, claim: ClaimInHand | null): Promise<NeededFact> {
   const { action, context, isDry } = asker;
+  const { stop } = context;
   const { facts } = context.machine;
   switch (look.sign) {
     case "file":
-      return facts.file(look.path);
+      return facts.file(look.path, stop.signal);
     case "changed":
     case "outdated": {
       const { sign } = look;
       const pattern = action.process;
       if (pattern === null) return { sign, found: "problem", problem: `\`${sign}\` needs the action's \`process\`` };
       try {
-        if (sign === "outdated") return { sign, ...(await facts.outdated(pattern)) };
+        if (sign === "outdated") return { sign, ...(await facts.outdated(pattern, stop.signal)) };
         const request = { action: action.name, patterns: look.patterns, pattern, remembers: !isDry };
-        return { sign, ...(await facts.changed(request, context.stop.signal)) };
+        return { sign, ...(await facts.changed(request, stop.signal)) };
       } catch (error) {
         // A user that is no longer known, say.
         if (error instanceof HoldlineError) return { sign, found: "problem", problem: error.message };

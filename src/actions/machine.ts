@@ -170,9 +170,9 @@ export interface Facts {
   wallNow(): number;
   /** The node's IANA time zone. */
   zone(): string;
-  file(path: string): Promise<Extract<NeededFact, { readonly sign: "file" }>>;
-  changed(request: ChangedRequest, signal?: AbortSignal): Promise<ChangedFact>;
-  outdated(pattern: ProcessPattern): Promise<OutdatedFact>;
+  file(path: string, stop?: AbortSignal): Promise<Extract<NeededFact, { readonly sign: "file" }>>;
+  changed(request: ChangedRequest, stop?: AbortSignal): Promise<ChangedFact>;
+  outdated(pattern: ProcessPattern, stop?: AbortSignal): Promise<OutdatedFact>;
   /** The alerts that a Prometheus says fire, by its API. */
   alerts(blocker: PrometheusBlocker, signal?: AbortSignal): Promise<Extract<BlockerFact, { readonly type: "prometheus" }>>;
 }
