@@ -111,7 +111,11 @@ export class Checks implements StoreObserver {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
       const then = before[index] as SeenEntry;
-      if (failure !== undefined && then.record?.failure?.message !== failure) this.#demandRecorded(entry, by);
+      if (failure !== undefined && then.record?.failure?.message !== failure) {
+        this.#demandRecorded(entry, by);
+        // A check that fails while it soaks undoes the success.
+        this.stories.forgetSuccess(entry.id);
+      }
       const kind = this.#world.agents.get(by)?.job.kind;
       if (kind === "lease" || kind === "by-id") this.leases.updated(entry, then, by);
       else if (!this.stories.isOwner(then, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
