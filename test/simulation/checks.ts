@@ -111,7 +111,9 @@ export class Checks implements StoreObserver {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
       const then = before[index] as SeenEntry;
-      if (failure !== undefined && then.record?.failure?.message !== failure) {
+      // A leftover whose run was given up is what it was before. That is on record since then.
+      const isReturned = this.stories.ofEntries(entries).adopted?.record?.failure?.at === entry.record?.failure?.at;
+      if (failure !== undefined && then.record?.failure?.message !== failure && !isReturned) {
         this.#demandRecorded(entry, by);
         // A check that fails while it soaks undoes the success.
         this.stories.forgetSuccess(entry.id);
