@@ -91,7 +91,7 @@ export class HookChecks {
     else if (owesAfter) this.#fail(`${by} lets go of ${name}, and its node is still drained`);
     if (heir === undefined && check?.heard === "failed") this.#fail(`${by} lets go of ${name}, whose latest check has failed`);
     const keptMs = this.#world.scheduler.now - (main?.at ?? 0);
-    if (main?.heard === "passed" && keptMs < action.soakMs - GRAIN_MS)
+    if (heir === undefined && main?.heard === "passed" && keptMs < action.soakMs - GRAIN_MS)
       this.#fail(`${by} lets go of ${name} ${keptMs} ms after its command, and it was to soak for ${action.soakMs} ms`);
   }
 
