@@ -17,6 +17,7 @@ interface Told {
     readonly lock?: string;
     readonly locks?: readonly { readonly lock: string }[];
     readonly holders?: readonly unknown[];
+    readonly waiting?: readonly unknown[];
   };
 }
 
@@ -140,22 +141,22 @@ test("a client that reads keeps its stream, also when more changes at once than 
     // It waits without its data, so that what is told of that is read long before the rest comes.
     const draft = draftFor(locks);
     const joined = await coordinator.join(draft);
-    const tells = (condition: (holders: readonly unknown[]) => boolean) => () => {
-      const newest = new Map(told.map(({ data }) => [data.lock, data.holders ?? []]));
+    const tells = (condition: (claims: readonly unknown[]) => boolean) => () => {
+      const newest = new Map(told.map(({ data }) => [data.lock, [...(data.holders ?? []), ...(data.waiting ?? [])]]));
       return locks.every((lock) => condition(newest.get(lock) ?? []));
     };
     await until(
-      tells((holders) => holders.length === 1),
+      tells((claims) => claims.length === 1),
       "the client to be told that they are claimed",
     );
     const { entries } = await coordinator.settle(draft, joined, recordFor(draft, { data: round + "x".repeat(60_000) }));
     await until(
-      tells((holders) => JSON.stringify(holders).includes(`${round}x`)),
+      tells((claims) => JSON.stringify(claims).includes(`${round}x`)),
       "the client to be told of all of it",
     );
     expect(await coordinator.leave(draft.id, entries, RELEASED)).toBe("done");
     await until(
-      tells((holders) => holders.length === 0),
+      tells((claims) => claims.length === 0),
       "the client to be told of the end",
     );
   }

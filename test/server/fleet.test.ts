@@ -98,7 +98,7 @@ test("a rollout is told by documents and claims, of one group, since a time or s
     each: [
       { node: "web-01", state: "done" },
       { node: "web-02", state: "failed", message: "exit code 3" },
-      { node: "web-03", state: "pending", message: "outside window: until 02:00" },
+      { node: "web-03", state: "pending", message: "until 02:00" },
       { node: "web-04", state: "notYet" },
     ],
   });
