@@ -62,7 +62,11 @@ export async function runCommand(action: GuardedAction, context: CommandContext,
     tell: (message) => context.progress.step(message, { action: action.name }),
   });
   const message = problemOf(end, action.timeoutMs);
-  if (message !== null) return { ...failure(end, message, clock.now() - started), saysNotNow: saysNotNow(action, end) };
+  if (message !== null) {
+    const isNotNow = saysNotNow(action, end);
+    const why = isNotNow ? `the command says so with exit code ${end.exitCode}` : message;
+    return { ...failure(end, why, clock.now() - started), saysNotNow: isNotNow };
+  }
   const standing = await problemOfProcesses(action, context, begunAt);
   if (standing === null) return success(end, clock.now() - started);
   return { ...failure(end, standing, clock.now() - started), exitCode: null, signal: null };
@@ -76,7 +80,8 @@ export async function runBefore(action: GuardedAction, context: CommandContext, 
   if (action.before === null) return NOTHING_RUN;
   const { signal } = context.stop;
   const { end, ended } = await runHook(action, "before", action.before, context, launch, signal);
-  return { ...ended, saysNotNow: saysNotNow(action, end) };
+  const isNotNow = saysNotNow(action, end);
+  return { ...ended, saysNotNow: isNotNow, ...(isNotNow ? { message: `before says so with exit code ${end.exitCode}` } : {}) };
 }
 
 /** Runs the hook that undoes `before`; success at once where the action has none. A stop request does not keep it from its work. */

@@ -116,10 +116,10 @@ describe.each(STORES)("on %s", (kind) => {
     });
     const { code, result } = await fleet.node("web-01", actionWith(99)).runAction("deploy");
     expect(code).toBe(75);
-    expect(result).toMatchObject({ outcome: "not-now", message: "exit code 99" });
+    expect(result).toMatchObject({ outcome: "not-now", message: "the command says so with exit code 99" });
     expect(await fleet.queue(LOCK)).toEqual([]);
     expect(await (await fleet.coordinator()).history(LOCK, 5)).toMatchObject([
-      { event: "released", reason: "not now: exit code 99" },
+      { event: "released", reason: "not now: the command says so with exit code 99" },
     ]);
     const node = fleet.node("web-01", actionWith(0));
     expect(node.journal("deploy")).toHaveProperty("attempts.jsonl");
@@ -134,7 +134,7 @@ describe.each(STORES)("on %s", (kind) => {
     const node = fleet.node("web-01", {
       deploy: { ...say("deploy"), not_now: [75], before: say("before", 75), after: say("after $HOLDLINE_OUTCOME") },
     });
-    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "not-now", message: "before failed: exit code 75" });
+    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "not-now", message: "before says so with exit code 75" });
     expect(fleet.lines()).toEqual(["before", "after not-now"]);
     expect(await fleet.queue(LOCK)).toEqual([]);
   });
