@@ -70,7 +70,7 @@ export async function askGate(asker: Asker, gate: Gate, claim: ClaimInHand | nul
       if (action.windows.length === 0) return { answer: "go", because: "it has no windows" };
       const { facts } = context.machine;
       const nowMs = facts.wallNow();
-      return windowAnswer(await windowsAt(action.windows, facts.zone(), nowMs), nowMs);
+      return windowAnswer(await windowsAt(action.windows, facts.zone(), nowMs));
     }
     case "freeze": {
       if (coordinator === null) return { answer: "go", because: "no store says that it is frozen" };

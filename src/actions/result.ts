@@ -52,4 +52,6 @@ export interface Result {
   readonly message: string;
   /** Outside its windows: when the next one opens, ISO 8601 in UTC by the node's clock. Missing with every other outcome. */
   readonly nextAt?: string;
+  /** Not begun, and to be tried again: how many attempts there have been at what was wished. Missing with every other outcome. */
+  readonly attempts?: number;
 }

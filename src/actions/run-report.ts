@@ -43,16 +43,19 @@ export class RunReport {
     const { journal, processes } = machine;
     const { name, lock, isOfExec } = this.#action;
     this.endWait();
+    const result = this.result(outcome, message, null);
     // Nobody but its caller can do the work of an action without a command.
-    if (isOfExec === true || this.#action.argv.length === 0) return this.result(outcome, message, null);
+    if (isOfExec === true || this.#action.argv.length === 0) return result;
     const pending = journal.attempts(name);
     // A resume has no wish of its own: where something is pending, it has tried once more for what was wished then.
     const wish = this.#wish === "wished" ? processes.moment() : (pending?.latest ?? null);
-    const count = wish === null ? 1 : journal.addAttempt(name, wish).count;
-    const often = count === 1 ? "" : `; this was attempt ${count}`;
+    const attempts = wish === null ? 1 : journal.addAttempt(name, wish).count;
+    const often = attempts === 1 ? "" : `; this was attempt ${attempts}`;
     if (outcome === "timed-out") log.warn({ action: name, lock }, `${name} was not run, timed out waiting: ${message}${often}`);
+    else if (outcome === "not-now") log.info({ action: name, lock }, `${name} is not done, and not now: ${message}${often}`);
     else if (outcome !== "unreachable") log.info({ action: name, lock }, `${name} was not run: ${message}${often}`);
-    return this.result(outcome, `${message}${often}`, null);
+    // Not in the message: that one is news to the fleet when it changes.
+    return { ...result, attempts };
   }
 
   /** @param end `null` where the command did not run */

@@ -24,7 +24,7 @@ const WORDS: { readonly [O in Outcome]: { readonly words: string; readonly colou
   "outside-window": { words: "not run", colour: "yellow" },
   frozen: { words: "not run", colour: "yellow" },
   blocked: { words: "not run", colour: "yellow" },
-  "not-now": { words: "not run", colour: "yellow" },
+  "not-now": { words: "not now", colour: "yellow" },
   begun: { words: "begun", colour: "green" },
   "would-run": { words: "would run", colour: "green" },
   "would-wait": { words: "would wait", colour: "yellow" },
@@ -47,8 +47,16 @@ export function renderResult(result: Result, paint: Paint): string {
       ? `, after ${formatDuration(result.waitedMs)} in line for ${result.lock}`
       : "";
   const alone = result.coordinated ? "" : ", without any lock";
-  const why = result.message === "" ? "" : `: ${result.message}`;
-  return `${sanitize(result.action ?? result.lock)}: ${paint(colour, words)}${sanitize(`${result.outcome === "unreachable" ? "" : ran}${waited}${alone}${why}`)}`;
+  const why = result.message === "" ? "" : `: ${withDistance(result)}`;
+  const often = result.attempts === undefined || result.attempts === 1 ? "" : `; this was attempt ${result.attempts}`;
+  return `${sanitize(result.action ?? result.lock)}: ${paint(colour, words)}${sanitize(`${result.outcome === "unreachable" ? "" : ran}${waited}${alone}${why}${often}`)}`;
+}
+
+/** The message, with how long it is until the next window opens: its time is in UTC, and few people are. */
+function withDistance({ message, nextAt }: Result): string {
+  if (nextAt === undefined) return message;
+  const leftMs = Math.max(0, Date.parse(nextAt) - Date.now());
+  return message.replace(nextAt, `${nextAt}, in ${formatDuration(leftMs)}`);
 }
 
 // Nobody notices a shorter wait.

@@ -4,7 +4,7 @@
 // the day on which clocks change. Where the clock jumps over the start, the window opens as much later as the clock jumps: at
 // 03:30 instead of at 02:30, which is the very moment at which it would have been 02:30. Where the start comes twice, the first one
 // counts. A day that a zone leaves out (Apia, 30 December 2011) is such a jump as well.
-import { formatDuration, isoTime } from "../locks/durations.js";
+import { isoTime } from "../locks/durations.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted } from "../locks/text.js";
 import type { GateAnswer } from "./gate.js";
@@ -61,13 +61,13 @@ export async function windowsAt(windows: readonly WindowSettings[], nodeZone: st
 }
 
 /** What the state of an action's windows says to a run. */
-export function windowAnswer(state: WindowState, nowMs: number): GateAnswer {
+export function windowAnswer(state: WindowState): GateAnswer {
   if (state.isOpen) {
     const until = state.untilMs === null ? "" : ` until ${isoTime(state.untilMs)}`;
     return { answer: "go", because: `its window is open${until}` };
   }
   const { nextMs } = state;
-  const next = nextMs === null ? "none opens" : `the next one opens ${isoTime(nextMs)}, in ${formatDuration(nextMs - nowMs)}`;
+  const next = nextMs === null ? "none opens" : `the next one opens ${isoTime(nextMs)}`;
   return { answer: "not-now", outcome: "outside-window", because: `outside its windows: ${next}`, untilMs: nextMs };
 }
 

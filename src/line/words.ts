@@ -8,8 +8,8 @@ import type { HeadOfLine } from "./progress.js";
 // A reason may be a page long; a waiter's line has room for its beginning.
 const LONGEST_REASON = 100;
 
-/** What holds a lock: "web-07: ann@desk for 12 s (schema 42)", or "FAILED on web-07 3 min ago: exit code 1". */
-export function describeHead(head: HeadOfLine): string {
+/** What holds a lock: "web-07: ann@desk for 12 s (schema 42)", or "FAILED on web-07 3 min ago: exit code 1". @param when before what the time was */
+export function describeHead(head: HeadOfLine, when: "ago" | "before" = "ago"): string {
   const { owner, condition, failure, reason } = head;
   const what = owner.action ?? owner.principal;
   const node = head.isNamesakes ? `${owner.node} (another machine of this name)` : owner.node;
@@ -18,7 +18,7 @@ export function describeHead(head: HeadOfLine): string {
     execProgramOf(owner.action) !== null && (failure !== null || condition === "stale")
       ? ` (ends with the same "holdline exec --durable" there, or holdline clear)`
       : "";
-  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ago: ${failure.message}${ends}`;
+  if (failure !== null) return `FAILED on ${node} ${formatDuration(failure.agoMs)} ${when}: ${failure.message}${ends}`;
   const agent = condition === "stale" ? ", its agent is gone" : "";
   const why = reason === null ? "" : ` (${shortened(reason, LONGEST_REASON)})`;
   return `${node}: ${what} for ${formatDuration(head.forMs)}${agent}${why}${ends}`;
@@ -29,14 +29,17 @@ export function describePlace(lock: string, ahead: number): string {
   return `${ordinal(Math.max(1, ahead))} in line for ${lock}`;
 }
 
-/** Why a wait came to nothing: "gave up after 30 s, 3rd in line for restart/nginx; web-07: restart-nginx for 12 s". */
+/**
+ * Why a wait came to nothing: "gave up after 30 s, 3rd in line for restart/nginx; web-07: restart-nginx for 12 s". It is read
+ * when the wait has long been over, so it says how long before.
+ */
 export function describeTimeout(
   lock: string,
   { ahead, head }: { readonly ahead: number; readonly head: HeadOfLine | null },
   { timeoutMs, waitedMs }: { readonly timeoutMs: number | null; readonly waitedMs: number },
 ): string {
   const wait = timeoutMs === 0 ? "not waiting" : `gave up after ${formatDuration(waitedMs)}`;
-  return `${wait}, ${describePlace(lock, ahead)}${head === null ? "" : `; ${describeHead(head)}`}`;
+  return `${wait}, ${describePlace(lock, ahead)}${head === null ? "" : `; ${describeHead(head, "before")}`}`;
 }
 
 /** Why nothing may begin: "frozen by ann@desk (sale) until 2026-11-30T08:00:00.000Z; and 2 more". Empty where nothing binds. */

@@ -50,6 +50,7 @@ export interface Cli {
 }
 
 export interface Result {
+  readonly attempts?: number;
   readonly outcome: string;
   readonly claim: string | null;
   readonly fencingToken: number | null;

@@ -34,6 +34,14 @@ async function plant(fleet: Fleet, node: string, changes: Partial<NodeDocument> 
   expect(await store.writeDocument(documentOfNode(node), encodeNode(said), before?.revision ?? 0)).toBe("done");
 }
 
+// Open for a minute, in three days: whenever this is read, not now.
+const FAR_DAY = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getUTCDay() + 3) % 7];
+const SHUT = {
+  blocked: { command: ["true"], blockers: [{ command: ["false"] }] },
+  "outside its windows": { command: ["true"], windows: [{ days: [FAR_DAY], start: "12:00", for: "1 min", zone: "UTC" }] },
+  "not now": { command: ["sh", "-c", "exit 75"], not_now: [75] },
+};
+
 const TIMED_OUT = { outcome: "timed-out", ranMs: null } as const;
 
 describe.each(STORES)("on %s", (kind) => {
@@ -60,15 +68,21 @@ describe.each(STORES)("on %s", (kind) => {
 
   test("what would say the same again is not told again; anything new is", async () => {
     const fleet = await openFleet(kind);
-    const actions = { bad: { command: ["false"] }, stuck: { lock: "bad", command: ["true"] } };
+    const actions = { bad: { command: ["false"] }, stuck: { lock: "bad", command: ["true"] }, ...SHUT };
     const options = { settings: { group: "web", acquire: { timeout: 0 } } };
     const node = fleet.node("web-01", actions, options);
     await node.run("run", "bad");
     expect((await node.runAction("stuck")).code).toBe(75);
     const first = await revisionOf(fleet, "web-01");
     const since = (await documentOf(fleet, "web-01")).actions["stuck"]?.pendingSince;
-    expect((await node.runAction("stuck")).result.message).toContain("attempt 2");
+    expect((await node.runAction("stuck")).result.attempts).toBe(2);
     expect(await revisionOf(fleet, "web-01")).toBe(first);
+    for (const name of Object.keys(SHUT)) {
+      expect((await node.runAction(name)).result.attempts).toBe(1);
+      const told = await revisionOf(fleet, "web-01");
+      expect((await node.runAction(name)).result.attempts).toBe(2);
+      expect(await revisionOf(fleet, "web-01"), `an attempt more at what is ${name} is no news`).toBe(told);
+    }
     // The group is another one: that is news, and the wish still waits since then.
     fleet.node("web-01", actions, { settings: { ...options.settings, group: "edge" } });
     expect((await node.runAction("stuck")).code).toBe(75);

@@ -98,7 +98,7 @@ describe.each(STORES)("on %s", (kind) => {
     const waited = await other.runAction("restart");
     expect(waited.code).toBe(75);
     expect(waited.result).toMatchObject({ outcome: "timed-out", claim: null });
-    expect(waited.result.message).toMatch(/1st in line for restart; FAILED on web-07 .* ago: exit code 3/);
+    expect(waited.result.message).toMatch(/1st in line for restart; FAILED on web-07 .* before: exit code 3/);
     expect(await fleet.queue("restart")).toHaveLength(1);
     expect(other.journal("restart")).toHaveProperty("attempts.jsonl");
   });
