@@ -134,7 +134,10 @@ describe.each(STORES)("on %s", (kind) => {
     const node = fleet.node("web-01", {
       deploy: { ...say("deploy"), not_now: [75], before: say("before", 75), after: say("after $HOLDLINE_OUTCOME") },
     });
-    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "not-now", message: "before says so with exit code 75" });
+    expect((await node.runAction("deploy")).result).toMatchObject({
+      outcome: "not-now",
+      message: "before says so with exit code 75",
+    });
     expect(fleet.lines()).toEqual(["before", "after not-now"]);
     expect(await fleet.queue(LOCK)).toEqual([]);
   });
