@@ -2,6 +2,7 @@
 import { decodeNode, documentOfNode, NODES_PREFIX } from "../fleet/node.js";
 import type { NodeDocument } from "../fleet/node.js";
 import type { Coordinator } from "../locks/coordinator.js";
+import { HoldlineError } from "../locks/errors.js";
 import { decodeFreezes, FREEZES_DOCUMENT } from "../locks/freezes.js";
 import type { Freeze } from "../locks/freezes.js";
 import { nodeAsJson } from "../views/fleet.js";
@@ -39,17 +40,17 @@ export class DocumentsCopy {
     if (names === null) {
       const [nodes, freezes] = await Promise.all([
         coordinator.documents(NODES_PREFIX, signal),
-        coordinator.document(FREEZES_DOCUMENT, signal),
+        valueOf(coordinator, FREEZES_DOCUMENT, signal),
       ]);
       const values = nodes.map(({ name, value }): [string, string | null] => [name, value]);
-      return { values: new Map([...values, [FREEZES_DOCUMENT, freezes?.value ?? null]]), isAll: true };
+      return { values: new Map([...values, [FREEZES_DOCUMENT, freezes]]), isAll: true };
     }
     const values = new Map<string, string | null>();
     const wanted = [...names];
     for (let start = 0; start < wanted.length; start += AT_ONCE) {
       const piece = wanted.slice(start, start + AT_ONCE);
-      const read = await Promise.all(piece.map((name) => coordinator.document(name, signal)));
-      for (const [at, name] of piece.entries()) values.set(name, read[at]?.value ?? null);
+      const read = await Promise.all(piece.map((name) => valueOf(coordinator, name, signal)));
+      for (const [at, name] of piece.entries()) values.set(name, read[at] ?? null);
     }
     return { values, isAll: false };
   }
@@ -78,6 +79,19 @@ export class DocumentsCopy {
     if (this.nodes.get(key)?.text === mirrored.text) return false;
     this.nodes.set(key, mirrored);
     return true;
+  }
+}
+
+// No document says this.
+const UNREADABLE = "";
+
+/** What a document says; `null` where there is none. One that the server may not read hides none of the locks: it cannot be read. */
+async function valueOf(coordinator: Coordinator, name: string, signal: AbortSignal): Promise<string | null> {
+  try {
+    return (await coordinator.document(name, signal))?.value ?? null;
+  } catch (error) {
+    if (!(error instanceof HoldlineError) || error.code !== "not-allowed") throw error;
+    return UNREADABLE;
   }
 }
 

@@ -1,10 +1,11 @@
 // Nodes, rollouts and freezes over HTTP: as they are in the stores, and only what a caller may see of them.
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { documentOfNode, encodeNode } from "../../src/fleet/node.js";
 import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import { openFleet, STORES } from "../e2e/fleet.js";
 import type { Fleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
+import { openPlainClient } from "../support/plain-client.js";
 import { until } from "../support/wait.js";
 import { basic, hashOf } from "./credentials.js";
 import { nodeWith, plant, plantFreezes, plantNode } from "./planted.js";
@@ -18,6 +19,7 @@ interface Nodes {
 }
 
 const HOUR = 3_600_000;
+const WRITE_AND_ADMIN = 2 + 16;
 
 async function nodesOf({ ask }: Serving, query = "", headers = {}): Promise<Nodes["nodes"]> {
   return ((await ask("GET", `/v1/nodes${query}`, undefined, headers)).json as Nodes).nodes;
@@ -263,3 +265,16 @@ async function readsOf({ ask }: Serving): Promise<{ readonly document: number; r
   };
   return { document: countOf("document"), documents: countOf("documents") };
 }
+
+test("documents that the server may not read hide nothing else: of the freezes it says that they cannot be read", async () => {
+  const fleet = await openFleet("zookeeper");
+  for (const node of ["web-01", "web-02", "web-03"]) await plantNode(fleet, { node });
+  await plantFreezes(fleet, [{}]);
+  const client = await openPlainClient(inject("zookeeper"));
+  onTestFinished(() => client.close());
+  const documents = `${new URL(fleet.url).pathname}/documents`;
+  for (const name of ["nodes%2Fweb-02", "freezes"]) await client.restrict(`${documents}/${name}`, WRITE_AND_ADMIN);
+  const server = await startServer(fleet);
+  expect((await server.ask("GET", "/v1/locks")).json).toEqual({ locks: [], freezes: [], freezesUnreadable: true });
+  expect((await nodesOf(server)).map(({ node }) => node)).toEqual(["web-01", "web-03"]);
+});

@@ -9,7 +9,7 @@ import type { Recording } from "./recording.js";
 import { encodeEnded, endedOf } from "./records.js";
 import type { Sessions } from "./sessions.js";
 import { describeRefusal } from "./wire/errors.js";
-import { op, type Step } from "./wire/protocol.js";
+import { op, type Step, WireError, ZK } from "./wire/protocol.js";
 import type { Wire } from "./wire/wire.js";
 import { commit, ensure, isRefusal, MOST_BYTES, sync } from "./writes.js";
 
@@ -46,7 +46,7 @@ export class Documents {
     return this.#sessions.retry(signal, async ({ wire }) => {
       const names = ((await wire.getChildren(this.#layout.documents)) ?? []).map(documentIn);
       const wanted = names.filter((name) => name !== null && name.startsWith(prefix)) as readonly string[];
-      const found = await Promise.all(wanted.map(async (name) => documentOf(name, await this.#fetch(wire, name))));
+      const found = await Promise.all(wanted.map(async (name) => documentOf(name, await this.#fetchUnlessHidden(wire, name))));
       return found.filter((one) => one !== null).sort((one, other) => (one.name < other.name ? -1 : 1));
     });
   }
@@ -149,6 +149,17 @@ export class Documents {
       if (stored === null) await ensure(wire, this.#layout.documentOf(name));
       else if (stored.value === null) return stored.version;
       else throw new DocumentChangedError(name);
+    }
+  }
+
+  /** In a list, one that this caller may not read hides none of the others. */
+  async #fetchUnlessHidden(wire: Wire, name: string): Promise<Stored | null> {
+    try {
+      return await this.#fetch(wire, name);
+    } catch (error) {
+      if (!(error instanceof WireError) || error.zk !== ZK.noAuth) throw error;
+      this.#log.debug({ document: name }, "a document may not be read, and is left out");
+      return null;
     }
   }
 

@@ -134,6 +134,14 @@ describe("freezes that cannot be read are not taken for none", () => {
   });
 });
 
+test("a document that this caller may not read hides none of the others in a list", async () => {
+  const { coordinator, client, root } = await openStage();
+  for (const name of ["nodes/a", "nodes/b", "nodes/c"]) await coordinator.writeDocument(name, name, 0);
+  await client.restrict(`${root}/documents/nodes%2Fb`, WRITE);
+  expect((await coordinator.documents("nodes/")).map(({ name }) => name)).toEqual(["nodes/a", "nodes/c"]);
+  await expect(coordinator.document("nodes/b")).rejects.toMatchObject({ code: "not-allowed" });
+});
+
 test("settling under a document that is not there costs no question once that was read", async () => {
   const proxy = await openFaultProxy(inject("zookeeper"));
   onTestFinished(() => proxy.close());
