@@ -16,11 +16,13 @@ export interface Membership {
 // Reading a node's document costs a store some 60 μs, so counting takes about a thousandth of the time for which the count is believed.
 const BELIEVED_PER_NODE_MS = 60;
 const BELIEVED_AT_LEAST_MS = 1_000;
+// Sixty thousand nodes. Whatever stands there, it is counted again some time.
+const BELIEVED_AT_MOST_MS = 3_600_000;
 
 /** Whether a count is so young that nobody has to count again. One from the future is not. */
 export function isBelieved({ count, countedAt }: Membership, now: number): boolean {
   const age = now - countedAt;
-  return age >= 0 && age < Math.max(BELIEVED_AT_LEAST_MS, count * BELIEVED_PER_NODE_MS);
+  return age >= 0 && age < Math.min(Math.max(BELIEVED_AT_LEAST_MS, count * BELIEVED_PER_NODE_MS), BELIEVED_AT_MOST_MS);
 }
 
 /**
@@ -36,7 +38,9 @@ export function countMembers(
     self,
   }: { readonly group: string; readonly membershipMs: number; readonly now: number; readonly self: string },
 ): number {
-  const others = nodes.filter((node) => node.group === group && node.node !== self && now - node.seenAt <= membershipMs);
+  // One that was seen in the future was not: it would count for ever.
+  const isSeen = ({ seenAt }: Pick<NodeDocument, "seenAt">): boolean => Math.abs(now - seenAt) <= membershipMs;
+  const others = nodes.filter((node) => node.group === group && node.node !== self && isSeen(node));
   return others.length + 1;
 }
 

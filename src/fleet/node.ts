@@ -1,5 +1,6 @@
 // The document of a node: what it is, and what became last of each of its actions. Pure.
 import { isObject } from "../locks/claim.js";
+import type { Document } from "../locks/documents.js";
 
 /** The documents of nodes are named `nodes/<node>`. */
 export const NODES_PREFIX = "nodes/";
@@ -63,12 +64,14 @@ export function decodeNode(value: string): NodeDocument | null {
   }
   if (!isObject(read) || read["v"] !== VERSION) return null;
   const { node, group, machine, seenAt, version, actions } = read;
-  if (typeof node !== "string" || typeof group !== "string" || typeof version !== "string") return null;
+  if (![node, group, version].every(isText)) return null;
   if (!Number.isFinite(seenAt) || !isObject(actions)) return null;
-  const known = Object.entries(actions).filter((entry): entry is [string, NodeAction] => isNodeAction(entry[1]));
+  const known = Object.entries(actions).filter(
+    (entry): entry is [string, NodeAction] => isText(entry[0]) && isNodeAction(entry[1]),
+  );
   return {
-    ...{ node, group, version, seenAt: seenAt as number },
-    machine: typeof machine === "string" ? machine : null,
+    ...{ node: node as string, group: group as string, version: version as string, seenAt: seenAt as number },
+    machine: isText(machine) ? machine : null,
     actions: Object.fromEntries(known),
   };
 }
@@ -77,15 +80,27 @@ function isNodeAction(value: unknown): value is NodeAction {
   if (!isObject(value)) return false;
   const { lock, outcome, at, ranMs, message, wishedAt, pendingSince } = value;
   return (
-    [lock, outcome, message].every((text) => typeof text === "string") &&
+    [lock, outcome, message].every(isText) &&
     [at, wishedAt].every((time) => Number.isFinite(time)) &&
     [ranMs, pendingSince].every((time) => time === null || Number.isFinite(time))
   );
 }
 
-/** The nodes in some documents, by name. What is none is left out: anybody may have written it. */
-export function nodesIn(documents: readonly { readonly value: string }[]): readonly NodeDocument[] {
-  return documents.flatMap(({ value }) => decodeNode(value) ?? []).sort(byName);
+// More than any that a run writes. A node keeps what it reads of its other actions, and a text without an end would keep it from writing.
+const LONGEST_TEXT = 1_000;
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= LONGEST_TEXT;
+}
+
+/** The nodes in some documents, by name. What is none is left out, and so is what speaks for another: anybody may have written it. */
+export function nodesIn(documents: readonly Pick<Document, "name" | "value">[]): readonly NodeDocument[] {
+  return documents
+    .flatMap(({ name, value }) => {
+      const node = decodeNode(value);
+      return node !== null && documentOfNode(node.node) === name ? node : [];
+    })
+    .sort(byName);
 }
 
 /** The nodes of several stores as one list. A node that several know is what the newest of them says, with the actions of all. */

@@ -36,6 +36,7 @@ test("only the group's own nodes count that have been seen lately, and whoever c
     { node: "web-01", group: "web", seenAt: NOW - DAY_MS },
     { node: "web-02", group: "web", seenAt: NOW - 7 * DAY_MS },
     { node: "web-03", group: "web", seenAt: NOW - 7 * DAY_MS - 1 },
+    { node: "web-99", group: "web", seenAt: NOW + 8 * DAY_MS },
     { node: "db-01", group: "db", seenAt: NOW },
   ];
   const counting = { group: "web", membershipMs: 7 * DAY_MS, now: NOW };
@@ -52,6 +53,7 @@ test("a count is believed longer the more there was to count, and never when it 
   expect([believedFor(1, 999), believedFor(1, 1_000)]).toEqual([true, false]);
   expect([believedFor(10_000, 599_999), believedFor(10_000, 600_000)]).toEqual([true, false]);
   expect(believedFor(10_000, -1)).toBe(false);
+  expect([believedFor(Number.MAX_SAFE_INTEGER, 3_599_999), believedFor(Number.MAX_SAFE_INTEGER, 3_600_000)]).toEqual([true, false]);
 });
 
 test("a count is read back as it was written; anything else is none", () => {

@@ -1,6 +1,15 @@
 // The documents of nodes: written and read back, whatever somebody else has put there, and those of several stores as one list.
 import { expect, test } from "vitest";
-import { actionOf, decodeNode, encodeNode, isFulfilled, mergeNodes, type NodeDocument, nodesIn } from "../../src/fleet/node.js";
+import {
+  actionOf,
+  decodeNode,
+  documentOfNode,
+  encodeNode,
+  isFulfilled,
+  mergeNodes,
+  type NodeDocument,
+  nodesIn,
+} from "../../src/fleet/node.js";
 
 const NODE: NodeDocument = {
   node: "web-07",
@@ -31,7 +40,24 @@ test("a document is read back as it was written, also for an action of an awkwar
 test("what is no node's document is left out of a list, and so is what is no action of a node", () => {
   const broken = ["", "null", "{}", JSON.stringify({ v: 2, ...NODE }), JSON.stringify({ v: 1, ...NODE, seenAt: "now" })];
   const partly = JSON.stringify({ v: 1, ...NODE, actions: { ...NODE.actions, other: { outcome: "ran" } } });
-  expect(nodesIn([...broken, partly].map((value) => ({ value })))).toEqual([NODE]);
+  const named = [...broken, partly].map((value) => ({ name: documentOfNode(NODE.node), value }));
+  expect(nodesIn(named)).toEqual([NODE]);
+});
+
+test("a document that speaks for another node is left out", () => {
+  const value = encodeNode(NODE);
+  expect(nodesIn(["nodes/web-08", "nodes/web-07", "nodes/web-07/x", "web-07"].map((name) => ({ name, value })))).toEqual([NODE]);
+});
+
+test("texts longer than any that a run writes are no texts", () => {
+  const endless = "x".repeat(100_000);
+  const { restart } = NODE.actions;
+  const long = {
+    ...NODE,
+    actions: { restart, other: { ...restart, message: endless }, lock: { ...restart, lock: endless }, [endless]: restart },
+  };
+  expect(decodeNode(encodeNode({ ...long, machine: endless } as NodeDocument))).toEqual({ ...NODE, machine: null });
+  for (const part of ["node", "group", "version"]) expect(decodeNode(encodeNode({ ...NODE, [part]: endless }))).toBeNull();
 });
 
 test("of several stores, a node is what the newest says of it, with the actions of all", () => {
