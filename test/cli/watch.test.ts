@@ -153,7 +153,7 @@ describe("elsewhere than on a terminal", () => {
     expect(watch.out().trimEnd().split("\n")).toHaveLength(1);
     await watch.pass(300);
     const lines = watch.out().trimEnd().split("\n");
-    expect(JSON.parse(lines[1] as string)).toMatchObject({ locks: [{ holders: [{ id: "next" }] }] });
+    expect(JSON.parse(lines[1] as string)).toMatchObject({ locks: [{ waiting: [{ id: "next" }] }] });
     watch.interrupt();
     await code;
   });
