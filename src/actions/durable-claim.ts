@@ -63,6 +63,7 @@ export class DurableClaim {
   #settled: Settled;
   #record: ClaimRecord;
   #isLost = false;
+  #isChangedByOthers = false;
   /** A moment by the store's clock, in milliseconds since 1970, and by this process's; `null`: not known yet. */
   #moment: { readonly storeMs: number; readonly at: number } | null;
 
@@ -138,7 +139,9 @@ export class DurableClaim {
   /** Makes the claim the leftover again that it was when this process took it up. */
   returnAs(leftover: ClaimRecord): Promise<LetGo> {
     return this.#untilTimeout(async (signal) => {
-      const written = await this.#coordinator.update(this.id, this.#settled, leftover, signal);
+      // What somebody has written into the claim since then stays in it.
+      const { data, reason } = this.#isChangedByOthers ? this.#record : leftover;
+      const written = await this.#coordinator.update(this.id, this.#settled, { ...leftover, data, reason }, signal);
       return typeof written === "string" ? written : "done";
     });
   }
@@ -252,6 +255,7 @@ export class DurableClaim {
     }
     this.#settled = { ...this.#settled, entries: [claim] };
     this.#record = { ...this.#record, data: claim.data, reason: claim.reason };
+    this.#isChangedByOthers = true;
     return null;
   }
 }
