@@ -154,8 +154,11 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
   const { machine, progress } = run.context;
   const { lock } = action;
   // Another resume of this node may have done meanwhile what was left.
-  const isDone = wish === "if-left" && machine.journal.attempts(action.name) === null;
-  if (isDone || (await hasRestartedSince(run, wishedAt))) {
+  const attempts = machine.journal.attempts(action.name);
+  const isDone = wish === "if-left" && attempts === null;
+  // What somebody has wished while this run waited is fulfilled only by a restart after that.
+  const latest = wishedAt === null ? null : latestWish([wishedAt, attempts?.latest ?? null], machine.processes.moment());
+  if (isDone || (await hasRestartedSince(run, latest))) {
     await coordinator.withdraw(joined.positions);
     return isDone ? over(null) : fulfilled(run);
   }
