@@ -187,6 +187,10 @@ export class Agent {
       if (!this.isAlive) return;
       if (error instanceof InterruptedError) end = { outcome: "interrupted", message: error.message };
       else if (error instanceof UnreachableError) end = { outcome: "unreachable", message: error.message };
+      else if (this.job.kind === "freeze" && error instanceof HoldlineError && this.#world.store.hasRefused)
+        end = { outcome: "refused: no room", message: error.message };
+      else if (error instanceof HoldlineError && error.code === "configuration" && checks.freezes.hasBeenGarbled)
+        end = { outcome: "refused: the freezes cannot be read", message: error.message };
       else if (isTwinRefused(error, this.#world)) end = { outcome: "refused: another machine of its name is at work", message: "" };
       else return checks.fail(`${this.name} fails with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }

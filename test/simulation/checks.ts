@@ -1,8 +1,9 @@
 // What must be true whatever happens: told of every transaction of the store, it says at once what is wrong. Commands are
 // command-checks.ts's, leases are lease-checks.ts's, and what is left when something is over is end-checks.ts's.
 import type { Ending } from "../../src/locks/history.js";
-import { CommandChecks } from "./command-checks.js";
+import { CommandChecks, isNewWish } from "./command-checks.js";
 import { FreezeChecks } from "./freeze-checks.js";
+import { GateChecks } from "./gate-checks.js";
 import { changesIn, LeaseChecks } from "./lease-checks.js";
 import type { Group } from "./node.js";
 import type { SeenEntry, StoreObserver } from "./store.js";
@@ -18,13 +19,14 @@ export class Checks implements StoreObserver {
   readonly commands: CommandChecks;
   readonly leases: LeaseChecks;
   readonly freezes: FreezeChecks;
+  readonly gates: GateChecks;
   /** How often each claim has ended durably on each lock, by "claim lock". */
   readonly ended = new Map<string, number>();
   /** Those that ended while nothing could be recorded, likewise. */
   readonly unrecorded = new Set<string>();
   /** Those who have ended their own claim, with a record. */
   readonly endedTheirs = new Set<string>();
-  /** Those who have taken their own claim out of the line, or ended the session that it was in. */
+  /** Those who have taken their own claim out of the line, in a session that goes on, and have not taken up another since. */
   readonly withdrawn = new Set<string>();
   readonly #world: World;
   readonly #lastToken = new Map<string, number>();
@@ -33,6 +35,7 @@ export class Checks implements StoreObserver {
     this.#world = world;
     this.stories = new Stories(world);
     this.commands = new CommandChecks(world, this.stories, (what) => this.fail(what));
+    this.gates = new GateChecks(world, (what) => this.fail(what));
     this.freezes = new FreezeChecks(world, (what) => this.fail(what));
     this.leases = new LeaseChecks(world, this.stories, (what) => this.fail(what));
   }
@@ -65,6 +68,7 @@ export class Checks implements StoreObserver {
     const agent = this.#world.agents.get(by);
     const idles = agent?.job.kind === "resume" && !agent.hasSeenAttempts;
     this.#world.noteJoined(by);
+    this.gates.joined(by);
     this.stories.begin(entries, by);
     for (const { id, lock } of entries) {
       const places = this.#world.store.stored(lock).filter((entry) => entry.id === id);
@@ -102,7 +106,11 @@ export class Checks implements StoreObserver {
       const story = this.stories.ofEntries(entries);
       story.adopted = old;
       story.adoptedBy = by;
-      this.#world.agents.get(by)?.sawWish(old.record?.made ?? null);
+      this.withdrawn.delete(by);
+      const agent = this.#world.agents.get(by);
+      agent?.sawWish(old.record?.made ?? null);
+      // The claim stands for the new wish from now on, whoever comes to it.
+      if (agent !== undefined && isNewWish(agent)) this.stories.forgetSuccess(entry.id);
     }
   }
 
@@ -111,19 +119,21 @@ export class Checks implements StoreObserver {
       const failure = entry.record?.failure?.message;
       this.#world.scheduler.say("store", `${this.nameOf(entry.id)} is marked on ${entry.lock}: ${failure ?? "no failure"}`);
       const then = before[index] as SeenEntry;
-      // A leftover whose run was given up is what it was before. That is on record since then.
-      const isReturned = this.stories.ofEntries(entries).adopted?.record?.failure?.at === entry.record?.failure?.at;
-      if (failure !== undefined && then.record?.failure?.message !== failure && !isReturned) {
-        this.#demandRecorded(entry, by);
-        // A check that fails while it soaks undoes the success.
-        this.stories.forgetSuccess(entry.id);
-      }
+      if (failure !== undefined) this.stories.forgetSuccess(entry.id);
+      const isNew = failure !== undefined && then.record?.failure?.message !== failure;
+      if (isNew && !isGivenBack(then, entry)) this.#demandRecorded(entry, by);
       const kind = this.#world.agents.get(by)?.job.kind;
       if (kind === "lease" || kind === "by-id") this.leases.updated(entry, then, by);
       else if (!this.stories.isOwner(then, by)) this.fail(`${by} writes to ${this.nameOf(entry.id)}, which is not its own`);
-      else if (changesIn(entry.record?.data) !== changesIn(then.record?.data))
+      else if (changesIn(entry.record?.data) !== this.#changesAfter(then, entry))
         this.fail(`${by} writes to ${this.nameOf(entry.id)} and loses a change of its data`);
     }
+  }
+
+  /** Of a leftover that is given back: what it was left with, unless somebody has changed it since it was taken up. */
+  #changesAfter(then: SeenEntry, entry: SeenEntry): number {
+    const changes = changesIn(then.record?.data);
+    return isGivenBack(then, entry) && changes === 0 ? changesIn(this.stories.of(entry.id)?.adopted?.record?.data) : changes;
   }
 
   /** Once an admin has cleared it, the history alone tells what has failed. */
@@ -142,7 +152,8 @@ export class Checks implements StoreObserver {
       if (ending !== null && entries.length !== story.locks.length)
         this.fail(`${by} ends ${story.name} on one of its locks and not on the others`);
     }
-    if (ending === null && this.stories.ofEntries(entries).by === by) this.withdrawn.add(by);
+    const isWithdrawn = ending === null && this.#world.store.lives(entries[0]?.session ?? null);
+    if (isWithdrawn && this.stories.ofEntries(entries).by === by) this.withdrawn.add(by);
     for (const entry of entries) {
       const name = this.nameOf(entry.id);
       this.#world.scheduler.say(
@@ -219,4 +230,9 @@ export class Checks implements StoreObserver {
       this.fail(`${this.stories.nameOf(id)} gets token ${fencingToken} on ${lock}, after ${last}`);
     else this.#lastToken.set(lock, fencingToken);
   }
+}
+
+/** Somebody who has taken a leftover up makes it what it was. */
+function isGivenBack(then: SeenEntry, now: SeenEntry): boolean {
+  return now.record?.owner.process?.pid !== then.record?.owner.process?.pid;
 }

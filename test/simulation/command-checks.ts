@@ -45,7 +45,7 @@ export class CommandChecks {
     const story = this.#stories.of(claim);
     if (story === undefined) return this.#fail(`${who} starts without a claim`);
     if (group.kind === "main") this.#started.add(agent);
-    if (group.kind === "main" && story.hasSucceeded && !isNewWish(agent))
+    if (group.kind === "main" && story.hasSucceeded)
       this.#fail(`${who} starts under ${story.name} although it had succeeded under it before`);
     for (const other of this.atWork()) {
       if (other.claim === claim) this.#fail(`${who} starts under ${story.name} while the one of ${other.agent.name} runs under it`);
@@ -57,6 +57,7 @@ export class CommandChecks {
     if (group.kind === "main") this.#demandNeeded(group, story, who);
     this.hooks.begun(group);
     this.#world.checks.freezes.begun(group);
+    this.#world.checks.gates.begun(group);
     if (agent.job.kind === "resume" && story.adopted === null && !agent.hasSeenAttempts)
       this.#fail(`${who} starts to resume what nobody has left`);
   }
@@ -205,6 +206,6 @@ export class CommandChecks {
 }
 
 /** A wish that is made now has an action run again whose check had passed, as long as it has not come to its end. */
-function isNewWish({ job }: Agent): boolean {
+export function isNewWish({ job }: Agent): boolean {
   return job.kind === "run" && (job.action.after !== null || job.action.soakMs > 0);
 }

@@ -3,11 +3,15 @@
 import { actionOf, decodeNode, documentOfNode } from "../../src/fleet/node.js";
 import type { RunEntry } from "../../src/actions/machine.js";
 import { type Agent, type JobEnd, RELEASE_TIMEOUT_MS } from "./agent.js";
+import type { Job } from "./scenario.js";
 import type { SeenEntry } from "./store.js";
 import type { World } from "./world.js";
 
 // Each but the last is answered that somebody has changed the claim, which people do some few times.
 const MOST_CHANGES = 6;
+
+/** What is said where a gate is shut: the wish stands, and nothing is held. */
+const SHUT = ["frozen", "outside-window", "blocked"];
 
 /** Ephemeral claims that a process has in a session that it has not given up. */
 export function ephemeralOf(world: World, agent: Agent): readonly SeenEntry[] {
@@ -21,6 +25,7 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   const { store, checks } = world;
   const { stories, commands } = checks;
   const { job } = agent;
+  if (outcome === "frozen" && job.kind !== "lease") checks.freezes.saysFrozen(agent, locksOf(job));
   if (outcome === "claim gone" && checks.endedTheirs.has(agent.name))
     checks.fail(`${agent.name} is told that its claim is gone, which it has ended itself`);
   if (job.kind !== "run" && job.kind !== "resume") return;
@@ -33,11 +38,14 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   if (["timed-out", "interrupted", "already-done", "nothing to do"].includes(outcome) && hasStarted && !mayHaveRun) {
     checks.fail(`${agent.name} says "${outcome}", but has started a command`);
   }
-  if (outcome === "frozen") checks.freezes.saysFrozen(agent, checks.withdrawn.has(agent.name));
+  if (outcome === "frozen") checks.freezes.hasGivenUp(agent, job.action);
   const isNotBegun =
-    ["timed-out", "not-now", "frozen"].includes(outcome) || (outcome === "unreachable" && agent.coordinator === null);
+    ["timed-out", "not-now", ...SHUT].includes(outcome) || (outcome === "unreachable" && agent.coordinator === null);
   if (job.kind === "run" && isNotBegun && !agent.hasNotedAttempt)
     checks.fail(`${agent.name} says "${outcome}", and has not noted that the action is still to be run`);
+  if (outcome === "outside-window") checks.gates.saysShut(agent, "window");
+  if (outcome === "not-needed") checks.gates.saysShut(agent, "needed");
+  if (outcome === "blocked" && job.action.acquire.behindFailed !== "leave") checks.gates.saysShut(agent, "blockers");
   if (outcome === "ran") demandTold(world, agent, job.action.name);
   if (!mayHaveRun) demandNothingHeld(world, agent, outcome);
   if (outcome === "unreachable") {
@@ -60,6 +68,11 @@ export function checkJob(world: World, agent: Agent, { outcome }: JobEnd): void 
   }
 }
 
+function locksOf(job: Job): readonly string[] {
+  if (job.kind === "run" || job.kind === "resume") return [job.action.lock];
+  return job.kind === "exec" ? [job.spec.lock] : [];
+}
+
 /** The fleet hears of what was done, where the store took that. */
 function demandTold({ store, checks, scheduler }: World, agent: Agent, action: string): void {
   if (!agent.link.wasAlwaysOpen || store.hasRefused) return;
@@ -74,7 +87,7 @@ function demandTold({ store, checks, scheduler }: World, agent: Agent, action: s
 /** A job that says that nothing was done holds nothing, where it could reach the store. */
 function demandNothingHeld(world: World, agent: Agent, outcome: string): void {
   if (
-    !["timed-out", "interrupted", "not-now", "frozen", "nothing to do"].includes(outcome) ||
+    !["timed-out", "interrupted", "not-now", ...SHUT, "nothing to do"].includes(outcome) ||
     !agent.link.wasAlwaysOpen ||
     agent.link.isBusy
   )
@@ -97,8 +110,8 @@ export function checkEnd(world: World, ended: ReadonlyMap<string, number>): void
   const { stories } = checks;
   for (const entry of store.present()) checks.fail(`in the end ${stories.nameOf(entry.id)} is still on ${entry.lock}`);
   const recorded = new Map<string, number>();
-  for (const { claim, lock, isKept } of store.history(null, Number.POSITIVE_INFINITY)) {
-    if (isKept) continue;
+  for (const { claim, lock, isKept, event } of store.history(null, Number.POSITIVE_INFINITY)) {
+    if (isKept || event === "frozen" || event === "thawed") continue;
     recorded.set(`${claim} ${lock}`, (recorded.get(`${claim} ${lock}`) ?? 0) + 1);
   }
   for (const place of new Set([...recorded.keys(), ...ended.keys()])) {
@@ -111,6 +124,7 @@ export function checkEnd(world: World, ended: ReadonlyMap<string, number>): void
     }
   }
   for (const node of nodes) {
+    for (const action of node.attempts.keys()) checks.fail(`in the end ${node.name} still has to make up for ${action}`);
     for (const run of [...node.runs.values()].flatMap((runs): RunEntry[] => [...runs.values()])) {
       checks.fail(`in the end the journal of ${node.name} still speaks of ${stories.nameOf(run.claim)}`);
     }

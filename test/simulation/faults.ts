@@ -1,6 +1,7 @@
 // The faults that can come over a simulated fleet at any step. What commands do wrong by themselves is node.ts's, and a
 // death in the middle of a journal write is machine.ts's.
 import type { Agent } from "./agent.js";
+import { UNREADABLE_FREEZES } from "./freeze-checks.js";
 import type { World } from "./world.js";
 
 type Fault = (world: World) => boolean;
@@ -30,6 +31,8 @@ const FAULTS: readonly Fault[] = [
   suspend,
   interrupt,
   jump,
+  turnGates,
+  garbleFreezes,
 ];
 
 /** Has a fault come over the fleet, perhaps. */
@@ -342,6 +345,30 @@ function suspend(world: World): boolean {
     // Nobody else may begin anything just then, and what runs on beside others would go unseen.
     world.scheduler.after(1, "fleet", "", () => world.checks.commands.demandRules(node));
   });
+  return true;
+}
+
+/** Something stands in the way of a node's actions for a while, or what they are for is no longer needed, or is again. */
+function turnGates(world: World): boolean {
+  const node = world.choices.pick(world.nodes);
+  if (world.choices.percent(40)) {
+    node.isNeeded = !node.isNeeded;
+    world.noteFault(node.name, node.isNeeded ? "needs its actions" : "needs its actions no longer");
+    return true;
+  }
+  const lastsMs = world.choices.pick(OUTAGES_MS);
+  node.isBlocked = true;
+  world.noteFault(node.name, `has an alert for ${lastsMs} ms`);
+  world.scheduler.after(lastsMs, "fleet", "", () => (node.isBlocked = false));
+  return true;
+}
+
+/** Another program, or a later holdline, has written the freezes: nobody knows what they say, until an admin thaws all. */
+function garbleFreezes(world: World): boolean {
+  const lastsMs = world.choices.pick(OUTAGES_MS);
+  world.noteFault("admin", `has freezes for ${lastsMs} ms that nobody can read`);
+  world.writeFreezes(UNREADABLE_FREEZES);
+  world.scheduler.after(lastsMs, "fleet", "", () => world.writeFreezes(null));
   return true;
 }
 

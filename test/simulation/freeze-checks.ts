@@ -1,5 +1,6 @@
 // What must be true of freezes in a simulated fleet: what one binds does not begin under a claim that came into hand after it. Has the
 // rule in words of its own.
+import type { GuardedAction } from "../../src/actions/action.js";
 import { decodeFreezes, type Freeze } from "../../src/locks/freezes.js";
 import type { Agent } from "./agent.js";
 import { ADMIN } from "./checks.js";
@@ -11,6 +12,9 @@ interface Known {
   readonly freeze: Freeze;
   readonly since: number;
 }
+
+/** As a later version could write them. */
+export const UNREADABLE_FREEZES = '{"v":99}';
 
 /** What stands for a document that nobody can read: it may say that everything is frozen. */
 const EVERYTHING: Freeze = {
@@ -38,9 +42,8 @@ export class FreezeChecks {
     this.#fail = fail;
   }
 
-  get isReadable(): boolean {
-    return !this.#now.some(({ freeze }) => freeze === EVERYTHING);
-  }
+  /** Whether there have ever been freezes that nobody could read. */
+  hasBeenGarbled = false;
 
   /** Those that the store has, also when their time is over. */
   get stored(): readonly Freeze[] {
@@ -50,7 +53,8 @@ export class FreezeChecks {
   /** The document of the freezes has been written. */
   written(value: string | null, by: string): void {
     const { scheduler, store } = this.#world;
-    const freezes = decodeFreezes(value) ?? [EVERYTHING];
+    const freezes = value === UNREADABLE_FREEZES ? [EVERYTHING] : (decodeFreezes(value) as readonly Freeze[]);
+    this.hasBeenGarbled ||= freezes.includes(EVERYTHING);
     scheduler.say("store", `${by} has written the freezes: ${freezes.map(({ id }) => id).join(", ") || "none"}`);
     const since = new Map(this.#now.map((known) => [known.freeze.id, known.since]));
     this.#now = freezes.map((freeze) => ({ freeze, since: since.get(freeze.id) ?? store.revision }));
@@ -73,30 +77,45 @@ export class FreezeChecks {
     const { agent, kind, locks, fencingToken } = group;
     if ((kind !== "main" && kind !== "before") || !heedsFreezes(agent)) return;
     for (const lock of locks) {
-      const older = this.binding(agent, lock).find(({ since }) => since < fencingToken);
+      const lookedAt = agent.isEphemeral ? this.#lookOf(agent, lock, group.claim) : fencingToken;
+      const older = this.binding(agent, lock).find(({ since }) => since < lookedAt);
       if (older !== undefined)
         this.#fail(`the ${group.what} of ${agent.name} starts on ${lock}, which ${older.freeze.id} had frozen before`);
     }
   }
 
-  /** A process says that it has not begun because of a freeze. */
-  saysFrozen(agent: Agent, hasJoined: boolean): void {
-    const { job, startedAt } = agent;
-    if (job.kind !== "run" && job.kind !== "resume") return;
-    const { name, lock, acquire } = job.action;
-    const bound = [...this.#ever.values()].filter(
-      ({ freeze, overAt }) =>
-        overAt >= startedAt && binds(freeze, agent, lock) && (freeze.until ?? Infinity) >= this.#nowMs(startedAt),
-    );
-    if (bound.length === 0) this.#fail(`${agent.name} says that ${name} is frozen, and it is not`);
-    const isOfAll = bound.every(({ freeze }) => freeze.node === null && freeze.group === null);
-    if (hasJoined && isOfAll && acquire.timeoutMs === null)
-      this.#fail(`${agent.name} has given up its place on ${lock}, all of which is frozen`);
+  /** Up to where an ephemeral claim has to know of freezes: what it has read, and at least what there was when its turn came. */
+  #lookOf(agent: Agent, lock: string, claim: string): number {
+    const entry = this.#world.store.stored(lock).find(({ id }) => id === claim);
+    const heldSince = entry === undefined ? 0 : this.#world.checks.stories.heldSince(entry);
+    return Math.max(this.#world.store.freezesRead.get(agent.name) ?? 0, agent.link.wasAlwaysOpen ? heldSince : 0);
   }
 
-  /** What binds a process on a lock now, by the store's clock. */
-  binding(agent: Agent, lock: string): readonly Known[] {
-    const now = this.#nowMs(this.#world.scheduler.now);
+  /** A process says that it has not begun because of a freeze. */
+  saysFrozen(agent: Agent, locks: readonly string[]): void {
+    if (this.#boundSince(agent, locks).length === 0)
+      this.#fail(`${agent.name} says that ${locks.join(" and ")} is frozen, and it is not`);
+  }
+
+  /** Who has a place in line keeps it while all of the lock is frozen, as long as it may wait. */
+  hasGivenUp(agent: Agent, { lock, acquire }: GuardedAction): void {
+    if (acquire.timeoutMs !== null || !this.#world.checks.withdrawn.has(agent.name)) return;
+    const isOfAll = this.#boundSince(agent, [lock]).every(({ node, group }) => node === null && group === null);
+    if (isOfAll) this.#fail(`${agent.name} has given up its place on ${lock}, all of which is frozen`);
+  }
+
+  /** What has bound a process on any of these locks since it was started. */
+  #boundSince(agent: Agent, locks: readonly string[]): readonly Freeze[] {
+    const startedMs = this.#nowMs(agent.startedAt);
+    return [...this.#ever.values()].flatMap(({ freeze, overAt }) => {
+      const isOver = overAt < agent.startedAt || (freeze.until ?? Infinity) < startedMs;
+      return !isOver && locks.some((lock) => binds(freeze, agent, lock)) ? [freeze] : [];
+    });
+  }
+
+  /** What binds a process on a lock now, by the store's clock. @param graceMs for how long it may not know that a time is over */
+  binding(agent: Agent, lock: string, graceMs = 0): readonly Known[] {
+    const now = this.#nowMs(this.#world.scheduler.now) - graceMs;
     return this.#now.filter(({ freeze }) => binds(freeze, agent, lock) && (freeze.until === null || now < freeze.until));
   }
 

@@ -1,7 +1,8 @@
 // People who freeze locks and thaw them again: what they ask for, drawn from the choices, and how they do it. What must be true of
 // freezes is freeze-checks.ts's.
 import type { GuardContext } from "../../src/actions/context.js";
-import { decodeFreezes, encodeFreezes, type Freeze, FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
+import { freezeLocks, thawLocks } from "../../src/leases/freezing.js";
+import { type Freeze, FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import type { JobEnd } from "./agent.js";
 import type { Choices } from "./choices.js";
 
@@ -34,25 +35,16 @@ export function groupOf(node: number): string {
 }
 
 /** Freezes, and thaws after a while, through the real code and a store with its faults. */
-export async function freezeForAWhile(job: FreezeJob, context: GuardContext): Promise<JobEnd> {
+export async function freezeForAWhile({ freeze, forMs, thawAfterMs }: FreezeJob, context: GuardContext): Promise<JobEnd> {
   const coordinator = await context.coordinator(FREEZES_DOCUMENT);
-  const { clock } = context.machine;
-  const { signal } = context.stop;
-  const { ms: since } = await coordinator.sync(signal);
-  const until = job.forMs === null ? null : since + job.forMs;
-  const freeze: Freeze = { ...job.freeze, id: `f-${context.principal}`, reason: "", by: context.principal, since, until };
-  const change = async (changed: (before: readonly Freeze[]) => readonly Freeze[]): Promise<void> => {
-    for (;;) {
-      const document = await coordinator.document(FREEZES_DOCUMENT, signal);
-      const before = decodeFreezes(document?.value ?? null) ?? [];
-      const after = encodeFreezes(changed(before));
-      if ((await coordinator.writeDocument(FREEZES_DOCUMENT, after, document?.revision ?? 0, signal)) === "done") return;
-    }
-  };
-  await change((before) => [...before, freeze]);
-  await clock.sleep(job.thawAfterMs, signal);
-  await change((before) => before.filter(({ id }) => id !== freeze.id));
-  return { outcome: "thawed", message: "" };
+  const { machine, stop, node, principal } = context;
+  const owner = { node, principal, action: null, process: machine.processes.self };
+  const freezer = { owner, signal: stop.signal };
+  const id = `of ${principal}`;
+  await freezeLocks(coordinator, { ...freeze, id, reason: "", forMs }, freezer);
+  await machine.clock.sleep(thawAfterMs, stop.signal);
+  const thawed = await thawLocks(coordinator, id, freezer);
+  return { outcome: thawed.length === 0 ? "nothing to thaw" : "thawed", message: "" };
 }
 
 /** The job in words, for a trace. */

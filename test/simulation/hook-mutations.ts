@@ -64,6 +64,12 @@ export const HOOK_MUTATIONS: readonly Mutation[] = [
     replacement: 'if (!("notNow" in why)) await claim.release(endingBy(run, "released", reason)',
   },
   {
+    name: "a leftover that is given back loses what somebody has changed",
+    in: "DurableClaim.returnAs",
+    find: "this.#isChangedByOthers ?",
+    replacement: "this.#isLost ?",
+  },
+  {
     name: "a node's document that has changed keeps a claim from its end",
     in: "NodeReport.leaveWith",
     find: 'error.code !== "not-allowed" && !(error instanceof DocumentChangedError)',

@@ -119,7 +119,9 @@ export class LeaseChecks {
       const inTheWay = told.holders.filter((holder) => !isOver(holder.expiresAt, ask.sinceMs));
       if (inTheWay.length === 0) this.#fail(`${says}, and nobody holds ${told.lock} but leases whose time is over`);
     } else if (outcome === "frozen") {
-      this.#fail(`${says}, and nobody has frozen anything`);
+      const agent = this.#world.agents.get(by);
+      if (ask.kind === "acquire" && agent?.job.kind === "lease")
+        this.#world.checks.freezes.saysFrozen(agent, agent.job.request.locks);
     } else if (ask.claim !== null) this.#demandTruth(outcome, ask, ask.claim, by, says);
   }
 

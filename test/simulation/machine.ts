@@ -1,9 +1,10 @@
 // The machine as one simulated process sees it: the same interface that src/actions has of the real one. Journal writes
 // are where the process may be killed before or after; all else is parked at the scheduler.
-import type { CommandEnd, Commands, CommandSpec, Journal, Machine, Processes, RunEntry } from "../../src/actions/machine.js";
+import type { CommandEnd, Commands, CommandSpec, Facts, Journal, Machine, Processes, RunEntry } from "../../src/actions/machine.js";
 import { laterOf, type ProcessIdentity } from "../../src/locks/claim.js";
 import type { Agent } from "./agent.js";
 import { AgentKilled } from "./agent.js";
+import { isOpenAt } from "./gate-checks.js";
 import { drawNature, Group } from "./node.js";
 import type { World } from "./world.js";
 
@@ -24,14 +25,32 @@ export function createMachine(world: World, agent: Agent): Machine {
       save: (store, sighting) => void sightings.set(store, sighting),
       fileOf: (store) => store,
     },
-    // Nothing stands in an action's way: its gates are open.
-    facts: {
-      wallNow: () => world.scheduler.now,
-      zone: () => "UTC",
-      file: async (path) => ({ sign: "file", path, isThere: true }),
-      changed: async () => ({ found: "no-process" }),
-      outdated: async () => ({ found: "no-process" }),
-      alerts: async ({ name }) => ({ type: "prometheus", name, alerts: [] }),
+    facts: factsOf(world, agent),
+  };
+}
+
+function factsOf(world: World, agent: Agent): Facts {
+  const { node, job } = agent;
+  const { gates } = world.checks;
+  return {
+    wallNow: () => {
+      const { wallMs } = node.moment();
+      const windows = job.kind === "run" || job.kind === "resume" ? job.action.windows : [];
+      gates.asked(agent, "window", isOpenAt(windows, wallMs));
+      return wallMs;
+    },
+    zone: () => "UTC",
+    file: async (path) => {
+      await agent.pause("looks whether it is needed");
+      gates.asked(agent, "needed", node.isNeeded);
+      return { sign: "file", path, isThere: node.isNeeded };
+    },
+    changed: async () => ({ found: "no-process" }),
+    outdated: async () => ({ found: "no-process" }),
+    alerts: async ({ name }) => {
+      await agent.pause("looks whether it is blocked");
+      gates.asked(agent, "blockers", !node.isBlocked);
+      return { type: "prometheus", name, alerts: node.isBlocked ? ["Fire"] : [] };
     },
   };
 }

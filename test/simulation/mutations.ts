@@ -1,5 +1,6 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. Those of
-// hooks and soaks are hook-mutations.ts's, those of leases lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
+// hooks and soaks are hook-mutations.ts's, those of freezes freeze-mutations.ts's, those of leases lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
+import { FREEZE_MUTATIONS } from "./freeze-mutations.js";
 import { HOOK_MUTATIONS } from "./hook-mutations.js";
 import { LEASE_MUTATIONS } from "./lease-mutations.js";
 import { ENGINE_MUTATIONS } from "./engine-mutations.js";
@@ -77,6 +78,12 @@ export const MUTATIONS: readonly Mutation[] = [
     in: "openRun",
     find: 'mayBeFulfilled: wish !== "wished" || action.alreadyRestarted === "skip",',
     replacement: "mayBeFulfilled: true,",
+  },
+  {
+    name: "what was wished while a run waited is fulfilled by a restart that was before it",
+    in: "settleClaim",
+    find: "await hasRestartedSince(run, latest)",
+    replacement: "await hasRestartedSince(run, wishedAt)",
   },
   {
     name: "of what was left the wish of the claim alone counts",
@@ -278,6 +285,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replacement: "return [];",
   },
   ...HOOK_MUTATIONS,
+  ...FREEZE_MUTATIONS,
   ...LEASE_MUTATIONS,
   ...ENGINE_MUTATIONS,
   ...STORE_MUTATIONS,

@@ -123,6 +123,9 @@ export class SimulatedNode {
   };
   service: BootMoment;
   wallOffsetMs = 0;
+  /** Whether its actions are needed, and whether something stands in their way, where they ask. */
+  isNeeded = true;
+  isBlocked = false;
   /** How long it has slept, in milliseconds. */
   sleptMs = 0;
   /** When it woke last; `null` when it never slept. */

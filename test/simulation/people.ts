@@ -21,6 +21,7 @@ export async function useLease({ request, deeds }: LeaseJob, world: World, agent
   const [lock] = request.locks as [string];
   const coordinator = await context.coordinator(lock);
   const leases: LeaseContext = {
+    subject: { node, group: context.group },
     coordinator,
     node,
     clock: machine.clock,

@@ -1,4 +1,6 @@
 // One simulated run, from its first step to the day when nothing is left to do; and finding a failure among seeds.
+// Loaded here, so that nothing of a run leaves the microtasks when a window is looked at.
+import "temporal-polyfill";
 import { Choices } from "./choices.js";
 import { checkEnd } from "./end-checks.js";
 import { perhapsFault } from "./faults.js";

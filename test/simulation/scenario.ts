@@ -114,10 +114,14 @@ function drawAction(choices: Choices, locks: readonly string[], index: number): 
 }
 
 function drawJob(choices: Choices, node: number, locks: readonly string[], plans: readonly ActionPlan[]): Job {
-  const kind = choices.pick(["run", "run", "run", "run", "resume", "exec", "several", "lease", "lease"] as const);
-  if ((kind as string) === "freeze") return drawFreezeJob(choices, node, locks);
+  const kind = choices.pick(["run", "run", "run", "run", "resume", "exec", "several", "lease", "lease", "freeze"] as const);
+  if (kind === "freeze") return drawFreezeJob(choices, node, locks);
   if (kind === "lease") return drawLeaseJob(choices, node, locks);
-  const acquire = { sleepTimeMs: choices.pick([3_000, 8_000]), timeoutMs: choices.pick([null, null, null, 6_000, 40_000, 0]) };
+  const acquire = {
+    sleepTimeMs: choices.pick([3_000, 8_000]),
+    timeoutMs: choices.pick([null, null, null, 6_000, 40_000, 0]),
+    behindFailed: choices.pick(["wait", "wait", "wait", "leave"] as const),
+  };
   const key = choices.percent(25) ? `rack${node % 2}` : null;
   if (kind === "exec") {
     const durable = choices.percent(35);

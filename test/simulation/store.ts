@@ -5,7 +5,7 @@ import { decodeRecord } from "../../src/locks/claim.js";
 import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import type { Ending, HistoryRecord } from "../../src/locks/history.js";
 import { decodeEnding, encodeEnding } from "../../src/queue/records.js";
-import type { Committed, Step } from "../../src/queue/store.js";
+import type { Committed, Step, StoredDocument } from "../../src/queue/store.js";
 import type { Contents, Entry } from "../../src/stores/memory/contents.js";
 import { MemoryServer, type MemoryServerOptions } from "../../src/stores/memory/server.js";
 
@@ -97,6 +97,8 @@ const STORE_ITSELF = "store";
 export class SimulatedStore extends MemoryServer {
   /** Whether it has ever had no room for something. */
   hasRefused = false;
+  /** Up to which transaction each has read the freezes last. */
+  readonly freezesRead = new Map<string, number>();
   /** Whose request is being carried out. */
   #actor = STORE_ITSELF;
   readonly #checks: StoreObserver;
@@ -143,6 +145,12 @@ export class SimulatedStore extends MemoryServer {
         this.#refused.set(`${this.#actor} ${claim} ${step.lock}`, ending);
       }
     return committed;
+  }
+
+  override document(name: string): StoredDocument | null {
+    // A server that hears nothing of the others answers what it knows.
+    if (name === FREEZES_DOCUMENT) this.freezesRead.set(this.#actor, this.revision);
+    return super.document(name);
   }
 
   override restore(then: Contents): void {

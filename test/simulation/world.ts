@@ -169,7 +169,11 @@ export class World {
     this.isStoreFrozen = false;
     this.store.hasNoRoom = false;
     this.scheduler.say("fleet", "no more faults from here on");
-    for (const node of this.nodes) node.wake();
+    for (const node of this.nodes) {
+      node.wake();
+      node.wallOffsetMs = 0;
+      node.isBlocked = false;
+    }
     for (const agent of this.agents.values()) {
       agent.link.onReply = null;
       agent.link.losesRequest = () => false;
@@ -196,6 +200,10 @@ export class World {
           if (runs.size > 0) this.#tend(node, { kind: "resume", action: known });
         } else for (const { lock } of runs.values()) this.#retryExec(node, lock);
       }
+      for (const name of node.attempts.keys()) {
+        const action = this.#actions(node).find((one) => one.name === name);
+        if (action !== undefined) this.#tend(node, { kind: "resume", action: { ...action, acquire: PATIENT } });
+      }
     }
     if (this.scheduler.now > TIDY_FOR_MS) return;
     this.scheduler.after(TIDY_EVERY_MS, "fleet", "", () => {
@@ -209,6 +217,11 @@ export class World {
     const left = stored.filter(({ by }) => this.living.some(({ name }) => name === by));
     if (left.length === stored.length) return;
     const value = left.length === 0 ? null : encodeFreezes(left);
+    this.writeFreezes(value);
+  }
+
+  /** An admin writes what the store has of freezes by hand. */
+  writeFreezes(value: string | null): void {
     const revision = this.store.document(FREEZES_DOCUMENT)?.revision ?? 0;
     this.store.actAs(ADMIN, () => this.store.commit([{ do: "document", name: FREEZES_DOCUMENT, value, revision }]));
   }
@@ -232,7 +245,7 @@ export class World {
   }
 
   #isNoted(): boolean {
-    return this.nodes.some(({ runs }) => [...runs.values()].some((ofAction) => ofAction.size > 0));
+    return this.nodes.some(({ runs, attempts }) => attempts.size > 0 || [...runs.values()].some((ofAction) => ofAction.size > 0));
   }
 
   #jobFor({ record, lock }: SeenEntry, node: SimulatedNode): Job | null {

@@ -30,6 +30,11 @@ const LOCAL: ReadonlySet<string> = new Set([
   "watch",
 ]);
 
+/** Writing a document is called as reading it is, but names it. */
+function isLocal({ operation, claim }: Request): boolean {
+  return LOCAL.has(operation) && !(operation === "document" && claim !== null);
+}
+
 /**
  * open ⇄ frozen (nothing passes, and the client is not told) | refused (what was on its way is lost) → closed;
  * while it is open perhaps lagging: its server is cut off from the others, and answers what it can
@@ -104,7 +109,7 @@ export class Link {
           return lost();
         }
         const view = this.#view;
-        if (view !== null && (this.#stuck.length > 0 || !LOCAL.has(request.operation))) {
+        if (view !== null && (this.#stuck.length > 0 || !isLocal(request))) {
           message.isOver = false;
           this.#stuck.push(message);
           return;
@@ -191,7 +196,7 @@ export class Link {
   #lose(): void {
     this.onBroken();
     const stuck = this.#stuck.splice(0);
-    const requests = [...stuck, ...this.#lines.request].filter(({ request }) => !LOCAL.has(request.operation));
+    const requests = [...stuck, ...this.#lines.request].filter(({ request }) => !isLocal(request));
     if (requests.length > 0) this.onLate((requests[0] as Message).request, () => this.#arriveLate(requests));
     const messages = [...this.#lines.request, ...this.#lines.reply, ...stuck];
     this.#view = null;

@@ -1,0 +1,59 @@
+// Small changes of what freezes do, each a mistake that someone could make, which the simulation must notice.
+import type { Mutation } from "./mutations.js";
+
+export const FREEZE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a claim settles without a look whether the freezes are as they were read",
+    in: "settleBehindGates",
+    find: "freeze.checks)",
+    replacement: "[])",
+  },
+  {
+    name: "a lease settles without a look whether the freezes are as they were read",
+    in: "settleThawed",
+    find: "bound === null ? [] : [bound.check]",
+    replacement: "[]",
+  },
+  {
+    name: "exec looks at the freezes before its turn only",
+    in: "withEphemeralClaim",
+    find: "const binding = subject === null ? [] :",
+    replacement: "const binding = subject !== null ? [] :",
+  },
+  {
+    name: "a leftover is taken up without a look at the freezes",
+    in: "firstShutUnder",
+    find: '["window", "freeze", "blockers"]',
+    replacement: '["window", "blockers"]',
+  },
+  {
+    name: "the freezes are read before a leftover is taken up instead of after it",
+    in: "judgeAdopted",
+    find: "const shut = await firstShutUnder(run, held);",
+    replacement: "const shut = await firstShutUnder({ ...run, orders: { ...run.orders, despiteFreeze: true } }, held);",
+  },
+  {
+    name: "a freeze is over by the node's clock",
+    in: "readFreezes",
+    find: "await coordinator.sync(signal) : NOTHING_HAS_ENDED",
+    replacement: "{ ms: Date.now(), errorMs: 0 } : NOTHING_HAS_ENDED",
+  },
+  {
+    name: "freezes that cannot be read are taken for none",
+    in: "decodeFreezes",
+    find: 'if (!isObject(read) || read["v"] !== VERSION || !Array.isArray(read["freezes"])) return null;',
+    replacement: 'if (!isObject(read) || read["v"] !== VERSION || !Array.isArray(read["freezes"])) return [];',
+  },
+  {
+    name: "who waits gives up its place while all of the lock is frozen",
+    in: "keepsPlace",
+    find: "isOfWholeLock(binding[0])",
+    replacement: "!isOfWholeLock(binding[0])",
+  },
+  {
+    name: "nobody who waits is told of a thaw",
+    in: "openWatch",
+    find: "if (change === null || change.documents.has(FREEZES_DOCUMENT)) changes.tell();",
+    replacement: "void changes.tell;\n      void change;",
+  },
+];
