@@ -59,7 +59,6 @@ export async function withEphemeralClaim<T>(
   work: (claim: EphemeralClaim) => Promise<T>,
 ): Promise<EphemeralEnd<T>> {
   const { clock, acquire } = options;
-  const draft: Draft = { id: randomUUID(), locks: [lock], ...request, settles: false, lease: null };
   const subject = despiteFreeze ? null : { lock, node: request.owner.node, group };
   if (subject !== null) {
     const { binding } = await readBinding(coordinator, [subject], options.stop);
@@ -69,6 +68,8 @@ export async function withEphemeralClaim<T>(
   for (;;) {
     const waitedMs = clock.now() - startedAt;
     const leftMs = acquire.timeoutMs === null ? null : Math.max(0, acquire.timeoutMs - waitedMs);
+    // A new id each time: what a lost session has left in the queue may stand there still.
+    const draft: Draft = { id: randomUUID(), locks: [lock], ...request, settles: false, lease: null };
     const line = await waitInLine(coordinator, draft, { ...options, acquire: { ...acquire, timeoutMs: leftMs } });
     if (line.outcome === "taken-out") return line;
     if (line.outcome !== "granted") {
