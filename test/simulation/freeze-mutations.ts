@@ -21,6 +21,12 @@ export const FREEZE_MUTATIONS: readonly Mutation[] = [
     replacement: "const binding = subject !== null ? [] :",
   },
   {
+    name: "exec joins again with the id that its lost session has left in the queue",
+    in: "withEphemeralClaim",
+    find: "id: randomUUID()",
+    replacement: "id: `${request.owner.node} ${request.owner.process?.pid} ${startedAt}`",
+  },
+  {
     name: "a leftover is taken up without a look at the freezes",
     in: "firstShutUnder",
     find: '["window", "freeze", "blockers"]',

@@ -1,6 +1,7 @@
 // Small changes of the real code, each a mistake that someone could make, which the simulation must notice. Those of
-// hooks and soaks are hook-mutations.ts's, those of freezes freeze-mutations.ts's, those of leases lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
+// hooks and soaks are hook-mutations.ts's, those of freezes and gates freeze-mutations.ts's and gate-mutations.ts's, those of leases lease-mutations.ts's; those of the queue engine and of the store below it, engine-mutations.ts's and store-mutations.ts's.
 import { FREEZE_MUTATIONS } from "./freeze-mutations.js";
+import { GATE_MUTATIONS } from "./gate-mutations.js";
 import { HOOK_MUTATIONS } from "./hook-mutations.js";
 import { LEASE_MUTATIONS } from "./lease-mutations.js";
 import { ENGINE_MUTATIONS } from "./engine-mutations.js";
@@ -286,6 +287,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   ...HOOK_MUTATIONS,
   ...FREEZE_MUTATIONS,
+  ...GATE_MUTATIONS,
   ...LEASE_MUTATIONS,
   ...ENGINE_MUTATIONS,
   ...STORE_MUTATIONS,

@@ -26,8 +26,8 @@ export interface Outcome {
 }
 
 // A run that goes on for longer does not end: most take some hundred steps and a few virtual minutes, and a hundred nodes that renew
-// their sessions while they wait some ten thousand.
-const MOST_STEPS = 100_000;
+// their sessions while they wait some hundred thousand.
+const MOST_STEPS = 400_000;
 // From the end of the faults on: a hundred nodes that take turns at the slowest action, which soaks, need half of that.
 const LONGEST_CALM_MS = 7_200_000;
 // Faults come early or not at all: from then on the fleet is to come to its end.
