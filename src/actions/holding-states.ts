@@ -103,6 +103,8 @@ export async function giveBack(run: Run, { held, why }: At<"given-back">): Promi
     const returned = await claim.returnAs(
       stage === undefined ? leftover : { ...leftover, stage: { ...stage, drained: isDrained(held) } },
     );
+    // What is no longer there is nobody's to finish.
+    if (returned.outcome === "lost") await notes.forgetRun(claim);
     if (returned.outcome !== "done")
       context.log.warn(
         { claim: claim.id, lock: claim.lock },
