@@ -56,8 +56,10 @@ export class FreezeChecks {
     const freezes = value === UNREADABLE_FREEZES ? [EVERYTHING] : (decodeFreezes(value) as readonly Freeze[]);
     this.hasBeenGarbled ||= freezes.includes(EVERYTHING);
     scheduler.say("store", `${by} has written the freezes: ${freezes.map(({ id }) => id).join(", ") || "none"}`);
-    const since = new Map(this.#now.map((known) => [known.freeze.id, known.since]));
-    this.#now = freezes.map((freeze) => ({ freeze, since: since.get(freeze.id) ?? store.revision }));
+    // One that is over may be made anew by a request that comes late.
+    const nameOf = ({ id, since }: Freeze): string => `${id} ${since}`;
+    const known = new Map(this.#now.map(({ freeze, since }) => [nameOf(freeze), since]));
+    this.#now = freezes.map((freeze) => ({ freeze, since: known.get(nameOf(freeze)) ?? store.revision }));
     this.changedAt = scheduler.now;
     for (const [id, ever] of this.#ever)
       if (ever.overAt === Infinity && !freezes.some((freeze) => freeze.id === id)) ever.overAt = scheduler.now;
