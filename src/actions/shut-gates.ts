@@ -37,12 +37,35 @@ export async function settleBehindGates(
     if (freeze.hasWaited) continue;
     const blocked = await firstShut(run, ["blockers"]);
     if (blocked !== null) return { shut: blocked };
-    try {
+    const settled = await settleThawed(run, joined, freeze.checks, async (checks) => {
       const record = await recordOf();
-      return { settled: await coordinator.settle(draft, joined, record, undefined, freeze.checks), record };
+      return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };
+    });
+    if (settled !== null) return settled;
+  }
+}
+
+/**
+ * Settles. Where the freezes have changed since they were read, only they are read again: the other gates take their time, and while
+ * somebody freezes and thaws again and again a run that asked them each time would never settle, and nobody behind it either.
+ * @returns `null` after a wait for a thaw: then all gates are to be asked again
+ */
+async function settleThawed(
+  run: Run,
+  joined: Joined,
+  checks: readonly DocumentCheck[],
+  settle: (checks: readonly DocumentCheck[]) => Promise<SettledOrShut>,
+): Promise<SettledOrShut | null> {
+  for (let read = checks; ;) {
+    try {
+      return await settle(read);
     } catch (error) {
       if (!(error instanceof DocumentChangedError)) throw error;
     }
+    const freeze = await passFreezes(run, joined);
+    if ("shut" in freeze) return freeze;
+    if (freeze.hasWaited) return null;
+    read = freeze.checks;
   }
 }
 

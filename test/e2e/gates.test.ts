@@ -21,7 +21,7 @@ import { encodeFreezes, type Freeze, FREEZES_DOCUMENT } from "../../src/locks/fr
 import { readStat } from "../../src/proc.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
-import { type Fleet, openFleet, type Result, STORES, type StoreKind } from "./fleet.js";
+import { type Fleet, openFleet, PROGRAM, type Result, STORES, type StoreKind } from "./fleet.js";
 
 failOnLeaks();
 
@@ -234,6 +234,19 @@ describe.each(STORES)("on %s", (kind) => {
     expect([code, JSON.parse(stdout)]).toMatchObject([75, { results: [{ outcome: "frozen" }] }]);
     expect(fleet.lines()).toEqual(["start web-01", "end web-01"]);
     expect(await fleet.queue("deploy")).toMatchObject([{ id: before?.id, failure: before?.failure }]);
+  });
+
+  test("whoever freezes other locks again and again keeps no run from settling", async () => {
+    const fleet = await openFleet(kind);
+    const admin = fleet.node("admin-01", {});
+    // Each time that it is asked something else is frozen: between the look at the freezes and the settling.
+    const freezing = `'${process.execPath}' '${PROGRAM}' -c '${admin.config}' freeze other/$$ --reason sale >/dev/null`;
+    const asked = `echo asked >> '${fleet.log}'; test "$(wc -l < '${fleet.log}')" -lt 5 && ${freezing}`;
+    const blockers = [{ name: "others freeze", command: ["sh", "-c", asked], timeout: "50 s" }];
+    const node = fleet.node("web-01", { deploy: { shell: writing(fleet), blockers } });
+    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "ran" });
+    // Before the line, and when the turn has come.
+    expect(fleet.lines()).toEqual(["asked", "asked", "ran"]);
   });
 
   test("a failed claim of what is not needed any more ends where the check passes, and else the action runs", async () => {
