@@ -1,12 +1,12 @@
 // Work that its caller does itself, between `begin` and `end`, under the same guarantee. `begin` leaves the claim open, with the caller's
 // process as its owner; `end` takes it up, wherever that process is by then, and does what is left.
-import type { Claim, ClaimRecord } from "../locks/claim.js";
+import type { Claim, ClaimRecord, Stage } from "../locks/claim.js";
 import { ClaimLostError, HoldlineError, UnreachableError } from "../locks/errors.js";
 import { readHolders } from "../line/holders.js";
 import { createProcessSight } from "../line/process-sight.js";
 import { identityOf } from "../proc.js";
 import type { GuardedAction } from "./action.js";
-import { DurableClaim } from "./durable-claim.js";
+import { DurableClaim, stageAt } from "./durable-claim.js";
 import { NOTHING_RUN } from "./execution.js";
 import type { Caller, Held, Run, State } from "./run-states.js";
 import { isDrained } from "./stages.js";
@@ -21,8 +21,20 @@ export function callerOf(pid: number | null): Caller {
   });
 }
 
+/** Why nobody is there any more to do the work; `null` where somebody may be. A turn, and a drained node, can be long in coming. */
+export function callerGone({ action, context }: Run, { process }: Caller): Error | null {
+  if (process === null || context.machine.processes.isAlive(process) !== false) return null;
+  return new HoldlineError(
+    "usage",
+    `the process ${process.pid} has ended, for which ${action.name} was to begin: it was not begun`,
+  );
+}
+
 /** Leaves a claim to its caller. @returns why that could not be; `null` once the store has confirmed it */
-export async function openForCaller({ owner, notes }: Run, { claim, ...held }: Held, caller: Caller): Promise<Error | null> {
+export async function openForCaller(run: Run, { claim, ...held }: Held, caller: Caller): Promise<Error | null> {
+  const { owner, notes } = run;
+  const gone = callerGone(run, caller);
+  if (gone !== null) return gone;
   const drained = isDrained({ claim, ...held });
   const opened = await claim.confirmStage({ name: "open", forMs: null, drained }, { ...owner, process: caller.process });
   if (opened.outcome === "unreachable") return new UnreachableError(opened.why);
@@ -35,6 +47,11 @@ export async function openForCaller({ owner, notes }: Run, { claim, ...held }: H
 export function problemWithoutCommand({ name, argv }: GuardedAction): string | null {
   if (argv.length > 0) return null;
   return `${name} has no command: its work is its caller's, between holdline begin ${name} and holdline end ${name}`;
+}
+
+/** From here on it is this process that checks, and no second `end` does so beside it. */
+async function checking({ coordinator, context }: Run, { drained }: Stage): Promise<Stage> {
+  return stageAt((await coordinator.sync(context.stop.signal)).ms, { name: "verifying", forMs: null, drained });
 }
 
 /**
@@ -60,7 +77,7 @@ export async function takeUpOpen(run: Run, failed: string | null): Promise<State
     const { key, slots, made, lease, expiresAt, reason, data, failure, stage, percent } = open;
     const record: ClaimRecord = {
       ...{ owner, key, slots, made, lease, expiresAt, reason, data, failure },
-      ...(stage === undefined ? {} : { stage }),
+      ...(stage === undefined ? {} : { stage: failed === null ? await checking(run, stage) : stage }),
       ...(percent === undefined ? {} : { percent }),
     };
     const settled = await coordinator.adopt(open.id, [open], record);

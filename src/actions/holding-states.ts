@@ -1,6 +1,6 @@
 // What a guarded run does with its claim in hand: the command, the check, and the end of the claim. Each function is a state
 // of run-states.ts, and returns the one that follows. What goes on around the command is hook-states.ts's.
-import { openForCaller, problemWithoutCommand } from "./caller.js";
+import { callerGone, openForCaller, problemWithoutCommand } from "./caller.js";
 import { type ActionEnd, afterCheck, failureOf, type Launch, NOTHING_RUN, runCheck, runCommand } from "./execution.js";
 import { resultOf } from "./gating.js";
 import { environmentUnder, launchOfCheck } from "./launches.js";
@@ -10,9 +10,11 @@ import { isDrained } from "./stages.js";
 import { tell } from "./telling.js";
 
 /** Settled: the claim is durable, and nothing has begun. No other node can begin now, whatever becomes of this process. */
-export async function beginOrGiveBack({ action, context, caller }: Run, { held }: At<"settled">): Promise<State> {
+export async function beginOrGiveBack(run: Run, { held }: At<"settled">): Promise<State> {
+  const { action, context, caller } = run;
   const { signal } = context.stop;
-  if (signal.aborted) return { at: "given-back", held, why: { thrown: signal.reason } };
+  const thrown = signal.aborted ? signal.reason : caller === null ? null : callerGone(run, caller);
+  if (thrown !== null) return { at: "given-back", held, why: { thrown } };
   const noCommand = caller === null ? problemWithoutCommand(action) : null;
   if (noCommand !== null) return { at: "given-back", held, why: { notNow: { ...NOTHING_RUN, message: noCommand } } };
   return { at: action.before === null ? "command" : "before", held };
@@ -82,7 +84,7 @@ export async function keepOrLeave(run: Run, state: At<"failed">): Promise<State>
   tell(context, "failed", { lock: held.claim.lock, claim: held.claim.id, owner, failure: failureOf(end) });
   if (action.onFailure === "release") return { at: "leaving", held, event: "failed", outcome: "failed", message, end };
   const kept = await held.claim.fail(failureOf(end), machine.processes.moment(), principal);
-  await notes.forget(held.claim);
+  await notes.forgetAll(held.claim);
   const about = kept.outcome === "done" ? `the lock ${held.claim.lock} is kept` : kept.why;
   return over(report.result("failed", `${message}; ${about}`, end));
 }
@@ -98,7 +100,8 @@ export async function giveBack(run: Run, { held, why }: At<"given-back">): Promi
     const reason = "notNow" in why ? `not now: ${why.notNow.message}` : "the action was not begun";
     await claim.release(endingBy(run, "released", reason));
     await notes.forgetRun(claim);
-  } else if (result !== null) {
+  } else if (result !== null || claim.stage?.name === "rebooting") {
+    // Where something was thrown it stays as it is, and is stale; but it must not say that the machine was asked to reboot.
     const { stage } = leftover;
     const returned = await claim.returnAs(
       stage === undefined ? leftover : { ...leftover, stage: { ...stage, drained: isDrained(held) } },

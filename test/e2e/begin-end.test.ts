@@ -107,6 +107,47 @@ describe.each(STORES)("on %s", (kind) => {
     expect(fleet.lines()).toEqual(["before", "hangs", "check", "after ran"]);
   });
 
+  test("while one end checks, another finds nothing open", async () => {
+    const fleet = await openFleet(kind);
+    const go = fleet.signalFile();
+    const waits = `echo checks >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done`;
+    const node = nodeOf(fleet, { verify: { shell: waits } });
+    await begin(node, "--detached");
+    const first = node.start("end", "deploy");
+    await fleet.untilLine("checks");
+    expect(await fleet.queue(LOCK)).toMatchObject([{ stage: { name: "verifying", drained: true } }]);
+    expect((await node.run("end", "deploy")).code).toBe(1);
+    go.give();
+    expect((await first.ended).code).toBe(0);
+    expect(fleet.lines()).toEqual(["before", "checks", "after ran"]);
+  });
+
+  test("a begin whose caller is gone before its turn, or before the node is drained, gives the lock back", async () => {
+    const fleet = await openFleet(kind);
+    const admin = fleet.node("admin", {});
+    expect((await admin.run("acquire", LOCK)).code).toBe(0);
+    const go = fleet.signalFile();
+    const before = { shell: `echo drains >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done` };
+    const node = nodeOf(fleet, { before });
+    const [one, two] = [await startCaller(), await startCaller()];
+    const first = node.start("begin", "deploy", "--pid", String(one.pid));
+    await fleet.untilQueue(LOCK, 2);
+    await die(one);
+    expect((await admin.run("clear", LOCK, "--force", "--reason", "test")).code).toBe(0);
+    const { code, stdout, stderr } = await first.ended;
+    expect([code, stdout]).toEqual([64, ""]);
+    expect(stderr).toContain("has ended");
+    expect(fleet.lines()).toEqual([]);
+
+    const second = node.start("begin", "deploy", "--pid", String(two.pid));
+    await fleet.untilLine("drains");
+    await die(two);
+    go.give();
+    expect((await second.ended).code).toBe(64);
+    expect(fleet.lines()).toEqual(["drains", "after not-now"]);
+    expect(await fleet.queue(LOCK)).toEqual([]);
+  });
+
   test("an end that has failed keeps the lock, and says why", async () => {
     const fleet = await openFleet(kind);
     const node = nodeOf(fleet);
