@@ -14,6 +14,7 @@ import { launchOfCheck } from "./launches.js";
 import { slotsNow } from "./percent.js";
 import { judgeReboot, leftToItself, overdue, verifyReboot } from "./reboot-states.js";
 import { adoptLeftover, endLeftover, findLeftovers, latestWish, restartedSince, returnLeftover } from "./recovery.js";
+import { hasLaterWish } from "./run-notes.js";
 import { type At, endingBy, type Held, over, type Run, type State } from "./run-states.js";
 import { type Come, howFar, stageOfAdopted } from "./stages.js";
 import { describeFailed, firstShutUnder, holdersInTheWay, settleBehindGates } from "./shut-gates.js";
@@ -64,7 +65,7 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     const ending = endingBy(run, "recovered", "the journal says that the action had succeeded");
     if ((await coordinator.leave(leftover.id, [leftover], ending)) === "changed") return LOOKING;
     journal.removeRun(action.name, leftover.id);
-    journal.clearAttempts(action.name);
+    if (!hasLaterWish(action.name, leftover.made, machine)) journal.clearAttempts(action.name);
     const message = "an earlier run had succeeded; its claim is released now";
     tell(run.context, "recovered", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner, reason: message });
     return over({ ...report.result("already-done", message, null), claim: leftover.id });
@@ -73,12 +74,13 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
   if (reboot === "awaited" || reboot === "failed") return over(leftToItself(run, leftover));
   const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
   progress.step(`taking up the claim of ${whose}`, details);
-  // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
-  const made = reboot !== "not-asked" ? leftover.made : mayBeFulfilled ? wishedAt : machine.processes.moment();
   const age = storeAge(run);
   const come = howFar(leftover, journal.runs(action.name));
   // A wish that is made now has the action run, whatever the check says of an earlier run.
   const finishes = come.isVerified && run.wish !== "wished";
+  const isOfOldWish = finishes || reboot !== "not-asked";
+  // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
+  const made = isOfOldWish ? leftover.made : mayBeFulfilled ? wishedAt : machine.processes.moment();
   const adopted = await adoptLeftover(run, leftover, made, stageOfAdopted(leftover, come, finishes, reboot));
   if (adopted === null) return LOOKING;
   run.nodeReport.prepare(null);

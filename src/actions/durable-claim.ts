@@ -88,6 +88,11 @@ export class DurableClaim {
     return this.#record.stage;
   }
 
+  /** The moment of the wish that it stands for, by the node's running time. */
+  get made(): BootMoment | null {
+    return this.#record.made;
+  }
+
   /**
    * Now by the store's clock, in milliseconds since 1970. Asks the store only where nothing has told its time yet.
    * @throws UnreachableError when it has to ask and gets no answer

@@ -12,6 +12,9 @@ import { isDrained, type RebootLeft } from "./stages.js";
 // A machine that takes longer to go down and to come up again is one to look at.
 const DEFAULT_TIMEOUT_MS = 900_000;
 
+// A machine that goes down ends all processes of a unit at once, and the command may be gone before this process hears of it.
+const ENDED_FIRST_MS = 5_000;
+
 /** How long a machine may take to come back. */
 function rebootTimeoutMs({ timeoutMs }: GuardedAction): number {
   return timeoutMs ?? DEFAULT_TIMEOUT_MS;
@@ -44,10 +47,14 @@ export async function rebootsInTime(action: GuardedAction, ran: ActionEnd, conte
   const { signal } = context.stop;
   const { clock } = context.machine;
   const timeoutMs = rebootTimeoutMs(action);
-  if (!signal.aborted && ran.succeeded) {
-    context.progress.step(`the machine was asked to reboot, and has ${formatDuration(timeoutMs)} for it`, { action: action.name });
+  const isEnded = !ran.succeeded && ran.signal !== null;
+  if (!signal.aborted && (ran.succeeded || isEnded)) {
+    if (ran.succeeded)
+      context.progress.step(`the machine was asked to reboot, and has ${formatDuration(timeoutMs)} for it`, {
+        action: action.name,
+      });
     try {
-      await clock.sleep(Math.max(0, timeoutMs - ran.ranMs), signal);
+      await clock.sleep(isEnded ? ENDED_FIRST_MS : Math.max(0, timeoutMs - ran.ranMs), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }

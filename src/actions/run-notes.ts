@@ -1,6 +1,7 @@
 // What a run with a claim in hand writes into this node's journal: how far it has come, so that the next run knows what this
 // one has left. The file itself is journal.ts's.
 import type { Log } from "../locks/log.js";
+import { type BootMoment, laterOf } from "../locks/claim.js";
 import { bestEffort } from "../locks/errors.js";
 import type { Leader, Machine, RunPhase } from "./machine.js";
 
@@ -8,6 +9,8 @@ import type { Leader, Machine, RunPhase } from "./machine.js";
 interface Noted {
   readonly id: string;
   readonly lock: string;
+  /** The moment of the wish that it stands for; `null`: not known. */
+  readonly made: BootMoment | null;
 }
 
 /** Only the first two of these may keep a run from its work: a journal that cannot be written never keeps a lock. */
@@ -18,8 +21,10 @@ export interface RunNotes {
   before(claim: Noted, leader: Leader): void;
   /** Something else runs, or nothing. */
   phase(claim: Noted, phase: Exclude<RunPhase, "running" | "rebooting" | "draining">, leader: Leader | null): Promise<void>;
-  /** The claim is gone, or is kept with its failure: neither the run nor the attempts before it are owed any more. */
+  /** The claim is gone or its caller's: neither the run nor the attempts before it are owed any more. */
   forget(claim: Noted): Promise<void>;
+  /** The claim is kept with its failure, and stands for all attempts. */
+  forgetAll(claim: Noted): Promise<void>;
   /** The same, but the attempts still stand: the action was not begun. */
   forgetRun(claim: Noted): Promise<void>;
 }
@@ -29,6 +34,7 @@ export function createRunNotes(
   { machine, log }: { readonly machine: Pick<Machine, "journal" | "processes">; readonly log: Log },
 ): RunNotes {
   const { journal, processes } = machine;
+  let begunAt: BootMoment | null = null;
   const save = ({ id, lock }: Noted, phase: RunPhase, group: Leader | null): void =>
     journal.saveRun({ claim: id, lock, action, agent: processes.self, phase, group });
   const trySave = (claim: Noted, phase: RunPhase, group: Leader | null): Promise<void> =>
@@ -37,14 +43,38 @@ export function createRunNotes(
     bestEffort(log, "the journal could not be written: the store tells what became of the run that it still speaks of", () =>
       journal.removeRun(action, id),
     );
+  const clearAttempts = (): Promise<void> =>
+    bestEffort(log, "the journal could not be written: it still speaks of attempts", () => journal.clearAttempts(action));
   return {
-    command: (claim, leader, phase) => save(claim, phase, leader),
+    command(claim, leader, phase) {
+      save(claim, phase, leader);
+      begunAt = processes.moment();
+    },
     before: (claim, leader) => save(claim, "draining", leader),
     phase: trySave,
     async forget(claim) {
       await forgetRun(claim);
-      await bestEffort(log, "the journal could not be written: it still speaks of attempts", () => journal.clearAttempts(action));
+      if (!hasLaterWish(action, begunAt ?? claim.made, machine)) await clearAttempts();
+    },
+    async forgetAll(claim) {
+      await forgetRun(claim);
+      await clearAttempts();
     },
     forgetRun,
   };
+}
+
+/**
+ * Whether an attempt in the journal is for a wish that was made after a moment, as by a run that has waited in vain for this one: what
+ * began before has not fulfilled it.
+ * @param moment `null`: not known, and nothing is later
+ */
+export function hasLaterWish(
+  action: string,
+  moment: BootMoment | null,
+  { journal, processes }: Pick<Machine, "journal" | "processes">,
+): boolean {
+  const latest = journal.attempts(action)?.latest;
+  if (latest === undefined || moment === null) return false;
+  return latest.bootId === moment.bootId ? laterOf(latest, moment) === latest : latest.bootId === processes.moment().bootId;
 }

@@ -128,6 +128,33 @@ describe.each(STORES)("on %s", (kind) => {
     expect(node.journal("deploy")).toEqual({});
   });
 
+  test.each(["after", "soak"])("a wish that is made in %s stays to be done, whoever finishes the run before it", async (where) => {
+    const fleet = await openFleet(kind);
+    const say = saying(fleet);
+    const go = fleet.signalFile();
+    const acquire = { timeout: "0.2 s" };
+    const waits = { shell: `echo waits >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done` };
+    const slow = where === "after" ? { after: waits } : { soak: "1 h" };
+    const node = fleet.node("web-01", { deploy: { ...say("deploy"), ...slow, acquire } });
+    const agent = node.start("run", "deploy");
+    if (where === "after") await fleet.untilLine("waits");
+    else await until(async () => (await fleet.queue(LOCK))[0]?.stage?.name === "soaking", "the soak");
+    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "timed-out" });
+    if (where === "after") {
+      go.give();
+      expect((await agent.ended).code).toBe(0);
+    } else {
+      agent.kill("SIGTERM");
+      expect((await agent.ended).code).toBe(143);
+    }
+    const mended = fleet.node("web-01", { deploy: { ...say("deploy"), acquire } });
+    if (where === "soak") expect((await mended.run("resume")).stdout).toContain("already done");
+    expect(fleet.lines().filter((line) => line === "deploy")).toHaveLength(1);
+    expect((await mended.run("resume")).code).toBe(0);
+    expect(fleet.lines().filter((line) => line === "deploy")).toHaveLength(2);
+    expect((await mended.run("resume")).stdout).toContain("nothing was left");
+  });
+
   test("a before that says not now is undone as well", async () => {
     const fleet = await openFleet(kind);
     const say = saying(fleet);

@@ -1,5 +1,6 @@
 // An action of mode `reboot`, as a fleet meets it. A machine that has booted again is a mount namespace with another boot id; what a
 // machine does to its processes that goes down is a signal to the agent. Kills at every point are test/crash/reboot.test.ts's.
+import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
@@ -140,6 +141,35 @@ describe.each(STORES)("on %s", (kind) => {
     expect((await node.runAction("reboot")).result).toMatchObject({ outcome: "failed", exitCode: 5 });
     expect(await resume(node)).toMatchObject([{ outcome: "failed" }]);
     expect(fleet.lines()).toEqual(["refused"]);
+  });
+
+  test("a machine that goes down may end the command before it tells the agent", async () => {
+    const fleet = await openFleet(kind);
+    const node = nodeOf(fleet, "one", { shell: `echo reboot >> '${fleet.log}'; kill -TERM $$` });
+    const agent = node.start("run", "reboot", "--json");
+    await fleet.untilLine("reboot");
+    agent.kill("SIGTERM");
+    const { code, stderr } = await agent.ended;
+    expect(code, stderr).toBe(0);
+    expect(await queueOf(fleet)).toMatchObject([{ failure: null, stage: { name: "rebooting" } }]);
+  });
+
+  test("a leftover whose machine was not asked after all does not say that it was", async () => {
+    const fleet = await openFleet(kind);
+    const hanging = nodeOf(fleet, "one", { before: { shell: `echo drains >> '${fleet.log}'; sleep 1000` } });
+    const agent = hanging.start("run", "reboot");
+    await fleet.untilLine("drains");
+    agent.kill("SIGKILL");
+    await agent.ended;
+    // The journal cannot be written once the node is drained, and the command never begins.
+    const place = `${hanging.directory}/state/journal/web-01/reboot`;
+    const breaking = nodeOf(fleet, "one", { before: { shell: `rm -r '${place}'; echo > '${place}'` } });
+    expect((await breaking.run("resume")).code).toBe(78);
+    expect(await queueOf(fleet)).toMatchObject([{ failure: null, stage: { name: "draining", drained: true } }]);
+    rmSync(place);
+    const mended = nodeOf(fleet, "one", { shell: `echo asked >> '${fleet.log}'; kill -TERM $PPID; sleep 20` });
+    expect(await resume(mended)).toMatchObject([{ outcome: "rebooting" }]);
+    expect(fleet.lines()).toEqual(["drains", "asked"]);
   });
 
   test("a machine that comes back ill keeps the lock, and is checked again without another reboot", async () => {
