@@ -13,7 +13,7 @@ import { tell } from "./telling.js";
 export async function beginOrGiveBack(run: Run, { held }: At<"settled">): Promise<State> {
   const { action, context, caller } = run;
   const { signal } = context.stop;
-  const thrown = signal.aborted ? signal.reason : caller === null ? null : callerGone(run, caller);
+  const thrown: unknown = signal.aborted ? signal.reason : caller === null ? null : callerGone(run, caller);
   if (thrown !== null) return { at: "given-back", held, why: { thrown } };
   const noCommand = caller === null ? problemWithoutCommand(action) : null;
   if (noCommand !== null) return { at: "given-back", held, why: { notNow: { ...NOTHING_RUN, message: noCommand } } };
