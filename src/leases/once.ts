@@ -12,6 +12,7 @@ import { judge, untilAnswered } from "./acquiring.js";
 import type { Acquired, Try } from "./acquiring.js";
 import { attemptLease, findObstacles, UNDECIDED } from "./attempt.js";
 import type { Attempt } from "./attempt.js";
+import { frozenBy, readBindingOf } from "./frozen.js";
 import type { LeaseContext, LeaseRequest } from "./request.js";
 
 export type OnceRequest = LeaseRequest & { readonly id: string };
@@ -47,10 +48,18 @@ export async function acquireOnce(request: OnceRequest, context: LeaseContext): 
         ids.delete(id);
       }
     }
-    const held = leftMs === 0 ? await findObstacles(request, id, context) : null;
-    if (held !== null) return { answer: held };
+    const inTheWay = leftMs === 0 ? await findInTheWay(request, context) : null;
+    if (inTheWay !== null) return { answer: inTheWay };
     return { retryAfterMs: Math.max(SHORTEST_PAUSE_MS, Math.min(sleepTimeMs, leftMs ?? sleepTimeMs)) };
   });
+}
+
+/** What keeps another request with the same id waiting; `null`: nothing, and it is about to have its lease. */
+async function findInTheWay(request: OnceRequest, context: LeaseContext): Promise<Acquired | null> {
+  const held = await findObstacles(request, request.id, context);
+  if (held !== null) return held;
+  const bound = await readBindingOf(request, context);
+  return bound === null || bound.binding.length === 0 ? null : frozenBy(request, bound);
 }
 
 /** Where another request with the same id was faster, the attempt decides nothing: the next look finds that request's claim. */

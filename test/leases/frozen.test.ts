@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { acquireLease } from "../../src/leases/acquiring.js";
 import { freezeLocks, type FreezeRequest, thawLocks } from "../../src/leases/freezing.js";
 import { renewLease } from "../../src/leases/lease.js";
+import { acquireOnce } from "../../src/leases/once.js";
 import type { LeaseContext, LeaseRequest } from "../../src/leases/request.js";
 import { createClock } from "../../src/line/clock.js";
 import { type EphemeralClaim, type EphemeralEnd, withEphemeralClaim } from "../../src/line/ephemeral-claim.js";
@@ -66,6 +67,23 @@ describe("a lease", () => {
       await thawLocks(admin, await freeze(admin), ANN);
     });
     expect(await ask(coordinator)).toMatchObject({ outcome: "acquired" });
+  });
+
+  test("is not waited for by a second request with its id that does not wait, while the first keeps its place under a freeze", async () => {
+    const stage = openStage();
+    const [coordinator, other, admin] = [await stage.open(), await stage.open(), await stage.open()];
+    const request = { ...requestFor("db"), id: freshId() };
+    const frozen = await freeze(admin);
+    const first = acquireOnce({ ...request, waitMs: null }, leasesOn(coordinator));
+    await until(async () => (await admin.queue("db")).length === 1, "the first to stand in line");
+    expect(await acquireOnce({ ...request, waitMs: 0 }, leasesOn(other))).toMatchObject({
+      outcome: "frozen",
+      freezes: [{ id: frozen }],
+    });
+    expect(await admin.queue("db")).toMatchObject([{ id: request.id }]);
+    await thawLocks(admin, frozen, ANN);
+    expect(await first).toMatchObject({ outcome: "acquired", lease: { id: request.id } });
+    expect(await acquireOnce({ ...request, waitMs: 0 }, leasesOn(other))).toMatchObject({ outcome: "found" });
   });
 
   test("is waited for in its place while the whole lock is frozen, and taken with the thaw of the last freeze", async () => {
