@@ -184,7 +184,7 @@ interface AgentParts {
 }
 
 async function openAgent(
-  { flags, stop, handedDown }: RuntimeRequest,
+  { flags, command, stop, handedDown }: RuntimeRequest,
   { settings, stores, log, notifier, progress }: AgentParts,
 ): Promise<Agent> {
   const [{ beginGuarded, endGuarded, runGuarded }, { openMachine, openStatelessMachine }, { execute }, { openNodeMemory }] =
@@ -196,8 +196,9 @@ async function openAgent(
     ]);
   const { node, group, principal, stateDir, membershipMs, releaseTimeoutMs } = settings;
   const withMachine = <M>(open: (options: MachineOptions) => M) => {
-    // With --json, standard output belongs to the document: what commands print goes to standard error.
-    const machine = open({ stateDir, node, log, handedDown, ...(flags.json ? { stdout: process.stderr } : {}) });
+    // Where standard output belongs to a document, or to the id that `begin` prints, what commands print goes to standard error.
+    const stdout = flags.json || command === "begin" ? process.stderr : process.stdout;
+    const machine = open({ stateDir, node, log, handedDown, stdout });
     return {
       node,
       group,

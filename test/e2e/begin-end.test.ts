@@ -11,7 +11,7 @@ failOnLeaks();
 const LOCK = "deploy";
 
 function nodeOf(fleet: Fleet, action: Readonly<Record<string, unknown>> = {}, name = "web-01"): Node {
-  const say = (text: string) => ({ shell: `echo "${text}" >> '${fleet.log}'` });
+  const say = (text: string) => ({ shell: `echo "${text}" | tee -a '${fleet.log}'` });
   const hooks = { before: say("before"), after: say("after $HOLDLINE_OUTCOME"), verify: { ...say("check"), interval: "1 s" } };
   return fleet.node(name, { deploy: { ...hooks, ...action } });
 }
@@ -33,6 +33,7 @@ async function die(caller: ChildProcess): Promise<void> {
 async function begin(node: Node, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await node.run("begin", "deploy", ...args);
   expect(code, stderr).toBe(0);
+  expect(stdout, "the id, and nothing of what the hooks print").toMatch(/^[\da-f-]{36}\n$/);
   return stdout.trim();
 }
 
