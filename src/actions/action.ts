@@ -81,3 +81,9 @@ export const NO_ROLLOUT = {
   soakMs: 0,
   notNow: [],
 } as const satisfies Partial<GuardedAction>;
+
+/** Why the work of an action cannot be done by Holdline, in words; `null` where it has a command. */
+export function problemWithoutCommand({ name, argv }: Pick<GuardedAction, "name" | "argv">): string | null {
+  if (argv.length > 0) return null;
+  return `${name} has no command: its work is its caller's, between holdline begin ${name} and holdline end ${name}`;
+}

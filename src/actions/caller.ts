@@ -43,12 +43,6 @@ export async function openForCaller(run: Run, { claim, ...held }: Held, caller: 
   return null;
 }
 
-/** Why the work of an action cannot be done by Holdline, in words; `null` where it has a command. */
-export function problemWithoutCommand({ name, argv }: GuardedAction): string | null {
-  if (argv.length > 0) return null;
-  return `${name} has no command: its work is its caller's, between holdline begin ${name} and holdline end ${name}`;
-}
-
 /** From here on it is this process that checks, and no second `end` does so beside it. */
 async function checking({ coordinator, context }: Run, { drained }: Stage): Promise<Stage> {
   return stageAt((await coordinator.sync(context.stop.signal)).ms, { name: "verifying", forMs: null, drained });

@@ -1,6 +1,7 @@
 // What a guarded run does with its claim in hand: the command, the check, and the end of the claim. Each function is a state
 // of run-states.ts, and returns the one that follows. What goes on around the command is hook-states.ts's.
-import { callerGone, openForCaller, problemWithoutCommand } from "./caller.js";
+import { problemWithoutCommand } from "./action.js";
+import { callerGone, openForCaller } from "./caller.js";
 import { type ActionEnd, afterCheck, failureOf, type Launch, NOTHING_RUN, runCheck, runCommand } from "./execution.js";
 import { resultOf } from "./gating.js";
 import { environmentUnder, launchOfCheck } from "./launches.js";

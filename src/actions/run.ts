@@ -1,8 +1,8 @@
 // A guarded run from its first look to its result: goes from state to state until the run is over. The states and the arrows
 // between them are drawn in run-states.ts.
 import { HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
-import type { GuardedAction } from "./action.js";
-import { problemWithoutCommand, takeUpOpen } from "./caller.js";
+import { type GuardedAction, problemWithoutCommand } from "./action.js";
+import { takeUpOpen } from "./caller.js";
 import { judgeAdopted, lookForLeftovers, settleClaim, takeUpLeftover, waitForTurn } from "./claiming-states.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
 import { NO_ORDERS, type Orders } from "./gating.js";

@@ -4,7 +4,7 @@ import type { Result } from "../../src/actions/result.js";
 import { check } from "../../src/cli/commands/check.js";
 import { exec, parseExec } from "../../src/cli/commands/exec.js";
 import { resume } from "../../src/cli/commands/resume.js";
-import { run, selectActions } from "../../src/cli/commands/run.js";
+import { run, selectActions, selectToRun } from "../../src/cli/commands/run.js";
 import type { Agent } from "../../src/cli/context.js";
 import type { ActionSettings } from "../../src/config/settings.js";
 import { load } from "../config/loading.js";
@@ -43,12 +43,17 @@ function agent(parts: Partial<Agent>): { agent: () => Promise<Agent> } {
   };
 }
 
-const actions = ["restart-nginx", "deploy"].map((name) => ({ name }) as ActionSettings);
+const actions = ["restart-nginx", "deploy"].map((name) => ({ name, argv: ["true"] as readonly string[] }) as ActionSettings);
 
 describe("run", () => {
   test("runs those that are named, or all in the file's order where that is said", () => {
     expect(selectActions({ actions, file: "f" }, [], true)).toEqual(["restart-nginx", "deploy"]);
     expect(selectActions({ actions: [], file: "f" }, [], true)).toEqual([]);
+    const callers = { actions: actions.map((action) => (action.name === "deploy" ? { ...action, argv: [] } : action)), file: "f" };
+    expect(selectToRun(callers, [], true), "what has no command is no run's work").toEqual(["restart-nginx"]);
+    expect(() => selectToRun(callers, ["restart-nginx", "deploy"], false)).toThrow(
+      /deploy has no command: .* holdline begin deploy/,
+    );
     expect(selectActions({ actions, file: "f" }, ["deploy"], false)).toEqual(["deploy"]);
   });
 
@@ -88,7 +93,7 @@ describe("run", () => {
       { ...RESULT, action: "b", outcome: "failed", exitCode: 1, message: "exit code 1; the lock l is kept" },
       { ...RESULT, action: "c", outcome: "timed-out", ranMs: null, message: "gave up" },
     ];
-    const declared = ["a", "b", "c"].map((name) => ({ name }) as ActionSettings);
+    const declared = ["a", "b", "c"].map((name) => ({ name, argv: ["true"] as readonly string[] }) as ActionSettings);
     const runOne = ({ name }: ActionSettings) => Promise.resolve(results.find(({ action }) => action === name) as Result);
     const changes = { settings: settings({ actions: declared }), ...agent({ run: runOne }) };
     const io = recordedIo();

@@ -1,4 +1,5 @@
 // `holdline run`: runs declared actions, each under its lock.
+import { problemWithoutCommand } from "../../actions/action.js";
 import type { Orders } from "../../actions/gating.js";
 import type { Result } from "../../actions/result.js";
 import { type Field, readLabel } from "../../config/field.js";
@@ -14,7 +15,7 @@ import { printResults } from "../results.js";
 
 export const run: Command = {
   async run(context, { args, options }) {
-    const names = selectActions(context.settings, args, options["all"] === true);
+    const names = selectToRun(context.settings, args, options["all"] === true);
     const results = await runInTurn(context, names, ordersOf(options));
     printResults(context, results, noneWords(context.settings));
     return exitCodeOfResults(results);
@@ -83,6 +84,21 @@ export function selectActions(
   throw new HoldlineError("usage", `unknown action ${quoted(unknown)}: ${where}`, {
     hint: declared.length > 0 ? suggestion(unknown, declared) : "actions are declared under `actions:` in the configuration",
   });
+}
+
+/** As `selectActions`, of those that can be run: not those whose work is their caller's. @throws HoldlineError `configuration` */
+export function selectToRun(
+  settings: Pick<Settings, "actions" | "file">,
+  named: readonly string[],
+  all: boolean,
+): readonly string[] {
+  const names = selectActions(settings, named, all);
+  const problems = new Map(settings.actions.map((action) => [action.name, problemWithoutCommand(action)]));
+  if (all) return names.filter((name) => problems.get(name) === null);
+  const problem = names.map((name) => problems.get(name)).find((words) => words != null);
+  // Before anything runs.
+  if (problem != null) throw new HoldlineError("configuration", problem);
+  return names;
 }
 
 /** The one action that a command is given. @throws HoldlineError `usage` when it is not declared */
