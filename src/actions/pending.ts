@@ -83,7 +83,7 @@ async function claimsLeft(
       ...{ action, lock, claim: claim.id, attempts: null },
       state: conditionOf(claim, true, perspective.isOwnerGone(claim)),
       since: claim.failure?.at ?? claim.since,
-      message: claim.failure?.message ?? "",
+      message: claim.failure?.message ?? "its agent is gone",
     }));
 }
 

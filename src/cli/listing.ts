@@ -104,7 +104,7 @@ function claimCells(claim: ClaimView, now: number, view: View): Cell[] {
 }
 
 function claimNotes(claim: ClaimView, view: View): Cell[] {
-  const { condition, failure, lease, reason, data, fencingToken } = claim;
+  const { condition, failure, lease, reason, data, fencingToken, stage } = claim;
   const notes: string[] = [];
   if (failure !== null) {
     const output = lastLineOf(failure.output);
@@ -112,6 +112,8 @@ function claimNotes(claim: ClaimView, view: View): Cell[] {
   }
   if ((condition === "failed" || condition === "stale") && view.perspective.isNamesakes(claim))
     notes.push(`left by another machine that was called ${claim.owner.node}: only an admin ends it`);
+  if ((condition === "failed" || condition === "stale") && stage?.drained === true)
+    notes.push("its node may still be drained: its hook `after` has not run");
   // Somebody has to name these claims: an admin, or the one who releases or renews.
   const isNamed = condition === "failed" || condition === "stale" || condition === "leased";
   if (isNamed || view.isExact) notes.push(`claim ${claim.id}`);
@@ -147,7 +149,7 @@ function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: P
       return `FAILED on ${owner.node} ${isExact ? isoTime(failure.at) : ago(failure.at, now)}: ${failure.message}`;
     }
     case "stale":
-      return "STALE: its agent is gone";
+      return `STALE: ${staleWords(claim)}`;
     case "leased":
       if (claim.expiresAt === null) return "leased until it is released";
       return `leased until ${isExact ? isoTime(claim.expiresAt) : until(claim.expiresAt, now)}`;
@@ -156,11 +158,36 @@ function stateOfClaim(claim: ClaimView, now: number, { isExact, perspective }: P
     case "soaking":
     case "rebooting":
     case "open":
-      return claim.condition;
+      return stageWords(claim, now, isExact);
     case "running":
       return perspective.isOwnerGone(claim) ? ENDS_SOON : "running, its agent lives";
     case "waiting":
       return perspective.isOwnerGone(claim) ? ENDS_SOON : "waiting";
+  }
+}
+
+/** "soaking until 03:25 UTC, 4 min left", "rebooting since 2 min ago, until 03:31 UTC, 13 min left", "open since 2 h ago". */
+function stageWords({ condition, stage }: ClaimView, now: number, isExact: boolean): string {
+  if (stage === undefined) return condition;
+  const since = `since ${isExact ? isoTime(stage.since) : ago(stage.since, now)}`;
+  if (stage.until === null) return `${condition} ${since}`;
+  const end = `until ${isExact ? isoTime(stage.until) : until(stage.until, now)}`;
+  return condition === "soaking" ? `${condition} ${end}` : `${condition} ${since}, ${end}`;
+}
+
+/** How far the work had come: who clears a claim wants to know what was cut off. */
+function staleWords({ stage }: ClaimView): string {
+  switch (stage?.name) {
+    case "open":
+      return "the process that was to do its work is gone";
+    case "draining":
+      return "its agent is gone, while it drained the node";
+    case "verifying":
+      return "its agent is gone, while its check had not passed";
+    case "soaking":
+      return "its agent is gone; the action had succeeded and soaked";
+    default:
+      return "its agent is gone";
   }
 }
 

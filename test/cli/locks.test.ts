@@ -6,10 +6,11 @@ import { locks } from "../../src/cli/commands/locks.js";
 import { renderLocks } from "../../src/cli/listing.js";
 import { widthOf } from "../../src/cli/render.js";
 import type { View } from "../../src/cli/table.js";
-import type { Claim, LeaseType } from "../../src/locks/claim.js";
+import type { Claim, LeaseType, StageName } from "../../src/locks/claim.js";
 import { HoldlineError } from "../../src/locks/errors.js";
 import { claim, context, FAILURE, fakeStore, invocation, NOW, recordedIo, settings, waitingClaim } from "./fakes.js";
 
+const MINUTE = 60_000;
 const PLAIN: View = { paint: (_, text) => text, columns: Number.POSITIVE_INFINITY, isExact: false, perspective: BY_STORE };
 
 /** A lock's queue as lines. */
@@ -65,6 +66,23 @@ describe("for people", () => {
     const both = waysOut(claim({ failure: FAILURE, slots: 2 }), { ...exec, id: "other", slots: 2 });
     expect(both).toContain("holdline resume");
     expect(both).toContain("exec --durable");
+  });
+
+  test("a claim says how far its work has come, and until when, also once its agent is gone", () => {
+    const at = (name: StageName, forMs: number | null, changes: Partial<Claim> = {}) =>
+      claim({ stage: { name, since: NOW - 2 * MINUTE, until: forMs === null ? null : NOW + forMs, drained: true }, ...changes });
+    const stateOf = (shown: Claim, view: Partial<View> = {}) => render("l", [shown], view)[1]?.split("deploy@example.com  ")[1];
+    expect(stateOf(at("draining", null))).toBe("draining since 2 min ago");
+    expect(stateOf(at("open", null))).toBe("open since 2 min ago");
+    expect(stateOf(at("soaking", 4 * MINUTE))).toMatch(/^soaking until \d\d:\d\d UTC, 4 min left$/);
+    expect(stateOf(at("rebooting", MINUTE))).toMatch(/^rebooting since 2 min ago, until \d\d:\d\d UTC, 1 min left$/);
+    expect(stateOf(at("open", null), { isExact: true })).toBe(`open since ${new Date(NOW - 2 * MINUTE).toISOString()}`);
+    expect(stateOf(at("draining", null, { alive: false }))).toBe("STALE: its agent is gone, while it drained the node");
+    expect(stateOf(at("soaking", MINUTE, { alive: false }))).toBe("STALE: its agent is gone; the action had succeeded and soaked");
+    const drained = "    its node may still be drained: its hook `after` has not run";
+    expect(render("l", [at("running", null, { failure: FAILURE })])).toContain(drained);
+    expect(render("l", [at("draining", null, { alive: false })])).toContain(drained);
+    expect(render("l", [at("running", null)])).not.toContain(drained);
   });
 
   test("a stale holder stands out, and where to look before it is cleared", () => {
