@@ -52,8 +52,8 @@ export async function tryAction(
   const fileProblems = await problemsOfFiles(action.needed?.changed ?? [], context.stop.signal);
   if (action.verify === null || !runsCheck) return { matching, check: null, fileProblems };
   const env = environmentOf({ action: action.name, lock: action.lock, node: context.node }, null);
-  // A pause as long as the deadline for all tries leaves one try.
-  const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs } };
+  // A pause as long as the deadline for all tries leaves one try, which has to pass once.
+  const once = { ...action, verify: { ...action.verify, intervalMs: action.verify.timeoutMs, passes: 1 } };
   return { matching, check: await runCheck(once, context, { env, onGroup: () => undefined }), fileProblems };
 }
 

@@ -34,7 +34,7 @@ test.each(STORES)(
   "on %s, a healthy node and its store have nothing to be said but who may change it, and what the store is",
   async (kind) => {
     const fleet = await openFleet(kind);
-    const node = fleet.node("web-01", { restart: { command: ["true"], verify: { command: ["true"] } } });
+    const node = fleet.node("web-01", { restart: { command: ["true"], verify: { command: ["true"], passes: 3 } } });
     expect((await node.run("run", "restart")).code).toBe(0);
     const { code, stores, findings } = await checked(node, "--live");
     expect([code, stores?.[0]?.facts["kind"]]).toEqual([0, kind]);
