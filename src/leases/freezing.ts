@@ -3,6 +3,7 @@
 import { readFreezes } from "../line/freezes.js";
 import type { Owner } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
+import { isoTime } from "../locks/durations.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { encodeFreezes, type Freeze, FREEZES_DOCUMENT, isInForce } from "../locks/freezes.js";
 import type { Notice } from "../locks/history.js";
@@ -202,7 +203,15 @@ function noticesOf(freeze: Freeze, event: Notice["event"], freezer: Freezer | nu
   const { id, locks, node, group, reason, by, since, until } = freeze;
   const owner = freezer?.owner ?? { node: "unknown", principal: by, action: null, process: null };
   return locks.map((lock) => ({
-    ...{ lock, id, event, owner, reason, by: freezer?.owner.principal ?? null, data: { locks, node, group, until } },
+    ...{
+      lock,
+      id,
+      event,
+      owner,
+      reason,
+      by: freezer?.owner.principal ?? null,
+      data: { locks, node, group, until: until === null ? null : isoTime(until) },
+    },
     since: event === "frozen" ? null : since,
     ...(freezer === null && until !== null ? { endedAt: until } : {}),
   }));

@@ -51,7 +51,8 @@ test("the next writer puts away what is over, and the history says that nobody t
   await freezeLocks(coordinator, long, BOB);
   expect(await idsIn(coordinator)).toEqual([long.id]);
   const [thawed] = (await coordinator.history("*", 10)).filter(({ event }) => event === "thawed");
-  expect(thawed).toMatchObject({ claim: short.id, by: null, endedAt: START + 2_000 });
+  const until = new Date(START + 2_000).toISOString();
+  expect(thawed).toMatchObject({ claim: short.id, by: null, endedAt: START + 2_000, data: { until } });
   expect(await thawLocks(coordinator, short.id, BOB)).toEqual([]);
 });
 
