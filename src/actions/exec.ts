@@ -76,7 +76,8 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
     return endOf(end, lost, lock);
   });
   if (held.outcome === "done") return held.result;
-  return { outcome: held.outcome === "frozen" ? "frozen" : "timed-out", message: held.message };
+  if (held.outcome === "frozen") return { outcome: "frozen", message: `${lock} is ${held.message}` };
+  return { outcome: "timed-out", message: held.message };
 }
 
 function endOf(end: CommandEnd, lost: AbortSignal, lock: string): ExecEnd {
@@ -118,7 +119,8 @@ async function executeDurably(spec: ExecSpec, context: GuardContext): Promise<Ex
     isOfExec: true,
   };
   const { outcome, exitCode, signal, message, ranMs } = await runGuarded(action, context);
-  if (outcome === "timed-out" || outcome === "frozen" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
+  if (outcome === "frozen") return { outcome, message: `${lock} is ${message}` };
+  if (outcome === "timed-out" || outcome === "not-now" || (outcome === "unreachable" && ranMs === null))
     return { outcome, message };
   // Behind a failed holder it does not wait, where the settings say so.
   if (outcome === "blocked") return { outcome: "timed-out", message };

@@ -71,12 +71,14 @@ export function readDespiteFreeze(options: Invocation["options"], why: "reason" 
   throw new HoldlineError("usage", `--despite-freeze needs --${why}: others want to know why this could not wait for the thaw`);
 }
 
+/** What to do about a freeze. */
+export const FROZEN_HINT = "holdline freezes shows what is frozen; holdline thaw ID ends a freeze";
+
 /** Tells that a lock is frozen. */
 export function tellFrozen({ io, json }: Pick<Context, "io" | "json">, { lock, freezes }: Frozen): void {
   const message = `${lock} is ${describeFreezes(freezes)}`;
-  const hint = "holdline freezes shows what is frozen; holdline thaw ID ends a freeze";
-  if (json) printDocument(io, { error: { code: "frozen", message, hint }, freezes: freezes.map(freezeAsJson) });
-  io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${hint}\n`);
+  if (json) printDocument(io, { error: { code: "frozen", message, hint: FROZEN_HINT }, freezes: freezes.map(freezeAsJson) });
+  io.stderr.write(`${paintFor(io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n  ${FROZEN_HINT}\n`);
 }
 
 /** Prints a held lease as JSON. */

@@ -10,6 +10,7 @@ import { warnOfSkipCoordination } from "../coordinated.js";
 import { readDataOption } from "../data-option.js";
 import { exitCodeOfExec } from "../exit-codes.js";
 import { paintFor } from "../io.js";
+import { FROZEN_HINT } from "../leases.js";
 import { readOption } from "../options.js";
 import { printDocument } from "../output.js";
 import { sanitize } from "../render.js";
@@ -21,8 +22,10 @@ export const exec: Command = {
     const end = await (await context.agent()).exec(spec);
     // Standard output belongs to the command. Only if it did not run to its end do we print anything.
     const { outcome, message } = end;
-    if (context.json && outcome !== "ended") printDocument(context.io, { error: { code: outcome, message, hint: null } });
+    const hint = outcome === "frozen" ? FROZEN_HINT : null;
+    if (context.json && outcome !== "ended") printDocument(context.io, { error: { code: outcome, message, hint } });
     if (message !== "") context.io.stderr.write(`${paintFor(context.io, "stderr")("red", `holdline: ${sanitize(message)}`)}\n`);
+    if (hint !== null) context.io.stderr.write(`  ${hint}\n`);
     return exitCodeOfExec(end);
   },
 };

@@ -6,6 +6,7 @@ import { freezeAsJson } from "../../views/json.js";
 import { storesMatching } from "../../views/stores.js";
 import type { Command, Invocation } from "../command.js";
 import { printDocument, printLines } from "../output.js";
+import { whatIsFrozen } from "../freezes.js";
 import { sanitize } from "../render.js";
 import { freezerOf } from "./freeze.js";
 
@@ -25,7 +26,7 @@ export const thaw: Command = {
     else
       printLines(
         context.io,
-        thawed.map(({ id: its, locks, reason }) => sanitize(`thawed ${locks.join(", ")}: ${reason} (${its})`)),
+        thawed.map((freeze) => sanitize(`thawed ${whatIsFrozen(freeze)}: ${freeze.reason} (${freeze.id})`)),
       );
     return 0;
   },
