@@ -5,7 +5,6 @@ import { ClaimLostError, HoldlineError, UnreachableError } from "../locks/errors
 import { readHolders } from "../line/holders.js";
 import { createProcessSight } from "../line/process-sight.js";
 import { identityOf } from "../proc.js";
-import type { GuardedAction } from "./action.js";
 import { DurableClaim, stageAt } from "./durable-claim.js";
 import { NOTHING_RUN } from "./execution.js";
 import type { Caller, Held, Run, State } from "./run-states.js";
