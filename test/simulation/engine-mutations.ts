@@ -187,7 +187,7 @@ const WRITING: readonly Mutation[] = [
     name: "in the engine: what cannot be recorded is not let go of",
     in: "Writes.#commit",
     find: 'if (committed.isDone || committed.why !== "no-room") return committed;',
-    replacement: "if (patience?.aborted !== true) return committed;",
+    replacement: "if (committed.isDone || committed.step >= 0) return committed;",
   },
 ];
 

@@ -4,9 +4,9 @@ import type { Mutation } from "./mutations.js";
 export const FREEZE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a claim settles without a look whether the freezes are as they were read",
-    in: "settleBehindGates",
-    find: "freeze.checks)",
-    replacement: "[])",
+    in: "settleThawed",
+    find: "return await settle(read);",
+    replacement: "return await settle(read.slice(0, 0));",
   },
   {
     name: "a lease settles without a look whether the freezes are as they were read",
@@ -18,7 +18,7 @@ export const FREEZE_MUTATIONS: readonly Mutation[] = [
     name: "exec looks at the freezes before its turn only",
     in: "withEphemeralClaim",
     find: "const binding = subject === null ? [] :",
-    replacement: "const binding = subject !== null ? [] :",
+    replacement: "const binding = subject === null || positions.length > 0 ? [] :",
   },
   {
     name: "exec joins again with the id that its lost session has left in the queue",

@@ -22,15 +22,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the claim is not settled at all",
     in: "settleBehindGates",
-    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, freeze.checks), record };",
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };",
     replacement: `const { ms } = await coordinator.sync();
       return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
   },
   {
     name: "the command starts before the settle is confirmed",
     in: "settleBehindGates",
-    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, freeze.checks), record };",
-    replacement: `coordinator.settle(draft, joined, record, undefined, freeze.checks).catch(() => undefined);
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };",
+    replacement: `coordinator.settle(draft, joined, record, undefined, checks).catch(() => undefined);
       const { ms } = await coordinator.sync();
       return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
   },
