@@ -240,8 +240,9 @@ async function openAgent(
       const coordinator = isThere ? await stores.toTake(action.lock) : null;
       return dryRun(action, { ...withMachine(openMachineToLook), coordinator, orders, isCoordinated: !settings.skipCoordination });
     },
-    async resume() {
-      const { resumeAll } = await import("./actions/resuming.js");
+    async resume(only) {
+      const { resumeAll, resumeSome } = await import("./actions/resuming.js");
+      if (only.length > 0) return { results: await resumeSome(only, guarded()), undeclared: [], execs: [] };
       const searched = coordinatorsInForce(settings).map((url) => ({
         open: async () => ((await missingDatabase(url)) === null ? stores.at(url) : null),
         isFor: (lock: string) => settingsOfLock(settings, lock).coordinator === url,

@@ -26,27 +26,49 @@ export interface SearchedStore {
   readonly isFor: (lock: string) => boolean;
 }
 
+/**
+ * Finishes what was left of some of the declared actions, side by side, so that one that hangs does not keep the others from it.
+ * @throws the first of what went wrong, once all others have come to their end
+ */
+export async function resumeSome(actions: readonly GuardedAction[], context: GuardContext): Promise<readonly Result[]> {
+  const results = new Map<string, Result>();
+  const finish = async (action: GuardedAction, resumeIt: typeof resumeGuarded): Promise<void> => {
+    if (results.has(action.name) || context.stop.signal.aborted) return;
+    const result = await resumeIt(action, context);
+    if (result !== null) results.set(action.name, result);
+  };
+  // Claims that stand in a queue come first: what is pending would wait behind them in vain. What is pending under one lock goes one
+  // after another: it would only wait for each other, and some of it not for long.
+  const finishAll = async (sharing: readonly GuardedAction[]): Promise<void> => {
+    await allEnded(sharing.map((action) => finish(action, recoverGuarded)));
+    for (const action of sharing) if (action.mode !== "reboot") await finish(action, resumeGuarded);
+  };
+  const ofLock = new Map<string, GuardedAction[]>();
+  for (const action of actions) ofLock.set(action.lock, [...(ofLock.get(action.lock) ?? []), action]);
+  await allEnded([...ofLock.values()].map(finishAll));
+  // A reboot ends whatever else goes on.
+  for (const action of actions) if (action.mode === "reboot") await finish(action, resumeGuarded);
+  return actions.flatMap(({ name }) => results.get(name) ?? []);
+}
+
+async function allEnded(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
 /** Finishes what was left of the declared actions, and looks in the stores for what durable execs left. */
 export async function resumeAll(
   actions: readonly GuardedAction[],
   stores: readonly SearchedStore[],
   context: GuardContext,
 ): Promise<Resumed> {
-  const results = new Map<string, Result>();
-  // Claims that stand in a queue come first: others of this node's actions may have waited behind them in vain.
-  for (const finish of [recoverGuarded, resumeGuarded]) {
-    for (const action of actions) {
-      if (results.has(action.name) || context.stop.signal.aborted) continue;
-      const result = await finish(action, context);
-      if (result !== null) results.set(action.name, result);
-    }
-  }
+  const results = await resumeSome(actions, context);
   const execs = await execsLeft(stores, context);
   const declared = new Set(actions.map(({ name }) => name));
   const undeclared = context.machine.journal.actions().filter((name) => !declared.has(name) && execProgramOf(name) === null);
   for (const name of undeclared)
     context.log.warn({ action: name }, `an earlier run of the action ${name} left something, and ${name} is no longer declared`);
-  return { results: [...results.values()], undeclared, execs };
+  return { results, undeclared, execs };
 }
 
 /** What durable execs left on this node, in every store that answers. */

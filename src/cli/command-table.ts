@@ -77,9 +77,9 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "resume",
     summary: "finish what earlier runs left on this node: pending attempts, stale and failed claims",
-    arguments: [],
+    arguments: [{ form: "[ACTION...]", doc: "only these actions (default: all that left something)" }],
     options: [],
-    examples: ["holdline resume", "holdline resume --quiet"],
+    examples: ["holdline resume", "holdline resume restart-nginx --quiet"],
     makesStore: true,
     load: async () => (await import("./commands/resume.js")).resume,
   },

@@ -55,8 +55,8 @@ export interface Agent {
   end(action: ActionSettings, failed: string | null): Promise<Result>;
   /** Says what a run would do, and changes nothing. */
   dryRun(action: ActionSettings, orders: Orders): Promise<Result>;
-  /** Finishes what earlier runs left on this node, and nothing else. */
-  resume(): Promise<Resumed>;
+  /** Finishes what earlier runs left on this node, and nothing else. @param only these actions; none: all */
+  resume(only: readonly ActionSettings[]): Promise<Resumed>;
   /** What `resume` would find now. Only looks. */
   pending(): Promise<AllLeft>;
   /** Takes back the attempts at an action. @returns how many there were */

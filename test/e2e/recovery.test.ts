@@ -308,9 +308,35 @@ describe.each(STORES)("on %s", (kind) => {
         ["failed", "ran"],
         ["late", "ran"],
       ]);
-      expect(fleet.lines()).toEqual(["start web-01", "restart", "failed", "late"]);
+      // They are finished side by side.
+      expect(fleet.lines().sort()).toEqual(["failed", "late", "restart", "start web-01"]);
       expect(isRunning(orphan)).toBe(false);
       expect(JSON.parse((await mended.run("resume", "--json")).stdout)).toEqual({ results: [] });
+    });
+
+    test("one action that hangs does not keep others from recovery, whatever comes first in the file", async () => {
+      const fleet = await openFleet(kind);
+      const go = fleet.signalFile();
+      const failing = { command: ["false"] };
+      await fleet.node("web-01", { hangs: failing, quick: failing, other: failing }).run("run", "--all");
+      const say = (word: string) => ({ shell: `echo ${word} >> '${fleet.log}'` });
+      const mended = fleet.node("web-01", {
+        hangs: { shell: fleet.waitingShell(go.path) },
+        quick: say("quick"),
+        other: say("other"),
+      });
+      expect((await mended.run("resume", "nothing-such")).code).toBe(64);
+      const named = JSON.parse((await mended.run("resume", "other", "--json")).stdout) as { results: readonly object[] };
+      expect(named.results).toMatchObject([{ action: "other", outcome: "ran" }]);
+      const resume = mended.start("resume", "--json");
+      await fleet.untilLine("start web-01");
+      await fleet.untilLine("quick");
+      expect((await fleet.coordinator().then((store) => store.list())).includes("hangs")).toBe(true);
+      go.give();
+      const { code, stdout } = await resume.ended;
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ results: [{ action: "hangs" }, { action: "quick", outcome: "ran" }] });
+      expect(fleet.lines().filter((line) => line === "other")).toHaveLength(1);
     });
   });
 

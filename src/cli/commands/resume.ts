@@ -4,10 +4,13 @@ import type { Resumed } from "../../actions/resuming.js";
 import type { Command } from "../command.js";
 import { exitCodeOfResults } from "../exit-codes.js";
 import { printResults } from "../results.js";
+import { selectActions } from "./run.js";
 
 export const resume: Command = {
-  async run(context) {
-    const resumed = await (await context.agent()).resume();
+  async run(context, { args }) {
+    const names = args.length === 0 ? [] : selectActions(context.settings, args, false);
+    const only = context.settings.actions.filter(({ name }) => names.includes(name));
+    const resumed = await (await context.agent()).resume(only);
     for (const left of resumed.execs) context.log.warn({ lock: left.lock, claim: left.claim }, execWords(left));
     printResults(context, resumed.results, noneWords(resumed));
     return exitCodeOfResults(resumed.results);
