@@ -119,9 +119,15 @@ const BAR_ORDER: readonly RolloutState[] = ["done", "failed", "running", "waitin
 /** Nodes that say the same, together: after a freeze, hundreds do. */
 function byReason(nodes: readonly RolloutNode[]): readonly (readonly RolloutNode[])[] {
   const groups = new Map<string, RolloutNode[]>();
-  for (const node of nodes) groups.set(node.message, [...(groups.get(node.message) ?? []), node]);
+  for (const node of nodes) {
+    const reason = node.message.replace(AMOUNTS, "#");
+    groups.set(reason, [...(groups.get(reason) ?? []), node]);
+  }
   return [...groups.values()];
 }
+
+// Places in line and times that have passed differ from node to node where the reason is one. Times of day and exit codes stay.
+const AMOUNTS = /\b\d+(?:\.\d+)?(?: (?:ms|s|min|h|d)\b|st\b|nd\b|rd\b|th\b)(?: \d+ (?:s|min|h)\b)?/g;
 
 // The names of a few say enough where many say the same.
 const NAMES_WIDTH = 48;

@@ -37,6 +37,28 @@ test("who says the same shares a row, what failed comes first, and who is done h
   expect(exact).toHaveLength(4 + 1 + 33);
 });
 
+test("places in line and times that have passed are no reasons of their own; exit codes and times of day are", () => {
+  const pending = (node: string, waited: string, place: string, ago: string) =>
+    one(
+      node,
+      "pending",
+      `timed out: gave up after ${waited}, ${place} in line for restart; FAILED on web-02 ${ago} ago: exit code 1`,
+    );
+  const rows = renderRollout(
+    rollout([
+      pending("a", "0.22 s", "1st", "3 min"),
+      pending("b", "30 s", "22nd", "1 h 4 min"),
+      one("c", "pending", "exit code 2"),
+      one("d", "pending", "exit code 3"),
+      one("e", "pending", "opens at 02:00"),
+      one("f", "pending", "opens at 03:00"),
+    ]),
+    NOW,
+    VIEW,
+  ).filter((line) => line.startsWith("pending"));
+  expect(rows.map((line) => /^pending +(.*?) {2}/.exec(line)?.[1])).toEqual(["a, b", "c", "d", "e", "f"]);
+});
+
 function escaped(line: string): string {
   return line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/ {2}/g, " +");
 }
