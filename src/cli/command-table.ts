@@ -285,7 +285,7 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "thaw",
     summary: "end a freeze, or all; who waits in line goes on at once",
-    arguments: [{ form: "[ID]", doc: "the id that `holdline freeze` printed" }],
+    arguments: [{ form: "[FREEZE_ID]", doc: "the id that `holdline freeze` printed" }],
     options: [{ form: "--all", doc: "all freezes, and what stands in their place in the store that cannot be read" }],
     examples: ["holdline thaw 4b0c3f52-7a35-4c7e-9a53-0d6c1b8e2f11", "holdline thaw --all"],
     load: async () => (await import("./commands/thaw.js")).thaw,
@@ -387,9 +387,11 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: "completion",
-    summary: "print a script that completes commands, options, and the names of actions, locks and claims",
+    summary: "print a script that completes commands, options, and the names of actions, locks, claims and freezes",
     arguments: [{ form: "<SHELL>", doc: "bash, zsh or fish", choices: ["bash", "zsh", "fish"] }],
-    options: [{ form: "--names <KIND>", doc: "for that script: print the actions, locks, hosts, names, claims or claims=LOCK" }],
+    options: [
+      { form: "--names <KIND>", doc: "for that script: print the actions, locks, hosts, names, freezes, claims or claims=LOCK" },
+    ],
     examples: ['eval "$(holdline completion bash)"', "holdline completion fish | source"],
     load: async () => (await import("./commands/completion.js")).completionOf(TABLE),
   },

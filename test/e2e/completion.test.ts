@@ -25,6 +25,7 @@ let fleet: Fleet;
 let node: Node;
 let env: Record<string, string>;
 let leaseId: string;
+let freezeId: string;
 
 beforeEach(async () => {
   fleet = await openFleet("sqlite");
@@ -32,6 +33,7 @@ beforeEach(async () => {
   leaseId = (await node.run("acquire", "db-migrate")).stdout.trim();
   expect((await node.run("lock", "dc01")).code).toBe(0);
   for (const lock of ["colons:are:fine", EVIL]) expect((await node.run("acquire", lock)).code).toBe(0);
+  freezeId = (await node.run("freeze", "nothing/*", "--reason", "sale")).stdout.trim();
   const folder = join(node.directory, "bin");
   mkdirSync(folder);
   writeFileSync(join(folder, "holdline"), `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`);
@@ -62,6 +64,8 @@ const CASES: readonly (readonly [line: string, offered: () => readonly string[]]
   ["locks db", () => ["db-migrate"]],
   ["acquire app/", () => ["app/deploy"]],
   ["release db-migrate ", () => [leaseId]],
+  ["thaw ", () => [freezeId]],
+  ["freeze app/", () => ["app/deploy"]],
   ["history --event re", () => ["recovered", "released"]],
   ["current db-migrate -f one", () => ["oneline"]],
   ["test d", () => ["dc01"]],

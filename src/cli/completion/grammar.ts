@@ -2,7 +2,7 @@
 import type { CommandOption, CommandRow, CommandTable } from "../command.js";
 
 /** The kinds of names that scripts ask `holdline completion` for. */
-export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims"] as const;
+export const NAME_KINDS = ["actions", "locks", "hosts", "names", "claims", "freezes"] as const;
 export type NameKind = (typeof NAME_KINDS)[number];
 
 /** A value: names to ask for, one of a few words, a file, or free text. */
@@ -44,6 +44,8 @@ const OF_PLACEHOLDER: Readonly<Record<string, Value>> = {
   HOST: { kind: "names", names: "hosts" },
   NAME: { kind: "names", names: "names" },
   ID: { kind: "names", names: "claims" },
+  "LOCK-PATTERN": { kind: "names", names: "locks" },
+  FREEZE_ID: { kind: "names", names: "freezes" },
   LEASE_ID: { kind: "names", names: "claims" },
   FILE: { kind: "files" },
   PATH: { kind: "files" },

@@ -1,11 +1,13 @@
-// The names that a shell completes: actions, locks, hosts and claims. Somebody is typing meanwhile, so the names come soon or not
+// The names that a shell completes: actions, locks, hosts, claims and freezes. Somebody is typing meanwhile, so the names come soon or not
 // at all, and errors are silent.
 import { DEFAULT_LOCK } from "../../config/locks.js";
 import { bestEffort } from "../../locks/errors.js";
 import { hostLock, hostOfLock, lockNameProblem } from "../../locks/names.js";
 import type { Context } from "../context.js";
+import { whatIsFrozen } from "../freezes.js";
 import { describeClaim } from "../listing.js";
 import { claimsOn } from "../../views/lock.js";
+import { readAllFreezes } from "../../views/freezes.js";
 import { readLocks } from "../../views/queues.js";
 import { storesFor } from "../../views/stores.js";
 import { sanitize } from "../render.js";
@@ -49,7 +51,7 @@ export async function readNames(context: Context, kind: NameKind, lock: string |
 /** The names that the configuration has. */
 function declared({ settings }: Context, kind: NameKind): readonly Name[] {
   if (kind === "actions") return settings.actions.map(({ name, lock }) => ({ name, meaning: `under the lock ${lock}` }));
-  if (kind === "claims") return [];
+  if (kind === "claims" || kind === "freezes") return [];
   const locks = [
     ...settings.actions.map(({ lock }) => lock),
     ...[...settings.locks.keys()].filter((name) => name !== DEFAULT_LOCK),
@@ -61,6 +63,7 @@ function declared({ settings }: Context, kind: NameKind): readonly Name[] {
 /** The names that somebody claims now. */
 async function present(context: Context, kind: NameKind, lock: string | null, signal: AbortSignal): Promise<readonly Name[]> {
   if (kind === "actions") return [];
+  if (kind === "freezes") return frozen(context, signal);
   if (kind === "claims") {
     const only = lock !== null && lockNameProblem(lock) === null ? lock : null;
     const seen = await readLocks(context, only, signal);
@@ -78,6 +81,11 @@ async function present(context: Context, kind: NameKind, lock: string | null, si
     stores.map(async ({ coordinator, isFor }) => (await coordinator.list(signal)).filter((name) => isFor(name))),
   );
   return ofKind(kind, lists.flat(), "claimed");
+}
+
+async function frozen(context: Context, signal: AbortSignal): Promise<readonly Name[]> {
+  const { freezes } = await readAllFreezes(context, null, signal);
+  return freezes.map((freeze) => ({ name: freeze.id, meaning: `${whatIsFrozen(freeze)}: ${freeze.reason}` }));
 }
 
 function ofKind(kind: NameKind, locks: readonly string[], meaning: string): readonly Name[] {
