@@ -6,6 +6,7 @@ import type { Draft } from "../locks/coordinator.js";
 import { ClaimLostError, SessionLostError } from "../locks/errors.js";
 import { waitInLine } from "../line/waiting.js";
 import { describeTimeout } from "../line/words.js";
+import { problemWithoutCommand } from "./action.js";
 import { waitOptions } from "./context.js";
 import { DurableClaim, stageAt, type Taken } from "./durable-claim.js";
 import { runCheck } from "./execution.js";
@@ -52,14 +53,6 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
   const { machine, progress } = run.context;
   const { journal } = machine;
   const details = { action: action.name, lock: leftover.lock, claim: leftover.id };
-  if (leftover.lock !== action.lock) {
-    // The configuration names another lock since: what was left under the old one is owed under the new.
-    const moved = endingBy(run, "recovered", `the action's lock is ${action.lock} now`);
-    if (!(await endLeftover(run, leftover, moved))) return LOOKING;
-    if (action.isOfExec !== true) journal.addAttempt(action.name, leftover.made ?? machine.processes.moment());
-    journal.removeRun(action.name, leftover.id);
-    return LOOKING;
-  }
   if (journal.runs(action.name).some((entry) => entry.claim === leftover.id && entry.phase === "succeeded")) {
     progress.step("an earlier run had succeeded and could not release its claim: releasing it", details);
     const ending = endingBy(run, "recovered", "the journal says that the action had succeeded");
@@ -72,13 +65,29 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
   }
   const reboot = await judgeReboot(run, leftover);
   if (reboot === "awaited" || reboot === "failed") return over(leftToItself(run, leftover));
-  const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
-  progress.step(`taking up the claim of ${whose}`, details);
-  const age = storeAge(run);
   const come = howFar(leftover, journal.runs(action.name));
   // A wish that is made now has the action run, whatever the check says of an earlier run.
   const finishes = come.isVerified && run.wish !== "wished";
   const isOfOldWish = finishes || reboot !== "not-asked";
+  if (leftover.lock !== action.lock && !isOfOldWish) {
+    // The configuration names another lock since: what was left under the old one is owed under the new. Only where nothing but the
+    // end is left, that is done under the old one.
+    const moved = endingBy(run, "recovered", `the action's lock is ${action.lock} now`);
+    if (!(await endLeftover(run, leftover, moved))) return LOOKING;
+    const now = machine.processes.moment();
+    // No restart before now puts back a node that is drained.
+    if (action.isOfExec !== true) journal.addAttempt(action.name, come.owesAfter ? now : (leftover.made ?? now));
+    journal.removeRun(action.name, leftover.id);
+    return LOOKING;
+  }
+  if (run.caller === null && !isOfOldWish && !(mayBeFulfilled && (await hasRestartedSince(run, wishedAt)))) {
+    // It stays as it is for who can do its work.
+    const problem = problemWithoutCommand(action);
+    if (problem !== null) return over({ ...report.notRun("not-now", problem), claim: leftover.id });
+  }
+  const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
+  progress.step(`taking up the claim of ${whose}`, details);
+  const age = storeAge(run);
   // An old wish stands until this run knows whether it has been fulfilled: somebody may kill this process before.
   const made = isOfOldWish ? leftover.made : mayBeFulfilled ? wishedAt : machine.processes.moment();
   const adopted = await adoptLeftover(run, leftover, made, stageOfAdopted(leftover, come, finishes, reboot));
@@ -89,8 +98,7 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     await returnLeftover(run, leftover, adopted);
     throw older;
   }
-  if (leftover.failure === null && reboot !== "happened")
-    tell(run.context, "stale", { lock: leftover.lock, claim: leftover.id, owner: leftover.owner });
+  if (isOfOldWish && reboot !== "happened") tellStale(run, leftover);
   const held = takeInHand(run, adopted, { leftover, staysDrained: come.owesAfter && come.hasBegun });
   if (reboot === "happened") return verifyReboot(run, held, leftover);
   if (reboot === "overdue") return overdue(held, leftover);
@@ -107,6 +115,7 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
     if (checked.succeeded) {
       const what = action.mode === "reboot" ? "machine had rebooted" : "process had restarted";
       const message = `the ${what} since the run that was left`;
+      if (held.leftover !== null) tellStale(run, held.leftover);
       return { at: "after", held, done: { event: "recovered", outcome: "already-restarted", message, end: null } };
     }
     const { id, lock } = held.claim;
@@ -117,7 +126,13 @@ export async function judgeAdopted(run: Run, { held, wishedAt }: At<"adopted">):
     });
   }
   const shut = await firstShutUnder(run, held);
+  // What is given back is as stale as it was, and is taken up again and again.
+  if (held.leftover !== null && shut?.at !== "given-back") tellStale(run, held.leftover);
   return shut ?? { at: "settled", held };
+}
+
+function tellStale({ context }: Run, { lock, id, owner, failure }: Claim): void {
+  if (failure === null) tell(context, "stale", { lock, claim: id, owner });
 }
 
 /** In line: the run waits for its turn. */

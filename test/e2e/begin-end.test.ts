@@ -84,8 +84,11 @@ describe.each(STORES)("on %s", (kind) => {
     await die(next);
     expect(await conditionAt(node)).toBe("stale");
     // It cannot be finished by who has no command for it.
+    const stale = await fleet.queue(LOCK);
     const { code: resumed, stdout: why } = await node.run("resume");
     expect(resumed).toBe(75);
+    // Nobody who looks in now and then leaves a trace in it.
+    expect(await fleet.queue(LOCK)).toEqual(stale);
     expect(why).toContain("deploy has no command");
     expect(fleet.lines()).toEqual(["before", "before"]);
     expect((await nodeOf(fleet, { shell: `echo run >> '${fleet.log}'` }).runAction("deploy")).result).toMatchObject({
