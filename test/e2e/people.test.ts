@@ -85,6 +85,7 @@ describe.each(STORES)("on %s", (kind) => {
         machine: expect.any(String) as string,
       });
       expect(JSON.parse(stdout)).toEqual({
+        freezes: [],
         locks: [
           {
             lock: "backup",
@@ -160,9 +161,13 @@ describe.each(STORES)("on %s", (kind) => {
         stdout: "nobody holds or waits for restart/nginx\n",
         stderr: "",
       });
-      expect(await node.run("locks", "restart/nginx", "--json")).toMatchObject({ code: 1, stdout: '{"locks":[]}\n', stderr: "" });
+      expect(await node.run("locks", "restart/nginx", "--json")).toMatchObject({
+        code: 1,
+        stdout: '{"locks":[],"freezes":[]}\n',
+        stderr: "",
+      });
       expect(await node.run("locks")).toMatchObject({ code: 0, stdout: "nobody holds or waits for any lock\n" });
-      expect(await node.run("locks", "--json")).toMatchObject({ code: 0, stdout: '{"locks":[]}\n' });
+      expect(await node.run("locks", "--json")).toMatchObject({ code: 0, stdout: '{"locks":[],"freezes":[]}\n' });
     });
   });
 

@@ -68,7 +68,7 @@ export function alike(step: Step): Step {
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replace(/(?:\d{4}-\d\d-\d\d )?\d\d:\d\d UTC/g, "TIME")
-    .replace(/(?:[\d.]+ (?:ms|s|min|h|d)\b ?)+(ago|left)/g, "AGE $1")
+    .replace(/(?:[\d.]+ (?:ms|s|min|h|d)\b ?)+(ago|left|before)/g, "AGE $1")
     .replace(/\b(after|in) [\d.]+ (?:ms|s|min)\b/g, "$1 AGE")
     .replace(/just now/g, "AGE ago")
     .replace(/ {2,}(?=\S)/g, "  ")
