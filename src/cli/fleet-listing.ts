@@ -120,8 +120,10 @@ const BAR_ORDER: readonly RolloutState[] = ["done", "failed", "running", "waitin
 function byReason(nodes: readonly RolloutNode[]): readonly (readonly RolloutNode[])[] {
   const groups = new Map<string, RolloutNode[]>();
   for (const node of nodes) {
-    const reason = node.message.replace(AMOUNTS, "#");
-    groups.set(reason, [...(groups.get(reason) ?? []), node]);
+    const reason = node.message.replace(LAST_SEEN, UNSEEN).replace(AMOUNTS, "#");
+    const alike = groups.get(reason);
+    if (alike === undefined) groups.set(reason, [node]);
+    else alike.push(node);
   }
   return [...groups.values()];
 }
@@ -129,18 +131,23 @@ function byReason(nodes: readonly RolloutNode[]): readonly (readonly RolloutNode
 // Places in line and times that have passed differ from node to node where the reason is one. Times of day and exit codes stay.
 const AMOUNTS = /\b\d+(?:\.\d+)?(?: (?:ms|s|min|h|d)\b|st\b|nd\b|rd\b|th\b)(?: \d+ (?:s|min|h)\b)?/g;
 
+const LAST_SEEN = /^last seen .*/;
+const UNSEEN = "last seen before it began";
+
 // The names of a few say enough where many say the same.
 const NAMES_WIDTH = 48;
 
 function rowOf(state: RolloutState, nodes: readonly RolloutNode[], now: number, view: View): Row {
   const { word, colour } = WORDS[state];
+  const message = nodes[0]?.message ?? "";
   const times = nodes.flatMap(({ at }) => at ?? []);
   const oldest = times.length === 0 ? null : Math.min(...times);
   const cells: Cell[] = [
     { text: word, paint: (text) => view.paint(colour, text) },
     namesOf(nodes.map(({ node }) => sanitize(node))),
     oldest === null ? "" : view.isExact ? isoTime(oldest) : ago(oldest, now),
-    nodes[0]?.message ?? "",
+    // Of several, each was seen at its own time.
+    nodes.length === 1 ? message : message.replace(LAST_SEEN, UNSEEN),
   ];
   return { cells, notes: [] };
 }

@@ -59,6 +59,15 @@ test("places in line and times that have passed are no reasons of their own; exi
   expect(rows.map((line) => /^pending +(.*?) {2}/.exec(line)?.[1])).toEqual(["a, b", "c", "d", "e", "f"]);
 });
 
+test("nodes that were last seen at different times share a row, and one by itself says when", () => {
+  const idle = Array.from({ length: 2_000 }, (_, index) =>
+    one(`idle-${index}`, "notYet", `last seen ${new Date(index).toISOString()}`),
+  );
+  const rows = renderRollout(rollout(idle), NOW, VIEW).slice(5);
+  expect(rows).toEqual([expect.stringMatching(/^not yet +idle-0, .* more .* last seen before it began$/)]);
+  expect(renderRollout(rollout(idle.slice(0, 1)), NOW, VIEW).at(-1)).toMatch(/ last seen 1970-01-01T00:00:00.000Z$/);
+});
+
 function escaped(line: string): string {
   return line.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/ {2}/g, " +");
 }
