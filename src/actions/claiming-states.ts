@@ -196,10 +196,10 @@ export async function settleClaim(run: Run, { draft, joined, wishedAt }: At<"gra
     await coordinator.withdraw(joined.positions);
     return over(resultOf(taken.shut, run, run.report));
   }
-  const { settled, record } = taken;
-  const { since } = settled;
+  const { settled, record, askedAt } = taken;
+  const since = { storeMs: settled.since, askedAt };
   const held = takeInHand(run, { id: draft.id, lock, settled, record, since }, { leftover: null, staysDrained: false });
-  run.nodeReport.prepare(since);
+  run.nodeReport.prepare(settled.since);
   const older = await age.problem(draft.id, settled.fencingToken);
   if (older !== null) {
     await held.claim.release(endingBy(run, "released", "not begun: the store is older than what this node has seen"));
@@ -213,7 +213,7 @@ async function finishVerified({ action }: Run, held: Held, { owesAfter }: Come):
   const done = { event: "recovered", outcome: "already-done", message: "an earlier run had succeeded", end: null } as const;
   if (owesAfter) return { at: "after", held, done };
   const until = held.claim.stage?.until ?? null;
-  const leftMs = until === null ? action.soakMs : until - (await held.claim.storeMs());
+  const leftMs = until === null ? action.soakMs : until - (await held.claim.earliestStoreMs());
   return { at: "soak", held, done, leftMs: Math.min(Math.max(0, leftMs), action.soakMs) };
 }
 

@@ -21,14 +21,20 @@ const PAUSE_MS = 250;
 // A store that answers at all answers sooner, and a drained node should not wait for a note about it.
 const NOTE_PATIENCE_MS = 5_000;
 
+/** What the store has told of its time, in milliseconds since 1970, and when it was asked, by this process's clock. */
+export interface ToldTime {
+  readonly storeMs: number;
+  readonly askedAt: number;
+}
+
 /** A claim that this process has just settled or adopted, and what the store has of it. */
 export interface Taken {
   readonly id: string;
   readonly lock: string;
   readonly settled: Settled;
   readonly record: ClaimRecord;
-  /** When it settled just now, by the store's clock; missing where it was adopted. */
-  readonly since?: number;
+  /** When it settled just now; missing where it was adopted. */
+  readonly since?: ToldTime;
 }
 
 /** A stage that begins now. */
@@ -64,8 +70,8 @@ export class DurableClaim {
   #record: ClaimRecord;
   #isLost = false;
   #isChangedByOthers = false;
-  /** A moment by the store's clock, in milliseconds since 1970, and by this process's; `null`: not known yet. */
-  #moment: { readonly storeMs: number; readonly at: number } | null;
+  /** It was that time at the store at some moment between the question and the answer, which may be late; `null`: not known yet. */
+  #told: (ToldTime & { readonly heardAt: number }) | null;
 
   constructor(coordinator: Coordinator, { id, lock, settled, record, since }: Taken, patience: Patience) {
     this.id = id;
@@ -75,7 +81,7 @@ export class DurableClaim {
     this.#patience = patience;
     this.#settled = settled;
     this.#record = record;
-    this.#moment = since === undefined ? null : { storeMs: since, at: patience.clock.now() };
+    this.#told = since === undefined ? null : { ...since, heardAt: patience.clock.now() };
   }
 
   /** Whether the store has said, when a stage was noted, that the claim is no longer this process's own. Another may hold the lock then. */
@@ -94,17 +100,27 @@ export class DurableClaim {
   }
 
   /**
-   * Now by the store's clock, in milliseconds since 1970. Asks the store only where nothing has told its time yet.
+   * The earliest that it may be now by the store's clock, in milliseconds since 1970. Asks the store only where nothing has told its
+   * time yet.
    * @throws UnreachableError when it has to ask and gets no answer
    */
-  storeMs(): Promise<number> {
-    return this.#soon((signal) => this.#storeMs(signal));
+  earliestStoreMs(): Promise<number> {
+    return this.#soon(async (signal) => {
+      const { storeMs, heardAt } = await this.#toldTime(signal);
+      return Math.floor(storeMs + this.#patience.clock.now() - heardAt);
+    });
   }
 
-  async #storeMs(signal: AbortSignal): Promise<number> {
+  /** The latest that it may be: what is to take some time from now on is not over too early then, whoever counts it. */
+  async #latestStoreMs(signal: AbortSignal): Promise<number> {
+    const { storeMs, askedAt } = await this.#toldTime(signal);
+    return Math.ceil(storeMs + this.#patience.clock.now() - askedAt);
+  }
+
+  async #toldTime(signal: AbortSignal): Promise<ToldTime & { readonly heardAt: number }> {
     const { clock } = this.#patience;
-    this.#moment ??= { storeMs: (await this.#coordinator.sync(signal)).ms, at: clock.now() };
-    return Math.round(this.#moment.storeMs + clock.now() - this.#moment.at);
+    const askedAt = clock.now();
+    return (this.#told ??= { askedAt, storeMs: (await this.#coordinator.sync(signal)).ms, heardAt: clock.now() });
   }
 
   /**
@@ -115,7 +131,7 @@ export class DurableClaim {
     // Whatever is written next has it as well, should this not succeed.
     this.#record = { ...this.#record, stage: stageAt(this.#record.stage?.since ?? 0, stage) };
     return this.#soon(async (signal) => {
-      this.#record = { ...this.#record, stage: stageAt(await this.#storeMs(signal), stage) };
+      this.#record = { ...this.#record, stage: stageAt(await this.#latestStoreMs(signal), stage) };
       const write = () => this.#coordinator.update(this.id, this.#settled, this.#record, signal);
       let written = await write();
       if (written === "changed" && (await this.#takeUpChange(signal)) === null) written = await write();
@@ -133,7 +149,7 @@ export class DurableClaim {
    */
   confirmStage(stage: NewStage, owner: Owner = this.#record.owner): Promise<LetGo> {
     return this.#untilTimeout(async (signal) => {
-      this.#record = { ...this.#record, stage: stageAt(await this.#storeMs(signal), stage) };
+      this.#record = { ...this.#record, stage: stageAt(await this.#latestStoreMs(signal), stage) };
       const written = await this.#coordinator.update(this.id, this.#settled, { ...this.#record, owner }, signal);
       if (typeof written === "string") return written;
       this.#settled = written;

@@ -107,7 +107,7 @@ export function leftToItself({ report }: Run, { id, failure }: Claim): Result {
 /** The check decides whether a machine that is back is as it should be. */
 export async function verifyReboot({ wish }: Run, held: Held, leftover: Claim): Promise<State> {
   const { stage, failure } = leftover;
-  const tookMs = stage?.name === "rebooting" ? (await held.claim.storeMs()) - stage.since : 0;
+  const tookMs = stage?.name === "rebooting" ? (await held.claim.earliestStoreMs()) - stage.since : 0;
   return {
     at: "verify",
     held,

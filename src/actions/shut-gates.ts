@@ -15,7 +15,9 @@ import { isLeftover, restartedSince } from "./recovery.js";
 import type { Held, Run, State } from "./run-states.js";
 
 /** A claim that has settled, or the gate that has kept it from that. */
-export type SettledOrShut = { readonly settled: JustSettled; readonly record: ClaimRecord } | { readonly shut: Shut };
+export type SettledOrShut =
+  /** `askedAt`: when the store was asked to settle it, by this process's clock. */
+  { readonly settled: JustSettled; readonly record: ClaimRecord; readonly askedAt: number } | { readonly shut: Shut };
 
 /**
  * Settles a claim that has been granted, unless a gate is shut. A freeze that comes between the last look and the settling still counts:
@@ -27,7 +29,7 @@ export async function settleBehindGates(
   { draft, joined }: { readonly draft: Draft; readonly joined: Joined },
   recordOf: () => Promise<ClaimRecord>,
 ): Promise<SettledOrShut> {
-  const { coordinator, orders } = run;
+  const { context, coordinator, orders } = run;
   for (;;) {
     const early = await firstShut(run, ["needed", "window"]);
     if (early !== null) return { shut: early };
@@ -39,7 +41,8 @@ export async function settleBehindGates(
     if (blocked !== null) return { shut: blocked };
     const settled = await settleThawed(run, joined, freeze.checks, async (checks) => {
       const record = await recordOf();
-      return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };
+      const askedAt = context.machine.clock.now();
+      return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record, askedAt };
     });
     if (settled !== null) return settled;
   }

@@ -90,10 +90,8 @@ export class HookChecks {
     if (heir !== undefined) this.#workUnder(heir.id, action).owesAfter ||= owesAfter;
     else if (owesAfter) this.#fail(`${by} lets go of ${name}, and its node is still drained`);
     if (heir === undefined && check?.heard === "failed") this.#fail(`${by} lets go of ${name}, whose latest check has failed`);
-    // Who has heard late of the settle takes the store's time for earlier than it is, and so does who goes on with the soak.
-    const lateMs = event === "recovered" ? this.#world.scenario.connectTimeoutMs : 0;
     const keptMs = this.#world.scheduler.now - (main?.at ?? 0);
-    if (heir === undefined && main?.heard === "passed" && keptMs < action.soakMs - GRAIN_MS - lateMs)
+    if (heir === undefined && main?.heard === "passed" && keptMs < action.soakMs - GRAIN_MS)
       this.#fail(`${by} lets go of ${name} ${keptMs} ms after its command, and it was to soak for ${action.soakMs} ms`);
   }
 

@@ -81,4 +81,16 @@ export const HOOK_MUTATIONS: readonly Mutation[] = [
     find: "const outcome = await leave([write]);",
     replacement: "const outcome = await leave([]);",
   },
+  {
+    name: "the end of a soak is counted from when the store's time was heard of",
+    in: "DurableClaim.#latestStoreMs",
+    find: "{ storeMs, askedAt }",
+    replacement: "{ storeMs, heardAt: askedAt }",
+  },
+  {
+    name: "what is left of a soak is counted from when the store was asked for its time",
+    in: "DurableClaim.earliestStoreMs",
+    find: "{ storeMs, heardAt }",
+    replacement: "{ storeMs, askedAt: heardAt }",
+  },
 ];

@@ -22,17 +22,17 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the claim is not settled at all",
     in: "settleBehindGates",
-    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };",
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record, askedAt };",
     replacement: `const { ms } = await coordinator.sync();
-      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
+      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record, askedAt };`,
   },
   {
     name: "the command starts before the settle is confirmed",
     in: "settleBehindGates",
-    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record };",
+    find: "return { settled: await coordinator.settle(draft, joined, record, undefined, checks), record, askedAt };",
     replacement: `coordinator.settle(draft, joined, record, undefined, checks).catch(() => undefined);
       const { ms } = await coordinator.sync();
-      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record };`,
+      return { settled: { entries: joined.positions, fencingToken: ms, since: ms }, record, askedAt };`,
   },
   {
     name: "a run that ends because the store is away leaves its claim in line",
