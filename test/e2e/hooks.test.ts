@@ -135,11 +135,11 @@ describe.each(STORES)("on %s", (kind) => {
     const acquire = { timeout: "0.2 s" };
     const waits = { shell: `echo waits >> '${fleet.log}'; while [ ! -e '${go.path}' ]; do sleep 0.02; done` };
     const slow = where === "after" ? { after: waits } : { soak: "1 h" };
-    const node = fleet.node("web-01", { deploy: { ...say("deploy"), ...slow, acquire } });
-    const agent = node.start("run", "deploy");
+    const agent = fleet.node("web-01", { deploy: { ...say("deploy"), ...slow } }).start("run", "deploy");
     if (where === "after") await fleet.untilLine("waits");
     else await until(async () => (await fleet.queue(LOCK))[0]?.stage?.name === "soaking", "the soak");
-    expect((await node.runAction("deploy")).result).toMatchObject({ outcome: "timed-out" });
+    const impatient = fleet.node("web-01", { deploy: { ...say("deploy"), ...slow, acquire } });
+    expect((await impatient.runAction("deploy")).result).toMatchObject({ outcome: "timed-out" });
     if (where === "after") {
       go.give();
       expect((await agent.ended).code).toBe(0);
