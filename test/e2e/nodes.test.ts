@@ -288,6 +288,8 @@ describe("on ZooKeeper", () => {
     onTestFinished(() => plain.close());
     const root = new URL(fleet.url).pathname;
     await plain.create(`${root}/documents`);
+    // Without this one no claim could settle: it is what settling checks.
+    await plain.create(`${root}/documents/freezes`);
     await plain.restrict(`${root}/documents`, 1);
     const node = fleet.node("web-01", { good: { command: ["true"], slots: "10%" } }, WEB);
     expect(await node.runAction("good")).toMatchObject({ code: 0, result: { outcome: "ran" } });
