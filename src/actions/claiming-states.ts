@@ -80,10 +80,10 @@ export async function takeUpLeftover(run: Run, { leftover, wishedAt }: At<"lefto
     journal.removeRun(action.name, leftover.id);
     return LOOKING;
   }
-  if (run.caller === null && !isOfOldWish && !(mayBeFulfilled && (await hasRestartedSince(run, wishedAt)))) {
+  const problem = run.caller === null && !isOfOldWish ? problemWithoutCommand(action) : null;
+  if (problem !== null && !(mayBeFulfilled && (await hasRestartedSince(run, wishedAt)))) {
     // It stays as it is for who can do its work.
-    const problem = problemWithoutCommand(action);
-    if (problem !== null) return over({ ...report.notRun("not-now", problem), claim: leftover.id });
+    return over({ ...report.notRun("not-now", problem), claim: leftover.id });
   }
   const whose = leftover.failure === null ? "a run whose process is gone" : "a run that failed";
   progress.step(`taking up the claim of ${whose}`, details);
