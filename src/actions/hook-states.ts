@@ -75,7 +75,7 @@ export async function undrainNode(run: Run, state: At<"after">): Promise<State> 
 /** Soak: the lock stays in hand for a while, and the check goes on. */
 export async function soakUnderLock(run: Run, { held, done, leftMs }: At<"soak">): Promise<State> {
   const { action, context, notes } = run;
-  if (leftMs > 0) {
+  if (action.soakMs > 0) {
     await notes.phase(held.claim, "soaking", null);
     await tryNoteStage(run, held, { name: "soaking", forMs: leftMs, drained: false });
     const launch: Launch = {

@@ -7,18 +7,19 @@ export type SoakEnd = { readonly outcome: "over" | "stopped" } | { readonly outc
 
 /**
  * Waits, and checks again and again meanwhile. A check that does not pass is tried until the time of `verify` is over, and has failed
- * only then.
- * @param leftMs how long it still takes
+ * only then. It is over only after a check that has passed: the latest one of a run that was left may have failed.
+ * @param leftMs how long it still takes; 0: it has lasted long enough
  */
 export async function soak(action: GuardedAction, leftMs: number, context: CommandContext, launch: Launch): Promise<SoakEnd> {
   const { clock } = context.machine;
   const { signal } = context.stop;
   const { verify } = action;
   const once: GuardedAction = { ...action, verify: verify === null ? null : { ...verify, passes: 1 } };
-  for (const deadline = clock.now() + leftMs; ;) {
+  const deadline = clock.now() + leftMs;
+  for (let isFirst = true; ; isFirst = false) {
     if (signal.aborted) return { outcome: "stopped" };
-    const restMs = deadline - clock.now();
-    if (restMs <= 0) return { outcome: "over" };
+    const restMs = Math.max(0, deadline - clock.now());
+    if (restMs === 0 && !isFirst) return { outcome: "over" };
     try {
       await clock.sleep(Math.min(restMs, verify?.intervalMs ?? restMs), signal);
     } catch (error) {
