@@ -36,8 +36,8 @@ export const HOOK_MUTATIONS: readonly Mutation[] = [
   {
     name: "the lock is let go of before it has soaked",
     in: "soakUnderLock",
-    find: "if (leftMs > 0) {",
-    replacement: "if (leftMs > 3_600_000) {",
+    find: "if (action.soakMs > 0) {",
+    replacement: "if (action.soakMs > 3_600_000) {",
   },
   {
     name: "a check that fails while it soaks does not count",
