@@ -192,7 +192,7 @@ test("series of groups and rollouts are bounded, whatever the documents say", as
   for (let index = 0; index < 210; index += 1)
     await plantNode(fleet, {
       node: `n-${index}`,
-      group: `group-${index}-${"x".repeat(1_000)}`,
+      group: `group-${index}-${"x".repeat(900)}`,
       actions: { [`action-${index}`]: {} },
     });
   const text = await metricsOf(await startServer(fleet));

@@ -449,7 +449,11 @@ describe.skipIf(WITHOUT_BROWSER !== null)(`the page${WITHOUT_BROWSER === null ? 
     const fleet = await openFleet("sqlite");
     const coordinator = await fleet.coordinator();
     const names = Array.from({ length: 1_000 }, (_, index) => `app-${String(index).padStart(4, "0")}/restart`);
-    for (let claim = 0; claim < 10; claim += 1) await coordinator.join(draftFor(names, { reason: `claim ${claim}` }));
+    const draftOf = (claim: number) => {
+      const draft = draftFor(names, { reason: `claim ${claim}`, settles: false });
+      return { ...draft, owner: { ...draft.owner, action: "exec backup" } };
+    };
+    for (let claim = 0; claim < 10; claim += 1) await coordinator.join(draftOf(claim));
     const server = await startServer(fleet);
     const { page, complaints } = await openPage();
     const served = "window.untouched = [...document.querySelectorAll('#locks .holders')]";
