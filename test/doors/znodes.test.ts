@@ -1,5 +1,6 @@
 // Znodes that anyone may have made below Holdline's root, with any names and any bytes: a claim is a claim whatever is
 // written in it, an exclusive and foreign one where it cannot be read, and never taken as free.
+import { isDeclaredAction } from "../../src/locks/exec-actions.js";
 import { ALL_GONE } from "../support/perspectives.js";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
@@ -138,8 +139,9 @@ test("a claim is one whatever is written in it; its name says what the rule goes
       } else readable += 1;
       expect(isHeld([claim], 0)).toBe(true);
       const state = viewLock("a", [claim], ALL_GONE);
-      // A lease that has not been settled may still wait for another of its locks, though nobody is before it here.
-      const standing = claim.durable || claim.lease === null ? "holders" : "waiting";
+      // What has not been settled may still wait, for another of a lease's locks or for a thaw, though nobody is before it here.
+      const settles = claim.lease !== null || isDeclaredAction(claim.owner.action);
+      const standing = claim.durable || !settles ? "holders" : "waiting";
       expect(JSON.parse(JSON.stringify(lockAsJson(state)))).toHaveProperty(`${standing}.0.id`);
       shown.push(state);
     }),

@@ -35,7 +35,6 @@ describe("a configuration that is wrong: 78", () => {
       /:2: actions\.a\.command: must begin with the name of a program/,
     ],
     ["an empty shell text", 'actions:\n  a: { shell: " " }\n', /:2: actions\.a\.shell: must not be empty/],
-    ["an action without a command", "actions:\n  a: { lock: b }\n", /:2: actions\.a: needs a `command`/],
     [
       "a pattern that is none",
       'actions:\n  a: { command: [touch, ran], process: { command_string: "nginx(" } }\n',
