@@ -42,7 +42,7 @@ describe.skipIf(!existsSync("/dev/full"))("on a full disk", () => {
       74,
       expect.stringMatching(/^holdline: the lease on (?:host\/dc01|db) was given back, because its id/m),
     ]);
-    expect(JSON.parse(place.run("locks", "--json").stdout)).toEqual({ locks: [] });
+    expect(JSON.parse(place.run("locks", "--json").stdout)).toEqual({ locks: [], freezes: [] });
     expect(JSON.parse(place.run("history", "--json").stdout)).toMatchObject({
       history: [{ event: "released", reason: "its id could not be written" }],
     });
