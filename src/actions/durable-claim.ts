@@ -6,7 +6,7 @@ import type { Coordinator, Settled, WriteOutcome } from "../locks/coordinator.js
 import type { DocumentWrite } from "../locks/documents.js";
 import type { Ending, HistoryRecord } from "../locks/history.js";
 import { ClaimLostError, HoldlineError, messageOf, UnreachableError } from "../locks/errors.js";
-import type { Clock } from "../line/clock.js";
+import { type Clock, within } from "../line/clock.js";
 
 /** What came of it. `lost`: the claim was no longer ours. `unreachable`: it still is ours, and the store did not answer, or refuses. */
 export type LetGo =
@@ -111,7 +111,7 @@ export class DurableClaim {
     });
   }
 
-  /** The latest that it may be: what is to take some time from now on is not over too early then, whoever counts it. */
+  /** The latest that it may be now by the store's clock. An end that is counted from here comes too late rather than too early. */
   async #latestStoreMs(signal: AbortSignal): Promise<number> {
     const { storeMs, askedAt } = await this.#toldTime(signal);
     return Math.ceil(storeMs + this.#patience.clock.now() - askedAt);
@@ -167,18 +167,9 @@ export class DurableClaim {
     });
   }
 
-  async #soon<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const deadline = new AbortController();
-    const over = new AbortController();
-    this.#patience.clock.sleep(NOTE_PATIENCE_MS, over.signal).then(
-      () => deadline.abort(new UnreachableError("the coordinator did not answer soon")),
-      () => undefined, // Done before that.
-    );
-    try {
-      return await attempt(deadline.signal);
-    } finally {
-      over.abort();
-    }
+  #soon<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = () => new UnreachableError("the coordinator did not answer soon");
+    return within(this.#patience.clock, NOTE_PATIENCE_MS, late, attempt);
   }
 
   /**
@@ -218,37 +209,32 @@ export class DurableClaim {
     });
   }
 
-  async #untilTimeout(attempt: (signal: AbortSignal) => Promise<"done" | "gone" | "changed">): Promise<LetGo> {
+  #untilTimeout(attempt: (signal: AbortSignal) => Promise<"done" | "gone" | "changed">): Promise<LetGo> {
     const { clock, releaseTimeoutMs } = this.#patience;
-    const deadline = new AbortController();
-    const over = new AbortController();
     // A store may answer each time, and be full. People need to hear that to mend it.
     let problem: string | null = null;
-    clock.sleep(releaseTimeoutMs, over.signal).then(
-      () => deadline.abort(new UnreachableError(`${problem ?? "the coordinator did not answer"} (until the release timeout)`)),
-      () => undefined, // Done before the timeout.
-    );
-    try {
-      for (;;) {
-        try {
-          const outcome = await attempt(deadline.signal);
-          if (outcome === "done") return { outcome: "done" };
-          const why = outcome === "gone" ? await this.#whyGone(deadline.signal) : await this.#takeUpChange(deadline.signal);
-          if (why !== null) return { outcome: "lost", why };
-        } catch (error) {
-          if (isRefusal(error)) return { outcome: "unreachable", why: messageOf(error) };
-          if (!(error instanceof UnreachableError)) throw error;
-          if (deadline.signal.aborted) return { outcome: "unreachable", why: messageOf(error) };
-          problem = messageOf(error);
-          await clock.sleep(PAUSE_MS, deadline.signal);
+    const late = () => new UnreachableError(`${problem ?? "the coordinator did not answer"} (until the release timeout)`);
+    return within(clock, releaseTimeoutMs, late, async (signal) => {
+      try {
+        for (;;) {
+          try {
+            const outcome = await attempt(signal);
+            if (outcome === "done") return { outcome: "done" };
+            const why = outcome === "gone" ? await this.#whyGone(signal) : await this.#takeUpChange(signal);
+            if (why !== null) return { outcome: "lost", why };
+          } catch (error) {
+            if (isRefusal(error)) return { outcome: "unreachable", why: messageOf(error) };
+            if (!(error instanceof UnreachableError)) throw error;
+            if (signal.aborted) return { outcome: "unreachable", why: messageOf(error) };
+            problem = messageOf(error);
+            await clock.sleep(PAUSE_MS, signal);
+          }
         }
+      } catch (error) {
+        if (signal.aborted && error === signal.reason) return { outcome: "unreachable", why: messageOf(error) };
+        throw error;
       }
-    } catch (error) {
-      if (deadline.signal.aborted && error === deadline.signal.reason) return { outcome: "unreachable", why: messageOf(error) };
-      throw error;
-    } finally {
-      over.abort();
-    }
+    });
   }
 
   /** Who ended the claim, in words. */

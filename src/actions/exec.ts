@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { messageOf } from "../locks/errors.js";
-import { execActionOf } from "../locks/exec-actions.js";
+import { EXEC_PREFIX, execActionOf } from "../locks/exec-actions.js";
 import { environmentOf } from "../line/environment.js";
 import { withEphemeralClaim } from "../line/ephemeral-claim.js";
 import type { AcquireSettings } from "../line/waiting.js";
@@ -52,7 +52,7 @@ async function executeEphemerally(spec: ExecSpec, context: ExecContext): Promise
   const { machine, progress, stop, node, group, principal } = context;
   const { lock, key, slots, data, despiteFreeze } = spec;
   const coordinator = await context.coordinator(lock);
-  const action = `exec ${basename(spec.argv[0] ?? "")}`;
+  const action = `${EXEC_PREFIX}${basename(spec.argv[0] ?? "")}`;
   const owner = { node, group, principal, action, process: machine.processes.self, machine: machine.id };
   const waiting = waitOptions(context, perspectiveOn(coordinator, context), spec.acquire);
   const request = { lock, key, slots, owner, group, reason: despiteFreeze, data, despiteFreeze: despiteFreeze !== null };

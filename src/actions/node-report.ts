@@ -2,6 +2,7 @@
 // transaction, or is written afterwards. Bookkeeping: it never keeps a claim from its end, and its failure is only logged.
 import { decodeNode, documentOfNode, encodeNode, type NodeDocument } from "../fleet/node.js";
 import { notedOf, type RunNote, saysNothingNew, withNote } from "../fleet/noting.js";
+import { within } from "../line/clock.js";
 import type { BootMoment } from "../locks/claim.js";
 import type { Coordinator, WriteOutcome } from "../locks/coordinator.js";
 import type { DocumentWrite } from "../locks/documents.js";
@@ -100,7 +101,7 @@ export class NodeReport {
       "the node's document could not be written: the fleet does not hear of this run",
       async () => {
         if (this.#wasToldLately(this.#noteOf(told))) return;
-        await this.#withinTimeout(async (signal) => {
+        await within(this.#context.machine.clock, NOTE_TIMEOUT_MS, tooLate, async (signal) => {
           await this.#preparing;
           this.#document = null;
           for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
@@ -194,20 +195,9 @@ export class NodeReport {
   get #about(): string {
     return aboutOf(this.#coordinator, this.#context.node, this.#action.name);
   }
-
-  async #withinTimeout(attempt: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const [deadline, over] = [new AbortController(), new AbortController()];
-    this.#context.machine.clock.sleep(NOTE_TIMEOUT_MS, over.signal).then(
-      () => deadline.abort(new HoldlineError("unreachable", "the coordinator did not answer in time")),
-      () => undefined, // Done before the timeout.
-    );
-    try {
-      await attempt(deadline.signal);
-    } finally {
-      over.abort();
-    }
-  }
 }
+
+const tooLate = (): Error => new HoldlineError("unreachable", "the coordinator did not answer in time");
 
 /** The document as it was read; `null` and 0 where there was none. */
 interface Read {

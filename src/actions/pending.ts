@@ -5,7 +5,7 @@ import { readHolders } from "../line/holders.js";
 import { conditionOf, type Condition } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { bestEffort, DocumentChangedError, messageOf, UnreachableError } from "../locks/errors.js";
-import { execProgramOf } from "../locks/exec-actions.js";
+import { isDeclaredAction } from "../locks/exec-actions.js";
 import type { GuardedAction } from "./action.js";
 import { type GuardContext, perspectiveOn } from "./context.js";
 import { aboutOf } from "./fleet-context.js";
@@ -40,7 +40,7 @@ export interface AllLeft {
 export async function whatIsLeft(actions: readonly GuardedAction[], context: GuardContext): Promise<AllLeft> {
   const { journal } = context.machine;
   const declared = new Map(actions.map((action) => [action.name, action]));
-  const names = [...new Set([...declared.keys(), ...journal.actions().filter((name) => execProgramOf(name) === null)])];
+  const names = [...new Set([...declared.keys(), ...journal.actions().filter(isDeclaredAction)])];
   const left: Left[] = [];
   const problems = new Set<string>();
   for (const name of names) {

@@ -2,7 +2,7 @@
 // lists them; /proc, where there is one, gives what must be exact.
 import { basename } from "node:path";
 import { createProcessSight } from "../line/process-sight.js";
-import type { BootMoment } from "../locks/claim.js";
+import { areOfTwoBoots, type BootMoment } from "../locks/claim.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { quoted, sanitize, shortened } from "../locks/text.js";
 import { endCarriers, unseenCarriers } from "./commands/carriers.js";
@@ -61,7 +61,7 @@ export function eldestOf(running: readonly RunningProcess[]): RunningProcess | n
 }
 
 function isAfter(started: BootMoment, since: BootMoment): boolean {
-  if (started.bootId !== null && since.bootId !== null && started.bootId !== since.bootId) return true;
+  if (areOfTwoBoots(started, since)) return true;
   if (started.ticks !== null && since.ticks !== null) return started.ticks > since.ticks;
   // Start times by the wall clock are whole seconds, rounded down.
   return Math.floor(started.wallMs / 1_000) > Math.floor(since.wallMs / 1_000);

@@ -1,6 +1,6 @@
 // An action of mode `reboot`: its claim lies over the boot. The claim says that the machine is about to reboot before the command may
 // run, so that no later run asks for that a second time. The states here ask and wait; what is left is judged before it is taken up.
-import type { BootMoment, Claim } from "../locks/claim.js";
+import { areOfTwoBoots, type BootMoment, type Claim } from "../locks/claim.js";
 import { formatDuration } from "../locks/durations.js";
 import { ClaimLostError, UnreachableError } from "../locks/errors.js";
 import type { GuardedAction } from "./action.js";
@@ -70,7 +70,7 @@ function notBack(timeoutMs: number): Pick<ActionEnd, "succeeded" | "exitCode" | 
 
 /** Whether the machine has booted since a moment. */
 export function hasBooted(since: BootMoment | null, now: BootMoment): boolean {
-  return since !== null && since.bootId !== null && now.bootId !== null && since.bootId !== now.bootId;
+  return since !== null && areOfTwoBoots(since, now);
 }
 
 /**

@@ -2,7 +2,7 @@
 // execs-left.ts know what to do with each thing that was left.
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
-import { execProgramOf } from "../locks/exec-actions.js";
+import { isDeclaredAction } from "../locks/exec-actions.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
 import { type ExecLeft, findExecsLeft, tidyExecs } from "./execs-left.js";
@@ -65,7 +65,7 @@ export async function resumeAll(
   const results = await resumeSome(actions, context);
   const execs = await execsLeft(stores, context);
   const declared = new Set(actions.map(({ name }) => name));
-  const undeclared = context.machine.journal.actions().filter((name) => !declared.has(name) && execProgramOf(name) === null);
+  const undeclared = context.machine.journal.actions().filter((name) => !declared.has(name) && isDeclaredAction(name));
   for (const name of undeclared)
     context.log.warn({ action: name }, `an earlier run of the action ${name} left something, and ${name} is no longer declared`);
   return { results, undeclared, execs };

@@ -4,6 +4,7 @@
 import type { ProcessPattern } from "../actions/machine.js";
 import type { WindowSettings } from "../gates/windows.js";
 import { plainData } from "../locks/data.js";
+import { EXEC_PREFIX } from "../locks/exec-actions.js";
 import { canonicalLock } from "../locks/names.js";
 import { defaultSlots } from "../locks/rule.js";
 import {
@@ -187,5 +188,10 @@ export function readData(field: Field): unknown {
 function readName(field: Field, name: string): boolean {
   const named: Field = { ...field, value: name };
   if (name.startsWith("-")) return field.refuse('an action\'s name must not begin with "-"') !== undefined;
+  if (name.startsWith(EXEC_PREFIX)) {
+    return (
+      field.refuse(`an action's name must not begin with "${EXEC_PREFIX}", as those of holdline exec's claims do`) !== undefined
+    );
+  }
   return readLabel(named) !== undefined && readLockName(named) !== undefined;
 }

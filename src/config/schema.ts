@@ -192,7 +192,7 @@ export const SETTINGS: { readonly [P in SettingPath]: Setting<SettingValues[P]> 
     isList: true,
   },
   notify: {
-    doc: "who is told of failures, freezes and the like: a list of receivers",
+    doc: "receivers of notices about failures and freezes, as a list",
     default: "[]",
     defaultDoc: null,
     example: '[{ on: [failed, stale], url: "https://chat.example.com/hooks/x" }]',

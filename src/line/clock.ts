@@ -44,3 +44,26 @@ function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+/**
+ * Gives a piece of work so long at most: then its signal is aborted. What the work makes of that is its own matter.
+ * @param late what the signal is aborted with
+ */
+export async function within<T>(
+  clock: Pick<Clock, "sleep">,
+  ms: number,
+  late: () => Error,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const over = new AbortController();
+  clock.sleep(ms, over.signal).then(
+    () => deadline.abort(late()),
+    () => undefined, // Done before that.
+  );
+  try {
+    return await work(deadline.signal);
+  } finally {
+    over.abort();
+  }
+}

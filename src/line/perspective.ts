@@ -1,6 +1,6 @@
 // Whose claim is it? A process makes its perspective once, and everything that meets a claim asks it: is its owner gone, is
 // it this machine's own, is it another machine's that goes by the same name?
-import type { Claim, Owner, ProcessIdentity } from "../locks/claim.js";
+import { areOfTwoBoots, type Claim, type Owner } from "../locks/claim.js";
 import { HoldlineError } from "../locks/errors.js";
 import { isOfMachine } from "./machine-signs.js";
 import type { ProcessSight } from "./process-sight.js";
@@ -37,7 +37,7 @@ export function createPerspective({ node, machineOn, processes }: Standpoint): P
     return machine === null || isOfMachine(owner, { machine, process: processes.self });
   };
   const isOfEarlierBoot = (claim: Claim): boolean =>
-    perspective.isMine(claim) && isOfOtherBoot(claim.owner.process, processes.self);
+    perspective.isMine(claim) && claim.owner.process !== null && areOfTwoBoots(claim.owner.process, processes.self);
   const perspective: Perspective = {
     isOwnerGone(claim) {
       const { owner, alive } = claim;
@@ -59,8 +59,4 @@ export function createPerspective({ node, machineOn, processes }: Standpoint): P
     },
   };
   return perspective;
-}
-
-function isOfOtherBoot(one: ProcessIdentity | null, other: ProcessIdentity): boolean {
-  return one !== null && one.bootId !== null && other.bootId !== null && one.bootId !== other.bootId;
 }

@@ -69,6 +69,11 @@ export interface BootMoment {
   readonly wallMs: number;
 }
 
+/** Whether both are known, and are of two boots. */
+export function areOfTwoBoots(one: Pick<BootMoment, "bootId">, other: Pick<BootMoment, "bootId">): boolean {
+  return one.bootId !== null && other.bootId !== null && one.bootId !== other.bootId;
+}
+
 /** The later of two moments of one node. Boots have no order: when they differ, `noted` is later, since it was noted after the other. */
 export function laterOf(earlier: BootMoment, noted: BootMoment): BootMoment {
   if (earlier.bootId !== noted.bootId) return noted;

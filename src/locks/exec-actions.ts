@@ -1,9 +1,11 @@
-// The action names of claims of `holdline exec --durable`. A declared action's name is a lock's name and has no blank, so the two
-// never look alike.
+// The action names of claims of `holdline exec`. They begin as no declared action's name may, so the two never look alike.
 
-/** The action of an exec's claim. @param digest of the command line: only the program's name is shown */
+/** How they begin. */
+export const EXEC_PREFIX = "exec ";
+
+/** The action of a durable exec's claim. @param digest of the command line: only the program's name is shown */
 export function execActionOf(program: string, digest: string): string {
-  return `exec ${program} ${digest}`;
+  return `${EXEC_PREFIX}${program} ${digest}`;
 }
 
 /** The program of the durable exec whose claim has this action; `null` for every other action. */
@@ -12,6 +14,6 @@ export function execProgramOf(action: string | null): string | null {
 }
 
 /** Whether an owner's action is a declared one, and no exec's. */
-export function isDeclaredAction(action: string | null): boolean {
-  return action !== null && !action.startsWith("exec ");
+export function isDeclaredAction(action: string | null): action is string {
+  return action !== null && !action.startsWith(EXEC_PREFIX);
 }

@@ -4,7 +4,7 @@ import { DEFAULT_GROUP } from "../fleet/node.js";
 import type { NodeAction, NodeDocument } from "../fleet/node.js";
 import { locksOfAction, rolloutOf } from "../fleet/rollout.js";
 import type { Rollout, RolloutClaim } from "../fleet/rollout.js";
-import { execProgramOf } from "../locks/exec-actions.js";
+import { isDeclaredAction } from "../locks/exec-actions.js";
 import type { Freeze } from "../locks/freezes.js";
 import { haveCommon } from "../locks/patterns.js";
 import { freezeAsJson } from "../views/json.js";
@@ -87,7 +87,7 @@ export function fleetSeenBy(caller: Caller, mirror: Mirror): Fleet {
     if (!caller.mayWith("read", lock.lock)) continue;
     for (const claim of claimsOn(lock)) {
       const { action } = claim.owner;
-      if (action !== null && claim.lease === null && execProgramOf(action) === null) append(claims, action, claim);
+      if (claim.lease === null && isDeclaredAction(action)) append(claims, action, claim);
     }
   }
   return { nodes, byGroup, claims, freezes: freezesSeenBy(caller, mirror.freezes()), now: mirror.now() };

@@ -299,6 +299,7 @@ describe("an action is refused", () => {
 
   test.each([
     ["-x", 'must not begin with "-"'],
+    ["exec backup", 'must not begin with "exec "'],
     ["a/../b", 'must not have "." or ".."'],
     ["x".repeat(300), "has 300 bytes"],
     ['"a\\tb"', "without control characters"],

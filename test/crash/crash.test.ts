@@ -17,8 +17,8 @@ import { takeTurn } from "../../src/line/turn.js";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { until } from "../support/wait.js";
-import { inTurn } from "./in-turn.js";
-import { killPoints, parseRecord, progressAt } from "./points.js";
+import { killAtEach } from "./each-point.js";
+import { parseRecord, progressAt } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -76,17 +76,7 @@ afterAll(() => program.remove());
 describe.each(STORES)("on %s", (kind) => {
   test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, async (scenario) => {
     const record = await recordPoints(await openFleet(kind), scenario);
-    await expect(`${record.join("\n")}\n`).toMatchFileSnapshot(`points/${scenario.name.replaceAll(" ", "-")}.txt`);
-    const points = killPoints(record, ...scenario.between);
-    const fleets = await Promise.all(points.map(() => openFleet(kind)));
-    await inTurn(points, async (point, index) => {
-      try {
-        await checkCrash(fleets[index] as Fleet, scenario, record, point);
-      } catch (error) {
-        throw new Error(`killed at ${point}`, { cause: error });
-      }
-    });
-    console.log(`${kind}: ${scenario.name}: killed at ${points.length} points`);
+    await killAtEach(kind, scenario.name, record, scenario.between, (fleet, point) => checkCrash(fleet, scenario, record, point));
   });
 });
 

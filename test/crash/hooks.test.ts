@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
-import { inTurn } from "./in-turn.js";
-import { killPoints, parseRecord } from "./points.js";
+import { killAtEach } from "./each-point.js";
+import { parseRecord } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -72,17 +72,7 @@ afterAll(() => program.remove());
 describe.each(STORES)("on %s", (kind) => {
   test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, async (scenario) => {
     const record = await recordPoints(await openFleet(kind), scenario);
-    await expect(`${record.join("\n")}\n`).toMatchFileSnapshot(`points/${scenario.name.replaceAll(" ", "-")}.txt`);
-    const points = killPoints(record, ...scenario.between);
-    const fleets = await Promise.all(points.map(() => openFleet(kind)));
-    await inTurn(points, async (point, index) => {
-      try {
-        await checkCrash(fleets[index] as Fleet, scenario, record, point);
-      } catch (error) {
-        throw new Error(`killed at ${point}`, { cause: error });
-      }
-    });
-    console.log(`${kind}: ${scenario.name}: killed at ${points.length} points`);
+    await killAtEach(kind, scenario.name, record, scenario.between, (fleet, point) => checkCrash(fleet, scenario, record, point));
   });
 });
 

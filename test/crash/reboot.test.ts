@@ -6,8 +6,8 @@ import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { type Fleet, type Node, openFleet, STORE_OPTIONS, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
-import { inTurn } from "./in-turn.js";
-import { killPoints, parseRecord } from "./points.js";
+import { killAtEach } from "./each-point.js";
+import { parseRecord } from "./points.js";
 import { buildCrashProgram, type CrashProgram } from "./program.js";
 
 failOnLeaks();
@@ -31,17 +31,10 @@ describe.each(STORES)("on %s", (kind) => {
       const { code, stderr } = await node(fleet, "one", { HOLDLINE_TEST_POINTS: file }).run("run", "reboot");
       expect(code, stderr).toBe(0);
       const record = parseRecord(readFileSync(file, "utf8"));
-      await expect(`${record.join("\n")}\n`).toMatchFileSnapshot("points/a-reboot.txt");
-      const points = killPoints(record, "coordinator.settle:before#1", "");
-      const fleets = await Promise.all(points.map(() => openFleet(kind)));
-      await inTurn(points, async (point, index) => {
-        try {
-          await checkCrash(fleets[index] as Fleet, point, when !== "on the next boot");
-        } catch (error) {
-          throw new Error(`killed at ${point}`, { cause: error });
-        }
-      });
-      console.log(`${kind}: a reboot, resumed ${when}: killed at ${points.length} points`);
+      const looksAgain = when !== "on the next boot";
+      await killAtEach(kind, "a reboot", record, ["coordinator.settle:before#1", ""], (killed, point) =>
+        checkCrash(killed, point, looksAgain),
+      );
     },
   );
 });

@@ -1,6 +1,6 @@
 // Which process this is, and whether another that has written itself down still lives. Reads /proc where there is one.
 import { readFileSync, readlinkSync } from "node:fs";
-import { isSameProcess, type ProcessIdentity } from "../../locks/claim.js";
+import { areOfTwoBoots, isSameProcess, type ProcessIdentity } from "../../locks/claim.js";
 
 /** This process. */
 export function readOwnIdentity(): ProcessIdentity {
@@ -30,7 +30,7 @@ export function isInSight(identity: ProcessIdentity, self: ProcessIdentity): boo
 export function isGone(identity: ProcessIdentity, self: ProcessIdentity): boolean {
   if (isSameProcess(identity, self)) return false;
   // The database belongs to this one machine, so that another boot's processes have all ended.
-  if (identity.bootId !== null && self.bootId !== null && identity.bootId !== self.bootId) return true;
+  if (areOfTwoBoots(identity, self)) return true;
   if (!isInSight(identity, self)) return false;
   const stat = readStat(identity.pid);
   if (stat === null) return !hasProcess(identity.pid);
