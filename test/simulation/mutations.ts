@@ -222,7 +222,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a release that failed is not tried again",
     in: "DurableClaim.#untilTimeout",
-    find: "if (deadline.signal.aborted) return",
+    find: "if (signal.aborted) return",
     replacement: "return",
   },
   {
