@@ -24,8 +24,10 @@ const LAYERS = [
   { layer: "stores/memory", may: ["locks", "queue"], packages: [] },
   // The suite that stores are held to, somebody else's as well; all of it is tests, and none of it is in the program.
   { layer: "conformance", may: ["locks", "line", "queue", "stores/memory", "uptime"], packages: ["vitest"] },
-  { layer: "coordinators", may: ["locks", "queue", "stores"], packages: [], deepest: 0 },
-  { layer: "coordinators/zookeeper", may: ["locks", "uptime"], packages: [], deepest: 0 },
+  { layer: "coordinators", may: ["locks", "queue", "stores", "store-url"], packages: [], deepest: 0 },
+  // How the URL of each store looks, so that a configuration can be judged without it.
+  { layer: "coordinators/schemes", may: ["locks", "store-url"], packages: [] },
+  { layer: "coordinators/zookeeper", may: ["locks", "uptime", "store-url", "secure-connection"], packages: [], deepest: 0 },
   // The protocol and the connection, which know nothing of locks and queues.
   { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
@@ -123,6 +125,8 @@ const FILES = [
   { file: "main", may: ["locks", "cli", "runtime", "handed-down"], packages: [] },
   { file: "version", may: [], packages: [] },
   { file: "uptime", may: [], packages: [] },
+  { file: "store-url", may: [], packages: [] },
+  { file: "secure-connection", may: ["locks/errors"], packages: [] },
   { file: "proc", may: ["locks"], packages: [] },
   { file: "handed-down", may: [], packages: [] },
   { file: "working-directory", may: [], packages: [] },

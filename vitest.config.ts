@@ -1,15 +1,20 @@
 import { defineConfig } from "vitest/config";
-import { projectOf, PROJECTS, testFiles } from "./scripts/needs.mjs";
+import { projectOf, testFiles } from "./scripts/needs.mjs";
+
+const files = testFiles();
+const projects = [...new Set(["unit", "machine", ...files.map(projectOf)])];
 
 export default defineConfig({
   test: {
-    // By what a file needs, which its source tells: `npm run test:unit` runs the first, and the last has a global setup.
-    projects: PROJECTS.map((name) => ({
+    // By what a file needs, which its source tells: `npm run test:unit` runs the first, and those that need servers have them set up.
+    projects: projects.map((name) => ({
       extends: true,
       test: {
         name,
-        include: testFiles().filter((file) => projectOf(file) === name),
-        globalSetup: name === "zookeeper" ? ["test/support/global-setup.ts"] : [],
+        include: files.filter((file) => projectOf(file) === name),
+        globalSetup: ["unit", "machine"].includes(name)
+          ? []
+          : name.split("+").map((server) => `test/support/servers/${server}-setup.ts`),
       },
     })),
     pool: "forks",

@@ -1,8 +1,9 @@
-export type Need = "zookeeper" | "build" | "ps" | "browser" | "shells" | "man page readers" | "foreign clients" | "time";
-export type Project = "unit" | "machine" | "zookeeper";
+export type Server = "zookeeper" | "etcd" | "postgresql" | "redis" | "mariadb" | "dynamodb";
+export type Need = Server | "build" | "ps" | "browser" | "shells" | "man page readers" | "foreign clients" | "time";
 
 export const NEEDS: readonly Need[];
-export const PROJECTS: readonly Project[];
-export function projectOf(file: string): Project;
+export const SERVERS: readonly Server[];
+/** `unit`, `machine`, or the servers that a file's tests share, joined by `+`. */
+export function projectOf(file: string): string;
 export function testFiles(): string[];
 export function needsOf(file: string): Set<Need>;

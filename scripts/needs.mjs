@@ -8,6 +8,12 @@ import { root } from "./packages.mjs";
 const SIGNS = {
   // The run's ZooKeeper, or servers of a test's own.
   zookeeper: /\binject\("zookeeper"\)|\bstart(?:ZooKeeper|Ensemble)\(/,
+  // The same for the other stores' servers.
+  etcd: /\binject\("etcd"\)|\bstartEtcd\w*\(/,
+  postgresql: /\binject\("postgresql"\)|\bstartPostgres\w*\(/,
+  redis: /\binject\("redis"\)|\bstartRedis\w*\(/,
+  mariadb: /\binject\("mariadb"\)|\bstartMariaDb\w*\(/,
+  dynamodb: /\binject\("dynamodb"\)|\bstartDynamo\w*\(/,
   // dist/: the program, the library or the benchmark as they were built.
   build: /\/\.\.\/dist\/|scripts\/start\.mjs|\.\.\/bench\/driver/,
   // Node's own list of processes goes through `ps`.
@@ -24,15 +30,17 @@ export const NEEDS = Object.keys(SIGNS);
 
 const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*"(\.[^"]+)\.js"/g;
 
-/**
- * The projects that vitest.config.ts makes of the test files. `unit` is what a contributor runs at each turn: it needs
- * nothing that is not there, and seconds. Those of `zookeeper` share a server, which the others are spared.
- */
-export const PROJECTS = ["unit", "machine", "zookeeper"];
+/** The stores with servers: each has one for the whole run, which test/support/servers/NAME-setup.ts starts for those who need it. */
+export const SERVERS = ["zookeeper", "etcd", "postgresql", "redis", "mariadb", "dynamodb"];
 
+/**
+ * The project of vitest.config.ts that a test file belongs to. `unit` is what a contributor runs at each turn: it needs nothing that is
+ * not there, and seconds. Those who share the same servers are one project, `zookeeper` for example, or `etcd+zookeeper`.
+ */
 export function projectOf(file) {
   const needs = needsOf(file);
-  if (needs.has("zookeeper")) return "zookeeper";
+  const servers = SERVERS.filter((server) => needs.has(server));
+  if (servers.length > 0) return servers.join("+");
   return [...needs].every((need) => need === "ps") ? "unit" : "machine";
 }
 

@@ -1,8 +1,8 @@
 // Installs what tests need of the machine beside npm's packages: a ZooKeeper and `ps`; and what some of them use where it
-// can be had: foreign clients of ZooKeeper's locks, shells, a browser, and readers of man pages. Which ZooKeeper the tests
+// can be had: the servers of other stores, foreign clients of ZooKeeper's locks, shells, a browser, and readers of man pages. Which ZooKeeper the tests
 // then take is test/support/zookeeper-install.ts's choice; this file only sees to it that there is one.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { root } from "./packages.mjs";
 
@@ -16,6 +16,16 @@ const EXTRAS = {
   shells: () => missingPrograms(["bash", "fish", "zsh"]),
   browser: () => missingPrograms(["chromium"]),
   "man page readers": () => missingPrograms(["man", "mandoc"]),
+  etcd: () => missingServers("etcd-server", "/usr/bin/etcd"),
+  postgresql: () => [
+    ...missingServers("postgresql", ...serverFolders("/usr/lib/postgresql", "bin/initdb")),
+    ...missingServers("pgbouncer", "/usr/sbin/pgbouncer"),
+  ],
+  redis: () => [
+    ...missingServers("redis-server", "/usr/bin/redis-server"),
+    ...missingServers("redis-sentinel", "/usr/bin/redis-sentinel"),
+  ],
+  mariadb: () => missingServers("mariadb-server", "/usr/sbin/mariadbd"),
 };
 /** Debian's package of a program, where it has another name. */
 const PACKAGES = { man: "man-db" };
@@ -61,6 +71,16 @@ function missingForeignClients() {
   if (!existsSync("/usr/lib/python3/dist-packages/kazoo")) missing.push(KAZOO_PACKAGE);
   if (!existsSync("/usr/share/java/curator-recipes.jar") || !hasProgram("javac")) missing.push(...CURATOR_PACKAGES);
   return missing;
+}
+
+/** Debian's package of a server, unless one of the paths is there. */
+function missingServers(name, ...paths) {
+  return paths.some((path) => existsSync(path)) ? [] : [name];
+}
+
+/** Where a program is in the folders of its versions. */
+function serverFolders(folder, program) {
+  return existsSync(folder) ? readdirSync(folder).map((version) => join(folder, version, program)) : [];
 }
 
 function missingPrograms(programs) {

@@ -1,14 +1,13 @@
 // A real ZooKeeper for tests, alone or three together: where it comes from, its configuration, its processes and its
 // temporary files. It ends only processes that it has started itself.
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, openSync, closeSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:net";
 import { freePorts } from "./ports.js";
-import { findLocalInstall, type LocalInstall, missingZooKeeper, withoutOrphans } from "./zookeeper-install.js";
+import { type ServerCommand, ServerProcess, startServers } from "./server-process.js";
+import { findLocalInstall, type LocalInstall, missingZooKeeper } from "./zookeeper-install.js";
 import { until } from "./wait.js";
 
 /** Where a ZooKeeper answers. */
@@ -64,7 +63,7 @@ export async function startZooKeeper(options: ServerOptions = {}): Promise<ZooKe
   const install = await requireInstall();
   const [port] = (await freePorts(1)) as [number];
   const server = new LocalServer(install, port, await serverDirectory(), options);
-  await start([server]);
+  await startServers([server.process]);
   return server;
 }
 
@@ -90,7 +89,7 @@ export async function startEnsemble(
     const config = { ...options.config, ...Object.fromEntries(addresses) };
     servers.push(new LocalServer(install, ports[index] as number, await serverDirectory(), { ...options, config }, index + 1));
   }
-  await start(servers);
+  await startServers(servers.map((server) => server.process));
   const leader = async () => {
     const answers = await Promise.all(servers.map((server) => fourLetter(server, "srvr").catch(() => "")));
     return servers[answers.findIndex((answer) => answer.includes("Mode: leader"))];
@@ -134,10 +133,14 @@ export async function monitor(server: ServerAddress | number): Promise<ReadonlyM
 
 /** Waits until a server answers `srvr` as one that serves. */
 export async function waitUntilServing(server: ServerAddress): Promise<void> {
-  await until(async () => (await fourLetter(server, "srvr")).includes("Mode: "), {
+  await until(() => isServing(server), {
     what: `ZooKeeper at ${server.host}:${server.port} to serve`,
     deadlineMs: 60_000,
   });
+}
+
+async function isServing(server: ServerAddress): Promise<boolean> {
+  return (await fourLetter(server, "srvr")).includes("Mode: ");
 }
 
 async function requireInstall(): Promise<LocalInstall> {
@@ -150,21 +153,10 @@ async function serverDirectory(): Promise<string> {
   return mkdtemp(join(tmpdir(), "holdline-zookeeper-"));
 }
 
-async function start(servers: readonly LocalServer[]): Promise<void> {
-  try {
-    await Promise.all(servers.map((server) => server.launch()));
-    await Promise.all(servers.map((server) => server.serving()));
-  } catch (error) {
-    await Promise.all(servers.map((server) => server.close()));
-    throw error;
-  }
-}
-
-//   stopped → (launch) running ⇄ frozen → (stop, kill) stopped → (close) removed
 class LocalServer implements ZooKeeperServer {
   readonly host = "127.0.0.1";
   readonly address: string;
-  #child: ChildProcess | null = null;
+  readonly process: ServerProcess;
 
   constructor(
     readonly install: LocalInstall,
@@ -174,13 +166,27 @@ class LocalServer implements ZooKeeperServer {
     readonly id: number | null = null,
   ) {
     this.address = `${this.host}:${port}`;
+    this.process = new ServerProcess({
+      name: `ZooKeeper on port ${port}`,
+      directory,
+      logs: ["zookeeper.log"],
+      prepare: () => this.#prepare(),
+      serves: () => isServing(this),
+    });
   }
 
   get pid(): number | null {
-    return this.#child?.pid ?? null;
+    return this.process.pid;
   }
 
-  async launch(): Promise<void> {
+  stop = (): Promise<void> => this.process.stop();
+  kill = (): Promise<void> => this.process.kill();
+  freeze = (): Promise<void> => this.process.freeze();
+  thaw = (): void => this.process.thaw();
+  restart = (): Promise<void> => this.process.restart();
+  close = (): Promise<void> => this.process.close();
+
+  async #prepare(): Promise<ServerCommand> {
     const { directory, install } = this;
     const data = join(directory, "data");
     const tickMs = this.options.tickMs ?? DEFAULT_TICK_MS;
@@ -211,92 +217,15 @@ class LocalServer implements ZooKeeperServer {
     ];
     await writeFile(join(directory, "log4j.properties"), logging.join("\n"));
     const properties = { "zookeeper.log.dir": directory, ...this.options.properties };
-    const command = withoutOrphans([
-      install.java,
-      // A test's data fit into little memory, and a quick start matters more than top speed.
-      ...["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-      ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
-      ...["-cp", [directory, ...install.classPath].join(":")],
-      ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", join(directory, "zoo.cfg")],
-    ]);
-    const output = openSync(join(directory, "output.log"), "a");
-    const child = spawn(command[0] as string, command.slice(1), { stdio: ["ignore", output, output], cwd: directory });
-    closeSync(output);
-    await once(child, "spawn");
-    this.#child = child;
-    living.add(child);
-    child.once("exit", () => {
-      living.delete(child);
-      if (this.#child === child) this.#child = null;
-    });
-  }
-
-  async serving(): Promise<void> {
-    const child = this.#child;
-    const ended = new Promise<never>((_, reject) => {
-      child?.once("exit", (code, signal) => {
-        void this.#lastWords().then((words) => {
-          reject(new Error(`ZooKeeper on port ${this.port} ended (${signal ?? code}) before it served:\n${words}`));
-        });
-      });
-    });
-    ended.catch(() => undefined);
-    await Promise.race([waitUntilServing(this), ended]);
-  }
-
-  async stop(): Promise<void> {
-    await this.#end("SIGTERM");
-  }
-
-  async kill(): Promise<void> {
-    await this.#end("SIGKILL");
-  }
-
-  async freeze(): Promise<void> {
-    const { pid } = this;
-    if (pid === null) return;
-    process.kill(pid, "SIGSTOP");
-    // Its threads stop one by one.
-    const states = async () =>
-      Promise.all((await readdir(`/proc/${pid}/task`)).map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")));
-    if (process.platform === "linux")
-      await until(async () => (await states()).every((stat) => / [Tt] /.test(stat)), "all threads to stop");
-  }
-
-  thaw(): void {
-    this.#child?.kill("SIGCONT");
-  }
-
-  async restart(): Promise<void> {
-    if (this.#child !== null) await this.stop();
-    await this.launch();
-    await this.serving();
-  }
-
-  async close(): Promise<void> {
-    await this.#end("SIGKILL");
-    await rm(this.directory, { recursive: true, force: true });
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill(signal);
-    // A stopped process takes SIGTERM only once it is continued.
-    child.kill("SIGCONT");
-    await exited;
-  }
-
-  async #lastWords(): Promise<string> {
-    const logs = ["output.log", "zookeeper.log"].map((name) => join(this.directory, name)).filter((path) => existsSync(path));
-    const texts = await Promise.all(logs.map((path) => readFile(path, "utf8")));
-    return texts.join("\n").split("\n").slice(-20).join("\n");
+    return {
+      argv: [
+        install.java,
+        // A test's data fit into little memory, and a quick start matters more than top speed.
+        ...["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+        ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+        ...["-cp", [directory, ...install.classPath].join(":")],
+        ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", join(directory, "zoo.cfg")],
+      ],
+    };
   }
 }
-
-// Servers that a crash of the test run would leave behind: the last thing that this process does is to end them.
-const living = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of living) child.kill("SIGKILL");
-});

@@ -57,7 +57,7 @@ export function createMemoryStore(
 }
 
 /** What a commit is called after what it is for. */
-function requestOf(steps: readonly Step[]): Request {
+export function requestOf(steps: readonly Step[]): Request {
   for (const step of steps) {
     if (step.do === "append") return { operation: "join", claim: step.claim };
     if (step.do === "put") return { operation: step.settles ? "settle" : step.isNewHolder ? "adopt" : "update", claim: step.claim };

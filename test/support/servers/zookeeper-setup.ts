@@ -1,7 +1,7 @@
 // Before the first test: one ZooKeeper for the whole run, which tests get with `inject("zookeeper")`. After the last: its end.
 import type { TestProject } from "vitest/node";
-import { findLocalInstall, hasDocker, missingZooKeeper } from "./zookeeper-install.js";
-import { type ServerAddress, startZooKeeper, waitUntilServing } from "./zookeeper-server.js";
+import { findLocalInstall, hasDocker, missingZooKeeper } from "../zookeeper-install.js";
+import { type ServerAddress, startZooKeeper, waitUntilServing } from "../zookeeper-server.js";
 
 declare module "vitest" {
   export interface ProvidedContext {
