@@ -11,7 +11,6 @@ import { stringify } from "yaml";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
 import type { Coordinator } from "../../src/locks/coordinator.js";
-import type { FaultProxy } from "../support/fault-proxy.js";
 import { until, within } from "../support/wait.js";
 
 /** The stores that a fleet can stand on. */
@@ -161,7 +160,7 @@ export class Fleet {
   }
 
   /** The same root through a fault proxy. */
-  urlThrough(proxy: FaultProxy): string {
+  urlThrough(proxy: { readonly address: string }): string {
     return this.url.replace(/^(zookeeper:\/\/)[^/]*/, `$1${proxy.address}`);
   }
 

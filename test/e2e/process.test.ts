@@ -1,17 +1,13 @@
 // `serialize_process` as its users meet it: when the action runs, and when it does not because someone else has restarted the
 // service. The services are real processes with names of their own.
-import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { copyFileSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ticksNow } from "../../src/proc.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { failOnLeaks } from "../support/leaks.js";
-import { until } from "../support/wait.js";
-import type { Fleet, StoreKind } from "./fleet.js";
-import { isRunning, openFleet, STORES } from "./fleet.js";
+import { type Fleet, isRunning, openFleet, type StoreKind, STORES } from "./fleet.js";
+import { type Actions, endServices, leaveStale, serviceOn } from "./services.js";
 
 failOnLeaks();
 
@@ -298,7 +294,7 @@ describe.each(STORES)("on %s", (kind) => {
       // Before it is restarted: the one that was there already is older than the failure.
       expect((await fleet.node("web-01", actions({ shell: "exit 1" })).runAction("restart")).result.outcome).toBe("failed");
       expect(await fleet.queue("restart")).toMatchObject([{ id: toxic.id }]);
-      await endAll();
+      await endServices();
       const [again] = (await fleet.queue("restart")) as [Claim];
       await startService(again);
       const { code, result } = await fleet.node("web-01", actions(SKIP)).runAction("restart");
@@ -351,81 +347,6 @@ describe.each(STORES)("on %s", (kind) => {
   });
 });
 
-interface Service {
-  readonly pid: number;
-  readonly end: () => Promise<void>;
-}
-
-const services: Service[] = [];
-
-/** Ends every service of the running test. */
-async function endAll(): Promise<void> {
-  await Promise.all(services.splice(0).map((service) => service.end()));
-}
-
-/** A fleet with a service whose processes have a name that nothing else on this machine has. */
-async function openServiceFleet(kind: StoreKind) {
-  const fleet = await openFleet(kind);
-  const name = `svc${randomBytes(5).toString("hex")}`;
-  const program = join(fleet.directory, name);
-  copyFileSync("/bin/sleep", program);
-  onTestFinished(endAll);
-  return {
-    fleet,
-    name,
-    /** The action `restart`, which writes "ran" and restarts nothing, with changes. */
-    actions: (changes: Readonly<Record<string, unknown>> = {}) => ({
-      restart: {
-        mode: "serialize_process",
-        process: { command_string: `^${name}$`, must_restart: false },
-        shell: `echo ran >> '${fleet.log}'`,
-        ...changes,
-      },
-    }),
-    /** Starts it; after the moment at which a claim was made, if one is given, by the clock that start times have. */
-    startService: async (after?: { readonly made: { readonly ticks: number | null } | null }): Promise<Service> => {
-      const ticks = after?.made?.ticks ?? null;
-      if (ticks !== null) await until(() => (ticksNow() ?? 0) > ticks, "the next tick of the clock");
-      const child = spawn(program, ["4711"], { stdio: "ignore" });
-      const exited = once(child, "exit");
-      await once(child, "spawn");
-      // Between fork and exec it has its parent's name.
-      await until(() => readFileSync(`/proc/${child.pid}/comm`, "utf8").trim() === name, "the service to have its name");
-      const service = {
-        pid: child.pid as number,
-        end: async () => {
-          child.kill("SIGKILL");
-          await exited;
-        },
-      };
-      services.push(service);
-      return service;
-    },
-  };
-}
-
-type Actions = Awaited<ReturnType<typeof openServiceFleet>>["actions"];
-
-/** A claim of web-01's on `restart` whose agent was killed while the action ran, and the command that it left behind. */
-async function leaveStale(fleet: Fleet, actions: Actions): Promise<{ stale: Claim; orphan: number }> {
-  const pidFile = join(fleet.directory, "orphan.pid");
-  const shell = `echo $$ > '${pidFile}'; echo "start $HOLDLINE_NODE" >> '${fleet.log}'; exec sleep 1000`;
-  const agent = fleet.node("web-01", actions({ shell })).start("run", "restart");
-  await fleet.untilLine("start web-01");
-  agent.kill("SIGKILL");
-  await agent.ended;
-  const orphan = Number(readFileSync(pidFile, "utf8"));
-  onTestFinished(() => {
-    try {
-      process.kill(-orphan, "SIGKILL");
-    } catch {
-      // The next run has ended it.
-    }
-  });
-  const [stale] = (await fleet.queue("restart")) as [Claim];
-  return { stale, orphan };
-}
-
 /** Two runs on web-01 that did not get the lock, which is free afterwards. Gives the ticks at the second's. */
 async function timeOutTwice(
   fleet: Fleet,
@@ -446,4 +367,10 @@ async function timeOutTwice(
   go.give();
   expect((await holder.ended).code).toBe(0);
   return { last };
+}
+
+/** A fleet with a service that its actions restart. */
+async function openServiceFleet(kind: StoreKind) {
+  const fleet = await openFleet(kind);
+  return { fleet, ...serviceOn(fleet) };
 }

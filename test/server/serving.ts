@@ -1,7 +1,7 @@
 // Servers as their users meet them: `holdline serve` of the built program on a fleet's store, asked over HTTP.
 import { onTestFinished } from "vitest";
 import { until } from "../support/wait.js";
-import type { Cli, Fleet, Node, NodeOptions } from "../e2e/fleet.js";
+import type { Cli, Fleet, Node, NodeOptions } from "../e2e/nodes.js";
 
 export interface Serving {
   readonly url: string;
