@@ -22,6 +22,7 @@ import { bestEffort } from "../locks/errors.js";
 import { historyBoundsOf } from "../locks/history-bounds.js";
 import { Asking, type Timers } from "./asking.js";
 import { Documents } from "./documents.js";
+import { examineStore } from "./examination.js";
 import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Reads } from "./reads.js";
@@ -57,7 +58,6 @@ export class QueueEngine implements Coordinator {
   readonly isShared: boolean;
   readonly store: string;
   readonly traits: StoreTraits;
-  readonly examine?: (signal?: AbortSignal) => Promise<StoreReport>;
   readonly #store: QueueStore;
   readonly #options: EngineOptions;
   readonly #asking: Asking;
@@ -90,10 +90,6 @@ export class QueueEngine implements Coordinator {
     this.#documents = new Documents(store, asking, history, options.log);
     this.#writes = new Writes(store, { asking, sessions, reads, joining, history, log: options.log });
     this.#watches = new Watches(store, asking, (signal) => reads.putAwayEnded(signal), options);
-    if (store.examine !== undefined) {
-      const examine = store.examine.bind(store);
-      this.examine = (signal) => asking.ask(signal, (patience) => examine(patience));
-    }
   }
 
   /** The latest session, for whoever wants to end it in the store. */
@@ -205,6 +201,10 @@ export class QueueEngine implements Coordinator {
 
   sync(signal?: AbortSignal): Promise<StoreTime> {
     return this.#asking.ask(signal, (patience) => this.#store.sync(patience));
+  }
+
+  examine(signal?: AbortSignal): Promise<StoreReport> {
+    return examineStore(this.#store, this.#asking, signal);
   }
 
   close(): Promise<void> {

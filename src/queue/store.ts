@@ -2,7 +2,7 @@
 // archive and documents, and commits steps atomically. It knows no rule, no policy, and repeats nothing after a lost reply: all
 // that is the engine's.
 import type { StoreTime, Traits } from "../locks/coordinator.js";
-import type { StoreReport } from "../locks/store-report.js";
+import type { Examined } from "../locks/store-report.js";
 
 /** What a store can and cannot do, and how its sessions live. */
 export interface StoreTraits extends Traits {
@@ -239,5 +239,6 @@ export interface QueueStore {
   reconnect(why: string): void;
   /** Never rejects. */
   close(): Promise<void>;
-  examine?(signal?: AbortSignal): Promise<StoreReport>;
+  /** Says what the store is, and tries without changing anything whether these credentials may do all that runs need. */
+  examine?(signal?: AbortSignal): Promise<Examined>;
 }

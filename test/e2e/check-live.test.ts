@@ -37,7 +37,15 @@ test.each(STORES)(
     const node = fleet.node("web-01", { restart: { command: ["true"], verify: { command: ["true"], passes: 3 } } });
     expect((await node.run("run", "restart")).code).toBe(0);
     const { code, stores, findings } = await checked(node, "--live");
-    expect([code, stores?.[0]?.facts["kind"]]).toEqual([0, kind]);
+    const facts = stores?.[0]?.facts ?? {};
+    expect([code, facts["kind"]]).toEqual([0, kind]);
+    // Every store says these, in this order, before what is its own.
+    const common = ["kind", "version", "servers", "latencyMs", "durability", "clockErrorMs", "clockAheadMs", "rights"];
+    const said = common.filter((name) => name in facts);
+    expect(Object.keys(facts).slice(0, said.length)).toEqual(said);
+    expect(said).toEqual(expect.arrayContaining(["latencyMs", "durability", "rights"]));
+    expect(facts["rights"]).toBe("all that runs need");
+    expect((await node.run("check", "--live")).stdout).toMatch(/^ {2}latency +\d+(\.\d+)? ms$/m);
     expect(findings.filter(({ about }) => about.startsWith("action "))).toEqual([]);
   },
 );

@@ -97,12 +97,18 @@ async function tryActions(context: Context, runsChecks: boolean): Promise<About[
 }
 
 function renderStore({ coordinator, facts, mended, tidied }: FoundStore, paint: Paint): string[] {
-  const cells = Object.entries(facts).map(([name, value]): Cell[] => [`  ${name}`, String(value)]);
+  const cells = Object.entries(facts).map(factCells);
   const changed = (mended ?? []).map((path) => `  belongs to the credentials now: ${sanitize(path)}`);
   if (mended?.length === 0) changed.push("  nothing to mend");
   changed.push(...(tidied ?? []).map((path) => `  removed: ${sanitize(path)}`));
   if (tidied?.length === 0) changed.push("  nothing to tidy away");
   return ["", paint("bold", `store ${sanitize(coordinator)}`), ...renderColumns(cells), ...changed];
+}
+
+/** `clockErrorMs: 3` is for programs; people read "clock error  3 ms". */
+function factCells([name, value]: readonly [string, string | number]): Cell[] {
+  const words = name.replace(/Ms$/, "").replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return [`  ${words}`, name.endsWith("Ms") ? `${value} ms` : sanitize(String(value))];
 }
 
 function renderFindings(findings: readonly About[], isLive: boolean, paint: Paint): string[] {

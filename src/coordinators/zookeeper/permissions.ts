@@ -1,7 +1,8 @@
 // Who may change the tree. Joining refuses a tree that does not protect what is written with credentials, `holdline check --live` reports
 // what the credentials may do, and `--mend` gives them what everybody may change. ZooKeeper checks the parent's rights for a delete:
 // below a znode that belongs to everybody, anybody can delete a claim, whatever the claim's own rights are.
-import type { Finding, StoreReport } from "../../locks/store-report.js";
+import { type Finding, reportOf, type StoreReport } from "../../locks/store-report.js";
+import type { StoreTime } from "../../locks/coordinator.js";
 import { formatDuration } from "../../locks/durations.js";
 import { HoldlineError } from "../../locks/errors.js";
 import { toHoldlineError, describeRefusal } from "./wire/errors.js";
@@ -81,31 +82,28 @@ export async function examine(
 ): Promise<StoreReport> {
   const sentAt = performance.now();
   await wire.confirm();
-  const roundTripMs = performance.now() - sentAt;
-  const [differenceMs, refused, open] = await Promise.all([
-    clockDifferenceMs(wire, layout),
+  const latencyMs = performance.now() - sentAt;
+  const [{ time, now }, refused, open] = await Promise.all([
+    askTime(wire, layout),
     refusals(wire, layout),
     openPaths(wire, layout),
   ]);
   const isAnybodys = open.length > 0;
-  return {
-    facts: {
+  return reportOf(
+    {
       kind: "zookeeper",
-      servers: address.servers.length,
-      root: layout.root,
-      credentials: address.credentials === null ? "none" : "digest",
-      "may be changed by":
-        isAnybodys || address.credentials === null
-          ? "everybody"
-          : refused.length > 0
-            ? "not all of it by the URL's credentials"
-            : "the URL's credentials",
-      "session timeout": `${wire.sessionTimeoutMs} ms`,
-      "round trip": `${Math.round(roundTripMs * 10) / 10} ms`,
-      ...(differenceMs === null ? {} : { "clock difference": `${Math.round(differenceMs)} ms` }),
+      version: null,
+      servers: address.servers.map(({ host, port }) => `${host}:${port}`),
+      facts: {
+        root: layout.root,
+        credentials: address.credentials === null ? "none" : "digest",
+        mayBeChangedBy: isAnybodys || address.credentials === null ? "everybody" : "the URL's credentials",
+        sessionTimeoutMs: wire.sessionTimeoutMs,
+      },
+      findings: [...refused, ...openFindings(open, address), ...timeoutFindings(wire.sessionTimeoutMs, wantedTimeoutMs)],
     },
-    findings: [...refused, ...openFindings(open, address), ...timeoutFindings(wire.sessionTimeoutMs, wantedTimeoutMs)],
-  };
+    { latencyMs, durability: "quorum", time, now },
+  );
 }
 
 function timeoutFindings(grantedMs: number, wantedMs: number): Finding[] {
@@ -131,13 +129,13 @@ function openFindings(open: readonly string[], { credentials }: ZooKeeperAddress
   return [{ severity: "error", code: "configuration", message, hint: MEND_HINT }];
 }
 
-/** How far the servers' clock is ahead of this machine's; `null` where no clock was ever asked, or may not be. */
-async function clockDifferenceMs(wire: Wire, layout: Layout): Promise<number | null> {
-  if ((await wire.exists(layout.clock)) === null) return null;
-  const before = Date.now();
+/** The servers' time and this machine's at the same moment; the former `null` where no clock was ever asked, or may not be. */
+async function askTime(wire: Wire, layout: Layout): Promise<{ readonly time: StoreTime | null; readonly now: number }> {
+  const isThere = (await wire.exists(layout.clock)) !== null;
+  const askedAt = Date.now();
   // `refusals` reports the case that this is forbidden.
-  const time = await unlessForbidden(sync(wire, layout));
-  return time === null ? null : time.ms - (before + Date.now()) / 2;
+  const time = isThere ? await unlessForbidden(sync(wire, layout)) : null;
+  return { time, now: (askedAt + Date.now()) / 2 };
 }
 
 // No znode has been written so often. A transaction that demands this version is refused, but only after all its other steps were allowed.

@@ -2,7 +2,7 @@
 // replaced. It never opens an existing database itself: closing it again would drop SQLite's locks in this process.
 import { accessSync, closeSync, constants, mkdirSync, openSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Finding, StoreReport } from "../../locks/store-report.js";
+import type { Examined, Finding } from "../../locks/store-report.js";
 import { messageOf, UnreachableError } from "../../locks/errors.js";
 
 /** The identity of a file, to notice when another has taken its place. */
@@ -63,7 +63,7 @@ export function checkFile(path: string, identity: FileIdentity): void {
 const REPLACED_HINT = "nothing of this database may be moved or deleted while holdline runs; start it again";
 
 /** What is to be said of a database that is there and may be used. */
-export function examineFile(path: string): StoreReport {
+export function examineFile(path: string, version: string): Examined {
   const { mode } = attempt(path, "it cannot be looked at", () => statSync(path));
   const isOthers = (mode & 0o022) !== 0;
   const warning: Finding = {
@@ -73,7 +73,10 @@ export function examineFile(path: string): StoreReport {
     hint: `chmod go-w ${path}, where only root runs holdline`,
   };
   return {
-    facts: { kind: "sqlite", path, mode: (mode & 0o777).toString(8).padStart(4, "0") },
+    kind: "sqlite",
+    version,
+    servers: [],
+    facts: { path, mode: (mode & 0o777).toString(8).padStart(4, "0") },
     findings: isOthers ? [warning] : [],
   };
 }

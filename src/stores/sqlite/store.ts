@@ -2,7 +2,7 @@
 // noticed by whoever looks. It owns the operations of the seam; rows, steps, sessions and the file are its neighbours'.
 import { randomUUID } from "node:crypto";
 import type { CoordinatorOptions, StoreTime } from "../../locks/coordinator.js";
-import type { StoreReport } from "../../locks/store-report.js";
+import type { Examined } from "../../locks/store-report.js";
 import { bestEffort } from "../../locks/errors.js";
 import type {
   Archived,
@@ -220,7 +220,10 @@ export class SqliteStore implements QueueStore {
     await bestEffort(log, "the system closes it with the process", () => this.#database.close());
   }
 
-  readonly examine = (): Promise<StoreReport> => Promise.resolve(examineFile(this.#database.path));
+  async examine(signal?: AbortSignal): Promise<Examined> {
+    const version = await this.#database.read(signal, (sql) => String(sql.one("SELECT sqlite_version() AS version")?.["version"]));
+    return examineFile(this.#database.path, version);
+  }
 
   #sight(sql: Sql): SessionSight {
     return sightOf(sql, this.#observer);

@@ -3,11 +3,11 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CoordinatorOptions } from "../../locks/coordinator.js";
-import type { StoreReport } from "../../locks/store-report.js";
+import type { Examined } from "../../locks/store-report.js";
 import { HoldlineError } from "../../locks/errors.js";
 import type { QueueStore } from "../../queue/store.js";
 import { connectToView, type Database } from "./database.js";
-import { examineFile, unusable } from "./file.js";
+import { unusable } from "./file.js";
 import { checkSchema, makeTables } from "./schema.js";
 import { SqliteStore } from "./store.js";
 
@@ -48,8 +48,13 @@ class View extends SqliteStore {
   /** Of what cannot change before it is opened again, there is nothing to tell. */
   override readonly watch = (): Promise<never> => this.#refuse();
 
-  override readonly examine = (): Promise<StoreReport> =>
-    Promise.resolve(this.#isMissing ? { facts: {}, findings: [] } : examineFile(this.#path));
+  override async examine(signal?: AbortSignal): Promise<Examined> {
+    if (this.#isMissing) return { kind: "sqlite", version: null, servers: [], facts: { path: this.#path }, findings: [] };
+    const examined = await super.examine(signal);
+    const message = `this user may only read the database ${this.#path}`;
+    const hint = "make it, its -wal and -shm, and their directory writable for this user";
+    return { ...examined, findings: [...examined.findings, { severity: "error", code: "not-allowed", message, hint }] };
+  }
 
   #refuse(): Promise<never> {
     const error = this.#isMissing

@@ -84,6 +84,10 @@ describe.skipIf(cannotMount !== null)(
       });
       await expect(coordinator.watch(() => undefined)).rejects.toMatchObject({ code: "not-allowed" });
       expect(await idsIn(coordinator, "a")).toEqual([ids[0]]);
+      expect(await coordinator.examine?.()).toMatchObject({
+        facts: { kind: "sqlite", durability: "disk", rights: "not all that runs need" },
+        findings: [{ severity: "error", code: "not-allowed", message: `this user may only read the database ${path}` }],
+      });
     });
 
     test("a lease whose time is over is not shown, although nobody can end it", async () => {
