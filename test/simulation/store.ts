@@ -6,7 +6,7 @@ import { FREEZES_DOCUMENT } from "../../src/locks/freezes.js";
 import type { Ending, HistoryRecord } from "../../src/locks/history.js";
 import { decodeEnding, encodeEnding } from "../../src/queue/records.js";
 import type { Committed, Step, StoredDocument } from "../../src/queue/store.js";
-import type { Contents, Entry } from "../../src/stores/memory/contents.js";
+import type { Contents, Entry } from "../../src/queue/model/contents.js";
 import { MemoryServer, type MemoryServerOptions } from "../../src/stores/memory/server.js";
 
 /** An entry as the checks look at it: always as it is in the store now. */

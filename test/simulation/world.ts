@@ -5,7 +5,7 @@ import { Agent } from "./agent.js";
 import { ADMIN, Checks } from "./checks.js";
 import type { Choices } from "./choices.js";
 import { type SeenEntry, SimulatedStore } from "./store.js";
-import type { Contents } from "../../src/stores/memory/contents.js";
+import type { Contents } from "../../src/queue/model/contents.js";
 import { SimulatedNode } from "./node.js";
 import type { Scheduler } from "./scheduler.js";
 import type { GuardedAction } from "../../src/actions/action.js";

@@ -1,5 +1,5 @@
 // The in-memory store's server: it commits and reads, ends sessions that are not renewed, and tells watchers of changes. Every method
-// is one transaction, and none waits. steps.ts says what a step does; index.ts, or a simulated network, brings the requests.
+// is one transaction, and none waits. src/queue/model says what a step does; index.ts, or a simulated network, brings the requests.
 import type {
   Archived,
   ArchiveQuery,
@@ -11,8 +11,18 @@ import type {
   StoredDocument,
   StoredEntry,
 } from "../../queue/store.js";
-import { type Contents, copyOf, emptyContents, type Entry, entriesOf, entryOf, lives, placeOf, queueOf } from "./contents.js";
-import { carryOut, type Effects, refusalOfStep } from "./steps.js";
+import { type Contents, copyOf, emptyContents, type Entry, entriesOf, lives, queueOf } from "../../queue/model/contents.js";
+import {
+  archivedIn,
+  documentsIn,
+  endedSessions,
+  entriesIn,
+  entriesOfClaim,
+  lineOf,
+  lockNames,
+  trimmedArchive,
+} from "../../queue/model/looks.js";
+import { carryOut, refusalOf } from "../../queue/model/steps.js";
 
 export interface MemoryServerOptions {
   /** Milliseconds since 1970. */
@@ -53,19 +63,13 @@ export class MemoryServer {
   }
 
   commit(steps: readonly Step[]): Committed {
-    for (const [step, one] of steps.entries()) {
-      const why = refusalOfStep(this.#contents, one);
-      if (why !== null) return { isDone: false, step, why };
-    }
+    const refused = refusalOf(this.#contents, steps);
+    if (refused !== null) return refused;
     const tooMuch = this.hasNoRoom ? steps.findIndex(isBookkeeping) : -1;
     if (tooMuch >= 0) return { isDone: false, step: tooMuch, why: "no-room" };
-    this.#contents.revision += 1;
     const at = this.now();
-    const done: Effects = { before: [], after: [], appended: [], kept: [], changes: [] };
-    for (const step of steps) {
-      carryOut(this.#contents, step, at, done);
-      if (step.do === "end") this.#forgetExpiry(step.session);
-    }
+    const done = carryOut(this.#contents, steps, at);
+    for (const step of steps) if (step.do === "end") this.#forgetExpiry(step.session);
     this.observer?.committed(steps, done.before, done.after);
     this.#tell(done.changes);
     const { appended, kept } = done;
@@ -73,44 +77,31 @@ export class MemoryServer {
   }
 
   line(lock: string, refs?: readonly string[]): Line {
-    const places = this.queueOf(lock).map((entry) => placeOf(this.#contents, entry));
-    const asked = refs === undefined ? places : places.filter(({ ref }) => refs.includes(ref));
-    return { places: asked, revision: this.#contents.revision };
+    return lineOf(this.#contents, lock, refs);
   }
 
-  read(lock: string, first = Number.POSITIVE_INFINITY): readonly StoredEntry[] {
-    return this.queueOf(lock)
-      .slice(0, first)
-      .map((entry) => entryOf(this.#contents, entry));
+  read(lock: string, first?: number): readonly StoredEntry[] {
+    return entriesIn(this.#contents, lock, first);
   }
 
   readClaim(claim: string): readonly StoredEntry[] {
-    const own = this.entries().filter((entry) => entry.claim === claim);
-    return own.map((entry) => entryOf(this.#contents, entry)).sort((one, other) => (one.lock < other.lock ? -1 : 1));
+    return entriesOfClaim(this.#contents, claim);
   }
 
   locks(): readonly string[] {
-    return [...this.#contents.locks.keys()].sort();
+    return lockNames(this.#contents);
   }
 
   endedSessions(): readonly string[] {
-    return [...this.#contents.sessions].flatMap(([id, { hasEnded }]) => (hasEnded ? [id] : []));
+    return endedSessions(this.#contents);
   }
 
-  archived({ lock, limit, before, among }: ArchiveQuery): readonly Archived[] {
-    const asked = this.#contents.archive
-      .slice(0, among)
-      .filter((record) => (lock === null || record.lock === lock) && (before === null || record.sequence < before));
-    return asked.slice(0, limit);
+  archived(query: ArchiveQuery): readonly Archived[] {
+    return archivedIn(this.#contents, query);
   }
 
   trim(lock: string | null, keep: number, oldest: number): void {
-    let kept = 0;
-    this.#contents.archive = this.#contents.archive.filter((record) => {
-      if (lock !== null && record.lock !== lock) return true;
-      kept += 1;
-      return kept <= keep && record.endedAt >= oldest;
-    });
+    this.#contents.archive = trimmedArchive(this.#contents, lock, keep, oldest);
   }
 
   document(name: string): StoredDocument | null {
@@ -118,8 +109,7 @@ export class MemoryServer {
   }
 
   documents(prefix: string): readonly StoredDocument[] {
-    const asked = [...this.#contents.documents.values()].filter(({ name }) => name.startsWith(prefix));
-    return asked.sort((one, other) => (one.name < other.name ? -1 : 1));
+    return documentsIn(this.#contents, prefix);
   }
 
   openSession(timeoutMs: number): string {

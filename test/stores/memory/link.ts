@@ -1,7 +1,7 @@
 // The connection between one client and the in-memory store: requests and replies that are on their way, in order, and what can
 // happen to them. When a message goes on is its carrier's choice: a scheduler's, or at once.
 import { ReplyLostError } from "../../../src/queue/store.js";
-import type { Contents } from "../../../src/stores/memory/contents.js";
+import type { Contents } from "../../../src/queue/model/contents.js";
 import type { Request } from "../../../src/stores/memory/index.js";
 import type { MemoryServer } from "../../../src/stores/memory/server.js";
 

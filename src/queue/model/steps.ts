@@ -1,5 +1,6 @@
-// What each step of a commit asks of the in-memory store's contents, and does to them.
-import type { Appended, Kept, Refusal, SessionRef, Step, StoreChange } from "../../queue/store.js";
+// What each step of a commit asks of a store's contents, and does to them. Pure: whoever carries out the same steps at the same times on the
+// same contents has the same.
+import type { Appended, Committed, Kept, Refusal, SessionRef, Step, StoreChange } from "../store.js";
 import { type Contents, type Entry, entriesOf, lives, placeOf, queueOf } from "./contents.js";
 
 /** What the steps of a commit have done so far. */
@@ -13,8 +14,24 @@ export interface Effects {
   readonly changes: StoreChange[];
 }
 
-/** Why a step cannot be carried out; `null` where it can. */
-export function refusalOfStep(contents: Contents, step: Step): Refusal | null {
+/** The first step that cannot be carried out, and why; `null` where all can. */
+export function refusalOf(contents: Contents, steps: readonly Step[]): Extract<Committed, { isDone: false }> | null {
+  for (const [step, one] of steps.entries()) {
+    const why = refusalOfStep(contents, one);
+    if (why !== null) return { isDone: false, step, why };
+  }
+  return null;
+}
+
+/** Carries out steps that are not refused, as one commit. */
+export function carryOut(contents: Contents, steps: readonly Step[], at: number): Effects {
+  contents.revision += 1;
+  const done: Effects = { before: [], after: [], appended: [], kept: [], changes: [] };
+  for (const step of steps) carryOutStep(contents, step, at, done);
+  return done;
+}
+
+function refusalOfStep(contents: Contents, step: Step): Refusal | null {
   switch (step.do) {
     case "append":
       if (!isOf(contents, step.session)) return "no-session";
@@ -40,8 +57,7 @@ export function refusalOfStep(contents: Contents, step: Step): Refusal | null {
   }
 }
 
-/** Carries out a step that is not refused. */
-export function carryOut(contents: Contents, step: Step, at: number, done: Effects): void {
+function carryOutStep(contents: Contents, step: Step, at: number, done: Effects): void {
   const { revision } = contents;
   switch (step.do) {
     case "append": {

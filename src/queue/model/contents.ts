@@ -1,7 +1,7 @@
-// All that the in-memory store holds, as plain data: it can be copied, for a backup, say, or for a server that hears of nothing more.
-import type { Archived, StoredDocument, StoredEntry, StoredPlace } from "../../queue/store.js";
+// All that a store holds, as plain data in memory: it can be copied, for a backup, say, or for a server that hears of nothing more.
+import type { Archived, StoredDocument, StoredEntry, StoredPlace } from "../store.js";
 
-/** An entry of a queue as the store keeps it. */
+/** An entry of a queue as a store keeps it. */
 export interface Entry {
   readonly lock: string;
   readonly ref: string;
