@@ -18,8 +18,8 @@ export default defineConfig({
       },
     })),
     pool: "forks",
-    // Most tests wait for servers and child processes; more workers than this and their own work delays them.
-    maxWorkers: 3,
+    // Most tests wait for servers and for sessions to expire: two cores have time for more than two.
+    maxWorkers: 5,
     // Deadlines, not expectations: real servers on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
