@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Freeze } from "../../src/locks/freezes.js";
 import type { ClaimEvent, NotifiedEvent } from "../../src/locks/notifier.js";
 import { openNotifier, type NotifierOptions, type Receiver } from "../../src/notify/notifier.js";
-import { makeCertificate, PEM_PROBLEM } from "../server/pem.js";
+import { makeCertificate, PEM_PROBLEM } from "../support/certificates.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { freePorts } from "../support/ports.js";
 import { freshDirectory } from "../support/roots.js";

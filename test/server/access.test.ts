@@ -12,7 +12,7 @@ import type { Fleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { within } from "../support/wait.js";
 import { basic, bearer, hashOf } from "./credentials.js";
-import { makeCertificate, PEM_PROBLEM } from "./pem.js";
+import { makeCertificate, PEM_PROBLEM } from "../support/certificates.js";
 import { startServer } from "./serving.js";
 import type { Serving } from "./serving.js";
 
@@ -255,11 +255,11 @@ describe.skipIf(PEM_PROBLEM !== null)("over TLS", () => {
     expect(await ask()).toMatchObject({ status: 401 });
     expect(await ask({ headers: basic("ann", "pässword") })).toMatchObject({ status: 200 });
     expect(await ask(pemOf(makeCertificate(directory, "somebody", authority)))).toMatchObject({ status: 401 });
-    expect(await ask(pemOf(makeCertificate(directory, "", authority, "nameless")))).toMatchObject({ status: 401 });
+    expect(await ask(pemOf(makeCertificate(directory, "", authority, { file: "nameless" })))).toMatchObject({ status: 401 });
     // The same name, by its own word and by another authority's.
-    expect(await ask(pemOf(makeCertificate(directory, "deploy", null, "forged")))).toMatchObject({ status: 401 });
-    const other = makeCertificate(directory, "authority", null, "other");
-    expect(await ask(pemOf(makeCertificate(directory, "deploy", other, "others")))).toMatchObject({ status: 401 });
+    expect(await ask(pemOf(makeCertificate(directory, "deploy", null, { file: "forged" })))).toMatchObject({ status: 401 });
+    const other = makeCertificate(directory, "authority", null, { file: "other" });
+    expect(await ask(pemOf(makeCertificate(directory, "deploy", other, { file: "others" })))).toMatchObject({ status: 401 });
   });
 
   test("old versions are not spoken", async () => {

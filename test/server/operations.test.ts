@@ -12,7 +12,7 @@ import { failOnLeaks } from "../support/leaks.js";
 import { freshId } from "../support/roots.js";
 import { until, within } from "../support/wait.js";
 import { Opcode } from "../support/zookeeper-frames.js";
-import { openListening, startActivated } from "./pem.js";
+import { openListening, startActivated } from "./activated.js";
 import { startServer } from "./serving.js";
 
 failOnLeaks();

@@ -6,7 +6,8 @@ import { load } from "../config/loading.js";
 import { openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { within } from "../support/wait.js";
-import { makeCertificate, PEM_PROBLEM, startActivated } from "./pem.js";
+import { makeCertificate, PEM_PROBLEM } from "../support/certificates.js";
+import { startActivated } from "./activated.js";
 import { startServer } from "./serving.js";
 
 failOnLeaks();

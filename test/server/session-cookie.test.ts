@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { hashOf } from "./credentials.js";
-import { makeCertificate, PEM_PROBLEM } from "./pem.js";
+import { makeCertificate, PEM_PROBLEM } from "../support/certificates.js";
 import { startServer } from "./serving.js";
 
 failOnLeaks();

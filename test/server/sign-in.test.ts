@@ -10,7 +10,7 @@ import { failOnLeaks } from "../support/leaks.js";
 import { until, within } from "../support/wait.js";
 import { openPage, PLAIN_HOST, shareBrowser, WITHOUT_BROWSER } from "./browser.js";
 import { bearer, hashOf } from "./credentials.js";
-import { makeCertificate, PEM_PROBLEM } from "./pem.js";
+import { makeCertificate, PEM_PROBLEM } from "../support/certificates.js";
 import { startServer } from "./serving.js";
 import type { Serving } from "./serving.js";
 
