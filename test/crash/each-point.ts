@@ -1,11 +1,24 @@
-// Kills a scenario at each of its points, each in a fleet of its own: on one store at all of them, on others where they are called. What is killed, and what has to be so afterwards, is the scenario's.
+// Kills a scenario at each of its points, each in a fleet of its own. What is killed, and what has to be so afterwards, is the scenario's.
+import { join } from "node:path";
 import { expect } from "vitest";
-import { type Fleet, openFleet, type StoreKind } from "../e2e/fleet.js";
+import type { Fleet, StoreName } from "../e2e/nodes.js";
 import { inTurn } from "./in-turn.js";
 import { killPoints } from "./points.js";
 
-/** What a run does between two calls to its store is the same on all of them, and so is what a kill there leaves. */
-const EVERY_POINT_ON: StoreKind = "sqlite";
+/** Where a scenario runs: each case in a fleet on a root of its own. */
+export interface Ground {
+  readonly kind: StoreName;
+  readonly openFleet: () => Promise<Fleet>;
+}
+
+// What a run does between two calls to its store is the same on all of them, and so is what a kill there leaves.
+const CALL = /^coordinator\./;
+const WRITE = /^coordinator\.(?:join|settle|update|adopt|leave):/;
+
+/** Every point on one store, those at calls on another, and those at writes on all of them. */
+function isWorthIt(kind: StoreName, point: string): boolean {
+  return kind === "sqlite" || (kind === "zookeeper" ? CALL : WRITE).test(point);
+}
 
 /**
  * @param name of the scenario: its points are on record in `points/`, so that a new one is seen
@@ -14,15 +27,15 @@ const EVERY_POINT_ON: StoreKind = "sqlite";
  * @param check kills at a point, and looks at what comes of it
  */
 export async function killAtEach(
-  kind: StoreKind,
+  { kind, openFleet }: Ground,
   name: string,
   record: readonly string[],
   between: readonly [string, string],
   check: (fleet: Fleet, point: string) => Promise<void>,
 ): Promise<void> {
-  await expect(`${record.join("\n")}\n`).toMatchFileSnapshot(`points/${name.replaceAll(" ", "-")}.txt`);
-  const points = killPoints(record, ...between).filter((point) => kind === EVERY_POINT_ON || point.startsWith("coordinator."));
-  const fleets = await Promise.all(points.map(() => openFleet(kind)));
+  await expect(`${record.join("\n")}\n`).toMatchFileSnapshot(join(import.meta.dirname, `points/${name.replaceAll(" ", "-")}.txt`));
+  const points = killPoints(record, ...between).filter((point) => isWorthIt(kind, point));
+  const fleets = await Promise.all(points.map(openFleet));
   await inTurn(points, async (point, index) => {
     try {
       await check(fleets[index] as Fleet, point);

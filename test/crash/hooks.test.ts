@@ -1,12 +1,12 @@
 // Every point at which a run with hooks and a soak can be killed, as crash.test.ts has it for the others: what `resume` makes of it.
 // The command runs again only where its check had not passed, a hook `after` that is owed always runs, and the lock is free in the end.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { killAtEach } from "./each-point.js";
 import { parseRecord } from "./points.js";
-import { buildCrashProgram, type CrashProgram } from "./program.js";
+import { shareCrashProgram } from "./program.js";
 
 failOnLeaks();
 
@@ -63,16 +63,14 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-let program: CrashProgram;
-beforeAll(async () => {
-  program = await buildCrashProgram();
-});
-afterAll(() => program.remove());
+const program = shareCrashProgram();
 
 describe.each(STORES)("on %s", (kind) => {
   test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, async (scenario) => {
     const record = await recordPoints(await openFleet(kind), scenario);
-    await killAtEach(kind, scenario.name, record, scenario.between, (fleet, point) => checkCrash(fleet, scenario, record, point));
+    await killAtEach({ kind, openFleet: () => openFleet(kind) }, scenario.name, record, scenario.between, (fleet, point) =>
+      checkCrash(fleet, scenario, record, point),
+    );
   });
 });
 

@@ -1,8 +1,9 @@
 // Builds the program for the tests of crash points: src/ as it is, with test/fixtures/crash-points.ts in the place of the
 // two doors through which a run reaches the world. Nothing in src/ knows of it.
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { mkdtemp, rm } from "node:fs/promises";
 import { build, type Plugin, stop } from "esbuild";
+import { afterAll, beforeAll } from "vitest";
 
 const REPOSITORY = resolve(import.meta.dirname, "../..");
 const POINTS = join(REPOSITORY, "test/fixtures/crash-points.ts");
@@ -22,12 +23,22 @@ const throughPoints: Plugin = {
 const REQUIRE =
   'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);';
 
+/** The program, as a file that node runs. */
 export interface CrashProgram {
   readonly path: string;
-  remove(): Promise<void>;
 }
 
-export async function buildCrashProgram(): Promise<CrashProgram> {
+/** Builds it before the first test of this file, and removes it after the last. */
+export function shareCrashProgram(): CrashProgram {
+  const built = { path: "" };
+  beforeAll(async () => {
+    built.path = join(await buildCrashProgram(), "main.mjs");
+  });
+  afterAll(() => rm(dirname(built.path), { recursive: true, force: true }));
+  return built;
+}
+
+async function buildCrashProgram(): Promise<string> {
   // Below node_modules, where it finds the packages that are not bundled.
   const directory = await mkdtemp(join(REPOSITORY, "node_modules/.holdline-crash-"));
   await build({
@@ -47,5 +58,5 @@ export async function buildCrashProgram(): Promise<CrashProgram> {
   });
   // Its service is a child process, which would count as left open.
   await stop();
-  return { path: join(directory, "main.mjs"), remove: () => rm(directory, { recursive: true, force: true }) };
+  return directory;
 }

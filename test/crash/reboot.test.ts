@@ -1,24 +1,20 @@
 // Every point at which a run of mode `reboot` can be killed: the machine is asked at most once, whatever `resume` finds, before and
 // after the boot, and the lock is free in the end.
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
 import { type Fleet, type Node, openFleet, STORE_OPTIONS, STORES } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { killAtEach } from "./each-point.js";
 import { parseRecord } from "./points.js";
-import { buildCrashProgram, type CrashProgram } from "./program.js";
+import { shareCrashProgram } from "./program.js";
 
 failOnLeaks();
 
 const LOCK = "reboot";
 
-let program: CrashProgram;
-beforeAll(async () => {
-  program = await buildCrashProgram();
-});
-afterAll(() => program.remove());
+const program = shareCrashProgram();
 
 describe.each(STORES)("on %s", (kind) => {
   // Either the node looks once more before it goes down, or it is back already.
@@ -32,8 +28,12 @@ describe.each(STORES)("on %s", (kind) => {
       expect(code, stderr).toBe(0);
       const record = parseRecord(readFileSync(file, "utf8"));
       const looksAgain = when !== "on the next boot";
-      await killAtEach(kind, "a reboot", record, ["coordinator.settle:before#1", ""], (killed, point) =>
-        checkCrash(killed, point, looksAgain),
+      await killAtEach(
+        { kind, openFleet: () => openFleet(kind) },
+        "a reboot",
+        record,
+        ["coordinator.settle:before#1", ""],
+        (killed, point) => checkCrash(killed, point, looksAgain),
       );
     },
   );
