@@ -10,6 +10,7 @@ import { describeHolding } from "./holding.js";
 import { describeJoining } from "./joining.js";
 import { describeLeases } from "./leases.js";
 import { describeLosses } from "./losses.js";
+import { describeMoving } from "./moving.js";
 import { describeOutages } from "./outages.js";
 import { describeProcesses } from "./processes.js";
 import { describeRecords } from "./records.js";
@@ -30,6 +31,7 @@ export function describeCoordinator<Server extends RunningServer | undefined = u
     describeFinding(stage);
     describeDocuments(stage);
     describeDocumentWrites(stage);
+    describeMoving(stage);
     describeTurns(stage);
     describeCrowd(stage);
     describeLeases(stage, subject);

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
 import type { StoreReport } from "../locks/store-report.js";
 import { HoldlineError } from "../locks/errors.js";
+import { openRooted } from "./rooted.js";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded } from "./urls.js";
 
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
@@ -15,10 +16,15 @@ const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => 
 
 /**
  * Opens the coordinator that a URL names.
- * @throws HoldlineError `configuration` for a URL that is not right
+ * @throws HoldlineError `configuration` for a URL that is not right, or a store whose contents have moved to another one
  * @throws UnreachableError when the store cannot be reached within the connect timeout
  */
 export async function openCoordinator(url: string, options: CoordinatorOptions): Promise<Coordinator> {
+  return openRooted(await openBare(url, options));
+}
+
+/** The same without a look at what the root says of itself: for whoever moves it. */
+export async function openBare(url: string, options: CoordinatorOptions): Promise<Coordinator> {
   const problem = coordinatorUrlProblem(url);
   if (problem !== null) throw new HoldlineError("configuration", `the coordinator's URL ${problem}`);
   const scheme = COORDINATOR_SCHEMES.find((name) => url.startsWith(`${name}://`)) as (typeof COORDINATOR_SCHEMES)[number];

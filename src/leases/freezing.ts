@@ -1,12 +1,13 @@
 // Freezing and thawing by hand, in every store that may have one of the locks. Every change of the freezes puts away those whose time is over, and the history tells of
 // each: a freeze stands there once for each of its patterns.
-import { readFreezes } from "../line/freezes.js";
+import { readFreezesToBegin } from "../line/freezes.js";
 import type { Owner } from "../locks/claim.js";
 import type { Coordinator } from "../locks/coordinator.js";
 import { isoTime } from "../locks/durations.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
 import { encodeFreezes, type Freeze, FREEZES_DOCUMENT, isInForce } from "../locks/freezes.js";
 import type { Notice } from "../locks/history.js";
+import { isPlain, MovedError, PLAIN_ROOT } from "../locks/root.js";
 
 /** What is to be frozen. */
 export interface FreezeRequest {
@@ -177,12 +178,12 @@ async function change(
   for (;;) {
     // First, so that the server that answers is not behind: where it shows no freeze to thaw, there is none.
     const time = await coordinator.sync(signal);
-    const { freezes, revision } = await read(coordinator, isAnew, signal);
+    const { freezes, revision, root } = await read(coordinator, isAnew, signal);
     const present = freezes.filter((freeze) => isInForce(freeze, time));
     const changed = edit(present, time.ms);
     if (changed === null) return;
     const over = freezes.filter((freeze) => !present.includes(freeze)).flatMap((freeze) => noticesOf(freeze, "thawed", null));
-    const value = changed.freezes.length === 0 ? null : encodeFreezes(changed.freezes);
+    const value = changed.freezes.length === 0 && isPlain(root) ? null : encodeFreezes(changed.freezes, root);
     if (value === null && revision === 0) return;
     const notices = [...over, ...changed.notices];
     if ((await coordinator.writeDocument(FREEZES_DOCUMENT, value, revision, signal, notices)) === "done") return;
@@ -191,10 +192,10 @@ async function change(
 
 async function read(coordinator: Coordinator, isAnew: boolean, signal: AbortSignal | undefined) {
   try {
-    return await readFreezes(coordinator, signal);
+    return await readFreezesToBegin(coordinator, signal);
   } catch (error) {
-    if (!isAnew || !(error instanceof HoldlineError) || error.code !== "configuration") throw error;
-    return { freezes: [], revision: (await coordinator.document(FREEZES_DOCUMENT, signal))?.revision ?? 0 };
+    if (!isAnew || !(error instanceof HoldlineError) || error.code !== "configuration" || error instanceof MovedError) throw error;
+    return { freezes: [], root: PLAIN_ROOT, revision: (await coordinator.document(FREEZES_DOCUMENT, signal))?.revision ?? 0 };
   }
 }
 

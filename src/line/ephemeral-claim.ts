@@ -13,7 +13,7 @@ import type { Freeze, FreezeSubject } from "../locks/freezes.js";
 import type { Session } from "../locks/session.js";
 import { link } from "../locks/signals.js";
 import { watchClaim } from "./claim-watch.js";
-import { readBinding, untilThawed } from "./freezes.js";
+import { readBinding, readFreezesToBegin, untilThawed } from "./freezes.js";
 import { waitInLine, type WaitOptions } from "./waiting.js";
 import { describeFreezes, describeTimeout } from "./words.js";
 
@@ -80,6 +80,8 @@ export async function withEphemeralClaim<T>(
     const { session, positions } = joined;
     let isBegun = false;
     try {
+      // Nothing begins in a root that moves, whatever the freezes say.
+      if (subject === null) await readFreezesToBegin(coordinator, options.stop);
       const binding = subject === null ? [] : await thawedInPlace(coordinator, joined, subject, options, startedAt);
       if (binding.length > 0) return frozenBy(binding);
       // The session has seen the store as it is at the grant, and may see later changes at any moment.

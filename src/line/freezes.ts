@@ -4,12 +4,13 @@ import type { DocumentCheck } from "../locks/documents.js";
 import { ClosedError, HoldlineError, UnreachableError } from "../locks/errors.js";
 import {
   bindingFreezes,
-  decodeFreezes,
+  decodeFreezesDocument,
   type Freeze,
   FREEZES_DOCUMENT,
   type FreezeSubject,
   isOfWholeLock,
 } from "../locks/freezes.js";
+import { type Root, whyNotToLook, whyNotToUse } from "../locks/root.js";
 import { link } from "../locks/signals.js";
 import type { Clock } from "./clock.js";
 import type { Progress } from "./progress.js";
@@ -20,6 +21,8 @@ export interface StoredFreezes {
   readonly freezes: readonly Freeze[];
   /** The document's; 0: there is none. */
   readonly revision: number;
+  /** What the root says of itself. */
+  readonly root: Root;
   /** The store's time. It is asked for only where a freeze has an end; else it is one by which nothing has ended. */
   readonly time: StoreTime;
 }
@@ -28,13 +31,14 @@ const NOTHING_HAS_ENDED: StoreTime = { ms: 0, errorMs: Number.POSITIVE_INFINITY 
 
 /**
  * Reads the freezes of a store. What cannot be read may say that everything is frozen, so it is never taken for none.
- * @throws HoldlineError `configuration` where the document is none of ours, `not-allowed` where the store refuses to show it
+ * @throws HoldlineError `configuration` where the document is none of ours or everything has moved to another store, `not-allowed`
+ * where the store refuses to show it
  * @throws UnreachableError when the store does not answer
  */
 export async function readFreezes(coordinator: Coordinator, signal?: AbortSignal): Promise<StoredFreezes> {
   const document = await coordinator.document(FREEZES_DOCUMENT, signal);
-  const freezes = decodeFreezes(document?.value ?? null);
-  if (freezes === null) {
+  const read = decodeFreezesDocument(document?.value ?? null);
+  if (read === null) {
     throw new HoldlineError(
       "configuration",
       "the store's freezes cannot be read: another program, or a later holdline, has written them",
@@ -43,8 +47,22 @@ export async function readFreezes(coordinator: Coordinator, signal?: AbortSignal
       },
     );
   }
+  const { freezes, root } = read;
+  const problem = whyNotToLook(root);
+  if (problem !== null) throw problem;
   const time = freezes.some(({ until }) => until !== null) ? await coordinator.sync(signal) : NOTHING_HAS_ENDED;
-  return { freezes, revision: document?.revision ?? 0, time };
+  return { freezes, revision: document?.revision ?? 0, root, time };
+}
+
+/**
+ * The same for those who want to begin something or to change it.
+ * @throws HoldlineError also `conflict`, while the root is being moved
+ */
+export async function readFreezesToBegin(coordinator: Coordinator, signal?: AbortSignal): Promise<StoredFreezes> {
+  const stored = await readFreezes(coordinator, signal);
+  const problem = whyNotToUse(stored.root);
+  if (problem !== null) throw problem;
+  return stored;
 }
 
 /** What binds somebody, and how the store was when that was read. */
@@ -66,7 +84,7 @@ export async function readBinding(
   subjects: readonly FreezeSubject[],
   signal?: AbortSignal,
 ): Promise<Bound> {
-  const { freezes, revision, time } = await readFreezes(coordinator, signal);
+  const { freezes, revision, time } = await readFreezesToBegin(coordinator, signal);
   const all = new Set(subjects.flatMap((subject) => bindingFreezes(freezes, subject, time)));
   const binding = [...all].sort((one, other) => Number(isOfWholeLock(other)) - Number(isOfWholeLock(one)));
   return { binding, check: { name: FREEZES_DOCUMENT, revision }, time };

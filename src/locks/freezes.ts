@@ -1,7 +1,9 @@
-// Freezes: what they say, how the one document of a store keeps them, and which of them binds whom. Pure.
+// Freezes: what they say, how the one document of a store keeps them, and which of them binds whom. The same document has what the root
+// says of itself. Pure.
 import { isObject } from "./claim.js";
 import type { StoreTime } from "./coordinator.js";
 import { matchesPattern } from "./patterns.js";
+import { isPlain, PLAIN_ROOT, readRoot, type Root } from "./root.js";
 
 /** The name of the document that has a store's freezes. */
 export const FREEZES_DOCUMENT = "freezes";
@@ -52,9 +54,17 @@ function binds({ locks, node, group }: Freeze, subject: FreezeSubject): boolean 
 }
 
 const VERSION = 1;
+// Also says something of the root. A version that does not know that must not take it for a list of freezes and write it anew.
+const VERSION_WITH_ROOT = 2;
 
-export function encodeFreezes(freezes: readonly Freeze[]): string {
-  return JSON.stringify({ v: VERSION, freezes });
+/** All that the document says. */
+export interface FreezesDocument {
+  readonly freezes: readonly Freeze[];
+  readonly root: Root;
+}
+
+export function encodeFreezes(freezes: readonly Freeze[], root: Root = PLAIN_ROOT): string {
+  return JSON.stringify(isPlain(root) ? { v: VERSION, freezes } : { v: VERSION_WITH_ROOT, freezes, root });
 }
 
 /**
@@ -63,15 +73,21 @@ export function encodeFreezes(freezes: readonly Freeze[]): string {
  * @returns `null` for what cannot be read: it may say that everything is frozen
  */
 export function decodeFreezes(value: string | null): readonly Freeze[] | null {
-  if (value === null) return [];
+  return decodeFreezesDocument(value)?.freezes ?? null;
+}
+
+/** The same with what the root says of itself. */
+export function decodeFreezesDocument(value: string | null): FreezesDocument | null {
+  if (value === null) return { freezes: [], root: PLAIN_ROOT };
   let read: unknown;
   try {
     read = JSON.parse(value);
   } catch {
     return null;
   }
-  if (!isObject(read) || read["v"] !== VERSION || !Array.isArray(read["freezes"])) return null;
-  return read["freezes"].every(isFreeze) ? read["freezes"] : null;
+  if (!isObject(read) || !Array.isArray(read["freezes"]) || !read["freezes"].every(isFreeze)) return null;
+  const root = read["v"] === VERSION ? PLAIN_ROOT : read["v"] === VERSION_WITH_ROOT ? readRoot(read["root"]) : null;
+  return root === null ? null : { freezes: read["freezes"], root };
 }
 
 function isFreeze(value: unknown): value is Freeze {

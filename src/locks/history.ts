@@ -40,19 +40,38 @@ export interface HistoryRecord extends Omit<Ending, "event" | "failure" | "ended
   readonly data: unknown;
 }
 
-/** What the history records of a document that was written: a freeze that begins or ends. */
+/** What the history records with a document that is written: a freeze that begins or ends, or what another store's history told. */
 export interface Notice {
   /** The lock in whose history it stands, or a pattern of locks. */
   readonly lock: string;
-  /** The freeze's id: it stands in the record as the claim. */
+  /** The freeze's or the claim's id: it stands in the record as the claim. */
   readonly id: string;
-  readonly event: "frozen" | "thawed";
+  readonly event: HistoryEvent;
   readonly owner: Owner;
   readonly by: string | null;
   readonly reason: string | null;
-  /** When the freeze began, in milliseconds since 1970 by the coordinator's clock; `null`: just now. */
+  /** When the freeze or the claim began, in milliseconds since 1970 by the coordinator's clock; `null`: just now. */
   readonly since: number | null;
   /** When it ended, by the same clock: missing for what happens just now. */
   readonly endedAt?: number;
   readonly data: unknown;
+  /** Of a claim, as in its {@link HistoryRecord}. */
+  readonly of?: Pick<HistoryRecord, "isKept" | "failure" | "description" | "lease">;
+}
+
+/** A record of one store's history, to be told in another's. */
+export function noticeOf(record: HistoryRecord): Notice {
+  const { lock, claim, event, owner, by, reason, claimedAt, endedAt, data, isKept, failure, description, lease } = record;
+  return {
+    lock,
+    id: claim,
+    event,
+    owner,
+    by,
+    reason,
+    since: claimedAt,
+    endedAt,
+    data,
+    of: { isKept, failure, description, lease },
+  };
 }

@@ -62,10 +62,11 @@ export function encodeEnding({ claim, since, record }: Ended, { event, by, reaso
   return JSON.stringify({ claim, event, by, reason, failure, isKept, claimedAt: since, record });
 }
 
-/** What the archive keeps of a freeze, in the form of an ending: versions that do not know its event pass it over. */
-export function encodeNotice({ id, event, by, reason, since, owner, data }: Notice): string {
-  const record = encodeRecord({ ...bareRecord(owner), data });
-  return JSON.stringify({ claim: id, event, by, reason, ...(since === null ? {} : { claimedAt: since }), record });
+/** What the archive keeps of a notice, in the form of an ending: versions that do not know its event pass it over. */
+export function encodeNotice({ id, event, by, reason, since, owner, data, of }: Notice): string {
+  const { description = null, lease = null, ...more } = of ?? {};
+  const record = encodeRecord({ ...bareRecord(owner), reason: description, lease, data });
+  return JSON.stringify({ claim: id, event, by, reason, ...more, ...(since === null ? {} : { claimedAt: since }), record });
 }
 
 const EVENTS: Readonly<Record<HistoryEvent, true>> = {

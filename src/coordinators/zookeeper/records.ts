@@ -67,10 +67,12 @@ export function encodeEnded({ claim, event, by, reason, failure, isKept, claimed
   return Buffer.from(`${said.slice(0, -1)},"record":${encodeRecord(record)}}`);
 }
 
-/** What the history says of a freeze, in the form of an ended claim: versions that do not know its event pass it over. */
-export function endedOf({ id, event, by, reason, since, endedAt, owner, data }: Notice): EndedClaim {
+/** What the history says of a notice, in the form of an ended claim: versions that do not know its event pass it over. */
+export function endedOf({ id, event, by, reason, since, endedAt, owner, data, of }: Notice): EndedClaim {
+  const { description = null, lease = null, failure = null, isKept = false } = of ?? {};
   return {
-    ...{ claim: id, event, by, reason, record: { ...bareRecord(owner), data }, isKept: false },
+    ...{ claim: id, event, by, reason, record: { ...bareRecord(owner), reason: description, lease, data }, isKept },
+    ...(failure === null ? {} : { failure }),
     ...(since === null ? {} : { claimedAt: since }),
     ...(endedAt === undefined ? {} : { endedAt }),
   };
