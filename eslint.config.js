@@ -30,6 +30,7 @@ const LAYERS = [
   { layer: "coordinators/zookeeper", may: ["locks", "uptime", "store-url", "secure-connection"], packages: [], deepest: 0 },
   // The protocol and the connection, which know nothing of locks and queues.
   { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
+  { layer: "stores/mysql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["mysql2"] },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   {
     layer: "actions",

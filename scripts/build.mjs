@@ -54,6 +54,7 @@ const PARTS = [
   "execa",
   "fastify",
   "libsql",
+  "mysql2",
   "picomatch",
   "pino",
   "prom-client",
@@ -204,6 +205,7 @@ async function bundle(esbuild, { source, out: name, format = "esm", loaded = fal
 const COMPILED = [
   ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
+  ["locks", "--coordinator", "mariadb://build@127.0.0.1:1/build"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
 ];

@@ -9,8 +9,12 @@ import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded } from "./urls.j
 
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
+const mysql = async (): Promise<Open> => (await import("../stores/mysql/index.js")).openMysql;
+
 const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => Promise<Open>>> = {
   sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
+  mariadb: mysql,
+  mysql,
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
 };
 

@@ -4,12 +4,15 @@ import { suggestion } from "../locks/nearest.js";
 import { quoted } from "../locks/text.js";
 import { piecesOf } from "../store-url.js";
 import type { Scheme } from "./schemes/scheme.js";
+import { MARIADB, MYSQL } from "./schemes/mysql.js";
 import { SQLITE } from "./schemes/sqlite.js";
 import { ZOOKEEPER } from "./schemes/zookeeper.js";
 
 const SCHEMES = {
   zookeeper: ZOOKEEPER,
   sqlite: SQLITE,
+  mariadb: MARIADB,
+  mysql: MYSQL,
 } satisfies Readonly<Record<string, Scheme>>;
 
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.

@@ -2,7 +2,7 @@
 // connect timeout. What a repeated question may do twice is for those who ask to know.
 import type { Log } from "../locks/log.js";
 import { ClosedError, messageOf, UnreachableError } from "../locks/errors.js";
-import { type QueueStore, ReplyLostError } from "./store.js";
+import { type QueueStore, ReplyLostError, type StoreTraits } from "./store.js";
 
 /** Time as the engine goes by it. Tests and the simulation bring their own. */
 export interface Timers {
@@ -26,16 +26,19 @@ export interface AskingOptions {
   readonly log: Log;
 }
 
+/** What is asked, as far as it matters here: a store, or the way to one that is not there yet. */
+export type Asked = { readonly traits: Pick<StoreTraits, "sessions"> } & Pick<QueueStore, "reconnect">;
+
 /** One try at something: what the store says, or that no reply came. */
 type Attempt<T> = (signal: AbortSignal | undefined) => Promise<T>;
 
 export class Asking {
-  readonly #store: QueueStore;
+  readonly #store: Asked;
   readonly #options: AskingOptions;
   readonly #silentAfterMs: number;
   #isClosed = false;
 
-  constructor(store: QueueStore, options: AskingOptions) {
+  constructor(store: Asked, options: AskingOptions) {
     this.#store = store;
     this.#options = options;
     this.#silentAfterMs = options.sessionTimeoutMs * SILENT_AFTER;

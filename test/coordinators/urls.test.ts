@@ -11,6 +11,9 @@ describe("a coordinator's URL is fine", () => {
     "zookeeper://127.0.0.1:1,[::1]:65535/x",
     "zookeeper://bob:p%40ss%2Fword@zk1:2181/holdline",
     "zookeeper://zk_1.example.com",
+    "mariadb://holdline@db1/locks",
+    "mysql://holdline:p%40ss@db1:3306,[::1]:3307/my%20locks?prefix=prod_&tls=on",
+    "mariadb://holdline@db1/locks?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
     "sqlite:///var/lib/holdline/holdline.db",
     "sqlite:///srv/my%20locks.db",
     sqliteUrl("/srv/a b%?#/ü.db"),
@@ -45,13 +48,33 @@ describe("a coordinator's URL is refused", () => {
     ["zookeeper://bob:p@ss@zk1", "is written %40"],
     ["zookeeper://zk1?timeout=5", 'must not have a "?"'],
     ["zookeeper://zk1/50%", "hexadecimal digits"],
+    ["mariadb://db1/locks", "names no user before its servers"],
+    ["mariadb://:pw@db1/locks", "names no user before its servers"],
+    ["mariadb://holdline@db1", "names no database"],
+    ["mariadb://holdline@db1/", "names no database"],
+    ["mariadb://holdline@db1/a/b", "no database's name"],
+    ["mariadb://holdline@db1/a%2Fb", "no database's name"],
+    ["mariadb://holdline@/locks", "names no server"],
+    ["mysql://holdline@db1/locks?prefix=Prod", 'has a parameter "prefix" that must be up to 32 of a-z'],
+    ["mysql://holdline@db1/locks?tls=maybe", 'has a parameter "tls" that must be one of on, off'],
+    ["mysql://holdline@db1/locks?cert=/etc/me.pem", 'must have both of "cert" and "key"'],
+    ["mysql://holdline@db1/locks?tls=off&ca=/etc/ca.pem", 'has certificates although "tls" is off'],
+    ["mysql://holdline:pw@db1/locks?password_file=/etc/pw", "has a password and a file with one"],
+    ["mysql://holdline@db1/locks?ssl=on", 'has the unknown parameter "ssl"'],
     ["sqlite://holdline.db", "needs the absolute path of a file"],
     ["sqlite://", "needs the absolute path of a file"],
     ["sqlite:///var/lib/", "must name a file, not a directory"],
   ])("%s", (url, words) => expect(coordinatorUrlProblem(url)).toContain(words));
 
   test("without a word of what may be its password", () => {
-    for (const url of ["zookeeper://bob:s3cret/x@zk1:1", "zookeeper://bob:s3cret@zk1:99999", "zookeeper://bob:s3@cret@zk1"]) {
+    for (const url of [
+      "mysql://bob:s3cret@db1:99999/x",
+      "mysql://bob:s3@cret@db1/x",
+      "mysql://bob:s3/cret@db1/x",
+      "zookeeper://bob:s3cret/x@zk1:1",
+      "zookeeper://bob:s3cret@zk1:99999",
+      "zookeeper://bob:s3@cret@zk1",
+    ]) {
       expect(coordinatorUrlProblem(url)).not.toMatch(/s3|cret/);
     }
   });
@@ -107,7 +130,7 @@ describe("the name of a server", () => {
   });
 });
 
-test("the known schemes", () => expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite"]));
+test("the known schemes", () => expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql"]));
 
 test.each([
   ["sqlite:///var/lib/holdline/holdline.db", true],

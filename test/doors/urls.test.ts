@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
+import { parseMysqlUrl } from "../../src/stores/mysql/url.js";
 import { parseSqliteUrl } from "../../src/stores/sqlite/url.js";
 import { coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
 import { createLayout } from "../../src/coordinators/zookeeper/layout.js";
@@ -17,6 +18,8 @@ const right = fc.constantFrom(
   "zookeeper://zk1:2181,zk2:2181,zk3:2181/holdline",
   `zookeeper://bob:${SECRET}@zk1:2181,[::1]:2182/a/b`,
   `zookeeper://bob:${SECRET}@zk1`,
+  `mariadb://bob:${SECRET}@db1:3306,[::1]/locks?prefix=a_&tls=on`,
+  "mysql://bob@db1/my%20locks?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
   "sqlite:///var/lib/holdline/holdline.db",
   "sqlite:///srv/my%20locks%3F.db",
 );
@@ -24,7 +27,10 @@ const urls = fc.oneof(
   { weight: 5, arbitrary: mangled(right, 3) },
   nastyText,
   fc
-    .tuple(fc.constantFrom("zookeeper://", "sqlite:///", "zookeeper://zk1/", `zookeeper://bob:${SECRET}@`), nastyText)
+    .tuple(
+      fc.constantFrom("zookeeper://", "sqlite:///", "zookeeper://zk1/", `zookeeper://bob:${SECRET}@`, `mysql://bob:${SECRET}@db1/`),
+      nastyText,
+    )
     .map((parts) => parts.join("")),
 );
 
@@ -40,6 +46,18 @@ function expectPartsOrRefusal(url: string): boolean {
   if (url.startsWith("sqlite:")) {
     const path = parseSqliteUrl(url);
     expect(path).toMatch(/^\/[^\0]*[^/\0]$/);
+    return true;
+  }
+  if (/^(mariadb|mysql):/.test(url)) {
+    const { servers, user, database, prefix } = parseMysqlUrl(url);
+    expect(servers.length).toBeGreaterThan(0);
+    for (const { host, port } of servers) {
+      expect(host).toMatch(/^[^\s/@,]+$/);
+      expect(port === null || (port > 0 && port < 65_536)).toBe(true);
+    }
+    expect(user).not.toBe("");
+    expect(database).toMatch(/^[^/\\.\p{Cc}]+$/u);
+    expect(prefix).toMatch(/^[a-z][a-z0-9_]*$/);
     return true;
   }
   const { servers, root, credentials } = parseZooKeeperUrl(url);

@@ -1,0 +1,38 @@
+// Opening a database of MariaDB's or MySQL's as a coordinator: the queue engine over the store.
+import type { CoordinatorOptions } from "../../locks/coordinator.js";
+import { Asking } from "../../queue/asking.js";
+import { openEngine, type QueueEngine } from "../../queue/engine.js";
+import { systemTimers } from "../../queue/timers.js";
+import { Link } from "./link.js";
+import { lookOver, type Root } from "./schema.js";
+import { tablesOf } from "./sql.js";
+import { MysqlStore } from "./store.js";
+import { parseMysqlUrl } from "./url.js";
+
+/**
+ * Opens a database, and makes Holdline's tables where there are none, unless it is to be taken as it is found.
+ * @param url see url.ts
+ * @throws UnreachableError when no server that takes writes answers within the connect timeout
+ * @throws HoldlineError `configuration` or `not-allowed` for what no repetition mends
+ */
+export async function openMysql(url: string, options: CoordinatorOptions): Promise<QueueEngine> {
+  return openEngine(await openMysqlStore(url, options), options);
+}
+
+/** The store alone, without an engine. */
+export async function openMysqlStore(url: string, options: CoordinatorOptions): Promise<MysqlStore> {
+  const address = parseMysqlUrl(url);
+  const tables = tablesOf(address.prefix);
+  let root: Root | null = null;
+  const link = new Link(address, options, async (client) => {
+    root = await lookOver(client, tables, options.isAsFound !== true);
+  });
+  const way = { traits: { sessions: "renewed" } as const, reconnect: (why: string) => link.drop(why) };
+  try {
+    const { facts } = await new Asking(way, { ...options, timers: systemTimers() }).ask(undefined, () => link.client());
+    return new MysqlStore({ link, address, tables, facts, root: root as unknown as Root }, options);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}

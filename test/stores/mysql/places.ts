@@ -1,0 +1,30 @@
+// A place of a test's own in the run's MariaDB: tables with a prefix that nobody else uses.
+import { randomBytes } from "node:crypto";
+import { inject } from "vitest";
+import { ADMIN, DATABASE } from "../../support/servers/mariadb.js";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The run's server. Tests that need it are skipped where there is none: see `mariadbProblem`. */
+export function runServer(): Address {
+  const server = inject("mariadb");
+  if (server.missing !== null) throw new Error(`there is no MariaDB: ${server.missing}`);
+  return server;
+}
+
+/** Why there is no server; `null` where there is one. */
+export function mariadbProblem(): string | null {
+  return inject("mariadb").missing;
+}
+
+export function freshPrefix(): string {
+  return `t${randomBytes(6).toString("hex")}_`;
+}
+
+/** @param address `host:port`, or several with commas; @param rest further parameters, each with its `&` */
+export function urlAt(address: string, prefix: string, rest = ""): string {
+  return `mariadb://${ADMIN.user}:${ADMIN.password}@${address}/${DATABASE}?prefix=${prefix}${rest}`;
+}
