@@ -31,8 +31,8 @@ const LAYERS = [
   // The protocol and the connection, which know nothing of locks and queues.
   { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
   { layer: "stores/mysql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["mysql2"] },
+  { layer: "stores/etcd", may: ["locks", "queue", "uptime", "store-url", "secure-connection"], packages: [] },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
-  { layer: "stores/postgresql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["pg"] },
   {
     layer: "actions",
     may: ["locks", "line", "gates", "fleet", "proc", "uptime", "handed-down", "working-directory"],

@@ -55,7 +55,6 @@ const PARTS = [
   "fastify",
   "libsql",
   "mysql2",
-  "pg",
   "picomatch",
   "pino",
   "prom-client",
@@ -207,9 +206,9 @@ const COMPILED = [
   ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
   ["locks", "--coordinator", "mariadb://build@127.0.0.1:1/build"],
+  ["locks", "--coordinator", "etcd://127.0.0.1:1/build"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
-  ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "postgresql://127.0.0.1:1/build"],
 ];
 
 /** Saves the code that node has compiled of the program. Only this version of node can use it. */

@@ -1,10 +1,8 @@
-// `npm run chaos`: a fleet and a nemesis on a store's real servers; test/chaos/main.ts takes the arguments.
-import { parseArgs } from "node:util";
+// `npm run chaos`: a fleet and a nemesis on a real ensemble; test/chaos/main.ts takes the arguments.
 import { ensureBuilt } from "./build.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 import { runSource } from "./run-source.mjs";
 
 await ensureBuilt();
-const { values } = parseArgs({ options: { store: { type: "string", default: "zookeeper" } }, strict: false });
-ensureRequirements(new Set([values.store, "build"]));
+ensureRequirements(new Set(["zookeeper", "build"]));
 await runSource("test/chaos/main.ts");

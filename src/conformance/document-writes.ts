@@ -5,7 +5,7 @@ import type { Coordinator } from "../locks/coordinator.js";
 import type { DocumentWrite } from "../locks/documents.js";
 import { DocumentChangedError } from "../locks/errors.js";
 import type { Notice } from "../locks/history.js";
-import { draftFor, idsIn, ownerAt, recordFor, RELEASED, takeDurably } from "./drafts.js";
+import { draftFor, idsIn, ownerAt, recordFor, RELEASED, takeDurably, timesOf } from "./drafts.js";
 import type { Faults, Operation, Stage } from "./stage.js";
 import { within } from "./until.js";
 
@@ -102,7 +102,7 @@ export function describeDocumentWrites(stage: Stage): void {
   describe("a document with notices", () => {
     test("is recorded in the history as it is written", async () => {
       const coordinator = await stage.open();
-      const before = (await coordinator.sync()).ms;
+      const before = (await timesOf(coordinator)).earliest;
       expect(await coordinator.writeDocument("freezes", "first", 0, undefined, [FROZEN])).toBe("done");
       const [frozen] = await coordinator.history("restart/*", 10);
       expect(frozen).toMatchObject({

@@ -98,6 +98,18 @@ export async function takeDurably(
   return { draft, joined, settled };
 }
 
+/** Between which times the store's clock is now, by whichever session it is asked: it is known only so well. */
+export async function timesOf(coordinator: Coordinator): Promise<{ readonly earliest: number; readonly latest: number }> {
+  const { ms } = await coordinator.sync();
+  const errorMs = 2 * coordinator.traits.clockErrorMs;
+  return { earliest: ms - errorMs, latest: ms + errorMs };
+}
+
+/** A moment that is past, whichever session judges that, and just so. */
+export async function justPast(coordinator: Coordinator): Promise<number> {
+  return (await timesOf(coordinator)).earliest - coordinator.traits.clockErrorMs - 1;
+}
+
 export const RELEASED: Ending = { event: "released", by: "deploy@web-01", reason: null };
 
 /** What a conditional write that succeeded has made of a claim. */

@@ -6,7 +6,19 @@ import type { HistoryRecord } from "../locks/history.js";
 import { endExpired, readHolders, readPresentHolders } from "../line/holders.js";
 import { takeTurn } from "../line/turn.js";
 import { until, within } from "./until.js";
-import { claimIn, draftFor, idsIn, leaseOn, only, ownerAt, recordFor, RELEASED, settledOf, type Taken } from "./drafts.js";
+import {
+  claimIn,
+  draftFor,
+  idsIn,
+  justPast,
+  leaseOn,
+  only,
+  ownerAt,
+  recordFor,
+  RELEASED,
+  settledOf,
+  type Taken,
+} from "./drafts.js";
 import type { Abilities, Stage } from "./stage.js";
 
 const HOUR_MS = 3_600_000;
@@ -179,7 +191,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
       const coordinator = await stage.open();
       const sharing = { key: "readers", slots: Number.POSITIVE_INFINITY, owner: PERSON, lease: leaseOn(["a"]) };
       const now = (await coordinator.sync()).ms;
-      const drafts = [now - 1, now + HOUR_MS, null, now - HOUR_MS].map((expiresAt) => ({
+      const drafts = [await justPast(coordinator), now + HOUR_MS, null, now - HOUR_MS].map((expiresAt) => ({
         expiresAt,
         draft: draftFor("a", sharing),
       }));
@@ -195,7 +207,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
     test("stays when it is renewed before it is ended, at whatever moment", async () => {
       const [one, other] = [await stage.open(), await stage.open()];
       for (const method of ["queue", "sync", "leave"] as const) {
-        const { draft, settled } = await lend(one, ["a", "b"], (await one.sync()).ms - 1);
+        const { draft, settled } = await lend(one, ["a", "b"], await justPast(one));
         const renew = async () => {
           const expiresAt = (await one.sync()).ms + HOUR_MS;
           settledOf(await one.update(draft.id, settled, recordFor(draft, { expiresAt })));
@@ -219,7 +231,7 @@ export function describeLeases(stage: Stage, subject: Abilities): void {
     test("is judged by the store's clock, whatever the node's says", async () => {
       const coordinator = await stage.open();
       const present = await lend(coordinator, ["present"], (await coordinator.sync()).ms + HOUR_MS);
-      const over = await lend(coordinator, ["over"], (await coordinator.sync()).ms - 1);
+      const over = await lend(coordinator, ["over"], await justPast(coordinator));
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * HOUR_MS });
       expect(await readPresentHolders(coordinator, "present")).toMatchObject([{ id: present.draft.id }]);
       // A node with a wrong clock is judged by the store's clock as well.

@@ -10,13 +10,15 @@ import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded } from "./urls.j
 type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
 const mysql = async (): Promise<Open> => (await import("../stores/mysql/index.js")).openMysql;
+const openEtcd = async (): Promise<Open> => (await import("../stores/etcd/index.js")).openEtcd;
 
 const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => Promise<Open>>> = {
   sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
   mariadb: mysql,
   mysql,
-  postgresql: async () => (await import("../stores/postgresql/index.js")).openPostgres,
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
+  etcd: openEtcd,
+  "etcd+tls": openEtcd,
 };
 
 /**

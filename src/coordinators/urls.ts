@@ -3,7 +3,7 @@
 import { suggestion } from "../locks/nearest.js";
 import { quoted } from "../locks/text.js";
 import { piecesOf } from "../store-url.js";
-import { POSTGRESQL } from "./schemes/postgresql.js";
+import { ETCD, ETCD_TLS } from "./schemes/etcd.js";
 import type { Scheme } from "./schemes/scheme.js";
 import { MARIADB, MYSQL } from "./schemes/mysql.js";
 import { SQLITE } from "./schemes/sqlite.js";
@@ -14,7 +14,8 @@ const SCHEMES = {
   sqlite: SQLITE,
   mariadb: MARIADB,
   mysql: MYSQL,
-  postgresql: POSTGRESQL,
+  etcd: ETCD,
+  "etcd+tls": ETCD_TLS,
 } satisfies Readonly<Record<string, Scheme>>;
 
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.

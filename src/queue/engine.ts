@@ -56,7 +56,6 @@ export async function openEngine(store: QueueStore, options: EngineOptions): Pro
 
 export class QueueEngine implements Coordinator {
   readonly isShared: boolean;
-  readonly store: string;
   readonly traits: StoreTraits;
   readonly #store: QueueStore;
   readonly #options: EngineOptions;
@@ -73,7 +72,6 @@ export class QueueEngine implements Coordinator {
   constructor(store: QueueStore, given: EngineOptions) {
     const options = { ...given, timers: given.timers ?? systemTimers() };
     this.isShared = store.isShared;
-    this.store = store.name;
     this.traits = store.traits;
     this.#store = store;
     this.#options = options;
@@ -90,6 +88,11 @@ export class QueueEngine implements Coordinator {
     this.#documents = new Documents(store, asking, history, options.log);
     this.#writes = new Writes(store, { asking, sessions, reads, joining, history, log: options.log });
     this.#watches = new Watches(store, asking, (signal) => reads.putAwayEnded(signal), options);
+  }
+
+  /** Some stores know it only once they are connected. */
+  get store(): string {
+    return this.#store.name;
   }
 
   /** The latest session, for whoever wants to end it in the store. */

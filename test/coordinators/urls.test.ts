@@ -12,11 +12,13 @@ describe("a coordinator's URL is fine", () => {
     "zookeeper://bob:p%40ss%2Fword@zk1:2181/holdline",
     "zookeeper://zk_1.example.com",
     "mariadb://holdline@db1/locks",
-    "postgresql://db1/app",
-    "postgresql://holdline:p%40ss@db1:5432,[::1]:5433/my%20app?schema=my%20locks&sslmode=require&target_session_attrs=read-write",
-    "postgresql://db1/app?sslrootcert=/etc/ca.pem&sslcert=/etc/me.pem&sslkey=/etc/me.key&password_file=/etc/pw",
     "mysql://holdline:p%40ss@db1:3306,[::1]:3307/my%20locks?prefix=prod_&tls=on",
     "mariadb://holdline@db1/locks?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
+    "etcd://etcd1",
+    "etcd://etcd1:2379,[::1]:2380/holdline/",
+    "etcd://holdline:p%40ss@etcd1/a%20b/c",
+    "etcd://holdline@etcd1/holdline?password_file=/etc/pw",
+    "etcd+tls://etcd1/holdline?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key",
     "sqlite:///var/lib/holdline/holdline.db",
     "sqlite:///srv/my%20locks.db",
     sqliteUrl("/srv/a b%?#/ü.db"),
@@ -51,21 +53,6 @@ describe("a coordinator's URL is refused", () => {
     ["zookeeper://bob:p@ss@zk1", "is written %40"],
     ["zookeeper://zk1?timeout=5", 'must not have a "?"'],
     ["zookeeper://zk1/50%", "hexadecimal digits"],
-    ["postgresql://holdline@db1", "names no database"],
-    ["postgresql://holdline@db1/?schema=x", "names no database"],
-    ["postgresql://holdline@db1/a/b", 'has a second "/" behind its servers'],
-    ["postgresql://:pw@db1/app", 'must have a user before the "@"'],
-    ["postgresql://holdline@/app", "names no server"],
-    [`postgresql://db1/${"a".repeat(64)}`, "has a database whose name has more than 63 bytes"],
-    [`postgresql://db1/app?schema=${"ü".repeat(32)}`, 'has a parameter "schema" that has more than 63 bytes'],
-    ["postgresql://db1/app?schema=", 'has a parameter "schema" that must name a schema'],
-    ["postgresql://db1/app?schema=pg_catalog", "must not name a schema of the server's own"],
-    ["postgresql://db1/app?sslmode=on", 'has a parameter "sslmode" that must be one of disable, prefer'],
-    ["postgresql://db1/app?sslcert=/etc/me.pem", 'must have both of "sslcert" and "sslkey"'],
-    ["postgresql://db1/app?sslmode=disable&sslrootcert=/etc/ca.pem", 'has certificates although "sslmode" is disable'],
-    ["postgresql://bob:pw@db1/app?password_file=/etc/pw", "has a password and a file with one"],
-    ["postgresql://db1/app?target_session_attrs=standby", "must be one of read-write, primary"],
-    ["postgresql://db1/app?ssl=on", 'has the unknown parameter "ssl"'],
     ["mariadb://db1/locks", "names no user before its servers"],
     ["mariadb://:pw@db1/locks", "names no user before its servers"],
     ["mariadb://holdline@db1", "names no database"],
@@ -79,6 +66,15 @@ describe("a coordinator's URL is refused", () => {
     ["mysql://holdline@db1/locks?tls=off&ca=/etc/ca.pem", 'has certificates although "tls" is off'],
     ["mysql://holdline:pw@db1/locks?password_file=/etc/pw", "has a password and a file with one"],
     ["mysql://holdline@db1/locks?ssl=on", 'has the unknown parameter "ssl"'],
+    ["etcd://", "names no server"],
+    ["etcd://holdline@etcd1", 'must have "user:password" before the "@", or "user" and a "password_file"'],
+    ["etcd://holdline:pw@etcd1?password_file=/etc/pw", 'must have "user@" alone before the servers'],
+    ["etcd://etcd1?password_file=/etc/pw", 'has a "password_file" and no user'],
+    ["etcd://etcd1/a//b", 'two "/" in a row'],
+    ["etcd://etcd1/a/../b", '"." or ".." in its path'],
+    ["etcd://etcd1?ca=/etc/ca.pem", 'has the unknown parameter "ca"'],
+    ["etcd+tls://etcd1?cert=/etc/me.pem", 'must have "cert" and "key" together'],
+    ["etcd+tls://etcd1?ca=ca.pem", 'has a parameter "ca" that must be the absolute path of a file'],
     ["sqlite://holdline.db", "needs the absolute path of a file"],
     ["sqlite://", "needs the absolute path of a file"],
     ["sqlite:///var/lib/", "must name a file, not a directory"],
@@ -87,9 +83,9 @@ describe("a coordinator's URL is refused", () => {
   test("without a word of what may be its password", () => {
     for (const url of [
       "mysql://bob:s3cret@db1:99999/x",
-      "postgresql://bob:s3cret@db1:99999/x",
-      "postgresql://bob:s3/cret@db1/x",
-      "postgresql://bob:s3cret@db1/x?password_file=/etc/pw",
+      "etcd://bob:s3cret@etcd1:99999/x",
+      "etcd://bob:s3/cret@etcd1/x",
+      "etcd://bob:s3cret@etcd1/x?password_file=/etc/pw",
       "mysql://bob:s3@cret@db1/x",
       "mysql://bob:s3/cret@db1/x",
       "zookeeper://bob:s3cret/x@zk1:1",
@@ -151,7 +147,8 @@ describe("the name of a server", () => {
   });
 });
 
-test("the known schemes", () => expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql", "postgresql"]));
+test("the known schemes", () =>
+  expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql", "etcd", "etcd+tls"]));
 
 test.each([
   ["sqlite:///var/lib/holdline/holdline.db", true],

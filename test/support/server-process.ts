@@ -25,8 +25,6 @@ export interface ServerPlan {
   readonly directory: string;
   /** Files in the directory with its last words, beside its output. */
   readonly logs?: readonly string[];
-  /** What asks it to end at once, where that is not SIGTERM. */
-  readonly stopSignal?: NodeJS.Signals;
   /** Called before each start: writes what it reads, and says what to run. */
   prepare(): Promise<ServerCommand>;
   /** Whether it serves by now. May reject, which counts as not yet. */
@@ -84,9 +82,9 @@ export class ServerProcess {
     await Promise.race([serves, ended]);
   }
 
-  /** SIGTERM, or the plan's own signal; resolves when the process is gone. Its data stay. */
+  /** SIGTERM; resolves when the process is gone. Its data stay. */
   async stop(): Promise<void> {
-    await this.#end(this.plan.stopSignal ?? "SIGTERM");
+    await this.#end("SIGTERM");
   }
 
   /** SIGKILL; resolves when the process is gone. Its data stay. */
