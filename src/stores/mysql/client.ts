@@ -49,7 +49,8 @@ const SETTINGS = [
  * @throws HoldlineError when it refuses for what no repetition mends: the user, the certificate, the database
  */
 export async function connectTo(address: MysqlAddress, server: ServerName, timeoutMs: number): Promise<Client> {
-  const { createConnection } = await import("mysql2");
+  // Bundled or not, only the default is the same.
+  const { createConnection } = (await import("mysql2")).default;
   const name = addressOf(server, DEFAULT_PORT);
   const connection = createConnection(connectionOptions(address, server));
   try {

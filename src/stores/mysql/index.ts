@@ -10,7 +10,7 @@ import { MysqlStore } from "./store.js";
 import { parseMysqlUrl } from "./url.js";
 
 /**
- * Opens a database, and makes Holdline's tables where there are none, unless it is to be taken as it is found.
+ * Opens a database, and makes Holdline's tables where there are none.
  * @param url see url.ts
  * @throws UnreachableError when no server that takes writes answers within the connect timeout
  * @throws HoldlineError `configuration` or `not-allowed` for what no repetition mends
@@ -25,7 +25,7 @@ export async function openMysqlStore(url: string, options: CoordinatorOptions): 
   const tables = tablesOf(address.prefix);
   let root: Root | null = null;
   const link = new Link(address, options, async (client) => {
-    root = await lookOver(client, tables, options.isAsFound !== true);
+    root = await lookOver(client, tables);
   });
   const way = { traits: { sessions: "renewed" } as const, reconnect: (why: string) => link.drop(why) };
   try {

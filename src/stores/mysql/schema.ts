@@ -1,6 +1,6 @@
 // The tables: what they are made of, making them where there are none, and refusing those that are not Holdline's or of another version.
 import { randomUUID } from "node:crypto";
-import { HoldlineError, UnreachableError } from "../../locks/errors.js";
+import { HoldlineError } from "../../locks/errors.js";
 import type { Client } from "./client.js";
 import { errorOf, ServerError } from "./errors.js";
 import { numberIn, type Row, type Tables, textIn } from "./sql.js";
@@ -37,7 +37,7 @@ export function tableStatements(tables: Tables, id: string): readonly string[] {
     `INSERT IGNORE INTO ${tables.root} VALUES (1, '${PROGRAM}', ${LAYOUT}, 0, '${id}', 0, 0)`,
     table(
       tables.entries,
-      `queue ${name}, place BIGINT NOT NULL, claim VARBINARY(255) NOT NULL, share LONGBLOB, slots BIGINT, durable TINYINT NOT NULL, session VARBINARY(64), revision BIGINT NOT NULL, token BIGINT, since BIGINT NOT NULL, content LONGBLOB NOT NULL, PRIMARY KEY (queue, place), KEY claim (claim), KEY session (session)`,
+      `queue ${name}, place BIGINT NOT NULL, claim ${name}, share LONGBLOB, slots BIGINT, durable TINYINT NOT NULL, session VARBINARY(64), revision BIGINT NOT NULL, token BIGINT, since BIGINT NOT NULL, content LONGBLOB NOT NULL, PRIMARY KEY (queue, place), KEY claim (claim), KEY session (session)`,
     ),
     table(
       tables.sessions,
@@ -58,11 +58,10 @@ export function tableStatements(tables: Tables, id: string): readonly string[] {
 
 /**
  * Looks at the tables of a server, and makes them where there are none.
- * @param mayMake whether to make them
  * @throws HoldlineError `configuration` for tables of another program, another version or another engine; with the SQL that makes them where
  * this user may not
  */
-export async function lookOver(client: Client, tables: Tables, mayMake: boolean): Promise<Root> {
+export async function lookOver(client: Client, tables: Tables): Promise<Root> {
   const found = await enginesOf(client, tables);
   const foreign = [...found].find(([, engine]) => engine.toLowerCase() !== "innodb");
   if (foreign !== undefined)
@@ -70,11 +69,6 @@ export async function lookOver(client: Client, tables: Tables, mayMake: boolean)
   if (found.size > 0 && !found.has(tables.root)) throw otherProgram(client, [...found.keys()][0] as string);
   const root = found.has(tables.root) ? await readRoot(client, tables) : null;
   if (root !== null && root.isReady) return root;
-  if (!mayMake) {
-    throw new UnreachableError(`the database at ${client.server} has no tables of Holdline's yet`, {
-      hint: "what runs or locks something makes them; the URL's prefix names them",
-    });
-  }
   await make(client, tables);
   const made = await readRoot(client, tables);
   if (made === null) throw otherProgram(client, tables.root);

@@ -23,9 +23,10 @@ import { commitText } from "./commit.js";
 import { ServerError } from "./errors.js";
 import { examineServer } from "./examination.js";
 import { Feeds, KEPT_CHANGES } from "./feed.js";
+import { fitting, refuseLongNames, traitsOf } from "./limits.js";
 import type { Link, LinkOptions } from "./link.js";
 import { entryOf, lapsedIn, placeIn, placeOf, selectEntries, selectPlaces } from "./rows.js";
-import { LONGEST_NAME, type Root } from "./schema.js";
+import type { Root } from "./schema.js";
 import { bytes, NOW, number, numberIn, type Row, type Tables, textIn } from "./sql.js";
 import type { MysqlAddress } from "./url.js";
 
@@ -36,30 +37,6 @@ export interface MysqlParts {
   readonly tables: Tables;
   readonly facts: ServerFacts;
   readonly root: Root;
-}
-
-// In a text every byte takes two digits, and the client sends 16 MB at once at most. The rest is for what stands around the values.
-const LARGEST_TEXT = 16 * 1024 * 1024 - 1;
-const AROUND = 16 * 1024;
-
-// The texts of a lock's steps without its name and its record: half of it, since what is counted takes two digits each.
-const BYTES_PER_LOCK = 1_536;
-
-function largestText({ maxPacket }: ServerFacts): number {
-  return Math.min(maxPacket, LARGEST_TEXT) - 1;
-}
-
-export function traitsOf(facts: ServerFacts): StoreTraits {
-  return {
-    sessions: "renewed",
-    wakes: "poll",
-    clockErrorMs: 0,
-    minSessionMs: 0,
-    maxLocks: Number.POSITIVE_INFINITY,
-    maxBytes: Math.floor((largestText(facts) - AROUND) / 2),
-    bytesPerLock: BYTES_PER_LOCK,
-    durability: facts.isDurable ? "disk" : "may-lose",
-  };
 }
 
 export class MysqlStore implements QueueStore {
@@ -276,22 +253,4 @@ function changesOf(step: Step): readonly StoreChange[] {
   if (step.do === "end") return [null];
   if (step.do === "document") return [{ document: step.name }];
   return "lock" in step ? [{ lock: step.lock }] : [];
-}
-
-/** @throws HoldlineError where a text is longer than the server takes, which it would answer by hanging up */
-function fitting(text: string, facts: ServerFacts, server: string): string {
-  const [size, most] = [text.length, largestText(facts)];
-  if (size <= most) return text;
-  throw new HoldlineError("configuration", `a transaction takes ${size} bytes, and the server ${server} takes ${most}`, {
-    hint: "raise its max_allowed_packet (16 MB are of use), or keep less data with each claim",
-  });
-}
-
-function refuseLongNames(steps: readonly Step[]): void {
-  for (const step of steps) {
-    const name = "lock" in step ? step.lock : "name" in step ? step.name : "";
-    const length = Buffer.byteLength(name);
-    if (length > LONGEST_NAME)
-      throw new HoldlineError("configuration", `a name has ${length} bytes, and MariaDB's index takes ${LONGEST_NAME}`);
-  }
 }

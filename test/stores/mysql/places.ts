@@ -1,6 +1,10 @@
 // A place of a test's own in the run's MariaDB: tables with a prefix that nobody else uses.
 import { randomBytes } from "node:crypto";
+import { type Connection, createConnection } from "mysql2/promise";
 import { inject } from "vitest";
+import { TEST_OPTIONS } from "../../../src/conformance/drafts.js";
+import { openMysqlStore } from "../../../src/stores/mysql/index.js";
+import type { MysqlStore } from "../../../src/stores/mysql/store.js";
 import { ADMIN, DATABASE } from "../../support/servers/mariadb.js";
 
 export interface Address {
@@ -27,4 +31,23 @@ export function freshPrefix(): string {
 /** @param address `host:port`, or several with commas; @param rest further parameters, each with its `&` */
 export function urlAt(address: string, prefix: string, rest = ""): string {
   return `mariadb://${ADMIN.user}:${ADMIN.password}@${address}/${DATABASE}?prefix=${prefix}${rest}`;
+}
+
+/** The URL of tables of a test's own, which are not there yet. */
+export function openPlace(): string {
+  const { host, port } = runServer();
+  return urlAt(`${host}:${port}`, freshPrefix());
+}
+
+/** Opens a store with tables of a test's own. The test closes it. */
+export async function openAt(
+  { host, port }: Address,
+  prefix = freshPrefix(),
+): Promise<{ readonly store: MysqlStore; readonly prefix: string }> {
+  return { store: await openMysqlStore(urlAt(`${host}:${port}`, prefix), TEST_OPTIONS), prefix };
+}
+
+/** A connection that may do all. The test ends it. */
+export function adminOf({ host, port }: Address): Promise<Connection> {
+  return createConnection({ host, port, ...ADMIN, database: DATABASE });
 }
