@@ -33,6 +33,7 @@ const LAYERS = [
   { layer: "stores/mysql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["mysql2"] },
   { layer: "stores/etcd", may: ["locks", "queue", "uptime", "store-url", "secure-connection"], packages: [] },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
+  { layer: "stores/postgresql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["pg"] },
   {
     layer: "actions",
     may: ["locks", "line", "gates", "fleet", "proc", "uptime", "handed-down", "working-directory"],

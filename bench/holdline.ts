@@ -31,11 +31,14 @@ const durably: Taking = {
 };
 
 export const HOLDLINE: readonly Peer[] = [
-  { name: "holdline", store: "zookeeper", open: (address) => openMember(zookeeperUrl(address), ephemerally) },
+  { name: "holdline", store: "zookeeper", open: (address) => openEphemeral(zookeeperUrl(address)) },
   { name: "holdline-durable", store: "zookeeper", open: (address) => openMember(zookeeperUrl(address), durably) },
-  { name: "holdline-sqlite", store: "sqlite", open: (path) => openMember(sqliteUrl(path), ephemerally) },
+  { name: "holdline-sqlite", store: "sqlite", open: (path) => openEphemeral(sqliteUrl(path)) },
   { name: "holdline-sqlite-durable", store: "sqlite", open: (path) => openMember(sqliteUrl(path), durably) },
 ];
+
+/** A session on any store, which takes locks as `exec` does. */
+export const openEphemeral = (url: string): Promise<Member> => openMember(url, ephemerally);
 
 /** A coordinator that logs nothing. */
 export function openStore(url: string): Promise<Coordinator> {

@@ -4,7 +4,7 @@ export interface Peer {
   readonly name: string;
   readonly store: "zookeeper" | "sqlite";
   /** Opens a session of its own with the ZooKeeper at `place` (host:port), or with the database of that path. */
-  open(place: string): Promise<Member>;
+  readonly open: (place: string) => Promise<Member>;
 }
 
 /** One session. */

@@ -1,5 +1,5 @@
 // Whole processes: how long a command takes from its start to its end, and how much memory node takes meanwhile.
-import { spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -95,4 +95,15 @@ async function runOnce({ name, argv, env }: Command): Promise<void> {
 /** The middle value; of an even number of values, the upper one. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Starts this program once more, as one of several that measure together. They talk by messages. */
+export function startMember(args: readonly string[]): { readonly child: ChildProcess; readonly next: () => Promise<unknown> } {
+  const child = fork(process.argv[1] as string, args);
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`one of the processes ended with ${String(code)}`);
+  });
+  // The process ends when nobody asks any more.
+  ended.catch(() => undefined);
+  return { child, next: () => Promise.race([once(child, "message").then(([message]) => message as unknown), ended]) };
 }

@@ -1,9 +1,9 @@
 // The workloads on SQLite: one process with a database of its own, and many processes that share one.
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, unlinkSync } from "node:fs";
 import { lockName, peakMemory, perSecond, rounded, timeFigures } from "./figures.js";
 import type { Peer } from "./peer.js";
+import { startMember } from "./processes.js";
 import { type Sizes, timeRounds } from "./workloads.js";
 
 export interface S1Figures {
@@ -45,7 +45,7 @@ interface Share {
 
 /** s2: many processes on one lock, for a given time. Each takes the lock again as soon as it has released it. */
 export async function crowd(peer: Peer, path: string, processes: number, crowdMs: number): Promise<S2Figures> {
-  const members = Array.from({ length: processes }, () => startMember());
+  const members = Array.from({ length: processes }, () => startMember(["s2-member"]));
   try {
     // All begin together, once all have opened the database. Otherwise the first would be ahead by the others' start.
     await Promise.all(members.map(({ next }) => next()));
@@ -68,17 +68,6 @@ export async function crowd(peer: Peer, path: string, processes: number, crowdMs
   } finally {
     for (const { child } of members) child.kill();
   }
-}
-
-/** Starts this driver once more, as one of the processes. They talk by messages. */
-function startMember(): { readonly child: ChildProcess; readonly next: () => Promise<unknown> } {
-  const child = fork(process.argv[1] as string, ["s2-member"]);
-  const ended = once(child, "exit").then(([code]) => {
-    throw new Error(`one of the processes ended with ${String(code)}`);
-  });
-  // The process ends when nobody asks any more.
-  ended.catch(() => undefined);
-  return { child, next: () => Promise.race([once(child, "message").then(([message]) => message as unknown), ended]) };
 }
 
 /** The work of each process of {@link crowd}. */

@@ -55,6 +55,7 @@ const PARTS = [
   "fastify",
   "libsql",
   "mysql2",
+  "pg",
   "picomatch",
   "pino",
   "prom-client",
@@ -209,6 +210,7 @@ const COMPILED = [
   ["locks", "--coordinator", "etcd://127.0.0.1:1/build"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
+  ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "postgresql://127.0.0.1:1/build"],
 ];
 
 /** Saves the code that node has compiled of the program. Only this version of node can use it. */

@@ -1,8 +1,10 @@
-// `npm run chaos`: a fleet and a nemesis on a real ensemble; test/chaos/main.ts takes the arguments.
+// `npm run chaos`: a fleet and a nemesis on a store's real servers; test/chaos/main.ts takes the arguments.
+import { parseArgs } from "node:util";
 import { ensureBuilt } from "./build.mjs";
 import { ensureRequirements } from "./requirements.mjs";
 import { runSource } from "./run-source.mjs";
 
 await ensureBuilt();
-ensureRequirements(new Set(["zookeeper", "build"]));
+const { values } = parseArgs({ options: { store: { type: "string", default: "zookeeper" } }, strict: false });
+ensureRequirements(new Set([values.store, "build"]));
 await runSource("test/chaos/main.ts");

@@ -70,3 +70,18 @@ it("the benchmark's driver cuts off a fleet that takes too long", async () => {
 it("the benchmark's driver says how it is used", async () => {
   await expect(drive("holdline", "w3")).rejects.toMatchObject({ code: 64, stderr: expect.stringContaining("usage: ") as string });
 });
+
+it("the stores are measured side by side", async () => {
+  const { stdout } = await promisify(execFile)("node", ["scripts/bench.mjs", "stores", "sqlite", "--quick"]);
+  const figures = stdout.split("\n").map((line) => line.split(/ {2,}/));
+  expect(figures.map(([figure]) => figure)).toEqual(
+    expect.arrayContaining(["SQLite, acquire + release / two bare writes", "SQLite, exec x -- true / on ZooKeeper"]),
+  );
+  expect(stdout).not.toContain("NaN");
+  expect(
+    await promisify(execFile)("node", ["scripts/bench.mjs", "stores", "nonsense"]).catch((error: unknown) => error),
+  ).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining("usage: ") as string,
+  });
+});

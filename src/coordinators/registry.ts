@@ -16,6 +16,7 @@ const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => 
   sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
   mariadb: mysql,
   mysql,
+  postgresql: async () => (await import("../stores/postgresql/index.js")).openPostgres,
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
   etcd: openEtcd,
   "etcd+tls": openEtcd,

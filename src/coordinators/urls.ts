@@ -3,6 +3,7 @@
 import { suggestion } from "../locks/nearest.js";
 import { quoted } from "../locks/text.js";
 import { piecesOf } from "../store-url.js";
+import { POSTGRESQL } from "./schemes/postgresql.js";
 import { ETCD, ETCD_TLS } from "./schemes/etcd.js";
 import type { Scheme } from "./schemes/scheme.js";
 import { MARIADB, MYSQL } from "./schemes/mysql.js";
@@ -14,6 +15,7 @@ const SCHEMES = {
   sqlite: SQLITE,
   mariadb: MARIADB,
   mysql: MYSQL,
+  postgresql: POSTGRESQL,
   etcd: ETCD,
   "etcd+tls": ETCD_TLS,
 } satisfies Readonly<Record<string, Scheme>>;

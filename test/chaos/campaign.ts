@@ -1,22 +1,16 @@
-// One chaos campaign: a real ensemble of three, a fleet of real agents, a nemesis, and the verdict over what happened.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// One chaos campaign: a store with real servers, a fleet of real agents, a nemesis, and the verdict over what happened.
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { openZooKeeper } from "../../src/coordinators/zookeeper/index.js";
-import { startLinkedEnsemble } from "../support/ensemble-links.js";
-import { type FaultProxy, openFaultProxy } from "../support/fault-proxy.js";
+import { openCoordinator } from "../../src/coordinators/registry.js";
 import { reasonNotToMount } from "../support/small-disk.js";
+import type { NemesisStore } from "./faults.js";
 import { ChaosFleet, LOCKS } from "./fleet.js";
 import { Nemesis } from "./nemesis.js";
 import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
 
-const ROOT = "/chaos";
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-
-// Servers that look for a leader ask each other ever more rarely, by default once a minute at last, and wait 5 s for one
-// that is frozen: the fleet would be idle for most of the time.
-const QUICK_ELECTIONS = { "zookeeper.fastleader.maxNotificationInterval": "1000", "zookeeper.cnxTimeout": "1000" };
 
 // After the nemesis has stopped: every session that it left behind has ended by then, every agent had its turn.
 const FINISH_MS = 180_000;
@@ -34,20 +28,25 @@ export interface Report {
   readonly evidence: string | null;
 }
 
-export async function campaign(options: { readonly minutes: number; readonly nodes: number }): Promise<Report> {
+export interface CampaignOptions {
+  readonly minutes: number;
+  readonly nodes: number;
+  /** Starts the store; the campaign closes it. */
+  readonly openStore: () => Promise<NemesisStore>;
+}
+
+export async function campaign({ minutes, nodes, openStore }: CampaignOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), "holdline-chaos-"));
-  const ensemble = await startLinkedEnsemble({ properties: QUICK_ELECTIONS });
-  const proxies: FaultProxy[] = [await openFaultProxy(...ensemble.servers), await openFaultProxy(...ensemble.servers)];
-  const urlOf = (index: number): string => `zookeeper://${(proxies[index % proxies.length] as FaultProxy).address}${ROOT}`;
+  const store = await openStore();
   const noDisk = reasonNotToMount();
-  const fleet = new ChaosFleet({ directory, nodes: options.nodes, urlOf, smallDisk: noDisk === null });
-  const nemesis = new Nemesis({ ensemble, proxies, fleet, root: ROOT, diary: join(directory, "nemesis.log") });
+  const fleet = new ChaosFleet({ directory, nodes, urlOf: (index) => store.urlOf(index), smallDisk: noDisk === null });
+  const nemesis = new Nemesis({ store, fleet, diary: join(directory, "nemesis.log") });
   const violations = fleet.violations;
   const stop = new AbortController();
   const stuck = watchProgress(fleet, stop.signal);
   try {
     const living = fleet.run();
-    const over = AbortSignal.timeout(options.minutes * 60_000);
+    const over = AbortSignal.timeout(minutes * 60_000);
     await nemesis.rage(over);
     fleet.finish();
     const late = new AbortController();
@@ -58,18 +57,17 @@ export async function campaign(options: { readonly minutes: number; readonly nod
     late.abort();
     stop.abort();
     if (!finished) violations.push(`the fleet did not finish within ${FINISH_MS} ms after the nemesis had stopped`);
-    violations.push(...(await judgeStore(ensemble.address, fleet, finished)));
+    violations.push(...(await judgeStore(store.url, fleet, finished)));
   } catch (error) {
     throw new Error(`the campaign broke off; all that was written down is in ${directory}`, { cause: error });
   } finally {
     stop.abort();
     fleet.killAll();
     fleet.close();
-    for (const proxy of proxies) await proxy.close();
-    ensemble.servers.forEach((server, index) =>
-      cpSync(join(server.directory, "zookeeper.log"), join(directory, `server-${index}.log`)),
-    );
-    await ensemble.close();
+    store.logs.forEach((log, index) => {
+      if (existsSync(log)) cpSync(log, join(directory, `server-${index}-${basename(log)}`));
+    });
+    await store.close();
   }
   const text = fleet.lines();
   const lines = parseLog(text);
@@ -78,7 +76,7 @@ export async function campaign(options: { readonly minutes: number; readonly nod
   if (violations.length > 0) writeFileSync(join(directory, "violations"), violations.join("\n"));
   else rmSync(directory, { recursive: true, force: true });
   return {
-    minutes: options.minutes,
+    minutes,
     faults: Object.fromEntries(nemesis.injected),
     actionsRun: lines.filter(({ what }) => what === "start").length,
     exitCodes: Object.fromEntries(fleet.codes),
@@ -90,9 +88,9 @@ export async function campaign(options: { readonly minutes: number; readonly nod
 }
 
 /** Judges the store at the end: no claim is left, and the history has the end of every claim once. */
-async function judgeStore(address: string, fleet: ChaosFleet, finished: boolean): Promise<string[]> {
+async function judgeStore(url: string, fleet: ChaosFleet, finished: boolean): Promise<string[]> {
   const options = { connectTimeoutMs: 30_000, sessionTimeoutMs: 10_000, historyKeep: 100_000, sleepTimeMs: 250, log: SILENT };
-  const coordinator = await openZooKeeper(`zookeeper://${address}${ROOT}`, options);
+  const coordinator = await openCoordinator(url, options);
   try {
     const violations: string[] = [];
     for (const lock of finished ? await coordinator.list() : []) {

@@ -4,6 +4,7 @@ import { CHAOS_MINUTES } from "../support/effort.js";
 import { canStartServers } from "../support/zookeeper-server.js";
 import { campaign } from "./campaign.js";
 import { LOCKS } from "./fleet.js";
+import { openNemesisStore } from "./stores/zookeeper.js";
 import type { ChaosLock } from "./verdict.js";
 import { judgeHistory, judgeLock, judgeTold, parseLog } from "./verdict.js";
 
@@ -12,7 +13,7 @@ const DEADLINE_MS = (CHAOS_MINUTES + 5) * 60_000;
 
 test("a nemesis violates nothing", { timeout: DEADLINE_MS }, async ({ skip }) => {
   if (!(await canStartServers())) skip("an ensemble needs a local installation of ZooKeeper");
-  const report = await campaign({ minutes: CHAOS_MINUTES, nodes: 12 });
+  const report = await campaign({ minutes: CHAOS_MINUTES, nodes: 12, openStore: openNemesisStore });
   expect(report.violations, `the evidence is in ${report.evidence}`).toEqual([]);
   expect(report.actionsRun).toBeGreaterThan(20);
   expect(Object.keys(report.faults).length, "kinds of faults").toBeGreaterThan(10);

@@ -12,6 +12,9 @@ describe("a coordinator's URL is fine", () => {
     "zookeeper://bob:p%40ss%2Fword@zk1:2181/holdline",
     "zookeeper://zk_1.example.com",
     "mariadb://holdline@db1/locks",
+    "postgresql://db1/app",
+    "postgresql://holdline:p%40ss@db1:5432,[::1]:5433/my%20app?schema=my%20locks&sslmode=require&target_session_attrs=read-write",
+    "postgresql://db1/app?sslrootcert=/etc/ca.pem&sslcert=/etc/me.pem&sslkey=/etc/me.key&password_file=/etc/pw",
     "mysql://holdline:p%40ss@db1:3306,[::1]:3307/my%20locks?prefix=prod_&tls=on",
     "mariadb://holdline@db1/locks?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
     "etcd://etcd1",
@@ -53,6 +56,21 @@ describe("a coordinator's URL is refused", () => {
     ["zookeeper://bob:p@ss@zk1", "is written %40"],
     ["zookeeper://zk1?timeout=5", 'must not have a "?"'],
     ["zookeeper://zk1/50%", "hexadecimal digits"],
+    ["postgresql://holdline@db1", "names no database"],
+    ["postgresql://holdline@db1/?schema=x", "names no database"],
+    ["postgresql://holdline@db1/a/b", 'has a second "/" behind its servers'],
+    ["postgresql://:pw@db1/app", 'must have a user before the "@"'],
+    ["postgresql://holdline@/app", "names no server"],
+    [`postgresql://db1/${"a".repeat(64)}`, "has a database whose name has more than 63 bytes"],
+    [`postgresql://db1/app?schema=${"ü".repeat(32)}`, 'has a parameter "schema" that has more than 63 bytes'],
+    ["postgresql://db1/app?schema=", 'has a parameter "schema" that must name a schema'],
+    ["postgresql://db1/app?schema=pg_catalog", "must not name a schema of the server's own"],
+    ["postgresql://db1/app?sslmode=on", 'has a parameter "sslmode" that must be one of disable, prefer'],
+    ["postgresql://db1/app?sslcert=/etc/me.pem", 'must have both of "sslcert" and "sslkey"'],
+    ["postgresql://db1/app?sslmode=disable&sslrootcert=/etc/ca.pem", 'has certificates although "sslmode" is disable'],
+    ["postgresql://bob:pw@db1/app?password_file=/etc/pw", "has a password and a file with one"],
+    ["postgresql://db1/app?target_session_attrs=standby", "must be one of read-write, primary"],
+    ["postgresql://db1/app?ssl=on", 'has the unknown parameter "ssl"'],
     ["mariadb://db1/locks", "names no user before its servers"],
     ["mariadb://:pw@db1/locks", "names no user before its servers"],
     ["mariadb://holdline@db1", "names no database"],
@@ -83,6 +101,9 @@ describe("a coordinator's URL is refused", () => {
   test("without a word of what may be its password", () => {
     for (const url of [
       "mysql://bob:s3cret@db1:99999/x",
+      "postgresql://bob:s3cret@db1:99999/x",
+      "postgresql://bob:s3/cret@db1/x",
+      "postgresql://bob:s3cret@db1/x?password_file=/etc/pw",
       "etcd://bob:s3cret@etcd1:99999/x",
       "etcd://bob:s3/cret@etcd1/x",
       "etcd://bob:s3cret@etcd1/x?password_file=/etc/pw",
@@ -148,7 +169,7 @@ describe("the name of a server", () => {
 });
 
 test("the known schemes", () =>
-  expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql", "etcd", "etcd+tls"]));
+  expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql", "postgresql", "etcd", "etcd+tls"]));
 
 test.each([
   ["sqlite:///var/lib/holdline/holdline.db", true],

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
 import { parseEtcdUrl } from "../../src/stores/etcd/url.js";
 import { parseMysqlUrl } from "../../src/stores/mysql/url.js";
+import { parsePostgresUrl } from "../../src/stores/postgresql/url.js";
 import { parseSqliteUrl } from "../../src/stores/sqlite/url.js";
 import { coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
 import { createLayout } from "../../src/coordinators/zookeeper/layout.js";
@@ -21,6 +22,8 @@ const right = fc.constantFrom(
   `zookeeper://bob:${SECRET}@zk1`,
   `mariadb://bob:${SECRET}@db1:3306,[::1]/locks?prefix=a_&tls=on`,
   "mysql://bob@db1/my%20locks?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
+  `postgresql://bob:${SECRET}@db1:5432,[::1]/app?schema=locks&sslmode=require`,
+  "postgresql://db1/my%20app?sslrootcert=/etc/ca.pem&sslcert=/etc/me.pem&sslkey=/etc/me.key&password_file=/etc/pw",
   `etcd://bob:${SECRET}@etcd1:2379,[::1]/a/b%20c`,
   "etcd+tls://bob@etcd1/x?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
   "sqlite:///var/lib/holdline/holdline.db",
@@ -72,6 +75,21 @@ function expectPartsOrRefusal(url: string): boolean {
     expect(user).not.toBe("");
     expect(database).toMatch(/^[^/\\.\p{Cc}]+$/u);
     expect(prefix).toMatch(/^[a-z][a-z0-9_]*$/);
+    return true;
+  }
+  if (url.startsWith("postgresql:")) {
+    const { servers, user, database, schema } = parsePostgresUrl(url);
+    expect(servers.length).toBeGreaterThan(0);
+    for (const { host, port } of servers) {
+      expect(host).toMatch(/^[^\s/@,]+$/);
+      expect(port > 0 && port < 65_536).toBe(true);
+    }
+    expect(user).not.toBe("");
+    // What the server would not cut off.
+    for (const name of [database, schema]) {
+      expect(name).toMatch(/^[^\0]+$/);
+      expect(Buffer.byteLength(name)).toBeLessThan(64);
+    }
     return true;
   }
   const { servers, root, credentials } = parseZooKeeperUrl(url);

@@ -46,9 +46,10 @@ export const FREEZE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "freezes that cannot be read are taken for none",
-    in: "decodeFreezes",
-    find: 'if (!isObject(read) || read["v"] !== VERSION || !Array.isArray(read["freezes"])) return null;',
-    replacement: 'if (!isObject(read) || read["v"] !== VERSION || !Array.isArray(read["freezes"])) return [];',
+    in: "decodeFreezesDocument",
+    find: 'if (!isObject(read) || !Array.isArray(read["freezes"]) || !read["freezes"].every(isFreeze)) return null;',
+    replacement:
+      'if (!isObject(read) || !Array.isArray(read["freezes"]) || !read["freezes"].every(isFreeze)) return { freezes: [], root: PLAIN_ROOT };',
   },
   {
     name: "who waits gives up its place while all of the lock is frozen",

@@ -7,7 +7,7 @@ import type { Mutation } from "./mutations.js";
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "in the store: settling gives up the place in line",
-    in: "carryOut",
+    in: "carryOutStep",
     find: "if (step.settles) [entry.durable, entry.since] = [true, at];",
     replacement: `if (step.settles) {
           [entry.durable, entry.since] = [true, at];
@@ -22,7 +22,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "in the store: the numbers of a queue are compared as text",
-    in: "carryOut",
+    in: "carryOutStep",
     find: "contents.locks.set(lock, [...queue, whole]);",
     replacement: "contents.locks.set(lock, [...queue, whole].sort((one, other) => (one.ref < other.ref ? -1 : 1)));",
   },
@@ -52,25 +52,25 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "in the store: a session that has ended takes its durable claims with it",
-    in: "carryOut",
+    in: "carryOutStep",
     find: "if (!entry.durable) remove(contents, entry); if (!entry.durable) done.before.push(entry);",
     replacement: "remove(contents, entry);\n          done.before.push(entry);",
   },
   {
     name: "in the store: a session that has ended leaves its claims in line",
-    in: "carryOut",
+    in: "carryOutStep",
     find: "entriesOf(contents).filter(({ session }) => session === step.session)",
     replacement: "entriesOf(contents).filter(({ session }) => session === step.session).slice(1)",
   },
   {
     name: "in the store: whose process an entry's is can be said of another holder",
-    in: "carryOut",
+    in: "carryOutStep",
     find: "if (entry?.token !== step.token) break;",
     replacement: "if (entry === undefined) break;",
   },
   {
     name: "in the store: an entry that is withdrawn goes even if it is durable",
-    in: "carryOut",
+    in: "carryOutStep",
     find: '(step.do === "withdraw" && entry.durable)',
     replacement: "step.do === undefined",
   },

@@ -25,6 +25,8 @@ export interface ServerPlan {
   readonly directory: string;
   /** Files in the directory with its last words, beside its output. */
   readonly logs?: readonly string[];
+  /** What asks it to end at once, where that is not SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals;
   /** Called before each start: writes what it reads, and says what to run. */
   prepare(): Promise<ServerCommand>;
   /** Whether it serves by now. May reject, which counts as not yet. */
@@ -82,9 +84,9 @@ export class ServerProcess {
     await Promise.race([serves, ended]);
   }
 
-  /** SIGTERM; resolves when the process is gone. Its data stay. */
+  /** SIGTERM, or the plan's own signal; resolves when the process is gone. Its data stay. */
   async stop(): Promise<void> {
-    await this.#end("SIGTERM");
+    await this.#end(this.plan.stopSignal ?? "SIGTERM");
   }
 
   /** SIGKILL; resolves when the process is gone. Its data stay. */

@@ -1,9 +1,9 @@
 // Somebody with a ZooKeeper client at hand, who deletes and overwrites what is Holdline's: the claims of those who wait,
 // liveness entries, the clock. Never what is held, since that would let two act at once by itself.
-import { ZkSession } from "../../src/coordinators/zookeeper/session.js";
-import { uptimeMs } from "../../src/uptime.js";
-import type { Wire } from "../../src/coordinators/zookeeper/wire/wire.js";
-import type { ServerAddress } from "../support/zookeeper-server.js";
+import { ZkSession } from "../../../src/coordinators/zookeeper/session.js";
+import { uptimeMs } from "../../../src/uptime.js";
+import type { Wire } from "../../../src/coordinators/zookeeper/wire/wire.js";
+import type { ServerAddress } from "../../support/zookeeper-server.js";
 
 /** What a vandal does: it says whether there was anything to do it to. */
 export type Deed = (wire: Wire, root: string) => Promise<boolean>;
