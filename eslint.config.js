@@ -32,6 +32,11 @@ const LAYERS = [
   { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
   { layer: "stores/mysql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["mysql2"] },
   { layer: "stores/etcd", may: ["locks", "queue", "uptime", "store-url", "secure-connection"], packages: [] },
+  {
+    layer: "stores/redis",
+    may: ["locks", "queue", "store-url", "secure-connection"],
+    packages: ["@redis/client"],
+  },
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   { layer: "stores/postgresql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["pg"] },
   {

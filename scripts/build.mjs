@@ -50,6 +50,7 @@ const ENTRIES = [
 // code runs or not. All in one file, `exec` would take 7 ms more. The native half of SQLite's driver stays a dependency, the only
 // one: everything else is bundled, so that users run the versions that the tests ran.
 const PARTS = [
+  "@redis/client",
   "@fastify/swagger",
   "execa",
   "fastify",
@@ -208,6 +209,7 @@ const COMPILED = [
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
   ["locks", "--coordinator", "mariadb://build@127.0.0.1:1/build"],
   ["locks", "--coordinator", "etcd://127.0.0.1:1/build"],
+  ["exec", "build", "--coordinator", "redis://127.0.0.1:1", "--", "true"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "sqlite://DIRECTORY/build.db"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml", "--coordinator", "postgresql://127.0.0.1:1/build"],

@@ -11,8 +11,13 @@ type Open = (url: string, options: CoordinatorOptions) => Promise<Coordinator>;
 
 const mysql = async (): Promise<Open> => (await import("../stores/mysql/index.js")).openMysql;
 const openEtcd = async (): Promise<Open> => (await import("../stores/etcd/index.js")).openEtcd;
+const openRedis = async (): Promise<Open> => (await import("../stores/redis/index.js")).openRedis;
 
 const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => Promise<Open>>> = {
+  redis: openRedis,
+  rediss: openRedis,
+  "redis+sentinel": openRedis,
+  "rediss+sentinel": openRedis,
   sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
   mariadb: mysql,
   mysql,

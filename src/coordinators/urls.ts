@@ -5,6 +5,7 @@ import { quoted } from "../locks/text.js";
 import { piecesOf } from "../store-url.js";
 import { POSTGRESQL } from "./schemes/postgresql.js";
 import { ETCD, ETCD_TLS } from "./schemes/etcd.js";
+import { REDIS, REDIS_SENTINEL, REDISS, REDISS_SENTINEL } from "./schemes/redis.js";
 import type { Scheme } from "./schemes/scheme.js";
 import { MARIADB, MYSQL } from "./schemes/mysql.js";
 import { SQLITE } from "./schemes/sqlite.js";
@@ -18,6 +19,10 @@ const SCHEMES = {
   postgresql: POSTGRESQL,
   etcd: ETCD,
   "etcd+tls": ETCD_TLS,
+  redis: REDIS,
+  rediss: REDISS,
+  "redis+sentinel": REDIS_SENTINEL,
+  "rediss+sentinel": REDISS_SENTINEL,
 } satisfies Readonly<Record<string, Scheme>>;
 
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.

@@ -22,6 +22,12 @@ describe("a coordinator's URL is fine", () => {
     "etcd://holdline:p%40ss@etcd1/a%20b/c",
     "etcd://holdline@etcd1/holdline?password_file=/etc/pw",
     "etcd+tls://etcd1/holdline?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key",
+    "redis://r1",
+    "redis://r1:6379,r2/15?prefix=holdline",
+    "rediss://:p%40ss@[::1]:6380/0?ca=/etc/ca.pem&cert=/etc/c.pem&key=/etc/k.pem",
+    "redis://bob@r1?password_file=/etc/holdline/redis&durability=may-lose",
+    "redis+sentinel://s1,s2:26379/mymaster?db=3",
+    "rediss+sentinel://bob:pw@s1/mymaster?ca=/etc/ca.pem",
     "sqlite:///var/lib/holdline/holdline.db",
     "sqlite:///srv/my%20locks.db",
     sqliteUrl("/srv/a b%?#/ü.db"),
@@ -93,6 +99,21 @@ describe("a coordinator's URL is refused", () => {
     ["etcd://etcd1?ca=/etc/ca.pem", 'has the unknown parameter "ca"'],
     ["etcd+tls://etcd1?cert=/etc/me.pem", 'must have "cert" and "key" together'],
     ["etcd+tls://etcd1?ca=ca.pem", 'has a parameter "ca" that must be the absolute path of a file'],
+    ["redis://r1/holdline", "a path that is no database's number"],
+    ["redis://r1/0/1", "a path that is no database's number"],
+    ["redis://bob@r1", '"user:password" or ":password" before the "@"'],
+    ["redis://bob:p@ss@r1", "is written %40"],
+    ["redis://r1?prefix=", "a text without braces"],
+    ["redis://r1?prefix=%7Ba%7D", "a text without braces"],
+    [`redis://r1?prefix=${"x".repeat(201)}`, "longer than 200 bytes"],
+    ["redis://r1?ca=/etc/ca.pem", 'the unknown parameter "ca"'],
+    ["rediss://r1?cert=/etc/c.pem", 'both of "cert" and "key"'],
+    ["rediss://r1?ca=ca.pem", "must be the absolute path of a file"],
+    ["redis://bob:pw@r1?password_file=/x", "a password and a file with one"],
+    ["redis://r1?durability=disk", "must be one of may-lose"],
+    ["redis+sentinel://s1", "must name, as its path, the primary"],
+    ["redis+sentinel://s1/a/b", "must name, as its path, the primary"],
+    ["redis+sentinel://s1/a?db=x", "must be a database's number"],
     ["sqlite://holdline.db", "needs the absolute path of a file"],
     ["sqlite://", "needs the absolute path of a file"],
     ["sqlite:///var/lib/", "must name a file, not a directory"],
@@ -169,7 +190,19 @@ describe("the name of a server", () => {
 });
 
 test("the known schemes", () =>
-  expect(COORDINATOR_SCHEMES).toEqual(["zookeeper", "sqlite", "mariadb", "mysql", "postgresql", "etcd", "etcd+tls"]));
+  expect(COORDINATOR_SCHEMES.toSorted()).toEqual([
+    "etcd",
+    "etcd+tls",
+    "mariadb",
+    "mysql",
+    "postgresql",
+    "redis",
+    "redis+sentinel",
+    "rediss",
+    "rediss+sentinel",
+    "sqlite",
+    "zookeeper",
+  ]));
 
 test.each([
   ["sqlite:///var/lib/holdline/holdline.db", true],

@@ -5,6 +5,7 @@ import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
 import { parseEtcdUrl } from "../../src/stores/etcd/url.js";
 import { parseMysqlUrl } from "../../src/stores/mysql/url.js";
 import { parsePostgresUrl } from "../../src/stores/postgresql/url.js";
+import { nameOf, parseRedisUrl } from "../../src/stores/redis/url.js";
 import { parseSqliteUrl } from "../../src/stores/sqlite/url.js";
 import { coordinatorUrlProblem, sqliteUrl } from "../../src/coordinators/urls.js";
 import { createLayout } from "../../src/coordinators/zookeeper/layout.js";
@@ -28,6 +29,8 @@ const right = fc.constantFrom(
   "etcd+tls://bob@etcd1/x?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
   "sqlite:///var/lib/holdline/holdline.db",
   "sqlite:///srv/my%20locks%3F.db",
+  `rediss://bob:${SECRET}@r1:6380,[::1]/15?prefix=a%2Fb&ca=/etc/ca.pem`,
+  "redis+sentinel://s1,s2:26380/mymaster?db=3&durability=may-lose",
 );
 const urls = fc.oneof(
   { weight: 5, arbitrary: mangled(right, 3) },
@@ -90,6 +93,15 @@ function expectPartsOrRefusal(url: string): boolean {
       expect(name).toMatch(/^[^\0]+$/);
       expect(Buffer.byteLength(name)).toBeLessThan(64);
     }
+    return true;
+  }
+  if (url.startsWith("redis")) {
+    const { servers, database, sentinelName, prefix, name } = parseRedisUrl(url);
+    expect(servers.map(nameOf).join()).toMatch(/^(?:[^\s/@,]+:\d+)(?:,[^\s/@,]+:\d+)*$/);
+    expect(database).toBeGreaterThanOrEqual(0);
+    expect(sentinelName).not.toBe("");
+    expect(prefix).toMatch(/^[^{}\p{Cc}]+$/u);
+    if (url.includes(`${SECRET}@`)) expect(name).not.toContain(SECRET);
     return true;
   }
   const { servers, root, credentials } = parseZooKeeperUrl(url);
