@@ -23,7 +23,7 @@ const LAYERS = [
   { layer: "queue", may: ["locks", "uptime"], packages: [] },
   { layer: "stores/memory", may: ["locks", "queue"], packages: [] },
   // The suite that stores are held to, somebody else's as well; all of it is tests, and none of it is in the program.
-  { layer: "conformance", may: ["locks", "line", "queue", "stores/memory", "uptime"], packages: ["vitest"] },
+  { layer: "conformance", may: ["locks", "line", "moving", "queue", "stores/memory", "uptime"], packages: ["vitest"] },
   { layer: "coordinators", may: ["locks", "queue", "stores", "store-url"], packages: [], deepest: 0 },
   // How the URL of each store looks, so that a configuration can be judged without it.
   { layer: "coordinators/schemes", may: ["locks", "store-url"], packages: [] },
@@ -59,6 +59,8 @@ const LAYERS = [
     ],
     packages: ["convict", "re2js", "yaml"],
   },
+  // Takes everything from one store to another.
+  { layer: "moving", may: ["locks"], packages: [] },
   { layer: "leases", may: ["locks", "line", "views/lock"], packages: [] },
   // The library's parts, behind holdline.ts.
   { layer: "library", may: ["locks", "line", "leases", "views/lock"], packages: [] },
@@ -92,6 +94,8 @@ const LAYERS = [
       "views",
       "concourse",
       "config",
+      "coordinators/urls",
+      "moving",
       "server",
       "version",
       "working-directory",
@@ -113,6 +117,7 @@ const FILES = [
       "config",
       "coordinators/registry",
       "coordinators/urls",
+      "moves",
       "notify",
       "server",
       "cli",
@@ -121,6 +126,7 @@ const FILES = [
     ],
     packages: [],
   },
+  { file: "moves", may: ["locks", "moving", "config", "coordinators/registry", "cli/context"], packages: [] },
   // The library, and its face.
   {
     file: "holdline",

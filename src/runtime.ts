@@ -10,6 +10,7 @@ import { localOnlyNotice } from "./config/local-only.js";
 import { coordinatorsInForce, settingsOfLock } from "./config/locks.js";
 import type { SettingPath } from "./config/schema.js";
 import { redactUrl } from "./config/secrets.js";
+import { storeOptions } from "./config/store-options.js";
 import type { Settings } from "./config/settings.js";
 import { isNobodysName, surroundingsHere } from "./config/surroundings.js";
 import { missingDatabase, missingFolder, openCoordinator } from "./coordinators/registry.js";
@@ -22,6 +23,7 @@ import type { Progress } from "./line/progress.js";
 import type { Coordinator } from "./locks/coordinator.js";
 import type { Log } from "./locks/log.js";
 import { bestEffort, HoldlineError } from "./locks/errors.js";
+import { openMoves } from "./moves.js";
 import type { Notifier } from "./locks/notifier.js";
 import { openNotifier } from "./notify/notifier.js";
 import { VERSION } from "./version.js";
@@ -81,6 +83,7 @@ export async function withContext<T>(request: RuntimeRequest, use: (context: Con
         mend: async (url) => (await (await stores.at(url)).mend?.(stop.signal)) ?? null,
         tidy: async (url) => (await (await stores.at(url)).tidy?.(stop.signal)) ?? null,
       },
+      moving: openMoves(settings, log, stop.signal, closers),
     });
   } finally {
     for (const close of closers.reverse()) await bestEffort(log, "something was not closed", close);
@@ -135,16 +138,7 @@ function openStores(
   const open = async (url: string): Promise<Coordinator> => {
     const isNamed = makesStore && settings.origins?.get("coordinator") !== "default";
     const folder = isNamed ? await missingFolder(url) : null;
-    const coordinator = await openCoordinator(url, {
-      connectTimeoutMs: settings.connectTimeoutMs,
-      sessionTimeoutMs: settings.sessionTimeoutMs,
-      historyKeep: settings.history.keep,
-      historyForMs: settings.history.forMs ?? Number.POSITIVE_INFINITY,
-      historyTotal: settings.history.total,
-      sleepTimeMs: settings.acquire.sleepTimeMs,
-      isAsFound: !makesStore,
-      log,
-    });
+    const coordinator = await openCoordinator(url, { ...storeOptions(settings, log), isAsFound: !makesStore });
     closers.push(() => coordinator.close());
     if (folder !== null) log.warn({}, `the database's folder ${folder} was missing and has been created; is its path right?`);
     const notice = makesStore ? localOnlyNotice(settings, url, command) : null;

@@ -2,6 +2,7 @@
 // execs-left.ts know what to do with each thing that was left.
 import type { Coordinator } from "../locks/coordinator.js";
 import { HoldlineError, messageOf } from "../locks/errors.js";
+import { MovedError } from "../locks/root.js";
 import { isDeclaredAction } from "../locks/exec-actions.js";
 import type { GuardedAction } from "./action.js";
 import type { GuardContext } from "./context.js";
@@ -82,7 +83,7 @@ async function execsLeft(stores: readonly SearchedStore[], context: GuardContext
       const coordinator = await open();
       if (coordinator !== null) left.push(...(await findExecsLeft({ coordinator, isFor }, context)));
     } catch (error) {
-      if (!(error instanceof HoldlineError) || stop.signal.aborted) throw error;
+      if (!(error instanceof HoldlineError) || error instanceof MovedError || stop.signal.aborted) throw error;
       log.warn({}, `could not look for what durable execs left: ${messageOf(error)}`);
     }
   }

@@ -371,6 +371,21 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import("./commands/history.js")).history,
   },
   {
+    name: "copy",
+    summary: "take everything from one store to another: claims, history, freezes and nodes; the old one then says where it is",
+    arguments: [
+      { form: "<FROM>", doc: "the URL of the store, which nobody uses and where everything is frozen" },
+      { form: "<TO>", doc: "the URL of the new store, which nothing has used yet, or an earlier copy has filled in part" },
+    ],
+    options: [{ form: "--give-up", doc: "leave everything in FROM, after a copy that was killed and is not to be repeated" }],
+    examples: [
+      "holdline copy sqlite:///var/lib/holdline/holdline.db zookeeper://zk1:2181,zk2:2181,zk3:2181/holdline",
+      "holdline copy --give-up sqlite:///var/lib/holdline/holdline.db zookeeper://zk1:2181/holdline",
+    ],
+    makesStore: true,
+    load: async () => (await import("./commands/copy.js")).copy,
+  },
+  {
     name: "check",
     summary: "validate the configuration and print the settings in force, with secrets hidden",
     arguments: [],

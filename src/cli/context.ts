@@ -11,6 +11,7 @@ import type { LeaseContext } from "../leases/request.js";
 import type { Log } from "../locks/log.js";
 import type { Notifier } from "../locks/notifier.js";
 import type { StoreReport } from "../locks/store-report.js";
+import type { Copied } from "../moving/copy.js";
 import type { Stores } from "../views/stores.js";
 import type { Io } from "./io.js";
 
@@ -30,6 +31,7 @@ export interface Context extends Stores {
   /** What runs actions. Its code is loaded with the first call. */
   agent(): Promise<Agent>;
   readonly upkeep: StoreUpkeep;
+  readonly moving: Moving;
 }
 
 /** What `check --live` does with a store of the configuration, by its URL. */
@@ -43,6 +45,14 @@ export interface StoreUpkeep {
   mend(url: string): Promise<readonly string[] | null>;
   /** Removes what nobody needs any more; returns what it removed, or `null` if the store has no such thing. */
   tidy(url: string): Promise<readonly string[] | null>;
+}
+
+/** Moving everything from one store to another, both by their URLs. */
+export interface Moving {
+  /** See moving/copy.ts. */
+  copy(from: string, to: string): Promise<Copied>;
+  /** @returns whether a copy was under way */
+  giveUp(from: string): Promise<boolean>;
 }
 
 /** Guarded runs on this node. */

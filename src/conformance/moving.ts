@@ -1,7 +1,13 @@
 // Conformance: what moving everything from one store to another needs of both.
 import { describe, expect, test } from "vitest";
 import { type HistoryRecord, noticeOf } from "../locks/history.js";
-import { draftFor, leaseOn, ownerAt, RELEASED, takeDurably } from "./drafts.js";
+import { contentsOf, fillRoot } from "./roots.js";
+import { copyRoot } from "../moving/copy.js";
+import { openEngine } from "../queue/engine.js";
+import { createMemoryStore } from "../stores/memory/index.js";
+import { MemoryServer } from "../stores/memory/server.js";
+import type { Coordinator } from "../locks/coordinator.js";
+import { draftFor, leaseOn, ownerAt, RELEASED, takeDurably, TEST_OPTIONS, TEST_TIMERS } from "./drafts.js";
 import type { Stage } from "./stage.js";
 
 const RECORD: HistoryRecord = {
@@ -38,5 +44,31 @@ export function describeMoving(stage: Stage): void {
       expect(later.settled.fencingToken).toBeGreaterThan(seen);
       await mover.withdraw(positions);
     });
+
+    test("everything can be taken from it to another store, and from another store to it", async () => {
+      const openHere = openMemory();
+      await fillRoot(openHere);
+      const [source, target] = [await openHere(), await stage.open()];
+      const before = await contentsOf(source);
+      await copy(source, target);
+      expect(await contentsOf(target)).toEqual(before);
+      // So that what has arrived has no agent here.
+      await target.close();
+      const [onward, third] = [await stage.open(), await openMemory()()];
+      await copy(onward, third);
+      expect(await contentsOf(third)).toEqual(before);
+      await Promise.all([source, third].map((coordinator) => coordinator.close()));
+    });
   });
+}
+
+function copy(from: Coordinator, to: Coordinator): Promise<unknown> {
+  const [source, target] = [from, to].map((coordinator, index) => ({ name: `store://${index}`, coordinator }));
+  if (source === undefined || target === undefined) throw new Error("a copy has two ends");
+  return copyRoot({ from: source, to: target, owner: ownerAt("desk"), log: TEST_OPTIONS.log });
+}
+
+function openMemory(): () => Promise<Coordinator> {
+  const server = new MemoryServer({ now: Date.now, after: (ms, run) => TEST_TIMERS.after(ms, run), putsAway: true });
+  return () => openEngine(createMemoryStore(server), { ...TEST_OPTIONS, timers: TEST_TIMERS });
 }

@@ -146,6 +146,7 @@ export function context(store: Coordinator | null, io: Io, changes: Partial<Cont
     coordinators: () => (store === null ? Promise.resolve([]) : Promise.resolve([store])),
     leases: () => Promise.reject(new Error("nothing is to be leased")),
     upkeep: { examine: refuse, mend: refuse, tidy: refuse },
+    moving: { copy: refuse, giveUp: refuse },
     agent: () => Promise.reject(new Error("nothing is to be run")),
     notifier: { tell: silent },
     log: { debug: silent, info: silent, warn: silent, error: silent },

@@ -78,6 +78,7 @@ async function expectCommandOrRefusal(argv: readonly string[]): Promise<number> 
       mend: () => Promise.resolve(null),
       tidy: () => Promise.resolve(null),
     },
+    moving: { copy: () => Promise.reject(NOT_TO_BE_HAD), giveUp: () => Promise.reject(NOT_TO_BE_HAD) },
   });
   const run = runProgram({
     argv,
