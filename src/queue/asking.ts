@@ -29,6 +29,9 @@ export interface AskingOptions {
 /** What is asked, as far as it matters here: a store, or the way to one that is not there yet. */
 export type Asked = { readonly traits: Pick<StoreTraits, "sessions"> } & Pick<QueueStore, "reconnect">;
 
+/** The store was given up because it has not answered in time. */
+class SilenceError extends ReplyLostError {}
+
 /** One try at something: what the store says, or that no reply came. */
 type Attempt<T> = (signal: AbortSignal | undefined) => Promise<T>;
 
@@ -62,6 +65,7 @@ export class Asking {
     }
     const begunAt = this.#options.timers.uptimeMs();
     let pauseMs = FIRST_PAUSE_MS;
+    let problem: ReplyLostError | null = null;
     for (let isRetry = false; ; isRetry = true) {
       this.#begin(signal);
       const leftMs = this.#options.connectTimeoutMs - (this.#options.timers.uptimeMs() - begunAt);
@@ -74,7 +78,9 @@ export class Asking {
         return await unlessAborted(signal, this.#inTime(Math.max(1, leftMs), attempt(signal)));
       } catch (error) {
         if (!(error instanceof ReplyLostError)) throw error;
-        if (this.#options.timers.uptimeMs() - begunAt >= this.#options.connectTimeoutMs) throw this.#unreachable(error);
+        // What the store has said of itself tells more than that the time was over before it could say so once more.
+        if (problem === null || !(error instanceof SilenceError)) problem = error;
+        if (this.#options.timers.uptimeMs() - begunAt >= this.#options.connectTimeoutMs) throw this.#unreachable(problem);
         await unlessAborted(signal, this.#pause(pauseMs));
         pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
       }
@@ -93,7 +99,7 @@ export class Asking {
       const callOff = this.#options.timers.after(patienceMs, () => {
         const why = `no reply within ${Math.round(patienceMs)} ms`;
         this.#store.reconnect(why);
-        reject(new ReplyLostError(why));
+        reject(new SilenceError(why));
       });
       answer.finally(callOff).then(resolve, reject);
     });

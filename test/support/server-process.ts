@@ -110,7 +110,8 @@ export class ServerProcess {
   thaw(): void {
     const { pid } = this;
     if (pid === null) return;
-    for (const one of withChildren(pid)) process.kill(one, "SIGCONT");
+    // Those that were about to end do so as soon as they may, and their parent takes them away.
+    for (const one of withChildren(pid)) signalQuietly(one, "SIGCONT");
   }
 
   /** Starts it again with the same data, after `stop` or `kill`, and waits until it serves. */
@@ -135,7 +136,7 @@ export class ServerProcess {
     child.kill(signal);
     // A stopped process takes SIGTERM only once it is continued.
     child.kill("SIGCONT");
-    for (const one of children) endQuietly(one);
+    for (const one of children) signalQuietly(one, "SIGKILL");
     await exited;
   }
 
@@ -164,9 +165,9 @@ function withChildren(pid: number): number[] {
   return [pid, ...text.split(" ").filter(Boolean).map(Number)];
 }
 
-function endQuietly(pid: number): void {
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // It has ended by itself.
   }

@@ -4,6 +4,7 @@ import type { StoreTraits } from "../../queue/store.js";
 import type { Connection } from "./connection.js";
 import type { Reached, ServerState } from "./primary.js";
 import { quoteName } from "./tables.js";
+import { grantHint } from "./troubles.js";
 import type { PostgresAddress } from "./url.js";
 
 /** What a confirmed commit survives, by the server's settings for this user. */
@@ -58,7 +59,7 @@ async function missingRights(connection: Connection, { schema }: PostgresAddress
       severity: "error",
       code: "not-allowed",
       message: `this user lacks rights in the schema ${schema}: ${missing.join(", ")}`,
-      hint: `as the schema's owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${quoteName(schema)} TO the user`,
+      hint: grantHint(schema),
     },
   ];
 }

@@ -21,9 +21,14 @@ const DOCUMENT = "jsonb_build_array(d.name, d.value, d.revision)";
 
 const listed = (what: string, order: string): string => `coalesce(jsonb_agg(${what} ORDER BY ${order}), '[]'::jsonb)`;
 
-// The server's tokens of one timeline: 2^40 of them, and of timelines 2^13, all of which together a number of JavaScript can tell apart.
-const TOKEN_BITS = 40;
+// A timeline has 2^40 revisions, and of timelines there are 2^13: all of these together a number of JavaScript can tell apart.
+const REVISION_BITS = 40;
 const MOST_TIMELINES = 8_192;
+
+/** The timeline that a revision was given out on, counted from 0. */
+export function timelineOf(revision: number): number {
+  return Math.floor(revision / 2 ** REVISION_BITS);
+}
 
 export function sessionFunctions(pinned: string, channel: string): string {
   return `
@@ -60,7 +65,7 @@ BEGIN
     UPDATE counter SET revision = revision + 1 RETURNING revision INTO STRICT drawn;
     RETURN drawn;
   END IF;
-  drawn := greatest(last + 1, (least(current, ${MOST_TIMELINES}) - 1) << ${TOKEN_BITS});
+  drawn := greatest(last + 1, (least(current, ${MOST_TIMELINES}) - 1) << ${REVISION_BITS});
   UPDATE counter SET revision = drawn, timeline = current;
   INSERT INTO promotions (start, base) VALUES (drawn, last);
   UPDATE sessions SET expires_at = store_ms() + timeout_ms WHERE NOT has_ended;
@@ -68,17 +73,17 @@ BEGIN
 END $body$;
 
 -- Ends the sessions whose time is up. Only here sessions end by themselves, so whoever has seen one as ended sees what stays so, whatever
--- clocks do. One that is being renewed or checked at this moment is passed over.
+-- clocks do. One that is being renewed or checked at this moment is passed over. Every call begins with this, and so also with a look
+-- whether a standby has been promoted.
 CREATE FUNCTION expire() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
   ended text[];
 BEGIN
-  PERFORM FROM sessions WHERE NOT has_ended AND expires_at <= store_ms() LIMIT 1;
-  IF NOT FOUND THEN
-    RETURN;
-  END IF;
   IF (SELECT c.timeline FROM counter c) <> timeline() THEN
     PERFORM draw();
+  END IF;
+  PERFORM FROM sessions WHERE NOT has_ended AND expires_at <= store_ms() LIMIT 1;
+  IF NOT FOUND THEN
     RETURN;
   END IF;
   WITH due AS (
@@ -95,7 +100,7 @@ END $body$;
 
 ${callable(
   "open_session(wanted_ms bigint)",
-  "text",
+  "jsonb",
   pinned,
   `
 DECLARE
@@ -105,19 +110,19 @@ BEGIN
   -- Nobody depends on them any more, and nobody else may ever meet them.
   DELETE FROM sessions s WHERE s.has_ended AND NOT EXISTS (SELECT FROM entries e WHERE e.session = s.id);
   INSERT INTO sessions (id, timeout_ms, epoch, expires_at) VALUES (opened, wanted_ms, 0, store_ms() + wanted_ms);
-  RETURN opened;
+  RETURN jsonb_build_object('id', opened, 'revision', (SELECT revision FROM counter));
 END`,
 )}
 
--- Whether the session lives. One whose owner has seen what a promotion has lost does not: it may hold what is not there any more.
+-- Whether the session lives. One whose owner has seen a revision that a promotion has lost does not: it may hold what is not there any more.
 ${callable(
-  "renew(session text, at_epoch bigint, seen bigint)",
+  "renew(session text, at_epoch bigint, seen bigint[])",
   "boolean",
   pinned,
   `
 BEGIN
   PERFORM expire();
-  IF EXISTS (SELECT FROM promotions WHERE seen > base AND seen < start) THEN
+  IF EXISTS (SELECT FROM promotions, unnest(seen) one WHERE one > base AND one < start) THEN
     UPDATE sessions SET has_ended = true WHERE id = session;
     RETURN false;
   END IF;

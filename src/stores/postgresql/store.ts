@@ -34,6 +34,7 @@ import {
   positionOf,
   stepsText,
 } from "./rows.js";
+import { Sightings } from "./sightings.js";
 import { quoteName } from "./tables.js";
 import { isFull, requestTrouble } from "./troubles.js";
 
@@ -44,8 +45,7 @@ export class PostgresStore implements QueueStore {
   readonly #primary: Primary;
   readonly #feeds: Feeds;
   readonly #schema: string;
-  /** The newest revision that this process has seen: a promotion that has lost it has lost something of its own. */
-  #seen = 0;
+  readonly #sightings = new Sightings();
 
   /** @param name see `QueueStore.name` */
   constructor(name: string, traits: StoreTraits, primary: Primary, options: CoordinatorOptions) {
@@ -59,7 +59,7 @@ export class PostgresStore implements QueueStore {
   async commit(steps: readonly Step[], signal?: AbortSignal): Promise<Committed> {
     try {
       const committed = committedOf(await this.#call<CommitRow>("commit($1::jsonb)", [stepsText(steps)], signal));
-      if (committed.isDone) this.#see(committed.revision);
+      if (committed.isDone) this.#sightings.see(committed.revision);
       return committed;
     } catch (error) {
       const bookkeeping = steps.findIndex((step) => step.do === "archive" || (step.do === "document" && step.value !== null));
@@ -75,7 +75,7 @@ export class PostgresStore implements QueueStore {
       values,
       signal,
     );
-    this.#see(revision);
+    this.#sightings.see(revision);
     return { places: places.map(placeOf), revision };
   }
 
@@ -122,12 +122,16 @@ export class PostgresStore implements QueueStore {
     return byName(rows.map(documentOf), ({ name }) => name);
   }
 
-  openSession(timeoutMs: number, signal?: AbortSignal): Promise<string> {
-    return this.#call("open_session($1::bigint)", [Math.ceil(timeoutMs)], signal);
+  async openSession(timeoutMs: number, signal?: AbortSignal): Promise<string> {
+    const values = [Math.ceil(timeoutMs)];
+    const { id, revision } = await this.#call<{ id: string; revision: number }>("open_session($1::bigint)", values, signal);
+    this.#sightings.see(revision);
+    this.#sightings.begin(id);
+    return id;
   }
 
   renew({ id, epoch }: SessionRef, signal?: AbortSignal): Promise<boolean> {
-    return this.#call("renew($1, $2::bigint, $3::bigint)", [id, epoch, this.#seen], signal);
+    return this.#call("renew($1, $2::bigint, $3::bigint[])", [id, epoch, this.#sightings.since(id)], signal);
   }
 
   watch(lock: string | null, onChange: (change: StoreChange) => void): Promise<StoreFeed> {
@@ -166,9 +170,5 @@ export class PostgresStore implements QueueStore {
     } catch (error) {
       throw requestTrouble(error, this.#primary.address);
     }
-  }
-
-  #see(revision: number): void {
-    this.#seen = Math.max(this.#seen, revision);
   }
 }

@@ -2,6 +2,7 @@
 import { HoldlineError, messageOf, UnreachableError } from "../../locks/errors.js";
 import { ReplyLostError } from "../../queue/store.js";
 import { tlsTroubleOf } from "../../secure-connection.js";
+import { quoteName } from "./tables.js";
 import type { PostgresAddress, Server } from "./url.js";
 
 /** The server's own code of an error, of five characters; `null` for one that no server has told. */
@@ -65,7 +66,7 @@ export function connectTrouble(error: unknown, { address }: Server, { user, data
   if (error instanceof HoldlineError || error instanceof ReplyLostError) return error;
   const state = sqlState(error);
   const words = messageOf(error);
-  if (/^28/.test(state ?? "") || /client password must be/.test(words)) {
+  if (/^28/.test(state ?? "") || /password must be a string/i.test(words)) {
     const said = state === null ? "it asks for a password, and the URL has none" : words;
     return new HoldlineError("not-allowed", `the server ${address} does not let ${user ?? "this user"} in: ${said}`, {
       hint: "look at the URL's user, its password or password_file, and at the server's pg_hba.conf",
@@ -100,10 +101,11 @@ export function connectTrouble(error: unknown, { address }: Server, { user, data
 }
 
 /** What an administrator gives a user of whom nothing but the daily work is asked. */
-function grantHint(schema: string): string {
+export function grantHint(schema: string): string {
+  const name = quoteName(schema);
   return (
-    `as the owner of the schema: GRANT USAGE ON SCHEMA ${schema} TO this user; ` +
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO this user`
+    `as the schema's owner: GRANT USAGE ON SCHEMA ${name} TO …; ` +
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO …;`
   );
 }
 

@@ -12,6 +12,6 @@ export default setupOf("postgresql", async () => {
   if ((await findPostgres()) === null) return "its programs are not in /usr/lib/postgresql";
   if ((await postgresAccount()) === null) return "it does not run as root, and there is no account postgres";
   // What a crash loses is tried on servers of their own: this one only has to be fast.
-  const server = await startPostgres({ settings: ["fsync = off"] });
+  const server = await startPostgres({ isInMemory: true });
   return { details: { host: server.host, port: server.port }, close: () => server.close() };
 });
