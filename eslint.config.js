@@ -29,7 +29,12 @@ const LAYERS = [
   { layer: "coordinators/schemes", may: ["locks", "store-url"], packages: [] },
   { layer: "coordinators/zookeeper", may: ["locks", "uptime", "store-url", "secure-connection"], packages: [], deepest: 0 },
   // The protocol and the connection, which know nothing of locks and queues.
-  { layer: "coordinators/zookeeper/wire", may: ["locks/errors", "uptime"], packages: ["node-zookeeper-client"], deepest: 0 },
+  {
+    layer: "coordinators/zookeeper/wire",
+    may: ["locks/errors", "uptime", "secure-connection"],
+    packages: ["node-zookeeper-client"],
+    deepest: 0,
+  },
   { layer: "stores/mysql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["mysql2"] },
   { layer: "stores/etcd", may: ["locks", "queue", "uptime", "store-url", "secure-connection"], packages: [] },
   {

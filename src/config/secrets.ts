@@ -8,8 +8,8 @@ export const HIDDEN = "***";
  * much: everything from the first colon after the scheme to the last "@".
  */
 export function redactUrl(url: string): string {
-  const shown = url.replace(/([?&;]([^?=&;#]*)=)[^&;#]*/g, (whole, named: string, name: string) =>
-    /pass|secret|token|auth|key/i.test(name) ? `${named}${HIDDEN}` : whole,
+  const shown = url.replace(/([?&;]([^?=&;#]*)=)([^&;#]*)/g, (whole, named: string, name: string, value: string) =>
+    /pass|secret|token|auth|key/i.test(name) && !isPath(url, name, value) ? `${named}${HIDDEN}` : whole,
   );
   const at = shown.lastIndexOf("@");
   if (at < 0) return shown;
@@ -19,6 +19,11 @@ export function redactUrl(url: string): string {
   const slash = shown.indexOf("/", scheme.length);
   if (colon < 0 || colon > at || (slash >= 0 && slash < colon)) return shown;
   return `${shown.slice(0, colon)}:${HIDDEN}${shown.slice(at)}`;
+}
+
+/** Whether a parameter of a store's URL says where a secret is, and not what it is. Web servers have keys that may begin with a slash. */
+function isPath(url: string, name: string, value: string): boolean {
+  return /^(?:key|\w+_file)$/.test(name) && /^(?:\/|%2f)/i.test(value) && !/^https?:/i.test(url);
 }
 
 /** The URL of a web server without its secrets: a password, a user that may be a token, and parameters with telling names. */

@@ -25,6 +25,7 @@ const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => 
   zookeeper: async () => (await import("./zookeeper/index.js")).openZooKeeper,
   etcd: openEtcd,
   "etcd+tls": openEtcd,
+  "zookeeper+tls": async () => (await import("./zookeeper/index.js")).openZooKeeper,
 };
 
 /**

@@ -9,10 +9,11 @@ import { REDIS, REDIS_SENTINEL, REDISS, REDISS_SENTINEL } from "./schemes/redis.
 import type { Scheme } from "./schemes/scheme.js";
 import { MARIADB, MYSQL } from "./schemes/mysql.js";
 import { SQLITE } from "./schemes/sqlite.js";
-import { ZOOKEEPER } from "./schemes/zookeeper.js";
+import { ZOOKEEPER, ZOOKEEPER_TLS } from "./schemes/zookeeper.js";
 
 const SCHEMES = {
   zookeeper: ZOOKEEPER,
+  "zookeeper+tls": ZOOKEEPER_TLS,
   sqlite: SQLITE,
   mariadb: MARIADB,
   mysql: MYSQL,

@@ -11,6 +11,14 @@ describe("a URL's password is hidden", () => {
     ["bob:s3cret@zk1", "bob:***@zk1"],
     ["https://x/y?password=s3cret&b=1", "https://x/y?password=***&b=1"],
     ["sqlite:///var/lib/x.db", "sqlite:///var/lib/x.db"],
+    // Where a secret is, is no secret.
+    [
+      "zookeeper+tls://bob@zk1/x?password_file=/etc/pw&key=/etc/a.key",
+      "zookeeper+tls://bob@zk1/x?password_file=/etc/pw&key=/etc/a.key",
+    ],
+    ["zookeeper+tls://bob:s3cret@zk1/x?key=%2Fetc%2Fa.key", "zookeeper+tls://bob:***@zk1/x?key=%2Fetc%2Fa.key"],
+    ["zookeeper+tls://bob@zk1?password_file=s3cret&key=s3cret", "zookeeper+tls://bob@zk1?password_file=***&key=***"],
+    ["https://x/y?key=/s3cret&password_file=/s3cret", "https://x/y?key=***&password_file=***"],
     ["", ""],
   ])("%s", (url, shown) => expect(redactUrl(url)).toBe(shown));
 

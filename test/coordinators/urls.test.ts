@@ -28,6 +28,11 @@ describe("a coordinator's URL is fine", () => {
     "redis://bob@r1?password_file=/etc/holdline/redis&durability=may-lose",
     "redis+sentinel://s1,s2:26379/mymaster?db=3",
     "rediss+sentinel://bob:pw@s1/mymaster?ca=/etc/ca.pem",
+    "zookeeper://bob:pw@zk1/holdline?sasl=digest-md5",
+    "zookeeper://bob@zk1?password_file=/etc/holdline/password",
+    "zookeeper+tls://zk1:2281,zk2/holdline?ca=/etc/ca.pem&cert=/etc/a%20b.pem&key=/etc/a.key",
+    "zookeeper+tls://bob@zk1?sasl=digest-md5&password_file=/etc/holdline/password&ca=/etc/ca.pem",
+    "zookeeper+tls://[::1]:2281",
     "sqlite:///var/lib/holdline/holdline.db",
     "sqlite:///srv/my%20locks.db",
     sqliteUrl("/srv/a b%?#/ü.db"),
@@ -37,7 +42,8 @@ describe("a coordinator's URL is fine", () => {
 describe("a coordinator's URL is refused", () => {
   test.each([
     ["zookeper://zk1", 'did you mean "zookeeper"?'],
-    ["zk://zk1", "there is zookeeper, sqlite"],
+    ["zk://zk1", "there is zookeeper, zookeeper+tls, sqlite"],
+    ["zookeeper+ssl://zk1", 'did you mean "zookeeper+tls"?'],
     ["ZooKeeper://zk1", 'did you mean "zookeeper"?'],
     ["sqllite:///x", 'did you mean "sqlite"?'],
     ["zk1:2181", "must be a URL such as zookeeper://"],
@@ -60,7 +66,18 @@ describe("a coordinator's URL is refused", () => {
     ["zookeeper://bob@zk1", '"user:password" before the "@"'],
     ["zookeeper://bob:@zk1", '"user:password" before the "@"'],
     ["zookeeper://bob:p@ss@zk1", "is written %40"],
-    ["zookeeper://zk1?timeout=5", 'must not have a "?"'],
+    ["zookeeper://zk1?timeout=5", 'has the unknown parameter "timeout"'],
+    ["zookeeper://zk1?ca=/etc/ca.pem", 'has the parameter "ca", which needs zookeeper+tls://'],
+    ["zookeeper://zk1?sasl=digest-md5", 'has the parameter "sasl" and no user'],
+    ["zookeeper+tls://zk1?password_file=/x", 'has the parameter "password_file" and no user'],
+    ["zookeeper://bob:pw@zk1?sasl=gssapi", 'has a parameter "sasl" that must be one of digest-md5'],
+    ["zookeeper://bob@zk1?sasl=digest-md5", '"user:password" before the "@"'],
+    ["zookeeper://bob:pw@zk1?password_file=/x", "must have a user alone"],
+    ["zookeeper://bob@zk1?password_file=x", 'has a parameter "password_file" that must be the absolute path of a file'],
+    ["zookeeper+tls://zk1?cert=/x", 'has a "cert" without its "key"'],
+    ["zookeeper+tls://zk1?key=/x", 'has a "key" without its "cert"'],
+    ["zookeeper+tls://zk1?ca=/x&ca=/y", 'has the parameter "ca" twice'],
+    ["zookeeper://bob:1?x@zk1", 'has an "@" behind its "?"'],
     ["zookeeper://zk1/50%", "hexadecimal digits"],
     ["postgresql://holdline@db1", "names no database"],
     ["postgresql://holdline@db1/?schema=x", "names no database"],
@@ -133,6 +150,8 @@ describe("a coordinator's URL is refused", () => {
       "zookeeper://bob:s3cret/x@zk1:1",
       "zookeeper://bob:s3cret@zk1:99999",
       "zookeeper://bob:s3@cret@zk1",
+      "zookeeper://bob:1?s3cret@zk1",
+      "zookeeper+tls://bob:1?s3cret&x=@zk1",
     ]) {
       expect(coordinatorUrlProblem(url)).not.toMatch(/s3|cret/);
     }
@@ -202,6 +221,7 @@ test("the known schemes", () =>
     "rediss+sentinel",
     "sqlite",
     "zookeeper",
+    "zookeeper+tls",
   ]));
 
 test.each([

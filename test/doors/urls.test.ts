@@ -27,6 +27,8 @@ const right = fc.constantFrom(
   "postgresql://db1/my%20app?sslrootcert=/etc/ca.pem&sslcert=/etc/me.pem&sslkey=/etc/me.key&password_file=/etc/pw",
   `etcd://bob:${SECRET}@etcd1:2379,[::1]/a/b%20c`,
   "etcd+tls://bob@etcd1/x?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
+  `zookeeper+tls://bob:${SECRET}@zk1:2281/a?sasl=digest-md5&ca=/etc/ca%20s.pem`,
+  "zookeeper+tls://bob@zk1?password_file=/etc/holdline/password&cert=/etc/a.crt&key=/etc/a.key",
   "sqlite:///var/lib/holdline/holdline.db",
   "sqlite:///srv/my%20locks%3F.db",
   `rediss://bob:${SECRET}@r1:6380,[::1]/15?prefix=a%2Fb&ca=/etc/ca.pem`,
@@ -37,7 +39,14 @@ const urls = fc.oneof(
   nastyText,
   fc
     .tuple(
-      fc.constantFrom("zookeeper://", "sqlite:///", "zookeeper://zk1/", `zookeeper://bob:${SECRET}@`, `mysql://bob:${SECRET}@db1/`),
+      fc.constantFrom(
+        "zookeeper://",
+        "sqlite:///",
+        "zookeeper://zk1/",
+        "zookeeper+tls://zk1?",
+        `zookeeper://bob:${SECRET}@`,
+        `mysql://bob:${SECRET}@db1/`,
+      ),
       nastyText,
     )
     .map((parts) => parts.join("")),
@@ -104,13 +113,17 @@ function expectPartsOrRefusal(url: string): boolean {
     if (url.includes(`${SECRET}@`)) expect(name).not.toContain(SECRET);
     return true;
   }
-  const { servers, root, credentials } = parseZooKeeperUrl(url);
+  const { servers, root, login, tls } = parseZooKeeperUrl(url);
   expect(servers.length).toBeGreaterThan(0);
   for (const { host, port } of servers) {
     expect(host).toMatch(/^[^\s/@,]+$/);
     expect(Number.isInteger(port) && port > 0 && port < 65_536).toBe(true);
   }
-  expect(credentials ?? "a:b").toMatch(/^[^:]+:./s);
+  for (const file of [tls?.ca, tls?.cert, tls?.key, typeof login?.password === "object" ? login.password.file : undefined])
+    expect(file ?? "/x").toMatch(/^\/[^\0]*[^/\0]$/);
+  expect(tls?.cert === undefined).toBe(tls?.key === undefined);
+  expect(login?.user).not.toBe("");
+  expect(login?.password).not.toBe("");
   // What ZooKeeper takes for a path, and nothing beside or above the root.
   expect(root).toMatch(/^(?:\/[^/\p{Cc}\p{Co}\p{Cs}\ufff0-\uffff\u{10000}-\u{10ffff}]+)+$/u);
   expect(root.split("/").some((segment) => segment === "." || segment === "..")).toBe(false);

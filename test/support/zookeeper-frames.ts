@@ -23,6 +23,7 @@ export const Opcode = {
   createContainer: 19,
   auth: 100,
   setWatches: 101,
+  sasl: 102,
   addWatch: 106,
 } as const;
 

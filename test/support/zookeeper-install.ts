@@ -16,13 +16,18 @@ export interface LocalInstall {
 const DEBIAN_JAR = "/usr/share/java/zookeeper.jar";
 /** Debian's jar names its other needs in its manifest; only the logging back end is left to the user. */
 const DEBIAN_LOGGING = ["/usr/share/java/slf4j-log4j12.jar", "/usr/share/java/log4j-1.2.jar"];
+/** What its manifest forgets of Netty, which servers with TLS run on. */
+const DEBIAN_NETTY = ["netty-codec", "netty-resolver", "netty-transport-native-unix-common"].map(
+  (name) => `/usr/share/java/${name}.jar`,
+);
 
 /** Debian's package or what $ZOOKEEPER_HOME names, with a Java to run it; `null` when there is none. */
 export async function findLocalInstall(): Promise<LocalInstall | null> {
   const java = findJava();
   if (java === null) return null;
   if (existsSync(DEBIAN_JAR)) {
-    return { java, classPath: [DEBIAN_JAR, ...DEBIAN_LOGGING.filter((jar) => existsSync(jar))], origin: DEBIAN_JAR };
+    const beside = [...DEBIAN_LOGGING, ...DEBIAN_NETTY].filter((jar) => existsSync(jar));
+    return { java, classPath: [DEBIAN_JAR, ...beside], origin: DEBIAN_JAR };
   }
   const home = process.env["ZOOKEEPER_HOME"];
   if (home === undefined || home === "") return null;

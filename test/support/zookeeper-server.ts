@@ -1,10 +1,11 @@
 // A real ZooKeeper for tests, alone or three together: where it comes from, its configuration, its processes and its
 // temporary files. It ends only processes that it has started itself.
 import { once } from "node:events";
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:net";
+import type { Pem } from "./certificates.js";
 import { freePorts } from "./ports.js";
 import { type ServerCommand, ServerProcess, startServers } from "./server-process.js";
 import { findLocalInstall, type LocalInstall, missingZooKeeper } from "./zookeeper-install.js";
@@ -20,6 +21,8 @@ export interface ServerAddress {
 export interface ZooKeeperServer extends ServerAddress {
   /** `host:port`. */
   readonly address: string;
+  /** The port for TLS; `null` where it was not asked for. */
+  readonly securePort: number | null;
   readonly pid: number | null;
   /** Where its logs are, and in "data" what it has stored; they go when it is closed. */
   readonly directory: string;
@@ -54,6 +57,12 @@ export interface ServerOptions {
   readonly config?: Readonly<Record<string, string | number>>;
   /** Further system properties of the server's Java. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** The address that clients find it at; by default 127.0.0.1. */
+  readonly host?: string;
+  /** A second port, for TLS. The files are read anew at each start. */
+  readonly secure?: { readonly certificate: Pem; readonly authority: Pem; readonly clients: "need" | "want" | "none" };
+  /** Users of SASL's DIGEST-MD5 with their passwords. */
+  readonly users?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_TICK_MS = 500;
@@ -61,8 +70,8 @@ const DEFAULT_TICK_MS = 500;
 /** Starts one server from the local installation. */
 export async function startZooKeeper(options: ServerOptions = {}): Promise<ZooKeeperServer> {
   const install = await requireInstall();
-  const [port] = (await freePorts(1)) as [number];
-  const server = new LocalServer(install, port, await serverDirectory(), options);
+  const ports = (await freePorts(2)) as [number, number];
+  const server = new LocalServer(install, ports, await serverDirectory(), options);
   await startServers([server.process]);
   return server;
 }
@@ -81,13 +90,14 @@ export async function startEnsemble(
   peersSeen: PeersSeen = (peers) => Promise.resolve(peers.map(() => peers)),
 ): Promise<Ensemble> {
   const install = await requireInstall();
-  const ports = await freePorts(9);
+  const ports = await freePorts(12);
   const peers = [3, 5, 7].map((at): PeerPorts => ({ quorum: ports[at] as number, election: ports[at + 1] as number }));
   const servers: LocalServer[] = [];
   for (const [index, seen] of (await peersSeen(peers)).entries()) {
     const addresses = seen.map(({ quorum, election }, at) => [`server.${at + 1}`, `127.0.0.1:${quorum}:${election}`] as const);
     const config = { ...options.config, ...Object.fromEntries(addresses) };
-    servers.push(new LocalServer(install, ports[index] as number, await serverDirectory(), { ...options, config }, index + 1));
+    const own = [ports[index] as number, ports[index + 9] as number] as const;
+    servers.push(new LocalServer(install, own, await serverDirectory(), { ...options, config }, index + 1));
   }
   await startServers(servers.map((server) => server.process));
   const leader = async () => {
@@ -154,18 +164,23 @@ async function serverDirectory(): Promise<string> {
 }
 
 class LocalServer implements ZooKeeperServer {
-  readonly host = "127.0.0.1";
+  readonly host: string;
+  readonly port: number;
+  readonly securePort: number | null;
   readonly address: string;
   readonly process: ServerProcess;
 
   constructor(
     readonly install: LocalInstall,
-    readonly port: number,
+    [port, securePort]: readonly [plain: number, secure: number],
     readonly directory: string,
     readonly options: ServerOptions,
     readonly id: number | null = null,
   ) {
-    this.address = `${this.host}:${port}`;
+    this.host = options.host ?? "127.0.0.1";
+    this.port = port;
+    this.securePort = options.secure === undefined ? null : securePort;
+    this.address = `${this.host.includes(":") ? `[${this.host}]` : this.host}:${port}`;
     this.process = new ServerProcess({
       name: `ZooKeeper on port ${port}`,
       directory,
@@ -204,6 +219,7 @@ class LocalServer implements ZooKeeperServer {
       maxClientCnxns: 0,
       "admin.enableServer": "false",
       "4lw.commands.whitelist": "*",
+      ...(await this.#secureConfig()),
       ...this.options.config,
     };
     const lines = Object.entries(config).map(([name, value]) => `${name}=${value}`);
@@ -216,7 +232,7 @@ class LocalServer implements ZooKeeperServer {
       "log4j.appender.FILE.layout.ConversionPattern=%d{ISO8601} %p %c{1} %m%n",
     ];
     await writeFile(join(directory, "log4j.properties"), logging.join("\n"));
-    const properties = { "zookeeper.log.dir": directory, ...this.options.properties };
+    const properties = { "zookeeper.log.dir": directory, ...(await this.#loginProperties()), ...this.options.properties };
     return {
       argv: [
         install.java,
@@ -226,6 +242,37 @@ class LocalServer implements ZooKeeperServer {
         ...["-cp", [directory, ...install.classPath].join(":")],
         ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", join(directory, "zoo.cfg")],
       ],
+    };
+  }
+
+  async #secureConfig(): Promise<Readonly<Record<string, string | number>>> {
+    const { options, directory, securePort, host } = this;
+    const { secure } = options;
+    if (secure === undefined || securePort === null) return {};
+    const { certificate, authority, clients } = secure;
+    const [keyStore, trustStore] = [join(directory, "key.pem"), join(directory, "trust.pem")];
+    await writeFile(keyStore, Buffer.concat([await readFile(certificate.key), await readFile(certificate.cert)]));
+    await writeFile(trustStore, await readFile(authority.cert));
+    return {
+      secureClientPort: securePort,
+      secureClientPortAddress: host,
+      serverCnxnFactory: "org.apache.zookeeper.server.NettyServerCnxnFactory",
+      "ssl.keyStore.location": keyStore,
+      "ssl.trustStore.location": trustStore,
+      "ssl.clientAuth": clients,
+      "authProvider.x509": "org.apache.zookeeper.server.auth.X509AuthenticationProvider",
+    };
+  }
+
+  async #loginProperties(): Promise<Readonly<Record<string, string>>> {
+    const { users } = this.options;
+    if (users === undefined) return {};
+    const file = join(this.directory, "jaas.conf");
+    const lines = Object.entries(users).map(([user, password]) => `user_${user}=${JSON.stringify(password)}`);
+    await writeFile(file, `Server { org.apache.zookeeper.server.auth.DigestLoginModule required ${lines.join(" ")}; };\n`);
+    return {
+      "java.security.auth.login.config": file,
+      "zookeeper.authProvider.sasl": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
     };
   }
 }

@@ -32,6 +32,9 @@ export function serversProblem(servers: string, mayQuote: boolean): string | nul
 
 /** What is wrong with a query, given what each parameter that there is has to be. */
 export function paramsProblem(query: string | null, known: Readonly<Record<string, ParamCheck>>): string | null {
+  // Behind a "?" in a password stands the rest of it.
+  if (query?.includes("@") === true)
+    return 'has an "@" behind its "?"; in a password a "?" is written %3F, and in a parameter an "@" is written %40';
   const seen = new Set<string>();
   for (const [name, value] of paramsOf(query)) {
     const check = Object.hasOwn(known, name) ? known[name] : undefined;

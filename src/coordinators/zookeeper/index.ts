@@ -39,6 +39,7 @@ import type { ZkSession } from "./session.js";
 import { EntrySessions, Sessions } from "./sessions.js";
 import { parseZooKeeperUrl, storeNameOf, type ZooKeeperAddress } from "./url.js";
 import { ChangeFeed, waitForDeparture } from "./watching.js";
+import { isIdentified } from "./wire/access.js";
 import { isConnectionLoss, toHoldlineError, unlessAborted } from "./wire/errors.js";
 import type { Wire } from "./wire/wire.js";
 import { countChanges, MOST_BYTES, removeUnsettled, sync } from "./writes.js";
@@ -113,7 +114,7 @@ class ZooKeeperCoordinator implements Coordinator {
     this.#changeFeed = new ChangeFeed(this.#sessions, this.#layout, options.log);
     this.#positions = new Positions(clock);
     this.#joining = new Joining(this.#layout, this.#positions, this.#folders);
-    this.#permissions = new Permissions(this.#layout, address.credentials !== null);
+    this.#permissions = new Permissions(this.#layout, isIdentified(address));
   }
 
   async connected(): Promise<void> {
@@ -132,8 +133,10 @@ class ZooKeeperCoordinator implements Coordinator {
         this.#permissions.requireProtected(session, draft.locks),
         this.#joining.join(session, draft, isRetry),
       ]);
-      if (trusted.status === "rejected") throw trusted.reason;
+      if (trusted.status === "rejected" && !isConnectionLoss(trusted.reason)) throw trusted.reason;
+      // A connection that broke over the join takes the questions before it along.
       if (entered.status === "rejected") throw entered.reason;
+      if (trusted.status === "rejected") throw trusted.reason;
       // Another client may have made a znode that this one was about to make.
       if (!trusted.value) await this.#permissions.requireProtected(session, draft.locks);
       return { session, positions: entered.value };

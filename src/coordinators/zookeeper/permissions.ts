@@ -10,7 +10,9 @@ import type { Layout } from "./layout.js";
 import type { ZkSession } from "./session.js";
 import type { Right } from "./wire/messages.js";
 import { MODE, op, type Step, WireError, ZK } from "./wire/protocol.js";
+import { examineIdentity, schemesOf } from "./identity.js";
 import { inRounds, listPaths, unlessForbidden } from "./reads.js";
+import { isIdentified } from "./wire/access.js";
 import { sync } from "./writes.js";
 import type { ZooKeeperAddress } from "./url.js";
 import type { Wire } from "./wire/wire.js";
@@ -88,7 +90,7 @@ export async function examine(
     refusals(wire, layout),
     openPaths(wire, layout),
   ]);
-  const isAnybodys = open.length > 0;
+  const identity = await examineIdentity(wire, address);
   return reportOf(
     {
       kind: "zookeeper",
@@ -96,11 +98,17 @@ export async function examine(
       servers: address.servers.map(({ host, port }) => `${host}:${port}`),
       facts: {
         root: layout.root,
-        credentials: address.credentials === null ? "none" : "digest",
-        mayBeChangedBy: isAnybodys || address.credentials === null ? "everybody" : "the URL's credentials",
+        credentials: schemesOf(address).join(", ") || "none",
+        ...identity.facts,
+        mayBeChangedBy: open.length > 0 || !isIdentified(address) ? "everybody" : "the URL's credentials",
         sessionTimeoutMs: wire.sessionTimeoutMs,
       },
-      findings: [...refused, ...openFindings(open, address), ...timeoutFindings(wire.sessionTimeoutMs, wantedTimeoutMs)],
+      findings: [
+        ...identity.findings,
+        ...refused,
+        ...openFindings(open, address),
+        ...timeoutFindings(wire.sessionTimeoutMs, wantedTimeoutMs),
+      ],
     },
     { latencyMs, durability: "quorum", time, now },
   );
@@ -113,8 +121,8 @@ function timeoutFindings(grantedMs: number, wantedMs: number): Finding[] {
   return [{ severity: "warning", code: "configuration", message, hint }];
 }
 
-function openFindings(open: readonly string[], { credentials }: ZooKeeperAddress): Finding[] {
-  if (credentials === null) {
+function openFindings(open: readonly string[], address: ZooKeeperAddress): Finding[] {
+  if (!isIdentified(address)) {
     return [
       {
         severity: "warning",
@@ -203,8 +211,8 @@ async function openPaths(wire: Wire, layout: Layout): Promise<string[]> {
 const MOST_PASSES = 3;
 
 /** Gives everything that everybody may change to the session's credentials. @returns the paths that it has changed, sorted */
-export async function mend(wire: Wire, layout: Layout, { credentials }: ZooKeeperAddress): Promise<readonly string[]> {
-  if (credentials === null) {
+export async function mend(wire: Wire, layout: Layout, address: ZooKeeperAddress): Promise<readonly string[]> {
+  if (!isIdentified(address)) {
     throw new HoldlineError("configuration", "the coordinator URL has no credentials that the tree could be given to", {
       hint: "name them in the URL: zookeeper://user:password@host:2181/holdline",
     });

@@ -13,7 +13,7 @@ import { link } from "../../locks/signals.js";
 import type { ZooKeeperAddress } from "./url.js";
 import { LEADER_PING_PAUSE } from "./wire/confirmations.js";
 import type { ConnectionListener } from "./wire/connection.js";
-import { toHoldlineError, isConnectionLoss, unlessAborted } from "./wire/errors.js";
+import { toHoldlineError, isConnectionLoss, refuseIfTooLarge, unlessAborted } from "./wire/errors.js";
 import { Wire } from "./wire/wire.js";
 
 /** The connection is dropped when the server has been silent for this part of the session timeout. Pings go out after each third, so two had their chance. */
@@ -90,7 +90,7 @@ export class ZkSession implements Session {
         this.#end("ZooKeeper refused the credentials");
       },
     };
-    this.wire = new Wire(address.servers, options.sessionTimeoutMs, address.credentials, listener, options.clock);
+    this.wire = new Wire(address.servers, options.sessionTimeoutMs, address, listener, options.clock);
     this.#watchdog = this.#startWatchdog(options.sessionTimeoutMs);
     this.wire.connect();
   }
@@ -124,6 +124,7 @@ export class ZkSession implements Session {
    * Resolves when the session is connected.
    * @throws SessionLostError when it is lost or closed
    * @throws UnreachableError when it is still not connected after the connect timeout
+   * @throws HoldlineError `not-allowed` or `configuration` when every server refuses this client for a reason that does not pass
    */
   async connected(signal?: AbortSignal): Promise<void> {
     if (this.isUsable) return;
@@ -135,6 +136,8 @@ export class ZkSession implements Session {
         if (this.refused !== null) throw this.refused;
         if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
         if (this.wire.isConnected) return;
+        // Once it had a session, patience may be worth it: certificates and passwords are renewed one machine after another.
+        if (this.wire.refusal !== null && (!this.#everConnected || deadline.aborted)) throw this.wire.refusal;
         if (deadline.aborted) throw this.#unreachable();
         await this.nextChange(ended.signal);
       }
@@ -192,6 +195,7 @@ export class ZkSession implements Session {
 
   /** Does something that is safe to do twice, again after every lost connection, for as long as the session lives. */
   async retry<T>(signal: AbortSignal | undefined, attempt: (wire: Wire) => Promise<T>): Promise<T> {
+    let losses = 0;
     for (;;) {
       signal?.throwIfAborted();
       this.lost.throwIfAborted();
@@ -204,6 +208,7 @@ export class ZkSession implements Session {
         return await unlessAborted(signal, attempt(this.wire));
       } catch (error) {
         if (!isConnectionLoss(error)) throw toHoldlineError(error);
+        refuseIfTooLarge(error, (losses += 1));
       }
     }
   }

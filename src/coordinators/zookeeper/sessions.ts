@@ -1,7 +1,7 @@
 // The sessions of one coordinator, one after another: when one is lost the next is opened, and work that is safe to do twice goes on in it.
 import type { EntryRef, Joined } from "../../locks/coordinator.js";
 import { bestEffort, ClosedError, SessionLostError, UnreachableError } from "../../locks/errors.js";
-import { toHoldlineError, isConnectionLoss, unlessAborted } from "./wire/errors.js";
+import { toHoldlineError, isConnectionLoss, refuseIfTooLarge, unlessAborted } from "./wire/errors.js";
 import { type SessionOptions, ZkSession } from "./session.js";
 import type { ZooKeeperAddress } from "./url.js";
 
@@ -39,11 +39,12 @@ export class Sessions {
 
   /**
    * Does something that is safe to do twice in the present session, and does it again after every lost connection.
+   * @throws HoldlineError `configuration` when it is a request that servers hang up on
    * @throws UnreachableError when it has not succeeded within the connect timeout and a session timeout
    */
   async retry<T>(signal: AbortSignal | undefined, attempt: (session: ZkSession) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.#options.connectTimeoutMs + this.#options.sessionTimeoutMs;
-    for (;;) {
+    for (let losses = 1; ; losses += 1) {
       const session = this.#current.isUsable ? this.#current : await this.current(signal);
       signal?.throwIfAborted();
       try {
@@ -51,6 +52,7 @@ export class Sessions {
       } catch (error) {
         signal?.throwIfAborted();
         if (!isConnectionLoss(error)) throw toHoldlineError(error);
+        refuseIfTooLarge(error, losses);
         if (performance.now() >= deadline)
           throw new UnreachableError("the connection to ZooKeeper was lost again and again", { cause: error });
       }

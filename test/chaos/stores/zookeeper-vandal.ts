@@ -17,7 +17,7 @@ const IMPATIENT = { connectTimeoutMs: 2_000, clock: uptimeMs, sessionTimeoutMs: 
 
 /** Connects, does a deed, and is gone. False when the server did not answer, or what was meant had changed meanwhile. */
 export async function vandalise({ host, port }: ServerAddress, root: string, deed: Deed): Promise<boolean> {
-  const session = new ZkSession({ servers: [{ host, port }], root, credentials: null }, IMPATIENT, () => undefined);
+  const session = new ZkSession({ servers: [{ host, port }], root, tls: null, login: null }, IMPATIENT, () => undefined);
   try {
     await session.connected();
     return await deed(session.wire, root);

@@ -23,7 +23,7 @@ async function openSession(sessionTimeoutMs = TIMEOUT_MS) {
   onTestFinished(() => proxy.close());
   const time = { now: START };
   const { host, port } = proxy;
-  const address = { servers: [{ host, port }], root: "/", credentials: null };
+  const address = { servers: [{ host, port }], root: "/", tls: null, login: null };
   const options = { ...TEST_OPTIONS, sessionTimeoutMs, clock: () => time.now };
   const session = new ZkSession(address, options, () => undefined);
   onTestFinished(() => session.close());

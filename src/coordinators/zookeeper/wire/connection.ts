@@ -5,7 +5,9 @@
 //        ↓ the server says that the session is over   ↓ close(), abandon()
 //      expired                                       closed
 import { UPTIME_ERROR_MS } from "../../../uptime.js";
-import { Client, type Credentials, type Server, STATES } from "./client.js";
+import type { HoldlineError } from "../../../locks/errors.js";
+import { type Access, type Security, securityOf, type Server } from "./access.js";
+import { Client, STATES } from "./client.js";
 import { Confirmations, LEADER_PING_PAUSE } from "./confirmations.js";
 import { type Answer, Request } from "./jute.js";
 import { parseEvent, parseHead } from "./messages.js";
@@ -28,6 +30,8 @@ const CLOSE_PATIENCE_MS = 1_000;
 export class Connection {
   readonly #client: Client;
   readonly #listener: ConnectionListener;
+  /** How many there are. */
+  readonly #servers: number;
   readonly #pipeline = new Pipeline();
   protected readonly watches = new Watches();
   #pingsSentAt: number[] = [];
@@ -42,18 +46,22 @@ export class Connection {
   heardAt = 0;
   /** Why the last connection or attempt failed, in words, for messages. */
   problem: string | null = null;
+  /** Why no server lets this client in, where each of them has refused it since one last did; `null` where one may. */
+  refusal: HoldlineError | null = null;
+  #refusals = 0;
 
   /** @param clock gives all times here, in milliseconds; it must count the machine's sleep, as the servers' clocks do */
   constructor(
     servers: readonly Server[],
     sessionTimeoutMs: number,
-    credentials: Credentials | null,
+    access: Access,
     listener: ConnectionListener,
     protected readonly clock: () => number,
   ) {
     this.#listener = listener;
+    this.#servers = servers.length;
     this.#connectingSince = clock();
-    this.#client = new Client(servers, sessionTimeoutMs, credentials, {
+    this.#client = new Client(servers, sessionTimeoutMs, access, {
       stateChanged: (state) => this.#onState(state),
       connecting: () => void (this.#connectingSince = this.clock()),
       sessionRequested: (isNew) => {
@@ -61,7 +69,10 @@ export class Connection {
         this.#isNewSession = isNew;
       },
       pingSent: () => void this.#pingsSentAt.push(this.clock()),
-      failed: (problem) => void (this.problem = problem),
+      failed: (problem, refusal) => {
+        this.problem = problem;
+        this.#noteRefusal(refusal);
+      },
       frame: (frame) => this.#onFrame(frame),
     });
   }
@@ -77,6 +88,11 @@ export class Connection {
   /** The session's id in hexadecimal; all zeros before the first connection. */
   get sessionId(): string {
     return this.#client.getSessionId().toString("hex");
+  }
+
+  /** What protects the present connection; `null` for one in the clear. */
+  get security(): Security | null {
+    return securityOf(this.#client.socket);
   }
 
   /** The newest transaction that the server had carried out when it last answered. */
@@ -97,6 +113,7 @@ export class Connection {
   /** Hangs up on a server that does not answer, so that the next one is tried. */
   drop(reason: string): void {
     this.problem = reason;
+    this.#noteRefusal(null);
     this.#client.hangUp();
   }
 
@@ -154,11 +171,17 @@ export class Connection {
     return this.#pipeline.send(socket, request, stamp, parse, onRefusal);
   }
 
+  #noteRefusal(refusal: HoldlineError | null): void {
+    this.#refusals = refusal === null ? 0 : this.#refusals + 1;
+    this.refusal = this.#refusals >= this.#servers ? refusal : null;
+  }
+
   #onState(state: number): void {
     if (state === STATES.CONNECTED) {
       this.confirmations.connected(this.connectSentAt, this.#isNewSession);
       this.heardAt = this.clock();
       this.problem = null;
+      this.#noteRefusal(null);
       this.#listener.connected();
     } else if (state === STATES.SESSION_EXPIRED) {
       this.#listener.expired();

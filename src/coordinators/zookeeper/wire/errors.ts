@@ -12,12 +12,33 @@ export function unlessAborted<T>(signal: AbortSignal | undefined, asked: Promise
   });
 }
 
+// Many times what most requests take, and less than anybody sets as a limit.
+const LARGE_BYTES = 32_768;
+
+// A network that breaks so often, each time before the answer to the same request, is rarer than a server with a low limit.
+const MOST_LOSSES = 4;
+
+/**
+ * Gives up a large request over which connection after connection was lost: a server hangs up on one that is longer than its
+ * `jute.maxbuffer`, and says nothing.
+ * @param losses how many times in a row, this one included
+ * @throws HoldlineError `configuration`
+ */
+export function refuseIfTooLarge(error: unknown, losses: number): void {
+  if (!(error instanceof WireError) || error.sentBytes < LARGE_BYTES || losses < MOST_LOSSES) return;
+  throw new HoldlineError("configuration", `ZooKeeper hung up ${losses} times over a request of ${error.sentBytes} bytes`, {
+    hint: "a server takes none that is longer than its jute.maxbuffer, 1 MiB by default: raise it on all servers, or give the claim less `data`",
+    cause: error,
+  });
+}
+
 /** Whether the connection broke before the reply, so that the request may or may not have been carried out. */
 export function isConnectionLoss(error: unknown): boolean {
   return error instanceof WireError && (error.zk === ZK.connectionLoss || error.zk === ZK.sessionExpired);
 }
 
-const CREDENTIALS_HINT = "give the credentials in the coordinator URL: zookeeper://user:password@host:2181/holdline";
+const CREDENTIALS_HINT =
+  "give the same in the coordinator URL on every node: zookeeper://user:password@host:2181/holdline, or certificates of one subject";
 const SERVER_HINT = "the servers' own logs say why";
 
 type Code = "unreachable" | "not-allowed" | "configuration";
@@ -55,7 +76,14 @@ const PROBLEMS = new Map<number, readonly [code: Code, problem: string, hint: st
   [ZK.nodeExists, ["unreachable", "a znode is in the way", "see which other client makes znodes below the root"]],
   [ZK.notEmpty, ["unreachable", "a znode still has children", "see which other client makes znodes below the root"]],
   [ZK.sessionExpired, ["unreachable", "the session has expired", "try again"]],
-  [-114, ["configuration", "the server does not accept the ACL of new znodes", "check the credentials in the coordinator URL"]],
+  [
+    -114,
+    [
+      "configuration",
+      "the server does not accept the ACL of new znodes",
+      "check the credentials in the coordinator URL; for SASL and certificates the servers need authProvider.sasl and authProvider.x509",
+    ],
+  ],
   [ZK.authFailed, ["not-allowed", "the server refused the credentials", CREDENTIALS_HINT]],
   [-118, ["unreachable", "the session has moved to another server", "try again"]],
   [
@@ -76,7 +104,7 @@ const PROBLEMS = new Map<number, readonly [code: Code, problem: string, hint: st
     [
       "not-allowed",
       "the server accepts clients with SASL or another authentication only",
-      "see enforce.auth.schemes on the server",
+      "log in with ?sasl=digest-md5 in the coordinator URL; see enforce.auth.schemes on the server",
     ],
   ],
   [

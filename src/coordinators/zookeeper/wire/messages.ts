@@ -50,6 +50,19 @@ export function parseRights(answer: Answer): readonly Right[] {
   return rights;
 }
 
+/** As whom a server knows a session. */
+export interface Identity {
+  /** `digest`, `sasl`, `x509`, `ip`, … */
+  readonly scheme: string;
+  readonly user: string;
+}
+
+export function parseIdentities(answer: Answer): readonly Identity[] {
+  const identities: Identity[] = [];
+  for (let left = answer.int(); left > 0; left -= 1) identities.push({ scheme: answer.text(), user: answer.text() });
+  return identities;
+}
+
 /** A request that consists of a path and a number. */
 export function pathAndNumberRequest(type: number, path: string, number: number): Request {
   return new Request(type, sizeOf(path) + 4).text(path).int(number);

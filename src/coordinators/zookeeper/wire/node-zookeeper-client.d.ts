@@ -12,6 +12,7 @@ declare module "node-zookeeper-client/lib/ConnectionManager.js" {
     readonly state: number;
     socket: Socket | undefined;
     readonly zxid: Buffer;
+    readonly credentials: object[];
     readonly packetQueue: { shift(): object | undefined };
     connect(): void;
     setState(state: number): void;

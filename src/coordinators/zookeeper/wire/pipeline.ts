@@ -19,7 +19,8 @@ interface Waiting {
   readonly stamp: () => Answered;
   /** Called with the answer, in the turn in which it arrives. */
   readonly answered: (frame: Buffer, code: number) => void;
-  readonly lost: () => void;
+  /** @param sentBytes how long it is, where it was sent */
+  readonly lost: (sentBytes: number) => void;
 }
 
 /** When a request was sent, and what its answer proves, by the connection's clock. */
@@ -65,7 +66,13 @@ export class Pipeline {
           if (!(error instanceof WireError)) throw error;
         }
       };
-      this.#waiting.push({ socket, request, stamp, answered, lost: () => reject(new WireError(ZK.connectionLoss)) });
+      this.#waiting.push({
+        socket,
+        request,
+        stamp,
+        answered,
+        lost: (sentBytes) => reject(new WireError(ZK.connectionLoss, null, sentBytes)),
+      });
       this.#sendNext();
     });
   }
@@ -105,6 +112,7 @@ export class Pipeline {
 
   /** The connection is gone: whether the server has carried out any of the requests is unknown. */
   failAll(): void {
-    for (const { lost } of [...this.#pending.splice(0), ...this.#waiting.splice(0)]) lost();
+    for (const { lost, request } of this.#pending.splice(0)) lost(request.frame.length);
+    for (const { lost } of this.#waiting.splice(0)) lost(0);
   }
 }

@@ -18,7 +18,9 @@ export const TYPE = {
   removeWatches: 18,
   createContainer: 19,
   setWatches: 101,
+  sasl: 102,
   addWatch: 106,
+  whoAmI: 107,
   closeSession: -11,
   error: -1,
 } as const;
@@ -66,6 +68,8 @@ export class WireError extends Error {
     readonly zk: number,
     /** In a transaction: the step that failed, counted from 0. */
     readonly operation: number | null = null,
+    /** Of a request whose connection was lost before its answer: how long it was, where it had been sent. */
+    readonly sentBytes = 0,
   ) {
     super(`ZooKeeper error ${zk}${operation === null ? "" : ` in operation ${operation} of the transaction`}`);
   }
@@ -117,8 +121,8 @@ export const PERSISTENT_RECURSIVE = 1;
 /** Removes all watches of this session on the znode. */
 export const WATCHES_OF_ANY_KIND = 3;
 
-/** The request numbers of frames that answer no request. */
-export const XID = { event: -1, ping: -2 } as const;
+/** The request numbers of frames that answer none of the requests that are counted, from 1. */
+export const XID = { event: -1, ping: -2, sasl: 0 } as const;
 
 /** The type of the event that reports a deleted znode. */
 export const DELETED = 2;

@@ -1,14 +1,15 @@
 // The requests that Holdline sends to ZooKeeper, one method each. connection.ts owns the connection that they go through.
-import type { Credentials, Server } from "./client.js";
+import { type Access, isIdentified, type Server } from "./access.js";
 import { Connection, type ConnectionListener } from "./connection.js";
-import { sizeOf } from "./jute.js";
-import type { StepResult, IsWanted, Right } from "./messages.js";
+import { Request, sizeOf } from "./jute.js";
+import type { Identity, StepResult, IsWanted, Right } from "./messages.js";
 import {
   ACL,
   readRequest,
   getRightsRequest,
   changeRequest,
   pathAndNumberRequest,
+  parseIdentities,
   parseRights,
   parseStat,
   parseTexts,
@@ -26,12 +27,12 @@ export class Wire extends Connection {
   constructor(
     servers: readonly Server[],
     sessionTimeoutMs: number,
-    credentials: Credentials | null,
+    access: Access,
     listener: ConnectionListener,
     clock: () => number,
   ) {
-    super(servers, sessionTimeoutMs, credentials, listener, clock);
-    this.#acl = credentials === null ? ACL.open : ACL.creator;
+    super(servers, sessionTimeoutMs, access, listener, clock);
+    this.#acl = isIdentified(access) ? ACL.creator : ACL.open;
   }
 
   /**
@@ -75,6 +76,11 @@ export class Wire extends Connection {
   /** Gives a znode the rights that this session's own znodes have. False when the znode is missing. */
   async takeRights(path: string): Promise<boolean> {
     return (await this.sendOrNull(setRightsRequest(path, this.#acl), () => true)) ?? false;
+  }
+
+  /** As whom the server knows this client. Servers know this question since 3.7. */
+  whoAmI(): Promise<readonly Identity[]> {
+    return this.send(new Request(TYPE.whoAmI, 0), parseIdentities);
   }
 
   /** A znode's status; `null` when there is none. */
