@@ -22,6 +22,7 @@ import { type Row, row, say, table, TOLERANCE } from "./table.js";
 const STORES: Readonly<Record<string, () => Promise<{ readonly store: BenchStore }>>> = {
   zookeeper: () => import("./stores/zookeeper.js"),
   sqlite: () => import("./stores/sqlite.js"),
+  mariadb: () => import("./stores/mariadb.js"),
 };
 
 interface Scale extends Sizes {

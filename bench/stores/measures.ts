@@ -112,7 +112,7 @@ export async function timeHandOff(store: string, started: Started, who: Who, { h
   turns.sort((one, other) => one.grantedAt - other.grantedAt);
   const gaps = turns.slice(1).flatMap(({ process, askedAt, grantedAt }, index) => {
     const before = turns[index] as (typeof turns)[number];
-    if (grantedAt < before.releasedAt) throw new Error(`two processes held ${task.lock} at once`);
+    if (grantedAt < before.releasedAt) throw new Error(`two processes held ${task.lock} at once with ${who}`);
     return process !== before.process && askedAt < before.releasedAt ? [(grantedAt - before.releasedAt) / 1e6] : [];
   });
   return median(gaps);

@@ -111,6 +111,15 @@ export class Casualties<Server> {
   }
 }
 
+/** What any server can suffer. */
+export function serverFaults(servers: Casualties<Victim>): readonly NamedFault[] {
+  return [
+    ["server killed", () => servers.one(killed)],
+    ["server restarted", () => servers.one(restarted)],
+    ["server frozen", () => servers.one(frozen)],
+  ];
+}
+
 /** A fault proxy in front of the servers, whatever they speak. */
 export interface Road {
   readonly connections: number;

@@ -5,6 +5,7 @@ import type { NemesisStore } from "./faults.js";
 
 const STORES: Readonly<Record<string, () => Promise<{ readonly openNemesisStore: () => Promise<NemesisStore> }>>> = {
   zookeeper: () => import("./stores/zookeeper.js"),
+  mariadb: () => import("./stores/mariadb.js"),
 };
 
 const { values } = parseArgs({

@@ -15,8 +15,8 @@ import {
   type NemesisStore,
   NOTHING_TO_MEND,
   pick,
-  restarted,
   roadFaults,
+  serverFaults,
   yieldTurn,
 } from "../faults.js";
 import { LOCKS } from "../fleet.js";
@@ -70,9 +70,7 @@ class EnsembleFaults {
     const leader = () => this.#ensemble.leader();
     const lock = (): string => pick(LOCKS.filter(({ ephemeral }) => !ephemeral)).name;
     return [
-      ["server killed", () => hurt.one(killed)],
-      ["server restarted", () => hurt.one(restarted)],
-      ["server frozen", () => hurt.one(frozen)],
+      ...serverFaults(hurt),
       ["leader killed", () => hurt.one(killed, leader)],
       ["leader frozen", () => hurt.one(frozen, leader)],
       ["follower cut off", () => hurt.one(this.#isolated, () => this.#follower())],
