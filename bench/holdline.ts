@@ -40,15 +40,17 @@ export const HOLDLINE: readonly Peer[] = [
 /** A session on any store, which takes locks as `exec` does. */
 export const openEphemeral = (url: string): Promise<Member> => openMember(url, ephemerally);
 
+const silent = (): void => undefined;
+export const SILENT = { debug: silent, info: silent, warn: silent, error: silent };
+
 /** A coordinator that logs nothing. */
 export function openStore(url: string): Promise<Coordinator> {
-  const silent = (): void => undefined;
   return openCoordinator(url, {
     connectTimeoutMs: 10_000,
     sessionTimeoutMs: 30_000,
     historyKeep: HISTORY_KEEP,
     sleepTimeMs: 250,
-    log: { debug: silent, info: silent, warn: silent, error: silent },
+    log: SILENT,
   });
 }
 

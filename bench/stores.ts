@@ -22,6 +22,8 @@ import { type Row, row, say, table, TOLERANCE } from "./table.js";
 const STORES: Readonly<Record<string, () => Promise<{ readonly store: BenchStore }>>> = {
   zookeeper: () => import("./stores/zookeeper.js"),
   sqlite: () => import("./stores/sqlite.js"),
+  etcd: () => import("./stores/etcd.js"),
+  postgresql: () => import("./stores/postgresql.js"),
   mariadb: () => import("./stores/mariadb.js"),
 };
 

@@ -5,6 +5,8 @@ import type { NemesisStore } from "./faults.js";
 
 const STORES: Readonly<Record<string, () => Promise<{ readonly openNemesisStore: () => Promise<NemesisStore> }>>> = {
   zookeeper: () => import("./stores/zookeeper.js"),
+  etcd: () => import("./stores/etcd.js"),
+  postgresql: () => import("./stores/postgresql.js"),
   mariadb: () => import("./stores/mariadb.js"),
 };
 
