@@ -23,11 +23,23 @@ export const store: BenchStore = {
     if (!existsSync(ETCD_PROGRAM)) return `${ETCD_PROGRAM} is not there`;
     const cluster = await startEtcd();
     const { address, members } = cluster;
-    return { url: urlAt(address), at: address, openRoad: roadTo(ETCD_PROTOCOL, members, urlAt), close: () => cluster.close() };
+    return {
+      url: urlAt(address),
+      at: address,
+      openRoad: roadTo(ETCD_PROTOCOL, members, urlAt, opensStream),
+      close: () => cluster.close(),
+    };
   },
   floor: openBare,
-  rivals: existsSync(ETCDCTL) ? { "etcdctl lock": openEtcdctl } : {},
+  rivals: existsSync(ETCDCTL) ? { "etcdctl lock": { isToBeat: true, open: openEtcdctl } } : {},
 };
+
+// Where a frame of HTTP/2 says what it is, and what it is when a request begins.
+const [TYPE_AT, HEADERS] = [3, 1];
+
+function opensStream(frame: Buffer): boolean {
+  return frame[TYPE_AT] === HEADERS;
+}
 
 async function openBare(at: string): Promise<Member> {
   const { endpoints } = parseEtcdUrl(urlAt(at));

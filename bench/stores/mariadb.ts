@@ -20,7 +20,12 @@ export const store: BenchStore = {
     return { url: urlAt(at), at, openRoad: roadTo(MYSQL, [server], urlAt), close: () => server.close() };
   },
   floor: (at) => openMember(at, "INSERT INTO bare VALUES (?)", "DELETE FROM bare WHERE name = ?"),
-  rivals: { GET_LOCK: (at) => openMember(at, "SELECT GET_LOCK(?, 86400)", "SELECT RELEASE_LOCK(?)") },
+  rivals: {
+    GET_LOCK: {
+      isToBeat: false,
+      open: (at) => openMember(at, "SELECT GET_LOCK(?, 86400)", "SELECT RELEASE_LOCK(?)"),
+    },
+  },
 };
 
 async function openMember(at: string, take: string, release: string): Promise<Member> {

@@ -38,7 +38,7 @@ function openOf(store: BenchStore, started: Pick<Started, "url" | "at">, who: Wh
   if (who === FLOOR) return store.floor(started.at);
   const rival = store.rivals[who];
   if (rival === undefined) throw new Error(`${store.title} has no rival ${who}`);
-  return rival(started.at);
+  return rival.open(started.at);
 }
 
 /** The work of a process that {@link timeAlone} or {@link timeHandOff} has started. They talk by messages. */
@@ -120,16 +120,18 @@ export async function timeHandOff(store: string, started: Started, who: Who, { h
 
 // Fewer than wait in the shortest line.
 const COUNTED_HAND_OFFS = 8;
-const SESSIONS = 10;
 
-/** Requests to the server for each hand-off in a line of so many, who are spread over ten sessions. */
+/** Requests to the server for each hand-off in a line of so many, each in a session of its own. */
 export async function requestsForHandOff(openRoad: () => Promise<Road>, waiters: number): Promise<number> {
   const road = await openRoad();
-  const members = await Promise.all(Array.from({ length: SESSIONS }, () => openEphemeral(road.url)));
+  const [holder, ...members] = (await Promise.all(Array.from({ length: waiters + 1 }, () => openEphemeral(road.url)))) as [
+    Member,
+    ...Member[],
+  ];
   try {
     const lock = lockName(`line-${waiters}`);
     const guard = createGuard();
-    const release = await (members[0] as Member).acquire(lock);
+    const release = await holder.acquire(lock);
     let passed = 0;
     return await new Promise<number>((resolve, reject) => {
       let waiting = 0;
@@ -153,13 +155,13 @@ export async function requestsForHandOff(openRoad: () => Promise<Road>, waiters:
         if (passed < COUNTED_HAND_OFFS) await releaseOwn();
       };
       // Those who are not served by then go with their sessions.
-      for (let index = 0; index < waiters; index += 1)
-        pass(members[index % SESSIONS] as Member).catch((error: unknown) => {
+      for (const member of members)
+        pass(member).catch((error: unknown) => {
           if (passed < COUNTED_HAND_OFFS) reject(error);
         });
     });
   } finally {
-    await Promise.all(members.map((member) => member.close()));
+    await Promise.all([holder, ...members].map((member) => member.close()));
     await road.close();
   }
 }

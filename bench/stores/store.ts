@@ -15,8 +15,8 @@ export interface BenchStore {
   readonly start: () => Promise<Started | string>;
   /** No lock at all: `acquire` is one write through the bare client, and the release another. @param at as the server says it */
   readonly floor: (at: string) => Promise<Member>;
-  /** Other locks on this store, by their names. */
-  readonly rivals: Readonly<Record<string, (at: string) => Promise<Member>>>;
+  /** Other locks on this store, by their names. One that keeps more than its server's memory must not be the faster. */
+  readonly rivals: Readonly<Record<string, { readonly isToBeat: boolean; readonly open: (at: string) => Promise<Member> }>>;
 }
 
 export interface Started {
@@ -36,14 +36,28 @@ export interface Road {
   close(): Promise<void>;
 }
 
-/** @param urlAt Holdline's URL of servers at such an address, `host:port` */
+/**
+ * @param urlAt Holdline's URL of servers at such an address, `host:port`
+ * @param isRequest tells requests from frames that only keep the connection
+ */
 export function roadTo<Tagged extends Tag, Session>(
   protocol: Protocol<Tagged, Session>,
   servers: readonly Target[],
   urlAt: (address: string) => string,
+  isRequest: (frame: Buffer) => boolean = () => true,
 ): () => Promise<Road> {
   return async () => {
-    const proxy = await openFramedProxy(protocol, ...servers);
-    return { url: urlAt(proxy.address), requests: () => proxy.requests, close: () => proxy.close() };
+    let requests = 0;
+    const createFramer = () => {
+      const framer = protocol.createFramer();
+      const read = framer.read.bind(framer);
+      framer.read = (frame) => {
+        if (isRequest(frame)) requests += 1;
+        return read(frame);
+      };
+      return framer;
+    };
+    const proxy = await openFramedProxy({ ...protocol, createFramer }, ...servers);
+    return { url: urlAt(proxy.address), requests: () => requests, close: () => proxy.close() };
   };
 }

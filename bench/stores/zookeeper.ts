@@ -15,5 +15,5 @@ export const store: BenchStore = {
     return { url: urlAt(address), at: address, openRoad: roadTo(ZOOKEEPER, [server], urlAt), close: () => server.close() };
   },
   floor: twoWrites.open,
-  rivals: { "node-zookeeper-client": bare.open },
+  rivals: { "node-zookeeper-client": { isToBeat: true, open: bare.open } },
 };

@@ -106,11 +106,6 @@ export class FramedProxy<Operation extends Tag, Session> {
     return this.#links.size;
   }
 
-  /** How many requests have come from clients, whatever they ask for. */
-  get requests(): number {
-    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
-  }
-
   /** How many such requests have come from clients. */
   count(operation: Operation): number {
     return this.#counts.get(operation) ?? 0;
