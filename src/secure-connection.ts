@@ -141,12 +141,21 @@ const REFUSED: Trouble = [
   "server",
 ];
 
+// By Node's code, or by OpenSSL's words where a client keeps only those.
 const TROUBLES: readonly Trouble[] = [
-  [/ERR_TLS_CERT_ALTNAME_INVALID/, "shows a certificate for another name", "name it in the URL as its certificate does"],
-  [/CERT_HAS_EXPIRED/, "shows a certificate that has expired", "renew the server's certificate"],
-  [/CERT_NOT_YET_VALID/, "shows a certificate that is not valid yet", "look at the clocks of both machines"],
   [
-    /DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)/,
+    /ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate's altnames/,
+    "shows a certificate for another name",
+    "name it in the URL as its certificate does",
+  ],
+  [/CERT_HAS_EXPIRED|certificate has expired/, "shows a certificate that has expired", "renew the server's certificate"],
+  [
+    /CERT_NOT_YET_VALID|certificate is not yet valid/,
+    "shows a certificate that is not valid yet",
+    "look at the clocks of both machines",
+  ],
+  [
+    /SELF[-_ ]SIGNED[_ ]CERT|UNABLE[_ ]TO[_ ](?:GET[_ ](?:LOCAL )?ISSUER[_ ]CERT|VERIFY[_ ](?:LEAF|THE FIRST))/i,
     "shows a certificate of an authority that is not known here",
     "name the file with the authority's certificate as ?ca=FILE",
   ],
@@ -169,7 +178,11 @@ const TROUBLES: readonly Trouble[] = [
     "speaks no version of TLS that this client speaks",
     "let it speak TLS 1.2 or 1.3",
   ],
-  [/KEY_VALUES_MISMATCH/, "was not asked: the client's key does not belong to its certificate", "look at ?cert= and ?key="],
+  [
+    /KEY_VALUES_MISMATCH|key values mismatch/,
+    "was not asked: the client's key does not belong to its certificate",
+    "look at ?cert= and ?key=",
+  ],
   [
     /NO_START_LINE|ERR_OSSL_PEM|UNSUPPORTED.*DECODER|BAD_END_LINE/i,
     "was not asked: a file is not in PEM form",

@@ -132,12 +132,12 @@ function handshake(connection: Connection, timeoutMs: number): Promise<void> {
   });
 }
 
-function refusalOf(error: unknown, server: string, { user, database }: MysqlAddress): Error {
+function refusalOf(error: unknown, server: string, { user, database, security }: MysqlAddress): Error {
   if (error instanceof HoldlineError) return error;
   const { errno = 0, code = "" } = error as QueryError;
-  const trouble = tlsTroubleOf(error);
+  const trouble = tlsTroubleOf(error, security ?? undefined);
   if (trouble !== null)
-    return new HoldlineError("configuration", `the server ${server} ${trouble.message}`, { hint: trouble.hint, cause: error });
+    return new HoldlineError(trouble.code, `the server ${server} ${trouble.message}`, { hint: trouble.hint, cause: error });
   if (code === "HANDSHAKE_NO_SSL_SUPPORT")
     return new HoldlineError("configuration", `the server ${server} has no TLS`, {
       hint: "give it a certificate (ssl_cert, ssl_key), or leave TLS out of the URL",
@@ -148,7 +148,7 @@ function refusalOf(error: unknown, server: string, { user, database }: MysqlAddr
     });
   if ([1044, 1045, 1698].includes(errno))
     return new HoldlineError("not-allowed", `the server ${server} does not let the user ${user} into the database ${database}`, {
-      hint: "look at the user's name, its password, the host that it may come from, and whether it has to use TLS",
+      hint: "look at the user's name, its password, the host that it may come from, and whether it has to use TLS or to show a certificate",
     });
   return errno > 0 && code.startsWith("ER_")
     ? errorOf(new ServerError(errno, messageOf(error)), server)

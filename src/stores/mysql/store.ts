@@ -47,7 +47,6 @@ export class MysqlStore implements QueueStore {
   readonly #link: Link;
   readonly #tables: Tables;
   readonly #feeds: Feeds;
-  /** The greatest revision that is known of. */
   #latest: number;
 
   constructor(parts: MysqlParts, options: LinkOptions & { readonly sleepTimeMs: number }) {
@@ -58,6 +57,11 @@ export class MysqlStore implements QueueStore {
     this.#tables = parts.tables;
     this.#feeds = new Feeds(parts.link, parts.tables, options);
     this.#latest = parts.root.revision;
+  }
+
+  /** The greatest revision that this process has committed or found. */
+  get latest(): number {
+    return this.#latest;
   }
 
   async commit(steps: readonly Step[]): Promise<Committed> {
