@@ -45,6 +45,14 @@ const LAYERS = [
   { layer: "stores/sqlite", may: ["locks", "queue", "uptime"], packages: ["libsql"] },
   { layer: "stores/postgresql", may: ["locks", "queue", "store-url", "secure-connection"], packages: ["pg"] },
   {
+    layer: "stores/dynamodb",
+    may: ["locks", "queue", "uptime", "store-url", "secure-connection"],
+    packages: ["aws4"],
+    deepest: 0,
+  },
+  // Who a process is for AWS, which knows nothing of tables.
+  { layer: "stores/dynamodb/credentials", may: ["locks/errors"], packages: [], deepest: 0 },
+  {
     layer: "actions",
     may: ["locks", "line", "gates", "fleet", "proc", "uptime", "handed-down", "working-directory"],
     packages: ["execa", "picomatch", "ps-list", "re2js"],

@@ -52,6 +52,7 @@ const ENTRIES = [
 const PARTS = [
   "@redis/client",
   "@fastify/swagger",
+  "aws4",
   "execa",
   "fastify",
   "libsql",
@@ -208,6 +209,7 @@ const COMPILED = [
   ["exec", "build", "--coordinator", "sqlite://DIRECTORY/build.db", "--", "true"],
   ["locks", "--coordinator", "sqlite://DIRECTORY/build.db"],
   ["locks", "--coordinator", "mariadb://build@127.0.0.1:1/build"],
+  ["locks", "--coordinator", "dynamodb://build?endpoint=http://127.0.0.1:1", "--config", "DIRECTORY/holdline.yaml"],
   ["locks", "--coordinator", "etcd://127.0.0.1:1/build"],
   ["exec", "build", "--coordinator", "redis://127.0.0.1:1", "--", "true"],
   ["run", "--all", "--config", "DIRECTORY/holdline.yaml"],
@@ -226,7 +228,8 @@ function compile(out) {
       "actions: { build: { command: ['true'], process: { command_string: build } } }",
     ];
     writeFileSync(join(directory, "holdline.yaml"), settings.join("\n"));
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HOLDLINE_")));
+    const own = Object.entries(process.env).filter(([name]) => !/^(?:HOLDLINE|AWS)_/.test(name));
+    const env = { ...Object.fromEntries(own), AWS_ACCESS_KEY_ID: "build", AWS_SECRET_ACCESS_KEY: "build" };
     for (const words of COMPILED) {
       const argv = words.map((word) => word.replace("DIRECTORY", directory));
       const program = join(root, out, "main.cjs");

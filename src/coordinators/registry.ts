@@ -18,6 +18,7 @@ const COORDINATORS: Readonly<Record<(typeof COORDINATOR_SCHEMES)[number], () => 
   rediss: openRedis,
   "redis+sentinel": openRedis,
   "rediss+sentinel": openRedis,
+  dynamodb: async () => (await import("../stores/dynamodb/index.js")).openDynamo,
   sqlite: async () => (await import("../stores/sqlite/index.js")).openSqlite,
   mariadb: mysql,
   mysql,

@@ -6,6 +6,7 @@ import { piecesOf } from "../store-url.js";
 import { POSTGRESQL } from "./schemes/postgresql.js";
 import { ETCD, ETCD_TLS } from "./schemes/etcd.js";
 import { REDIS, REDIS_SENTINEL, REDISS, REDISS_SENTINEL } from "./schemes/redis.js";
+import { DYNAMODB } from "./schemes/dynamodb.js";
 import type { Scheme } from "./schemes/scheme.js";
 import { MARIADB, MYSQL } from "./schemes/mysql.js";
 import { SQLITE } from "./schemes/sqlite.js";
@@ -24,6 +25,7 @@ const SCHEMES = {
   rediss: REDISS,
   "redis+sentinel": REDIS_SENTINEL,
   "rediss+sentinel": REDISS_SENTINEL,
+  dynamodb: DYNAMODB,
 } satisfies Readonly<Record<string, Scheme>>;
 
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { redactUrl, redactUrlsIn } from "../../src/config/secrets.js";
 import { parseEtcdUrl } from "../../src/stores/etcd/url.js";
+import { parseDynamoUrl } from "../../src/stores/dynamodb/url.js";
 import { parseMysqlUrl } from "../../src/stores/mysql/url.js";
 import { parsePostgresUrl } from "../../src/stores/postgresql/url.js";
 import { nameOf, parseRedisUrl } from "../../src/stores/redis/url.js";
@@ -29,6 +30,8 @@ const right = fc.constantFrom(
   "etcd+tls://bob@etcd1/x?ca=/etc/ca.pem&cert=/etc/me.pem&key=/etc/me.key&password_file=/etc/pw",
   `zookeeper+tls://bob:${SECRET}@zk1:2281/a?sasl=digest-md5&ca=/etc/ca%20s.pem`,
   "zookeeper+tls://bob@zk1?password_file=/etc/holdline/password&cert=/etc/a.crt&key=/etc/a.key",
+  "dynamodb://holdline?region=eu-central-1",
+  "dynamodb://my.locks?endpoint=https://127.0.0.1:8000&prefix=team-a/locks&ca=/etc/ca.pem",
   "sqlite:///var/lib/holdline/holdline.db",
   "sqlite:///srv/my%20locks%3F.db",
   `rediss://bob:${SECRET}@r1:6380,[::1]/15?prefix=a%2Fb&ca=/etc/ca.pem`,
@@ -111,6 +114,14 @@ function expectPartsOrRefusal(url: string): boolean {
     expect(sentinelName).not.toBe("");
     expect(prefix).toMatch(/^[^{}\p{Cc}]+$/u);
     if (url.includes(`${SECRET}@`)) expect(name).not.toContain(SECRET);
+    return true;
+  }
+  if (url.startsWith("dynamodb:")) {
+    const { table, region, endpoint, prefix } = parseDynamoUrl(url);
+    expect(table).toMatch(/^[\w.-]{3,255}$/);
+    expect(region ?? "eu-central-1").toMatch(/^[a-z0-9-]+$/);
+    expect(endpoint?.host).not.toBe("");
+    expect(prefix).toMatch(/^[!-~]{1,200}$/);
     return true;
   }
   const { servers, root, login, tls } = parseZooKeeperUrl(url);

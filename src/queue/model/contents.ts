@@ -30,16 +30,18 @@ export interface Contents {
   readonly sessions: Map<string, StoredSession>;
   /** Newest first. */
   archive: readonly Archived[];
+  /** That of the latest record, which may have been forgotten. */
+  archiveSequence: number;
   readonly documents: Map<string, StoredDocument>;
 }
 
 export function emptyContents(): Contents {
-  return { revision: 0, locks: new Map(), sessions: new Map(), archive: [], documents: new Map() };
+  return { revision: 0, locks: new Map(), sessions: new Map(), archive: [], archiveSequence: 0, documents: new Map() };
 }
 
-export function copyOf({ revision, locks, sessions, archive, documents }: Contents): Contents {
+export function copyOf({ locks, sessions, archive, documents, ...numbers }: Contents): Contents {
   return {
-    revision,
+    ...numbers,
     locks: new Map([...locks].map(([lock, queue]) => [lock, queue.map((entry) => ({ ...entry }))])),
     sessions: new Map([...sessions].map(([id, session]) => [id, { ...session }])),
     archive: [...archive],

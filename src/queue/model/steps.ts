@@ -101,7 +101,7 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
     }
     case "archive": {
       const { lock, record, endedAt } = step;
-      const sequence = (contents.archive[0]?.sequence ?? 0) + 1;
+      const sequence = (contents.archiveSequence += 1);
       contents.archive = [{ lock, sequence, endedAt: endedAt ?? at, record }, ...contents.archive];
       done.kept.push({
         lock,
