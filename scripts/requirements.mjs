@@ -16,7 +16,7 @@ const EXTRAS = {
   shells: () => missingPrograms(["bash", "fish", "zsh"]),
   browser: () => missingPrograms(["chromium"]),
   "man page readers": () => missingPrograms(["man", "mandoc"]),
-  etcd: () => missingServers("etcd-server", "/usr/bin/etcd"),
+  etcd: () => [...missingServers("etcd-server", "/usr/bin/etcd"), ...missingServers("etcd-client", "/usr/bin/etcdctl")],
   postgresql: () => [
     ...missingServers("postgresql", ...serverFolders("/usr/lib/postgresql", "bin/initdb")),
     ...missingServers("pgbouncer", "/usr/sbin/pgbouncer"),

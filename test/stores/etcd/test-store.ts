@@ -1,16 +1,14 @@
 // The etcd store for the conformance suite: each test has a prefix of its own on the run's server.
-import { inject } from "vitest";
 import type { TestStore } from "../../../src/conformance/stage.js";
 import { openEtcd, openEtcdStore } from "../../../src/stores/etcd/index.js";
 import { TEST_OPTIONS } from "../../../src/conformance/drafts.js";
 import { freshRoot } from "../../support/roots.js";
 import { openNetworkTestStore } from "../network/test-store.js";
 import { ETCD_PROTOCOL } from "./framer.js";
+import { runServer } from "./place.js";
 
 export function openEtcdTestStore(): TestStore {
-  const server = inject("etcd");
-  if (server.missing !== null) throw new Error(server.missing);
-  const { host, port } = server;
+  const { host, port } = runServer();
   const root = freshRoot();
   const urlAt = (address: string): string => `etcd://${address}${root}`;
   return openNetworkTestStore({

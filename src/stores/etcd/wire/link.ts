@@ -5,12 +5,10 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, ty
 import { messageOf } from "../../../locks/errors.js";
 import { ReplyLostError } from "../../../queue/store.js";
 import { MemberClock } from "./clock.js";
+import { framed, MessageCutter, statusOf } from "./grpc.js";
 import { GrpcError, isMembersFault, isStaleToken, isWithoutUsers, translate } from "./errors.js";
 import { decodeToken, encodeCredentials } from "./messages.js";
 import type { Endpoint } from "./endpoint.js";
-
-// Flags and length stand before each message.
-const PREFIX_BYTES = 5;
 
 // Long queues and histories come without a pause for each 64 KB.
 const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -50,6 +48,8 @@ export class Link {
   /** Whether the cluster has users. */
   hasUsers = true;
   #why: string | null = null;
+  #isGreeted = false;
+  #onFailure: (error: Error) => void = () => undefined;
   #pinging: NodeJS.Timeout | null = null;
 
   private constructor(endpoint: Endpoint, credentials: Credentials | null, patience: Patience) {
@@ -63,11 +63,12 @@ export class Link {
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     const { socket } = this.#session;
-    socket.on("error", () => undefined); // The session tells of it.
+    // What a server says of this client's certificate comes when the connection seems to stand, and the session does not tell of it.
+    socket.on("error", (error: Error) => this.#failed(error));
     this.#session.once("connect", () => this.#session.setLocalWindowSize(WINDOW_BYTES));
-    this.#session.on("error", (error) => this.retire(messageOf(error)));
+    this.#session.on("error", (error: Error) => this.#failed(error));
     this.#session.on("goaway", () => this.retire("the member says goodbye"));
-    this.#session.on("close", () => this.retire("the connection was closed"));
+    this.#session.on("close", () => this.#closed());
   }
 
   /** Connects, and gets a token where the URL names a user. @throws what the connection failed with, as it comes */
@@ -87,10 +88,23 @@ export class Link {
     return this.#why !== null;
   }
 
+  #failed(error: NodeJS.ErrnoException): void {
+    if (error.code === "ECONNRESET") return this.#closed();
+    this.#onFailure(error);
+    this.retire(messageOf(error));
+  }
+
+  #closed(): void {
+    const { isSecure } = this.endpoint;
+    const why = isSecure ? "does it speak TLS?" : "does it want TLS, and so a URL with etcd+tls://?";
+    this.retire(this.#isGreeted ? "the connection was closed" : `the connection was closed at once: ${why}`);
+  }
+
   /** Hangs up: what is under way gets no reply. */
   retire(why: string): void {
     if (this.#why !== null) return;
     this.#why = why;
+    this.#onFailure(this.#lost());
     if (this.#pinging !== null) clearInterval(this.#pinging);
     this.clock.close();
     this.#session.destroy();
@@ -232,68 +246,15 @@ export class Link {
         () => reject(new ReplyLostError(`${this.endpoint.name}: no answer within ${greetingMs} ms`)),
         greetingMs,
       );
-      const failed = (error: Error): void => {
+      this.#onFailure = (error) => {
         clearTimeout(timer);
         reject(error);
       };
-      this.#session.once("error", failed);
-      this.#session.once("close", () => failed(new ReplyLostError(`${this.endpoint.name}: the connection was closed`)));
       this.#session.once("remoteSettings", () => {
+        this.#isGreeted = true;
         clearTimeout(timer);
         resolve();
       });
     });
-  }
-}
-
-/** Cuts a stream into gRPC's messages. */
-class MessageCutter {
-  readonly #onMessage: (message: Buffer) => void;
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
-
-  constructor(onMessage: (message: Buffer) => void) {
-    this.#onMessage = onMessage;
-  }
-
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
-    while (this.#length >= PREFIX_BYTES) {
-      const head = this.#chunks[0] as Buffer;
-      const whole = head.length >= PREFIX_BYTES ? head : Buffer.concat(this.#chunks);
-      const end = PREFIX_BYTES + whole.readUInt32BE(1);
-      if (this.#length < end) return;
-      const bytes = this.#chunks.length === 1 ? head : Buffer.concat(this.#chunks);
-      this.#chunks.length = 0;
-      this.#length -= end;
-      if (this.#length > 0) this.#chunks.push(bytes.subarray(end));
-      this.#onMessage(bytes.subarray(PREFIX_BYTES, end));
-    }
-  }
-}
-
-function framed(body: Buffer): Buffer {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(body.length, 1);
-  return Buffer.concat([prefix, body]);
-}
-
-/** The status in headers or trailers; `null` in those that have none. */
-function statusOf(headers: IncomingHttpHeaders): GrpcError | "ok" | null {
-  const status = headers["grpc-status"];
-  if (status === undefined) {
-    const http = headers[":status"];
-    return http === undefined || Number(http) === 200 ? null : new GrpcError(12, `HTTP status ${String(http)}`);
-  }
-  return status === "0" ? "ok" : new GrpcError(Number(status), unescaped(String(headers["grpc-message"] ?? "")));
-}
-
-/** gRPC percent-encodes what is not ASCII. */
-function unescaped(message: string): string {
-  try {
-    return decodeURIComponent(message);
-  } catch {
-    return message; // Somebody else's words, with a plain "%".
   }
 }
