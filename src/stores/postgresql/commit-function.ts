@@ -57,7 +57,7 @@ DECLARE
   step jsonb;
   number bigint;
   why text;
-  drawn bigint := draw();
+  drawn bigint;
   now_ms bigint := store_ms();
   ahead jsonb;
   appended jsonb := '[]';
@@ -65,6 +65,8 @@ DECLARE
   archived_as bigint;
   of_lock text;
 BEGIN
+  -- One commit after another, and whatever comes next is seen as the last one has left it.
+  PERFORM FROM counter FOR UPDATE;
   PERFORM expire();
   FOR step, number IN SELECT value, ordinality - 1 FROM jsonb_array_elements(steps) WITH ORDINALITY ORDER BY ordinality LOOP
     why := refusal_of(step);
@@ -72,6 +74,7 @@ BEGIN
       RETURN jsonb_build_object('isDone', false, 'step', number, 'why', why);
     END IF;
   END LOOP;
+  drawn := draw();
   FOR step IN SELECT value FROM jsonb_array_elements(steps) WITH ORDINALITY ORDER BY ordinality LOOP
     of_lock := step ->> 'lock';
     CASE step ->> 'do'

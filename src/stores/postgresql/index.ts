@@ -23,7 +23,7 @@ export async function openPostgres(url: string, options: CoordinatorOptions): Pr
 export async function openPostgresStore(url: string, options: CoordinatorOptions): Promise<PostgresStore> {
   let rootId: string | null = null;
   const primary = new Primary(parsePostgresUrl(url), options, async (reached) => {
-    const { id, timeline } = await prepareRoot(reached, primary.address, options.isAsFound === true);
+    const { id, timeline } = await prepareRoot(reached, primary.address);
     rootId ??= id;
     return timeline;
   });

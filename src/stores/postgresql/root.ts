@@ -14,11 +14,10 @@ export interface Root {
 
 /**
  * Finds the root, or makes it.
- * @param isAsFound it is not to be made
  * @throws HoldlineError for a schema that is no root of this layout, or that this user may not make
  */
-export async function prepareRoot({ connection, state }: Reached, address: PostgresAddress, isAsFound: boolean): Promise<Root> {
-  if (!state.isRoot) await makeRoot(connection, state, address, isAsFound);
+export async function prepareRoot({ connection, state }: Reached, address: PostgresAddress): Promise<Root> {
+  if (!state.isRoot) await makeRoot(connection, state, address);
   const { database, schema } = address;
   const name = quoteName(schema);
   try {
@@ -36,14 +35,9 @@ export async function prepareRoot({ connection, state }: Reached, address: Postg
   }
 }
 
-async function makeRoot(connection: Connection, state: ServerState, address: PostgresAddress, isAsFound: boolean): Promise<void> {
+async function makeRoot(connection: Connection, state: ServerState, address: PostgresAddress): Promise<void> {
   const { database, schema } = address;
   if (state.isUsed) throw foreign(database, schema);
-  if (isAsFound) {
-    throw new UnreachableError(`the database ${database} has no schema ${schema} of holdline's yet`, {
-      hint: "what runs or locks something makes it",
-    });
-  }
   try {
     await connection.script(rootSql(schema, !state.hasSchema));
   } catch (error) {

@@ -1,13 +1,8 @@
 // PostgreSQL from end to end.
 import { describe, inject } from "vitest";
-import { freshSchema } from "../../stores/postgresql/place.js";
+import { freshUrl } from "../../stores/postgresql/place.js";
 import { describeOnStore } from "./suite.js";
 
-const server = inject("postgresql");
-
-describe.skipIf(server.missing !== null)("postgresql", () => {
-  describeOnStore("postgresql", () => {
-    if (server.missing !== null) throw new Error(server.missing);
-    return `postgresql://postgres@${server.host}:${server.port}/postgres?schema=${freshSchema()}&sslmode=disable`;
-  });
+describe.skipIf(inject("postgresql").missing !== null)("postgresql", () => {
+  describeOnStore("postgresql", freshUrl);
 });

@@ -1,4 +1,5 @@
 // A schema of a test's own on a PostgreSQL server, with what the tests do to it behind the store's back.
+import { inject } from "vitest";
 import { freshId } from "../../support/roots.js";
 import type { Operation, TestStore } from "../../../src/conformance/stage.js";
 import type { Step } from "../../../src/queue/store.js";
@@ -13,6 +14,13 @@ export const KIND = { coordinator: "stores/postgresql", opener: "openPostgres" }
 /** A schema that nobody else uses. */
 export function freshSchema(): string {
   return `t_${freshId().replaceAll("-", "")}`;
+}
+
+/** The URL of a schema that nobody has used, on the run's server. */
+export function freshUrl(): string {
+  const server = inject("postgresql");
+  if (server.missing !== null) throw new Error(server.missing);
+  return `postgresql://postgres@${server.host}:${server.port}/postgres?schema=${freshSchema()}&sslmode=disable`;
 }
 
 /**

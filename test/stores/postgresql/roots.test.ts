@@ -104,13 +104,6 @@ describe.skipIf(server.missing !== null)("a root on PostgreSQL", () => {
     expect(problem.message).toContain(`the schema ${schema} is not as this holdline has made it`);
   });
 
-  test("is not made by those who take the store as they find it", async () => {
-    const schema = ownSchema();
-    const problem = await problemOf(open(schema, "postgres", { isAsFound: true }));
-    expect(problem.message).toBe(`the database postgres has no schema ${schema} of holdline's yet`);
-    expect(await sql(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([]);
-  });
-
   test("says the SQL that a user lacks to make it, and that SQL is right", async () => {
     const [schema, user] = [ownSchema(), await ownUser()];
     const problem = await problemOf(open(schema, user));
