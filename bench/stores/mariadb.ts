@@ -14,7 +14,7 @@ export const store: BenchStore = {
   async start() {
     const missing = missingMariaDb();
     if (missing !== null) return missing;
-    const server = await startMariaDb();
+    const server = await startMariaDb({ isOnDisk: true });
     await server.sql("CREATE TABLE bare (name VARCHAR(255) PRIMARY KEY) ENGINE = InnoDB");
     const at = `${server.host}:${server.port}`;
     return { url: urlAt(at), at, openRoad: roadTo(MYSQL, [server], urlAt), close: () => server.close() };

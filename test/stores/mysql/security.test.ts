@@ -1,5 +1,5 @@
 // Who is let in, over which connection, and what is said where that fails: TLS, certificates of clients, passwords, rights, tables of others.
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -128,6 +128,18 @@ describe.skipIf(mariadbProblem() !== null || PEM_PROBLEM !== null)("on a MariaDB
     expect(said).toMatch(/^not-allowed: this user may not make Holdline's tables/);
     const sql = /run there who may: (.*;)\)$/s.exec(said)?.[1] ?? "";
     await server.sql(...sql.split("; ").map((statement) => statement.replace(/;$/, "")));
+    await opens(url);
+    const store = await openMysqlStore(url, TEST_OPTIONS);
+    expect((await store.examine()).findings).toEqual([]);
+    await store.close();
+  });
+
+  test("the setup in the documentation lets Holdline in, with all that it needs", async () => {
+    const page = readFileSync("docs/stores.md", "utf8");
+    const section = page.slice(page.indexOf("## MariaDB and MySQL"));
+    const sql = /```sql\n(.*?)```/s.exec(section)?.[1] ?? "";
+    await server.sql(...sql.trim().split("\n"));
+    const url = `mariadb://holdline:a-long-password@${server.host}:${server.port}/locks`;
     await opens(url);
     const store = await openMysqlStore(url, TEST_OPTIONS);
     expect((await store.examine()).findings).toEqual([]);

@@ -19,6 +19,8 @@ export const DATABASE = "holdline";
 export interface MariaDbOptions {
   /** Further options, such as `{ "read-only": "ON" }`. */
   readonly options?: Readonly<Record<string, string>>;
+  /** Keeps its data on the disk, as users do, and not in memory. */
+  readonly isOnDisk?: boolean;
   /** SQL that is run at each start, by lines. */
   readonly init?: readonly string[];
 }
@@ -37,11 +39,11 @@ export function missingMariaDb(): string | null {
   return existsSync(MARIADBD) ? null : `${MARIADBD} is not there`;
 }
 
-export async function startMariaDb({ options = {}, init = [] }: MariaDbOptions = {}): Promise<MariaDb> {
+export async function startMariaDb({ options = {}, isOnDisk = false, init = [] }: MariaDbOptions = {}): Promise<MariaDb> {
   const [port] = (await freePorts(1)) as [number];
   const host = "127.0.0.1";
   // The socket's path has little room, and the server runs as another user where this one is root.
-  const directory = await mkdtemp(join(shelf(), "holdline-mariadb-"));
+  const directory = await mkdtemp(join(isOnDisk ? tmpdir() : shelf(), "holdline-mariadb-"));
   await chmod(directory, 0o755);
   const data = join(directory, "data");
   await cp(emptyData(), data, { recursive: true, preserveTimestamps: true });
