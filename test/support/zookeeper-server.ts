@@ -67,6 +67,11 @@ export interface ServerOptions {
 
 const DEFAULT_TICK_MS = 500;
 
+export interface EnsembleOptions extends ServerOptions {
+  /** Lines that the zoo.cfg of each member has beside those of all; `peerType=observer` makes one an observer. */
+  readonly members?: readonly Readonly<Record<string, string | number>>[];
+}
+
 /** Starts one server from the local installation. */
 export async function startZooKeeper(options: ServerOptions = {}): Promise<ZooKeeperServer> {
   const install = await requireInstall();
@@ -86,7 +91,7 @@ type PeersSeen = (peers: readonly PeerPorts[]) => Promise<readonly (readonly Pee
  * @param peersSeen puts something between the servers; by default nothing is
  */
 export async function startEnsemble(
-  options: ServerOptions = {},
+  options: EnsembleOptions = {},
   peersSeen: PeersSeen = (peers) => Promise.resolve(peers.map(() => peers)),
 ): Promise<Ensemble> {
   const install = await requireInstall();
@@ -94,8 +99,11 @@ export async function startEnsemble(
   const peers = [3, 5, 7].map((at): PeerPorts => ({ quorum: ports[at] as number, election: ports[at + 1] as number }));
   const servers: LocalServer[] = [];
   for (const [index, seen] of (await peersSeen(peers)).entries()) {
-    const addresses = seen.map(({ quorum, election }, at) => [`server.${at + 1}`, `127.0.0.1:${quorum}:${election}`] as const);
-    const config = { ...options.config, ...Object.fromEntries(addresses) };
+    const addresses = seen.map(({ quorum, election }, at) => {
+      const isObserver = options.members?.[at]?.["peerType"] === "observer";
+      return [`server.${at + 1}`, `127.0.0.1:${quorum}:${election}${isObserver ? ":observer" : ""}`] as const;
+    });
+    const config = { ...options.config, ...options.members?.[index], ...Object.fromEntries(addresses) };
     const own = [ports[index] as number, ports[index + 9] as number] as const;
     servers.push(new LocalServer(install, own, await serverDirectory(), { ...options, config }, index + 1));
   }
