@@ -197,7 +197,7 @@ export class Connection {
       link,
       facts,
       home: isBegun ? facts.home : "",
-      waitsFor: replicasToWaitFor(facts, this.#isFailedOver),
+      waitsFor: replicasToWaitFor(facts, this.#isFailedOver && !this.#url.mayLose),
     };
     return this.#begun;
   }

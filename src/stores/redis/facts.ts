@@ -42,10 +42,11 @@ export function factsIn(info: string, syncs: string | null): ServerFacts {
 
 /**
  * How many replicas have to have a write for a majority of the servers to have it.
- * @param isFailedOver whether Sentinels put a replica in the primary's place: then one has to have it in any case
+ * @param isStrict whether Sentinels may put a replica in the primary's place, and nothing may be lost by that: then one has to have it
+ * also where none is in sight, as nobody can tell a primary that is cut off from one that has just been made
  */
-export function replicasToWaitFor({ replicas }: ServerFacts, isFailedOver: boolean): number {
-  return Math.max(isFailedOver ? 1 : 0, Math.floor((replicas + 1) / 2));
+export function replicasToWaitFor({ replicas }: ServerFacts, isStrict: boolean): number {
+  return Math.max(isStrict ? 1 : 0, Math.floor((replicas + 1) / 2));
 }
 
 /** What an acknowledged write survives, given how many replicas are waited for. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../ports.js";
 import { ServerProcess, startServers } from "../server-process.js";
+import { until } from "../wait.js";
 
 /** A program that speaks Redis's protocol. */
 export type RedisProgram = "redis-server" | "valkey-server";
@@ -54,33 +55,46 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   return server;
 }
 
-/** A primary, its replica, and three Sentinels that put the replica in its place. */
+/** A primary with two replicas, and three Sentinels that put one of them in its place. */
 export interface RedisGroup {
   readonly name: string;
-  readonly primary: RedisServer;
-  readonly replica: RedisServer;
+  /** The first one is the primary at the beginning. */
+  readonly servers: readonly RedisServer[];
   readonly sentinels: readonly RedisServer[];
   close(): Promise<void>;
 }
 
 /** @param downAfterMs after so long the Sentinels take the primary for dead */
 export async function startRedisGroup(downAfterMs: number): Promise<RedisGroup> {
-  const primary = await startRedisServer();
-  const replica = await startRedisServer({ settings: [`replicaof 127.0.0.1 ${primary.port}`] });
-  const settings = [
+  // What a server has heard of is there again after it was killed.
+  const kept = ["appendonly yes"];
+  const primary = await planRedisServer({ settings: kept });
+  const settings = [...kept, `replicaof 127.0.0.1 ${primary.port}`];
+  const replicas = await Promise.all([1, 2].map(() => planRedisServer({ settings })));
+  const watched = [
     `sentinel monitor group 127.0.0.1 ${primary.port} 2`,
     `sentinel down-after-milliseconds group ${downAfterMs}`,
-    "sentinel failover-timeout group 5000",
+    // Twice that has to pass between two failovers.
+    "sentinel failover-timeout group 1000",
   ];
-  const sentinels = await Promise.all([1, 2, 3].map(() => planRedisServer({ settings, isSentinel: true })));
-  await startServers(sentinels);
+  const sentinels = await Promise.all([1, 2, 3].map(() => planRedisServer({ settings: watched, isSentinel: true })));
+  const all = [primary, ...replicas, ...sentinels];
+  await startServers(all);
+  const knows = async (sentinel: RedisServer): Promise<boolean> => {
+    const said = (await sentinel.ask("SENTINEL", "MASTER", "group")).replaceAll(/\$\d+\r\n/g, "").split("\r\n");
+    const valueOf = (field: string): string | undefined => said[said.indexOf(field) + 1];
+    return valueOf("num-slaves") === "2" && valueOf("num-other-sentinels") === "2";
+  };
+  await until(async () => (await Promise.all(sentinels.map(knows))).every(Boolean), {
+    what: "the Sentinels to know the replicas and each other",
+    deadlineMs: 30_000,
+  });
   return {
     name: "group",
-    primary,
-    replica,
+    servers: [primary, ...replicas],
     sentinels,
     close: async () => {
-      await Promise.all([...sentinels, replica, primary].map((server) => server.close()));
+      await Promise.all(all.map((server) => server.close()));
     },
   };
 }
