@@ -1,12 +1,12 @@
 // Watching the queues in which this process waits: one watch and one look for all of its waiters in a queue, however many they are.
 import { type Asking, type Timers, unlessAborted } from "./asking.js";
-import type { QueueStore, StoredPlace, StoreFeed } from "./store.js";
+import type { QueueStore, StoreChange, StoredPlace, StoreFeed } from "./store.js";
 
 /** A waiter's share in the watch over a queue, until it is closed. */
 export interface LineWatch {
   /** The entries `refs` that are there, as they are after the call began. */
   look(refs: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, StoredPlace>>;
-  /** Resolves when the queue may have changed since the last look began, after `ms`, and when `signal` is aborted. Never rejects. */
+  /** Resolves when what was looked at may have changed since the last look began, after `ms`, and when `signal` is aborted. Never rejects. */
   changed(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
@@ -34,7 +34,7 @@ export class Lines {
     if (line === undefined) {
       line = new Line(lock, this.#look, this.#timers, () => this.#lines.delete(lock));
       this.#lines.set(lock, line);
-      const tell = (): void => line?.tell();
+      const tell = (change: StoreChange): void => line?.tell(change);
       line.begin(this.#asking.ask(undefined, (patience) => this.#store.watch(lock, tell, patience)));
     }
     return line.join(signal);
@@ -69,9 +69,10 @@ class Line {
     feed.catch(() => undefined); // Told to those who join.
   }
 
-  /** The queue has changed, or may have. */
-  tell(): void {
-    for (const waiter of this.#waiters) waiter.wake();
+  /** The queue has changed, or may have: whoever has looked at what is not as it was looks again. */
+  tell(change: StoreChange): void {
+    const isAbout = change !== null && "lock" in change ? change.isAbout : undefined;
+    for (const waiter of this.#waiters) if (isAbout === undefined || waiter.refs.some(isAbout)) waiter.wake();
   }
 
   async join(signal: AbortSignal): Promise<LineWatch> {
@@ -90,6 +91,7 @@ class Line {
     return {
       look: (refs, patience) => {
         waiter.isWoken = false;
+        waiter.refs = refs;
         return unlessAborted(patience, this.#gather(refs));
       },
       changed: (ms, patience) => waiter.woken(ms, patience),
@@ -131,6 +133,8 @@ class Line {
 class Waiter {
   readonly #timers: Timers;
   isWoken = false;
+  /** The entries that it has looked at last. */
+  refs: readonly string[] = [];
   #wake: (() => void) | null = null;
 
   constructor(timers: Timers) {

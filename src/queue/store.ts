@@ -178,7 +178,16 @@ export interface StoredDocument {
 }
 
 /** What has changed: the queue or archive of a lock, a document; `null`: it may be anything, and something may have been missed. */
-export type StoreChange = { readonly lock: string } | { readonly document: string } | null;
+export type StoreChange = LockChange | { readonly document: string } | null;
+
+export interface LockChange {
+  readonly lock: string;
+  /**
+   * Whether an entry that was there before is not as it was, or not there any more; without it, any may be. A store that says so saves
+   * those who wait a read of their queue whenever somebody far from them comes or goes.
+   */
+  readonly isAbout?: (ref: string) => boolean;
+}
 
 /** A watch over a store, until it is closed. It comes back by itself after a lost connection, and then tells `null`. */
 export interface StoreFeed {

@@ -68,7 +68,7 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
       contents.locks.set(lock, [...queue, whole]);
       done.appended.push({ ref: whole.ref, ahead: queue.map((other) => placeOf(contents, other)) });
       done.after.push(whole);
-      done.changes.push({ lock });
+      done.changes.push({ lock, isAbout: NOTHING });
       break;
     }
     case "put": {
@@ -80,14 +80,14 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
       if (step.session !== undefined) entry.session = step.session;
       if (step.settles) [entry.durable, entry.since] = [true, at];
       done.after.push(entry);
-      done.changes.push({ lock: step.lock });
+      done.changes.push(changeOf(step));
       break;
     }
     case "own": {
       const entry = findEntry(contents, step);
       if (entry?.token !== step.token) break;
       entry.session = step.session;
-      done.changes.push({ lock: step.lock });
+      done.changes.push(changeOf(step));
       break;
     }
     case "remove":
@@ -96,7 +96,7 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
       if (entry === undefined || (step.do === "withdraw" && entry.durable)) break;
       remove(contents, entry);
       done.before.push(entry);
-      done.changes.push({ lock: step.lock });
+      done.changes.push(changeOf(step));
       break;
     }
     case "archive": {
@@ -108,7 +108,7 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
         sequence,
         isOver: contents.archive.filter((other) => other.lock === lock).length > step.room,
       });
-      done.changes.push({ lock });
+      done.changes.push({ lock, isAbout: NOTHING });
       break;
     }
     case "end": {
@@ -116,7 +116,7 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
       for (const entry of entriesOf(contents).filter(({ session }) => session === step.session)) {
         if (!entry.durable) remove(contents, entry);
         if (!entry.durable) done.before.push(entry);
-        done.changes.push({ lock: entry.lock });
+        done.changes.push(changeOf(entry));
       }
       break;
     }
@@ -131,6 +131,13 @@ function carryOutStep(contents: Contents, step: Step, at: number, done: Effects)
     case "check-document":
       break;
   }
+}
+
+const NOTHING = (): boolean => false;
+
+/** That an entry has changed or gone. */
+function changeOf({ lock, ref }: { readonly lock: string; readonly ref: string }): StoreChange {
+  return { lock, isAbout: (other) => other === ref };
 }
 
 function isOf(contents: Contents, { id, epoch }: SessionRef): boolean {

@@ -20,6 +20,7 @@ import { readArchive, trimArchive } from "./archive.js";
 import { Commits } from "./commit.js";
 import { examineCluster } from "./examination.js";
 import { Layout } from "./layout.js";
+import { parseRef } from "./places.js";
 import { Reads } from "./reads.js";
 import { openRoot } from "./root.js";
 import { Sessions } from "./sessions.js";
@@ -111,7 +112,7 @@ export class EtcdStore implements QueueStore {
   async watch(lock: string | null, onChange: (change: StoreChange) => void): Promise<StoreFeed> {
     const range = lock === null ? this.#layout.watched : this.#layout.queue(lock);
     const tell = (keys: readonly string[] | null): void => {
-      if (lock !== null) onChange(keys === null ? null : { lock });
+      if (lock !== null) onChange(keys === null ? null : { lock, isAbout: this.#isAbout(lock, keys) });
       else for (const change of keys === null ? [null] : this.#changesOf(keys)) onChange(change);
     };
     const watch = new KeyWatch(this.#wire, range, tell, this.#options.log);
@@ -168,6 +169,14 @@ export class EtcdStore implements QueueStore {
       onChange(null);
     }
     return this.sync();
+  }
+
+  /** An entry's keys go by its claim, which is in its queue but once. */
+  #isAbout(lock: string, keys: readonly string[]): (ref: string) => boolean {
+    return (ref) => {
+      const { key } = this.#layout.entry(lock, parseRef(ref).claim);
+      return keys.some((one) => one.startsWith(key));
+    };
   }
 
   #changesOf(keys: readonly string[]): readonly StoreChange[] {

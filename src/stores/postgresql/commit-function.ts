@@ -5,7 +5,8 @@ import { callable, PLACE, PLACES } from "./functions.js";
 const ENTRY_OF_STEP = "e.lock = step ->> 'lock' AND e.position = (step ->> 'ref')::bigint";
 
 export function commitFunctions(pinned: string, channel: string): string {
-  const tell = (kind: "l" | "d", name: string): string => `PERFORM pg_notify('${channel}', '${kind}' || ${name})`;
+  // An entry, a lock as a whole, or a lock of which nothing that was there is another than before; a document.
+  const tell = (kind: "e" | "l" | "n" | "d", name: string): string => `PERFORM pg_notify('${channel}', '${kind}' || ${name})`;
   return `
 -- Whether a session lives in this epoch. It can neither end nor come into another one before this transaction is over.
 CREATE FUNCTION lives_in(session jsonb) RETURNS boolean LANGUAGE plpgsql AS $body$
@@ -84,23 +85,23 @@ BEGIN
         VALUES (of_lock, drawn, step ->> 'claim', step ->> 'key', (step ->> 'slots')::bigint, false, step #>> '{session,id}',
           drawn, NULL, now_ms, step ->> 'record');
       appended := appended || jsonb_build_array(jsonb_build_array(drawn, ahead));
-      ${tell("l", "of_lock")};
+      ${tell("n", "of_lock")};
     WHEN 'put' THEN
       UPDATE entries e SET record = step ->> 'record', revision = drawn,
           token = CASE WHEN (step ->> 'isNewHolder')::boolean THEN drawn ELSE e.token END,
           session = CASE WHEN step ? 'session' THEN step ->> 'session' ELSE e.session END,
           durable = true, since = CASE WHEN (step ->> 'settles')::boolean THEN now_ms ELSE e.since END
         WHERE ${ENTRY_OF_STEP};
-      ${tell("l", "of_lock")};
+      ${tell("e", "(step ->> 'ref') || ' ' || of_lock")};
     WHEN 'own' THEN
       UPDATE entries e SET session = step ->> 'session' WHERE ${ENTRY_OF_STEP} AND e.token = (step ->> 'token')::bigint;
       IF FOUND THEN
-        ${tell("l", "of_lock")};
+        ${tell("e", "(step ->> 'ref') || ' ' || of_lock")};
       END IF;
     WHEN 'remove', 'withdraw' THEN
       DELETE FROM entries e WHERE ${ENTRY_OF_STEP} AND (step ->> 'do' = 'remove' OR NOT e.durable);
       IF FOUND THEN
-        ${tell("l", "of_lock")};
+        ${tell("e", "(step ->> 'ref') || ' ' || of_lock")};
       END IF;
     WHEN 'archive' THEN
       UPDATE counter SET archived = archived + 1 RETURNING archived INTO STRICT archived_as;
@@ -108,7 +109,7 @@ BEGIN
         VALUES (archived_as, of_lock, coalesce((step ->> 'endedAt')::bigint, now_ms), step ->> 'record');
       kept := kept || jsonb_build_array(jsonb_build_object('lock', of_lock, 'sequence', archived_as, 'isOver',
         (SELECT count(*) > (step ->> 'room')::bigint FROM archive a WHERE a.lock = of_lock)));
-      ${tell("l", "of_lock")};
+      ${tell("n", "of_lock")};
     WHEN 'end' THEN
       DELETE FROM sessions WHERE id = step ->> 'session';
       ${tell("l", "lock")} FROM (SELECT DISTINCT lock FROM entries WHERE session = step ->> 'session') e;

@@ -190,7 +190,9 @@ export class Feeds {
 
   #hear(ear: Ear, payload: string): void {
     const [kind, name] = [payload.slice(0, 1), payload.slice(1)];
-    if (kind === "l") this.#tell({ lock: name });
+    if (kind === "e") this.#tell(changeOfEntry(name));
+    else if (kind === "n") this.#tell({ lock: name, isAbout: () => false });
+    else if (kind === "l") this.#tell({ lock: name });
     else if (kind === "d") this.#tell({ document: name });
     else ear.marks.get(name)?.heard();
   }
@@ -205,4 +207,11 @@ export class Feeds {
     const { result } = await ear.connection.ask<{ readonly result: T }>(`SELECT ${this.#schema}.${call} AS result`);
     return result;
   }
+}
+
+/** @param text the entry's name, a space, and its lock */
+function changeOfEntry(text: string): StoreChange {
+  const space = text.indexOf(" ");
+  const changed = text.slice(0, space);
+  return { lock: text.slice(space + 1), isAbout: (ref) => ref === changed };
 }

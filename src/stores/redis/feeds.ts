@@ -84,8 +84,7 @@ export class Feeds {
   }
 
   #heard(message: string): void {
-    const changes = JSON.parse(message) as readonly StoreChange[];
-    for (const change of changes) {
+    for (const change of (JSON.parse(message) as readonly PublishedChange[]).map(changeOf)) {
       for (const { lock, tell } of [...this.#watchers]) {
         if (change === null || lock === null || ("lock" in change && change.lock === lock)) tell(change);
       }
@@ -114,4 +113,17 @@ export class Feeds {
     });
     return nextMs;
   }
+}
+
+/** A change as a commit publishes it. */
+interface PublishedChange {
+  readonly lock?: string;
+  readonly document?: string;
+  /** The entries that are not as they were, each with a space before it; undefined: it may be any. */
+  readonly refs?: string;
+}
+
+function changeOf({ lock, document, refs }: PublishedChange): StoreChange {
+  if (lock === undefined) return document === undefined ? null : { document };
+  return refs === undefined ? { lock } : { lock, isAbout: (ref) => refs.split(" ").includes(ref) };
 }

@@ -59,10 +59,15 @@ if ARGV[3] == 'look' then return {'fine'} end
 local revision = int(math.max(tonumber(meta[2] or '0') + 1, micros))
 local at = int(now)
 local appended, kept, changes, told = {}, {}, {}, {}
-local function changed(kind, name)
-  if told[kind .. name] then return end
-  told[kind .. name] = true
-  changes[#changes + 1] = {[kind] = name}
+-- refs: the entries of the lock that are not as they were; left out: it may be any.
+local function changed(kind, name, refs)
+  local change = told[kind .. name]
+  if not change then
+    change = {[kind] = name, refs = ''}
+    told[kind .. name] = change
+    changes[#changes + 1] = change
+  end
+  if change.refs then change.refs = refs and change.refs .. ' ' .. refs or nil end
 end
 local function depends(session, ref, lock) return root .. 'of:' .. session, ref .. ':' .. lock end
 local function hasSession(entry) return string.sub(entry.session, 1, 1) ~= ' ' end
@@ -99,7 +104,7 @@ carryOut['append'] = function(step)
   redis.call('SADD', depends(entry.session, revision, lock))
   redis.call('SADD', root .. 'locks', lock)
   appended[#appended + 1] = {revision, ahead}
-  changed('lock', lock)
+  changed('lock', lock, '')
 end
 carryOut['put'] = function(step)
   local entry = find(step)
@@ -113,20 +118,20 @@ carryOut['put'] = function(step)
   end
   place(step.lock, step.ref, entry)
   redis.call('HSET', root .. 'records:' .. step.lock, step.ref, step.record)
-  changed('lock', step.lock)
+  changed('lock', step.lock, step.ref)
 end
 carryOut['own'] = function(step)
   local entry = find(step)
   if not entry or entry.token == null or tonumber(entry.token) ~= step.token then return end
   pass(step.lock, step.ref, entry, step.session)
   place(step.lock, step.ref, entry)
-  changed('lock', step.lock)
+  changed('lock', step.lock, step.ref)
 end
 carryOut['remove'] = function(step)
   local entry = find(step)
   if not entry or (step['do'] == 'withdraw' and entry.durable) then return end
   remove(step.lock, step.ref, entry)
-  changed('lock', step.lock)
+  changed('lock', step.lock, step.ref)
 end
 carryOut['withdraw'] = carryOut['remove']
 carryOut['archive'] = function(step)
@@ -138,7 +143,7 @@ carryOut['archive'] = function(step)
   local count = redis.call('ZCARD', root .. 'history:' .. step.lock)
   local isOver = step.room ~= null and count > step.room
   kept[#kept + 1] = {step.lock, sequence, isOver and '1' or '0'}
-  changed('lock', step.lock)
+  changed('lock', step.lock, '')
 end
 carryOut['end'] = function(step)
   for _, one in ipairs(redis.call('SMEMBERS', root .. 'of:' .. step.session)) do
