@@ -1,5 +1,6 @@
 // A member's clock. etcd's gRPC tells no time, but each member answers HTTP/1 at the same port with its `Date`, to the second. Each
-// answer says between which bounds the clock is; together they say it better than any one of them.
+// answer says between which bounds the clock is; together they say it better than any one of them. Between the bounds this machine's
+// own clock is taken: machines whose clocks are kept in time agree then, and one whose clock is not cannot go beyond the bounds.
 import { Agent as HttpAgent, type ClientRequest, get as getHttp, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, get as getHttps } from "node:https";
 import { HoldlineError, messageOf } from "../../../locks/errors.js";
@@ -58,11 +59,12 @@ export class MemberClock {
     if (this.#ahead === null) throw new Error("the member's clock has not been measured");
     const { least, most, measuredAt } = this.#ahead;
     const now = uptimeMs();
-    const errorMs = Math.ceil((most - least) / 2 + (now - measuredAt) * DRIFT);
-    const ms = Math.floor(now + (least + most) / 2);
+    const driftMs = (now - measuredAt) * DRIFT;
+    const [earliest, latest] = [Math.ceil(now + least - driftMs), Math.floor(now + most + driftMs)];
+    const ms = Math.min(Math.max(Date.now(), earliest), latest);
     // A better estimate makes no step back; a clock that was set does.
     this.#latest = this.#latest > ms && this.#latest - ms <= GRAIN_MS ? this.#latest : ms;
-    return { ms: this.#latest, errorMs: errorMs + Math.abs(this.#latest - ms) };
+    return { ms: this.#latest, errorMs: Math.max(this.#latest - earliest, latest - this.#latest) };
   }
 
   /** The same, measured lately. */
