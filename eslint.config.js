@@ -24,7 +24,7 @@ const LAYERS = [
   { layer: "stores/memory", may: ["locks", "queue"], packages: [] },
   // The suite that stores are held to, somebody else's as well; all of it is tests, and none of it is in the program.
   { layer: "conformance", may: ["locks", "line", "moving", "queue", "stores/memory", "uptime"], packages: ["vitest"] },
-  { layer: "coordinators", may: ["locks", "queue", "stores", "store-url"], packages: [], deepest: 0 },
+  { layer: "coordinators", may: ["config/trust", "locks", "queue", "stores", "store-url"], packages: [], deepest: 0 },
   // How the URL of each store looks, so that a configuration can be judged without it.
   { layer: "coordinators/schemes", may: ["locks", "store-url"], packages: [] },
   { layer: "coordinators/zookeeper", may: ["locks", "uptime", "store-url", "secure-connection"], packages: [], deepest: 0 },
@@ -146,7 +146,7 @@ const FILES = [
     may: ["locks", "line", "library", "views/lock", "config/surroundings", "coordinators/registry"],
     packages: [],
   },
-  { file: "index", may: ["locks", "leases", "library", "views/lock", "holdline"], packages: [] },
+  { file: "index", may: ["locks", "leases", "library", "queue", "views/lock", "holdline"], packages: [] },
   { file: "boot", may: ["title", "version"], packages: [] },
   { file: "title", may: ["config/secrets"], packages: [] },
   { file: "main", may: ["locks", "cli", "runtime", "handed-down"], packages: [] },

@@ -115,6 +115,8 @@ export async function build({ types }) {
     const bundled = await Promise.all(entries.map((entry) => bundle(esbuild, entry, out))).catch(() => {
       throw new Error("the sources could not be bundled; see the bundler's messages above");
     });
+    // Code that vm.Script runs cannot use import(): see src/coordinators/plug-ins.ts.
+    writeFileSync(join(root, out, "import.cjs"), "module.exports = (url) => import(url);\n");
     compile(out);
     await writeManPage(esbuild, out);
     await writePage(esbuild, out);

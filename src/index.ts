@@ -28,4 +28,10 @@ export type { Log } from "./locks/log.js";
 export type { ErrorCode } from "./locks/errors.js";
 export { hostLock } from "./locks/names.js";
 export { ClaimLostError, HoldlineError, SessionLostError, UnreachableError } from "./locks/errors.js";
+// For those who write a store: see docs/stores.md.
+export * as model from "./queue/model/index.js";
+export type * from "./queue/store.js";
+export { ReplyLostError, SEAM } from "./queue/store.js";
+export type { CoordinatorOptions, StoreTime, Traits } from "./locks/coordinator.js";
+export type { Examined, Finding } from "./locks/store-report.js";
 export type { ClaimView, HeldAs, LockView } from "./views/lock.js";

@@ -260,7 +260,32 @@ describe("installed into a project", () => {
     mkdirSync(project);
     writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
     install(packed, project);
+    run("npm", ["pack", "--pack-destination", temporary], join(clone, "examples/store"));
+    install(join(temporary, "holdline-coordinator-files-1.0.0.tgz"), project);
   }, 300_000);
+
+  test("the example of a store is found beside it, by the program and by the library", () => {
+    const url = `files://${project}/state%20of%20it`;
+    const program = join(project, "node_modules/.bin/holdline");
+    const declared = {
+      coordinator: url,
+      node: "web-07",
+      state_dir: join(project, "own"),
+      actions: { greet: { command: ["echo", "hello"] } },
+    };
+    writeFileSync(join(project, "files.yaml"), JSON.stringify(declared));
+    expect(run(program, ["exec", "build", "--coordinator", url, "--", "echo", "done"], project)).toBe("done\n");
+    expect(run(program, ["run", "greet", "--config", "files.yaml"], project)).toContain("hello\n");
+    expect(JSON.parse(run(program, ["history", "--config", "files.yaml", "--json"], project))).toMatchObject({
+      history: [{ lock: "greet", event: "released" }],
+    });
+    expect(run(program, ["check", "--live", "--config", "files.yaml"], project)).toMatch(/^ {2}kind +files$/m);
+    const script = `import { openHoldline } from "holdline";
+      const holdline = await openHoldline("${url}");
+      try { console.log(await holdline.withLock("deploy", {}, async (claim) => claim.fencingToken > 0)); } finally { await holdline.close(); }`;
+    writeFileSync(join(project, "files.js"), script);
+    expect(run(process.execPath, ["files.js"], project)).toBe("true\n");
+  });
 
   test("the library is imported by its name, and holds a lock", () => {
     const script = `import { openHoldline } from "holdline";
@@ -292,21 +317,38 @@ describe("installed into a project", () => {
   describe("with vitest beside it", () => {
     beforeAll(() => {
       symlinkSync(join(ROOT, "node_modules/vitest"), join(project, "node_modules/vitest"));
+      writeFileSync(join(project, "vitest.config.js"), "export default { test: { testTimeout: 60_000, hookTimeout: 60_000 } };");
     });
 
-    test("somebody else's store is held to what Holdline's own ones promise", { timeout: 240_000 }, () => {
-      writeFileSync(join(project, "store.test.js"), STRANGERS_TEST);
-      writeFileSync(join(project, "vitest.config.js"), "export default { test: { testTimeout: 60_000, hookTimeout: 60_000 } };");
+    /** Runs a test file of the project. @returns what has not passed, and how many tests there were */
+    const judge = (file: string): readonly [failed: readonly Judged[], count: number] => {
       const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
-      const report = join(project, "report.json");
+      const report = join(project, `${file}.json`);
       const options = { cwd: project, env: ENV, encoding: "utf8", timeout: 200_000 } as const;
-      spawnSync(process.execPath, [vitest, "run", "--reporter=json", `--outputFile=${report}`], options);
+      spawnSync(process.execPath, [vitest, "run", file, "--reporter=json", `--outputFile=${report}`], options);
       const { testResults } = readJson(report) as {
         readonly testResults: readonly [{ readonly assertionResults: readonly Judged[] }];
       };
       const { assertionResults } = testResults[0];
-      expect(assertionResults.filter(({ status }) => status !== "passed")).toEqual([]);
-      expect(assertionResults.length).toBeGreaterThan(90);
+      return [assertionResults.filter(({ status }) => status !== "passed"), assertionResults.length];
+    };
+
+    test("somebody else's store is held to what Holdline's own ones promise", { timeout: 240_000 }, () => {
+      writeFileSync(join(project, "strangers.test.js"), STRANGERS_TEST);
+      const [failed, count] = judge("strangers.test.js");
+      expect(failed).toEqual([]);
+      expect(count).toBeGreaterThan(90);
+    });
+
+    test("the example of a store keeps what Holdline's own ones promise", { timeout: 240_000 }, () => {
+      // vitest runs no test among installed packages.
+      cpSync(join(project, "node_modules/holdline-coordinator-files"), project, {
+        recursive: true,
+        filter: (from) => !from.endsWith(".json"),
+      });
+      const [failed, count] = judge("store.test.js");
+      expect(failed).toEqual([]);
+      expect(count).toBeGreaterThan(90);
     });
 
     test("contenders of the suite are processes that open it by its module", () => {

@@ -260,6 +260,7 @@ export function variableOf(path: string): string {
 /** The variables with this prefix that are no settings. We read the first; a guarded command gets the others. */
 export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   HOLDLINE_CONFIG: "the configuration file, unless --config names one",
+  HOLDLINE_PLUGINS: "folders with packages holdline-coordinator-NAME, for the stores of other people",
   HOLDLINE_ACTION: "given to a guarded command: the name of its action",
   HOLDLINE_LOCK: "given to a guarded command: the lock that it runs under",
   HOLDLINE_CLAIM: "given to a guarded command: the id of its claim",

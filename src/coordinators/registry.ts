@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Coordinator, CoordinatorOptions } from "../locks/coordinator.js";
 import type { StoreReport } from "../locks/store-report.js";
 import { HoldlineError } from "../locks/errors.js";
+import { findPlugIn } from "./plug-in-places.js";
 import { openRooted } from "./rooted.js";
 import { COORDINATOR_SCHEMES, coordinatorUrlProblem, isEmbedded } from "./urls.js";
 
@@ -42,8 +43,13 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
 export async function openBare(url: string, options: CoordinatorOptions): Promise<Coordinator> {
   const problem = coordinatorUrlProblem(url);
   if (problem !== null) throw new HoldlineError("configuration", `the coordinator's URL ${problem}`);
-  const scheme = COORDINATOR_SCHEMES.find((name) => url.startsWith(`${name}://`)) as (typeof COORDINATOR_SCHEMES)[number];
-  return (await COORDINATORS[scheme]())(url, options);
+  const scheme = COORDINATOR_SCHEMES.find((name) => url.startsWith(`${name}://`));
+  if (scheme !== undefined) return (await COORDINATORS[scheme]())(url, options);
+  const folder = findPlugIn(url.slice(0, url.indexOf("://")));
+  // It was there a moment ago.
+  if (folder === null) throw new HoldlineError("configuration", "the plug-in for the coordinator's URL has been removed");
+  const { openPlugIn } = await import("./plug-ins.js");
+  return openPlugIn(folder, url, options);
 }
 
 /** What there is to say of an embedded store that the first run will make; `null` for one that is there, and for all others. */

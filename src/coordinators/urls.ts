@@ -1,8 +1,9 @@
 // Whether a coordinator's URL can be right, before anything is contacted: scheme, servers, ports and paths. What a URL
 // means is its coordinator's business; how each one's looks is said in schemes/, so that a typo is a configuration error.
-import { suggestion } from "../locks/nearest.js";
+import { nearestTo, suggestion } from "../locks/nearest.js";
 import { quoted } from "../locks/text.js";
 import { piecesOf } from "../store-url.js";
+import { findPlugIn, packageFor, whereLooked } from "./plug-in-places.js";
 import { POSTGRESQL } from "./schemes/postgresql.js";
 import { ETCD, ETCD_TLS } from "./schemes/etcd.js";
 import { REDIS, REDIS_SENTINEL, REDISS, REDISS_SENTINEL } from "./schemes/redis.js";
@@ -44,8 +45,9 @@ export function coordinatorUrlProblem(url: string): string | null {
   if (parts === null) return `must be a URL such as ${examples}`;
   const name = parts[1] as string;
   const known = COORDINATOR_SCHEMES.find((scheme) => scheme === name);
-  if (known === undefined) return `has the unknown scheme ${quoted(`${name}://`)}; ${suggestion(name, COORDINATOR_SCHEMES)}`;
   const rest = parts[2] as string;
+  // How it looks beyond that, the plug-in says when it is loaded.
+  if (known === undefined) return findPlugIn(name) === null ? unknownScheme(name) : generalProblem(rest);
   const scheme: Scheme = SCHEMES[known];
   const problem = generalProblem(rest) ?? scheme.problem(rest);
   return problem === null ? null : `${problem}; right would be such as ${scheme.example}`;
@@ -66,6 +68,15 @@ export function isReachedByOthers(url: string): boolean {
   if (isEmbedded(url)) return false;
   const { servers } = piecesOf(url.replace(/^[^:]*:\/\//, ""));
   return !servers.split(",").every((server) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(server));
+}
+
+function unknownScheme(name: string): string {
+  const unknown = `has the unknown scheme ${quoted(`${name}://`)}`;
+  // A word that is nearly a scheme is a typing mistake, and any other may be somebody else's store.
+  const nearest = nearestTo(name, COORDINATOR_SCHEMES);
+  if (nearest !== null) return `${unknown}; did you mean ${JSON.stringify(nearest)}?`;
+  const sought = `there is no package ${quoted(packageFor(name))} for it ${whereLooked()}`;
+  return `${unknown}; ${suggestion(name, COORDINATOR_SCHEMES)}, and ${sought}`;
 }
 
 function generalProblem(rest: string): string | null {

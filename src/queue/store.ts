@@ -4,6 +4,9 @@
 import type { StoreTime, Traits } from "../locks/coordinator.js";
 import type { Examined } from "../locks/store-report.js";
 
+/** The version of this seam. A store of another package says which one it was made for; what only adds to the seam keeps the number. */
+export const SEAM = 1;
+
 /** What a store can and cannot do, and how its sessions live. */
 export interface StoreTraits extends Traits {
   /**
