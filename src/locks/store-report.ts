@@ -1,5 +1,4 @@
 // What there is to say of a store, for people: what it is, how well it does, and what is wrong with it. Every store says it in one form.
-import type { StoreTime, Traits } from "./coordinator.js";
 import type { ErrorCode } from "./errors.js";
 
 /** What is to be said of a store. */
@@ -42,9 +41,10 @@ export interface Examined {
 export interface Measured {
   /** How long one request took. */
   readonly latencyMs: number;
-  readonly durability: Traits["durability"];
+  /** The trait. */
+  readonly durability: string;
   /** The store's time in the middle of that request; `null` where it may not be asked. */
-  readonly time: StoreTime | null;
+  readonly time: { readonly ms: number; readonly errorMs: number } | null;
   /** This machine's at the same moment. */
   readonly now: number;
 }
