@@ -102,7 +102,7 @@ class FileStore {
     return { ms: Math.floor((await stat(path)).mtimeMs), errorMs: 0 };
   };
   reconnect() {}
-  async close() {}
+  close = async () => void (await waiting.get(this.#lockName));
 
   async #load() {
     const orNone = (error) => (error.code === "ENOENT" ? "" : Promise.reject(error));

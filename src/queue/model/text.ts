@@ -10,10 +10,11 @@ interface Text {
   ])[];
   readonly sessions: readonly (readonly [id: string, session: StoredSession])[];
   readonly archive: readonly Archived[];
+  readonly archiveSequence: number;
   readonly documents: readonly (readonly [name: string, document: StoredDocument])[];
 }
 
-export function encodeContents({ revision, locks, sessions, archive, documents }: Contents): string {
+export function encodeContents({ revision, locks, sessions, archive, archiveSequence, documents }: Contents): string {
   const text: Text = {
     revision,
     // JSON has no Infinity.
@@ -23,6 +24,7 @@ export function encodeContents({ revision, locks, sessions, archive, documents }
     ]),
     sessions: [...sessions],
     archive,
+    archiveSequence,
     documents: [...documents],
   };
   return JSON.stringify(text);
@@ -30,7 +32,7 @@ export function encodeContents({ revision, locks, sessions, archive, documents }
 
 /** @param text that {@link encodeContents} has made. @throws SyntaxError, TypeError for any other */
 export function decodeContents(text: string): Contents {
-  const { revision, locks, sessions, archive, documents } = JSON.parse(text) as Text;
+  const { revision, locks, sessions, archive, archiveSequence, documents } = JSON.parse(text) as Text;
   return {
     revision,
     locks: new Map(
@@ -38,6 +40,7 @@ export function decodeContents(text: string): Contents {
     ),
     sessions: new Map(sessions),
     archive,
+    archiveSequence,
     documents: new Map(documents),
   };
 }
