@@ -30,6 +30,9 @@ const LOCK_WAIT_S = 2;
 // A client that reads nothing for so long loses its connection, and with it what the server keeps for it.
 const UNREAD_S = 10;
 
+// For how long a server has time to hang up, once it was told good-bye.
+const GOOD_BYE_MS = 500;
+
 /**
  * Without these a server's configuration, or its `init_connect`, could cut values off, hide rows, or see less than has been committed.
  * READ COMMITTED, since the commits' own row already puts them in order: no gaps are locked then, and no snapshot can be out of date.
@@ -197,12 +200,14 @@ export class Client {
     this.#onEnd.clear();
   }
 
-  /** Says good-bye, so that the server does not note an aborted connection, and ends it. */
-  async leave(): Promise<void> {
-    await this.#tail;
+  /** Ends the connection, with a good-bye where nothing is under way, so that the server does not note it as aborted. */
+  leave(): void {
+    if (this.#onEnd.size > 0) this.destroy("the connection was closed");
     if (this.#end !== null) return;
-    this.#connection.end();
     this.#end = new ReplyLostError(`${this.server}: the connection was closed`);
+    this.#connection.end();
+    // A server that is frozen does not hang up, and would keep this process.
+    setTimeout(() => this.#connection.destroy(), GOOD_BYE_MS).unref();
   }
 
   async #send(text: string): Promise<readonly (readonly Row[])[]> {

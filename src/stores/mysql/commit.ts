@@ -37,7 +37,8 @@ export function commitText(tables: Tables, steps: readonly Step[]): CommitText {
   const ended = steps.flatMap((step) => (step.do === "end" ? [bytes(step.session)] : []));
   const statements = [
     `/* holdline: ${namesOf(steps)} */ START TRANSACTION`,
-    `SELECT revision + 1, archived INTO @revision, @archived FROM ${root} WHERE id = 1 FOR UPDATE`,
+    // By MAX there is always a row: without the root's own, NULL, which no column takes, and not what an earlier commit has left there.
+    `SELECT MAX(revision) + 1, MAX(archived) INTO @revision, @archived FROM ${root} WHERE id = 1 FOR UPDATE`,
     ...looks.statements,
     `SELECT COALESCE(${[...judged, "NULL"].join(", ")}), ${NOW} INTO @why, @at`,
     ...changesOf(tables, steps, ended),

@@ -42,7 +42,7 @@ export async function openMysqlStore(url: string, options: CoordinatorOptions): 
     store = new MysqlStore({ link, address, tables, facts, root: root as unknown as Root }, options);
     return store;
   } catch (error) {
-    await link.close();
+    link.close();
     throw error;
   }
 }

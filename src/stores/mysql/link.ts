@@ -83,11 +83,11 @@ export class Link {
     connected?.destroy(why);
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#isClosed = true;
     const connected = this.#connected;
     this.#forget();
-    await connected?.leave();
+    connected?.leave();
   }
 
   #forget(): void {

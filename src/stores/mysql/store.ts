@@ -197,7 +197,8 @@ export class MysqlStore implements QueueStore {
 
   close(): Promise<void> {
     this.#feeds.close();
-    return this.#link.close();
+    this.#link.close();
+    return Promise.resolve();
   }
 
   examine(): Promise<Examined> {

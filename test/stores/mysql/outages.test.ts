@@ -6,8 +6,7 @@ import type { QueueEngine } from "../../../src/queue/engine.js";
 import { openMysql, openMysqlStore } from "../../../src/stores/mysql/index.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { DATABASE, type MariaDb, startMariaDb } from "../../support/servers/mariadb.js";
-import { until } from "../../support/wait.js";
-import { freshPrefix, mariadbProblem } from "./places.js";
+import { freshPrefix, mariadbProblem, untilWaiting } from "./places.js";
 
 failOnLeaks();
 
@@ -37,8 +36,7 @@ describe.skipIf(mariadbProblem() !== null)("outages of MariaDB", () => {
   const killUnder = async <T>(server: MariaDb, prefix: string, begin: () => Promise<T>): Promise<T> => {
     const letGo = await keepRoot(server, prefix);
     const work = begin();
-    const waits = `SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%${prefix}%'`;
-    await until(async () => (await server.sql(waits)).length > 0, "a commit to be in the server");
+    await untilWaiting(server, prefix);
     await server.process.kill();
     letGo();
     await server.process.restart();

@@ -6,6 +6,7 @@ import { TEST_OPTIONS } from "../../../src/conformance/drafts.js";
 import { openMysqlStore } from "../../../src/stores/mysql/index.js";
 import type { MysqlStore } from "../../../src/stores/mysql/store.js";
 import { ADMIN, DATABASE } from "../../support/servers/mariadb.js";
+import { until } from "../../support/wait.js";
 
 export interface Address {
   readonly host: string;
@@ -50,4 +51,15 @@ export async function openAt(
 /** A connection that may do all. The test ends it. */
 export function adminOf({ host, port }: Address): Promise<Connection> {
   return createConnection({ host, port, ...ADMIN, database: DATABASE });
+}
+
+/** Resolves when so many transactions wait for locks in a prefix's tables. The tables that tell of it are not up to date when they are asked often. */
+export async function untilWaiting(server: Address, prefix: string, count = 1): Promise<void> {
+  const admin = await adminOf(server);
+  await until(async () => {
+    const [[row]] = (await admin.query("SHOW ENGINE INNODB STATUS")) as unknown as [[{ readonly Status: string }]];
+    const transactions = row.Status.split("---TRANSACTION").slice(1);
+    return transactions.filter((one) => one.includes("LOCK WAIT") && one.includes(prefix)).length >= count;
+  }, `${count} to wait for a lock`);
+  await admin.end();
 }

@@ -4,7 +4,7 @@ import type { SessionRef, Step } from "../../../src/queue/store.js";
 import { KEPT_CHANGES } from "../../../src/stores/mysql/feed.js";
 import { failOnLeaks } from "../../support/leaks.js";
 import { until } from "../../support/wait.js";
-import { adminOf, mariadbProblem, openAt, runServer } from "./places.js";
+import { adminOf, mariadbProblem, openAt, runServer, untilWaiting } from "./places.js";
 
 failOnLeaks();
 
@@ -65,7 +65,7 @@ describe.skipIf(mariadbProblem() !== null)("sessions on MariaDB", () => {
     await admin.query("START TRANSACTION");
     await admin.query(`SELECT * FROM ${prefix}root FOR UPDATE`);
     const late = frozen.commit([append(session, "late")]);
-    await untilWaiting(prefix);
+    await untilWaiting(runServer(), prefix);
     expect(await renewing.renew({ ...session, epoch: 1 })).toBe(true);
     await admin.query("COMMIT");
     expect(await late).toMatchObject({ isDone: false, why: "no-session" });
@@ -84,9 +84,9 @@ describe.skipIf(mariadbProblem() !== null)("sessions on MariaDB", () => {
     await admin.query("START TRANSACTION");
     await admin.query(`UPDATE ${prefix}documents SET content = 'y'`);
     const commit = store.commit([append(session, "first"), { do: "document", name: "held", value: null, revision: 1 }]);
-    await untilWaiting(prefix);
+    await untilWaiting(runServer(), prefix);
     const renewed = other.renew({ ...session, epoch: 1 });
-    await untilWaiting(prefix, 2);
+    await untilWaiting(runServer(), prefix, 2);
     await admin.query("COMMIT");
     expect(await commit).toMatchObject({ isDone: true });
     expect(await renewed).toBe(true);
@@ -105,7 +105,7 @@ describe.skipIf(mariadbProblem() !== null)("sessions on MariaDB", () => {
     await admin.query(`INSERT INTO ${prefix}documents VALUES ${names}`);
     await admin.query(`UPDATE ${prefix}sessions SET epoch = epoch`);
     const commit = store.commit([append(session, "first")]);
-    await untilWaiting(prefix);
+    await untilWaiting(runServer(), prefix);
     await admin.query(`SELECT * FROM ${prefix}root FOR UPDATE`);
     const [[before]] = (await admin.query("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")) as unknown as [[{ Value: string }]];
     expect(Number(before.Value)).toBeGreaterThan(0);
@@ -140,6 +140,19 @@ describe.skipIf(mariadbProblem() !== null)("sessions on MariaDB", () => {
     await admin.end();
   });
 
+  test("without the root's row nothing is committed, whatever was committed before", async () => {
+    const { store, prefix } = await openAt(runServer());
+    const admin = await adminOf(runServer());
+    const session = { id: await store.openSession(60_000), epoch: 0 };
+    expect(await store.commit([append(session, "first")])).toMatchObject({ isDone: true });
+    await admin.query(`DELETE FROM ${prefix}root`);
+    for (const step of [append(session, "second"), { do: "withdraw", lock: "lock", ref: "1" }] as const)
+      await expect(store.commit([step])).rejects.toThrow("cannot be null");
+    expect((await store.read("lock")).map(({ claim }) => claim)).toEqual(["first"]);
+    await admin.end();
+    await store.close();
+  });
+
   test("where the tables are full, a release that would be recorded is told that there is no room, and nothing is half done", async () => {
     const { store, prefix } = await openAt(runServer());
     const admin = await adminOf(runServer());
@@ -154,15 +167,4 @@ describe.skipIf(mariadbProblem() !== null)("sessions on MariaDB", () => {
     await admin.end();
     await store.close();
   });
-
-  /** Resolves when so many transactions wait for locks in these tables. */
-  async function untilWaiting(prefix: string, count = 1): Promise<void> {
-    const admin = await adminOf(runServer());
-    const waiting = `SELECT COUNT(*) AS count FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%${prefix}%'`;
-    await until(async () => {
-      const [[row]] = (await admin.query(waiting)) as unknown as [[{ count: number }]];
-      return row.count >= count;
-    }, `${count} to wait for a lock`);
-    await admin.end();
-  }
 });
