@@ -51,7 +51,9 @@ export class Link {
     const client = module.createClient(optionsFor(address, url, database, options));
     const link = new Link(module, client, nameOf(address));
     // One that hangs in its handshake keeps nobody from asking the next server.
-    const timer = setTimeout(() => link.drop(`no answer within ${patienceMs} ms`), patienceMs);
+    // A server without TLS waits for the end of what it takes for a command.
+    const silent = `no answer within ${patienceMs} ms${url.isSecure ? "; does it speak TLS at this port?" : ""}`;
+    const timer = setTimeout(() => link.drop(silent), patienceMs);
     const giveUp = (): void => link.drop("the connection was given up");
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();
