@@ -88,7 +88,7 @@ test.each([
 
 test("a scheme without a package is refused with the schemes that there are, and where the package was looked for", async () => {
   const problem = coordinatorUrlProblem("whatever://anything");
-  expect(problem).toMatch(/^has the unknown scheme "whatever:\/\/"; there is zookeeper, sqlite, .*, and there is no package /);
+  expect(problem).toMatch(/^has the unknown scheme "whatever:\/\/"; there is zookeeper, .*, and there is no package /);
   expect(problem).toContain(
     `"holdline-coordinator-whatever" for it beside Holdline (from ${join(import.meta.dirname, "../../src/coordinators")} upwards)`,
   );
