@@ -17,7 +17,7 @@ const LOOKS_PER_TIMEOUT = 4;
 const MOST_SINGLE_READS = 4;
 
 // An item without a session in the log may belong to one that is just being opened. After so many entries it does not.
-const OPENED_WITHIN = 256;
+const OPENED_WITHIN = 4_096;
 
 /** A counter as it was first seen, and when it was looked at last; both by the time since boot. */
 interface Sight {
