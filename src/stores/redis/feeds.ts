@@ -84,7 +84,7 @@ export class Feeds {
   }
 
   #heard(message: string): void {
-    for (const change of (JSON.parse(message) as readonly PublishedChange[]).map(changeOf)) {
+    for (const change of (JSON.parse(message) as readonly (PublishedChange | null)[]).map(changeOf)) {
       for (const { lock, tell } of [...this.#watchers]) {
         if (change === null || lock === null || ("lock" in change && change.lock === lock)) tell(change);
       }
@@ -123,7 +123,8 @@ interface PublishedChange {
   readonly refs?: string;
 }
 
-function changeOf({ lock, document, refs }: PublishedChange): StoreChange {
+function changeOf(published: PublishedChange | null): StoreChange {
+  const { lock, document, refs } = published ?? {};
   if (lock === undefined) return document === undefined ? null : { document };
   return refs === undefined ? { lock } : { lock, isAbout: (ref) => refs.split(" ").includes(ref) };
 }
