@@ -24,6 +24,7 @@ const STORES: Readonly<Record<string, () => Promise<{ readonly store: BenchStore
   sqlite: () => import("./stores/sqlite.js"),
   etcd: () => import("./stores/etcd.js"),
   postgresql: () => import("./stores/postgresql.js"),
+  redis: () => import("./stores/redis.js"),
   mariadb: () => import("./stores/mariadb.js"),
 };
 

@@ -7,7 +7,9 @@ const STORES: Readonly<Record<string, () => Promise<{ readonly openNemesisStore:
   zookeeper: () => import("./stores/zookeeper.js"),
   etcd: () => import("./stores/etcd.js"),
   postgresql: () => import("./stores/postgresql.js"),
+  redis: () => import("./stores/redis.js"),
   mariadb: () => import("./stores/mariadb.js"),
+  dynamodb: () => import("./stores/dynamodb.js"),
 };
 
 const { values } = parseArgs({
