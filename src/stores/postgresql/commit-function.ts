@@ -59,7 +59,7 @@ DECLARE
   number bigint;
   why text;
   drawn bigint;
-  now_ms bigint := store_ms();
+  now_ms bigint;
   ahead jsonb;
   appended jsonb := '[]';
   kept jsonb := '[]';
@@ -76,6 +76,8 @@ BEGIN
     END IF;
   END LOOP;
   drawn := draw();
+  -- Only now: others may have kept it waiting.
+  now_ms := store_ms();
   FOR step IN SELECT value FROM jsonb_array_elements(steps) WITH ORDINALITY ORDER BY ordinality LOOP
     of_lock := step ->> 'lock';
     CASE step ->> 'do'

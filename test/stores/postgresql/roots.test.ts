@@ -1,5 +1,6 @@
 // The schema that a root lives in: made where there is none, refused where it is another's, kept apart from others on the same server, and
 // used by somebody who may do no more than the daily work.
+import { readFileSync } from "node:fs";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import type { CoordinatorOptions } from "../../../src/locks/coordinator.js";
 import { HoldlineError, UnreachableError } from "../../../src/locks/errors.js";
@@ -147,6 +148,27 @@ describe.skipIf(server.missing !== null)("a root on PostgreSQL", () => {
     expect(await worker.writeDocument("nodes/x", "{}", 0)).toBe("done");
     expect(await worker.leave(draft.id, settled.entries, RELEASED)).toBe("done");
     expect((await worker.examine?.())?.facts).toMatchObject({ rights: "all that runs need" });
+  });
+
+  test("is set up as the documentation has it", async () => {
+    const [schema, owner, agents] = [ownSchema(), `o_${freshSchema()}`, `a_${freshSchema()}`];
+    const section = /^## PostgreSQL$.*?(?=^## |(?![^]))/ms.exec(readFileSync("docs/stores.md", "utf8"))?.[0] ?? "";
+    const blocks = [...section.matchAll(/^```sql\n(.*?)^```/gms)].map(([, block = ""]) =>
+      block
+        .replaceAll("ROLE holdline", `ROLE ${owner}`)
+        .replaceAll("AUTHORIZATION holdline", `AUTHORIZATION ${owner}`)
+        .replaceAll("SCHEMA holdline", `SCHEMA ${schema}`)
+        .replaceAll("agents", agents),
+    );
+    expect(blocks).toHaveLength(2);
+    onTestFinished(() => sql(`DROP OWNED BY ${owner}, ${agents} CASCADE; DROP ROLE ${owner}, ${agents}`).then(() => undefined));
+    await sql(blocks[0] as string);
+    expect((await (await open(schema, owner)).examine?.())?.findings).toEqual([]);
+    await sql(blocks[1] as string);
+    const agent = await open(schema, agents);
+    expect((await agent.examine?.())?.findings).toEqual([]);
+    const { draft, settled } = await takeDurably(agent, "a");
+    expect(await agent.leave(draft.id, settled.entries, RELEASED)).toBe("done");
   });
 
   test("is found by its pinned path, whatever tables the user has made elsewhere", async () => {
