@@ -27,7 +27,8 @@ async function openTestStore() {
       ]),
     plantGarbageHistory: (lock) => commit(() => [{ do: "archive", lock, record: "garbage{", endedAt: null, room: 1_000 }]),
     unreachable: async () => ({}),
-    close: () => rm(directory, { recursive: true, force: true }),
+    // A request that was called off may still be under way.
+    close: () => rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }),
   };
 }
 
