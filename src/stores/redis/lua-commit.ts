@@ -1,8 +1,8 @@
 // The script that commits: it looks at all steps, and only where none is refused it writes. src/stores/memory/steps.ts says in a few
 // lines what each step means.
-import { type Script, scriptOf } from "./lua.js";
+import { FORBIDDEN_CALLS, type Script, scriptOf } from "./lua.js";
 
-const BODY = `
+const BODY = `${FORBIDDEN_CALLS}
 local steps = cjson.decode(ARGV[2])
 local null = cjson.null
 
@@ -55,6 +55,9 @@ for index, step in ipairs(steps) do
   if why then return {'refused', int(index - 1), why} end
 end
 if ARGV[3] == 'look' then return {'fine'} end
+-- What is refused in the middle would leave half a commit: nothing undoes what a script has done before.
+local missing = forbidden()
+if #missing > 0 then return redis.error_reply('NOPERM the scripts call ' .. table.concat(missing, ', ')) end
 
 local revision = int(math.max(tonumber(meta[2] or '0') + 1, micros))
 local at = int(now)

@@ -252,21 +252,28 @@ return {'done', out}
 `,
 );
 
-/** Which commands this user may not call here, of those that the scripts call. */
+/** Lua that names the commands, of those that scripts call, which this user may not call here. @param others further ones, or nil */
+export const FORBIDDEN_CALLS = `
+local function forbidden(others)
+  local key = root .. 'check'
+  local calls = {
+    {'HMGET', key, 'a'}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HEXISTS', key, 'a'}, {'HSET', key, 'a', '1'}, {'HDEL', key, 'a'},
+    {'HINCRBY', key, 'a', '1'}, {'ZADD', key, '1', 'a'}, {'ZREM', key, 'a'}, {'ZRANGE', key, '0', '1'}, {'ZSCORE', key, 'a'},
+    {'ZCARD', key}, {'SADD', key, 'a'}, {'SREM', key, 'a'}, {'SMEMBERS', key}, {'DEL', key}, {'EXISTS', key}, {'TYPE', key}, {'TIME'},
+    {'PUBLISH', root .. 'changes', ''}, unpack(others or {}),
+  }
+  local out = {}
+  for _, call in ipairs(calls) do
+    if not redis.acl_check_cmd(unpack(call)) then out[#out + 1] = call[1] end
+  end
+  return out
+end
+`;
+
+/** Which commands this user may not call here, of those that the store calls. */
 export const FORBIDDEN = scriptOf(
   "forbidden",
-  `
-local key = root .. 'check'
-local calls = {
-  {'HMGET', key, 'a'}, {'HGET', key, 'a'}, {'HGETALL', key}, {'HEXISTS', key, 'a'}, {'HSET', key, 'a', '1'}, {'HDEL', key, 'a'},
-  {'HINCRBY', key, 'a', '1'}, {'ZADD', key, '1', 'a'}, {'ZREM', key, 'a'}, {'ZRANGE', key, '0', '1'}, {'ZSCORE', key, 'a'},
-  {'ZCARD', key}, {'SADD', key, 'a'}, {'SREM', key, 'a'}, {'SMEMBERS', key}, {'DEL', key}, {'EXISTS', key}, {'TYPE', key}, {'TIME'},
-  {'PUBLISH', root .. 'changes', ''}, {'SUBSCRIBE', root .. 'changes'}, {'UNSUBSCRIBE'}, {'INFO'}, {'WAIT', '0', '0'},
-}
-local out = {}
-for _, call in ipairs(calls) do
-  if not redis.acl_check_cmd(unpack(call)) then out[#out + 1] = call[1] end
-end
-return {'done', out}
+  `${FORBIDDEN_CALLS}
+return {'done', forbidden({{'SUBSCRIBE', root .. 'changes'}, {'UNSUBSCRIBE'}, {'INFO'}, {'WAIT', '0', '0'}})}
 `,
 );

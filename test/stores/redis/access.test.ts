@@ -8,7 +8,8 @@ import { makeCertificate, type Pem, PEM_PROBLEM } from "../../support/certificat
 import { failOnLeaks } from "../../support/leaks.js";
 import { freePorts } from "../../support/ports.js";
 import { type RedisServer, startRedisServer } from "../../support/servers/redis.js";
-import { open, redisProblem } from "./places.js";
+import type { Appended, Committed, Step } from "../../../src/queue/store.js";
+import { appendOf, open, openStore, redisProblem } from "./places.js";
 
 failOnLeaks();
 
@@ -99,6 +100,30 @@ describe.skipIf(redisProblem() !== null || PEM_PROBLEM !== null)("a server with 
     } finally {
       await server.ask("ACL", "SETUSER", "holdline", "+hdel", "+publish");
     }
+  });
+
+  test("a right that is taken away leaves no commit half done", async () => {
+    const store = openStore(plain(holdline));
+    const session = await store.openSession(5_000);
+    const joined = await store.commit([appendOf(session, "half", "c")]);
+    const { ref } = (joined as Extract<Committed, { isDone: true }>).appended[0] as Appended;
+    const settles: Step = {
+      ...{ do: "put", lock: "half", ref, claim: "c", revision: 0, record: "settled" },
+      ...{ settles: true, isNewHolder: true },
+    };
+    const before = await store.read("half");
+    for (const right of ["publish", "zrem", "srem"]) {
+      await server.ask("ACL", "SETUSER", "holdline", `-${right}`);
+      try {
+        await expect(store.commit([appendOf(session, "half", "d")])).rejects.toThrow(right.toUpperCase());
+        await expect(store.commit([settles])).rejects.toThrow(right.toUpperCase());
+        await expect(store.commit([{ do: "withdraw", lock: "half", ref }])).rejects.toThrow(right.toUpperCase());
+      } finally {
+        await server.ask("ACL", "SETUSER", "holdline", `+${right}`);
+      }
+      expect(await store.read("half")).toEqual(before);
+    }
+    await store.commit([{ do: "end", session, isEnded: false }]);
   });
 
   test("a password comes from a file, which is read anew", async () => {
