@@ -32,6 +32,9 @@ const SCHEMES = {
 // Two of the longest paths, one relative to the other, have room in it with each of their bytes percent-encoded.
 const LONGEST_URL = 32_768;
 
+// One for a fleet and one for a machine. All that there are would fill a screen.
+const EXAMPLES = [SCHEMES.zookeeper, SCHEMES.sqlite].map(({ example }) => example).join(" or ");
+
 /** The schemes that a coordinator's URL may have. */
 export const COORDINATOR_SCHEMES = Object.keys(SCHEMES) as readonly (keyof typeof SCHEMES)[];
 
@@ -39,10 +42,7 @@ export const COORDINATOR_SCHEMES = Object.keys(SCHEMES) as readonly (keyof typeo
 export function coordinatorUrlProblem(url: string): string | null {
   if (url.length > LONGEST_URL) return `is longer than ${LONGEST_URL} characters, and no coordinator's URL is`;
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(url);
-  const examples = Object.values(SCHEMES)
-    .map((scheme) => scheme.example)
-    .join(" or ");
-  if (parts === null) return `must be a URL such as ${examples}`;
+  if (parts === null) return `must be a URL such as ${EXAMPLES}`;
   const name = parts[1] as string;
   const known = COORDINATOR_SCHEMES.find((scheme) => scheme === name);
   const rest = parts[2] as string;

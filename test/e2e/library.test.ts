@@ -1,6 +1,7 @@
 // The library as other programs meet it: its example, by the package's own name, and what `withLock` promises.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { HeldClaim, Holdline, HoldlineOptions } from "../../src/index.js";
 import { HoldlineError, openHoldline, SessionLostError, TimedOutError, UnreachableError } from "../../src/index.js";
@@ -10,6 +11,7 @@ import { openFleet, openProxy, STORES } from "./fleet.js";
 
 failOnLeaks();
 
+const BUILT = pathToFileURL(join(import.meta.dirname, "../../dist/index.js")).href;
 const EXAMPLE = join(import.meta.dirname, "../../examples/library.mjs");
 
 describe.each(STORES)("on %s", (kind) => {
@@ -251,3 +253,18 @@ async function hold(holdline: Holdline, name: string, options: Parameters<Holdli
     },
   };
 }
+
+test.each([
+  "zookeeper://127.0.0.1:1",
+  "etcd://127.0.0.1:1",
+  "postgresql://a@127.0.0.1:1/b",
+  "redis://127.0.0.1:1",
+  "mariadb://a@127.0.0.1:1/b",
+  "dynamodb://table?region=here&endpoint=http://127.0.0.1:1",
+])("the built library has the client of %s", async (url) => {
+  const built = (await import(BUILT)) as { readonly openHoldline: typeof openHoldline };
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "a");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "b");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await expect(built.openHoldline(url, { connectTimeoutMs: 500 })).rejects.toThrow(/ECONNREFUSED|refused/);
+});

@@ -9,8 +9,8 @@ import type { Script } from "./lua.js";
 import { nameOf, type RedisUrl, type ServerAddress } from "./url.js";
 import { brokenOff, codeOf, refusal } from "./words.js";
 
-/** Loaded when the first connection is made. */
-const loadClient = () => import("@redis/client");
+/** Loaded when the first connection is made. A bundle knows the names of this older kind of module only through its default. */
+const loadClient = async () => (await import("@redis/client")).default;
 
 type Module = Awaited<ReturnType<typeof loadClient>>;
 type Client = ReturnType<Module["createClient"]>;
