@@ -8,7 +8,7 @@ import { ReplyLostError } from "../../queue/store.js";
 import { passwordFrom, secureOptions, tlsTroubleOf } from "../../secure-connection.js";
 import { addressOf, type ServerName } from "../../store-url.js";
 import { errorOf, ServerError } from "./errors.js";
-import type { Row } from "./sql.js";
+import { numberIn, ROLL_BACK, type Row } from "./sql.js";
 import { DEFAULT_PORT, type MysqlAddress } from "./url.js";
 
 /** What a server says of itself. */
@@ -184,6 +184,7 @@ export class Client {
    * Sends a text of one or several statements, once those before it have been answered.
    * @returns the rows of each statement that has a result
    * @throws ServerError after which the transaction that the text had begun is rolled back
+   * @throws ReplyLostError when the connection ends before the reply, or the text has failed behind its COMMIT
    */
   query(text: string): Promise<readonly (readonly Row[])[]> {
     const answer = this.#tail.then(() => this.#send(text));
@@ -214,9 +215,20 @@ export class Client {
     try {
       return await this.#sendAlone(text);
     } catch (error) {
-      // What comes next would run in the transaction that has stopped in the middle, or even commit it.
-      if (error instanceof ServerError) await this.#sendAlone("ROLLBACK").catch(() => this.destroy("it could not be rolled back"));
+      if (!(error instanceof ServerError)) throw error;
+      if (await this.#rollBack()) throw new ReplyLostError(`${this.server}: it has committed, and then said: ${error.message}`);
       throw error;
+    }
+  }
+
+  /** What comes next would run in the transaction that has stopped in the middle, or even commit it. @returns whether it was committed before */
+  async #rollBack(): Promise<boolean> {
+    try {
+      const [[[committed] = []] = []] = await this.#sendAlone(ROLL_BACK);
+      return numberIn(committed) === 1;
+    } catch (error) {
+      this.destroy("it could not be rolled back");
+      throw error instanceof ServerError ? new ReplyLostError(`${this.server}: ${error.message}`) : error;
     }
   }
 

@@ -6,7 +6,7 @@
 // the earlier ones, and no two wait for each other.
 import type { Committed, Refusal, SessionRef, Step } from "../../queue/store.js";
 import { placeIn, placeOf, selectPlaces } from "./rows.js";
-import { bytes, bytesOrNull, NOW, number, numberIn, type Row, type Tables, textIn } from "./sql.js";
+import { bytes, bytesOrNull, IS_COMMITTED, IS_READ, NOW, number, numberIn, type Row, type Tables, textIn } from "./sql.js";
 
 /** A commit's text, and how its results are read. */
 export interface CommitText {
@@ -46,9 +46,11 @@ export function commitText(tables: Tables, steps: readonly Step[]): CommitText {
     ...(ended.length === 0 ? [] : [`DELETE FROM ${sessions} WHERE id IN (${ended.join(", ")}) AND ${GO}`]),
     `UPDATE ${root} SET revision = @revision, archived = @archived + ${archives.length} WHERE id = 1 AND ${GO}`,
     "COMMIT",
+    IS_COMMITTED,
     // Read behind the commit: a client that does not take the answer holds nobody up.
     `SELECT @why, @revision, @archived, @at${archives.map((step) => `, ${isOver(tables, step)}`).join("")}`,
     ...appends.map(({ lock }) => selectPlaces(tables, lock, " AND e.place < @revision")),
+    IS_READ,
   ];
   return {
     text: statements.join("; "),

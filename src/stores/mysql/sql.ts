@@ -22,6 +22,13 @@ export function number(value: number): string {
 /** Whole milliseconds since 1970 when a statement began: in every time zone the same. */
 export const NOW = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
 
+// A text can fail behind its COMMIT as well, where nothing is rolled back any more: between these two it says so.
+export const IS_COMMITTED = "SET @committed = 1";
+export const IS_READ = "SET @committed = 0";
+
+/** After a failure: rolls back, and asks whether there was nothing left to roll back. */
+export const ROLL_BACK = `ROLLBACK; SELECT COALESCE(@committed, 0) + 0; ${IS_READ}`;
+
 /** The names of the tables, which no quoting changes. */
 export interface Tables {
   /** One row: what the tables are, and the numbers that are given out. Every commit locks it first. */

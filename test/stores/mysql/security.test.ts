@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TEST_OPTIONS } from "../../../src/conformance/drafts.js";
+import { ReplyLostError, type Step, type StoredDocument } from "../../../src/queue/store.js";
 import { openMysql, openMysqlStore } from "../../../src/stores/mysql/index.js";
 import { tablesOf } from "../../../src/stores/mysql/sql.js";
 import { type CertificateOptions, makeCertificate, type Pem, PEM_PROBLEM } from "../../support/certificates.js";
@@ -104,6 +105,27 @@ describe.skipIf(mariadbProblem() !== null || PEM_PROBLEM !== null)("on a MariaDB
     const plain = `mariadb://encrypted:w@${host}:${port}/${DATABASE}?tls=on`;
     expect(await refusal(plain)).toContain(`the server ${host}:${port} has no TLS`);
     expect(await refusal(urlOf("worker:w", `&ca=${directory}/none.pem`))).toContain("there is no such file");
+  });
+
+  test("a commit whose answer this user may not read counts as lost, and not as refused", async () => {
+    const prefix = freshPrefix();
+    const maker = await openMysqlStore(urlOf("encrypted:w", `&ca=${authority.cert}`, prefix), TEST_OPTIONS);
+    await server.sql("CREATE USER IF NOT EXISTS writer@'%' IDENTIFIED BY 'w'");
+    for (const table of Object.values<string>({ ...tablesOf(prefix) })) {
+      const rights = table.endsWith("archive") ? "INSERT" : "SELECT, INSERT, UPDATE, DELETE";
+      await server.sql(`GRANT ${rights} ON ${DATABASE}.${table} TO writer@'%'`);
+    }
+    const store = await openMysqlStore(urlOf("writer:w", "", prefix), TEST_OPTIONS);
+    const document = (revision: number): Step => ({ do: "document", name: "d", value: "x", revision });
+    const archive: Step = { do: "archive", lock: "a", record: "{}", endedAt: null, room: 1 };
+    // What it has told is whether the archive has room: it looks behind the commit.
+    await expect(store.commit([document(0), archive])).rejects.toBeInstanceOf(ReplyLostError);
+    const written = (await maker.document("d")) as StoredDocument;
+    expect(written.value).toBe("x");
+    // What fails before is a refusal again.
+    await expect(store.archived({ lock: null, limit: 1, before: null, among: 1 })).rejects.toMatchObject({ code: "not-allowed" });
+    expect(await store.commit([document(written.revision)])).toMatchObject({ isDone: true });
+    for (const one of [store, maker]) await one.close();
   });
 
   test("a password from a file is read for each connection, and is in no message", async () => {
