@@ -4,11 +4,17 @@ import { HoldlineError } from "../../locks/errors.js";
 import { addressOf } from "../../store-url.js";
 import { ServerError } from "./errors.js";
 import type { Link } from "./link.js";
-import type { MysqlParts } from "./store.js";
 import type { Tables } from "./sql.js";
-import { DEFAULT_PORT } from "./url.js";
+import { DEFAULT_PORT, type MysqlAddress } from "./url.js";
 
-export async function examineServer({ link, address, tables }: MysqlParts): Promise<Examined> {
+/** What is looked at. */
+interface Subject {
+  readonly link: Link;
+  readonly address: MysqlAddress;
+  readonly tables: Tables;
+}
+
+export async function examineServer({ link, address, tables }: Subject): Promise<Examined> {
   const { facts, server } = await link.client();
   return {
     kind: /mariadb/i.test(facts.version) ? "mariadb" : "mysql",
