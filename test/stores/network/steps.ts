@@ -122,7 +122,10 @@ async function contentsOf(side: Side): Promise<unknown> {
 /** One step for each entry, document and session: what two do to one is no store's promise. */
 function unique(steps: readonly Step[]): readonly Step[] {
   const seen = new Set<string>();
+  // The end of a session takes entries along, and sees those ahead go.
+  const isEnding = steps.some((step) => step.do === "end");
   return steps.filter((step) => {
+    if (isEnding && (step.do === "append" || step.do === "put" || step.do === "remove")) return false;
     const names = [
       ...("lock" in step && step.do !== "archive" ? [`queue ${step.lock}`] : []),
       ...("name" in step ? [`document ${step.name}`] : []),
