@@ -36,7 +36,7 @@ import {
 } from "./rows.js";
 import { Sightings } from "./sightings.js";
 import { quoteName } from "./tables.js";
-import { isFull, requestTrouble } from "./troubles.js";
+import { isFull, isReadOnly, requestTrouble } from "./troubles.js";
 
 export class PostgresStore implements QueueStore {
   readonly name: string;
@@ -160,8 +160,18 @@ export class PostgresStore implements QueueStore {
   async #call<T>(call: string, values: readonly unknown[], signal?: AbortSignal): Promise<T> {
     const question = `SELECT ${this.#schema}.${call} AS result`;
     const { connection } = await this.#primary.current();
-    const { result } = await this.#explained(connection.ask<{ readonly result: T }>(question, values, signal));
-    return result;
+    try {
+      const { result } = await connection.ask<{ readonly result: T }>(question, values, signal);
+      return result;
+    } catch (error) {
+      const trouble = requestTrouble(error, this.#primary.address);
+      // The primary is another one by now, and this one would refuse for as long as it is asked.
+      if (isReadOnly(error)) {
+        connection.drop(trouble.message);
+        this.#feeds.reconnect(trouble.message);
+      }
+      throw trouble;
+    }
   }
 
   async #explained<T>(asked: Promise<T>): Promise<T> {

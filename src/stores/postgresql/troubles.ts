@@ -21,6 +21,11 @@ export function isFull(error: unknown): boolean {
   return sqlState(error) === "53100";
 }
 
+/** Whether the server takes no writes any more: it is a standby, or was told so. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === "25006";
+}
+
 /** Whether an object that was to be made has been made by somebody else meanwhile. */
 export function isThereAlready(error: unknown): boolean {
   return ["23505", "42P06", "42P07", "42723", "42710"].includes(sqlState(error) ?? "");

@@ -55,6 +55,21 @@ async function connectPlainly(user = "postgres"): Promise<pg.Client> {
 }
 
 describe.skipIf(missing !== null)("a PostgreSQL server", () => {
+  test("that takes no writes any more is left for another one", async () => {
+    const own = await startOwn();
+    const store = await openPostgresStore(own.url(schema), TEST_OPTIONS);
+    onTestFinished(() => store.close());
+    await store.openSession(5_000);
+    const admin = new pg.Client({ host: own.host, port: own.port, user: "postgres", database: "postgres" });
+    await admin.connect();
+    await admin.query("ALTER SYSTEM SET default_transaction_read_only = on");
+    await admin.query("SELECT pg_reload_conf()");
+    await admin.end();
+    const refusal = () => store.openSession(5_000).then(String, (error: Error) => error.message);
+    // It says so where it is looked at before it is used, as it is on a new connection.
+    await until(async () => /takes no writes/.test(await refusal()), "the server to be left");
+  });
+
   test("that is killed in the middle of commits keeps each that it has confirmed, and no claim is doubled", async () => {
     const own = await startOwn();
     const engine = await open({ sessionTimeoutMs: 30_000 }, "postgres", own);
