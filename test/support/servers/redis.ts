@@ -143,6 +143,6 @@ function toWire(words: readonly string[]): string {
 }
 
 /** Which programs there are here. */
-export function redisPrograms(): readonly RedisProgram[] {
+function redisPrograms(): readonly RedisProgram[] {
   return (["redis-server", "valkey-server"] as const).filter((program) => findRedis(program) !== null);
 }
