@@ -141,8 +141,3 @@ export function askRedis(port: number, login: readonly string[], words: readonly
 function toWire(words: readonly string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
 }
-
-/** Which programs there are here. */
-function redisPrograms(): readonly RedisProgram[] {
-  return (["redis-server", "valkey-server"] as const).filter((program) => findRedis(program) !== null);
-}
