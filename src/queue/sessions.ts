@@ -220,7 +220,7 @@ export class Sessions {
     else this.#replaceAgain(latest);
   }
 
-  /** Puts a session in the place of former ones of this engine: claims in hand pass on to it, and what waited ends. */
+  /** Puts a session in the place of former ones of this engine: claims in hand pass on to it, and then what waited ends. */
   async #replaceFormers(session: EngineSession): Promise<void> {
     const formers = [...this.#formers];
     const steps: Step[] = [...this.#inHand.values()].flatMap((inHand) => ownershipOf(inHand, session));
@@ -228,7 +228,8 @@ export class Sessions {
     if (steps.length === 0) return;
     let isDone = false;
     await bestEffort(this.#options.log, "the former session is replaced later", async () => {
-      await this.#asking.ask(undefined, (patience) => this.#store.commit(steps, patience));
+      for (const most = this.#store.traits.maxLocks; steps.length > 0; steps.splice(0, most))
+        await this.#asking.ask(undefined, (patience) => this.#store.commit(steps.slice(0, most), patience));
       isDone = true;
       for (const former of formers) this.#formers.delete(former);
     });

@@ -99,6 +99,20 @@ describe.skipIf(inject("etcd").missing !== null)("etcd", () => {
       expect((await other.line("a")).places[0]).toMatchObject({ isSessionAlive: true, revision: settled.entries[0]?.revision });
     });
 
+    test("that has ended is replaced for more claims than one transaction takes", async () => {
+      const url = freshUrl();
+      const [engine, other] = [await open.engine(url), await open.store(url)];
+      const locks = Array.from({ length: 140 }, (_, index) => `lock ${index}`);
+      await Promise.all(locks.map((lock) => takeDurably(engine, lock)));
+      const former = engine.session?.id as string;
+      await other.commit([{ do: "end", session: former, isEnded: false }]);
+      const areOwned = async (): Promise<boolean> => {
+        const lines = await Promise.all(locks.map((lock) => other.line(lock)));
+        return lines.every(({ places: [place] }) => place?.isSessionAlive === true && place.session !== former);
+      };
+      await until(areOwned, "another session to own all of them");
+    });
+
     test("ends by itself when it is not renewed, and what waited in it leaves the line", async () => {
       const store = await open.store(freshUrl());
       const session = { id: await store.openSession(store.traits.minSessionMs), epoch: 0 };
