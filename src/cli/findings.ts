@@ -2,7 +2,6 @@
 // error decides the exit code; a warning does not.
 import { statSync } from "node:fs";
 import { startProblem, startProblems, type Trial } from "../actions/trial.js";
-import { coordinatorsInForce } from "../config/locks.js";
 import { HIDDEN, redactHttpUrl, redactUrl, redactUrlsIn, redactWebhook } from "../config/secrets.js";
 import type { ActionSettings, Settings } from "../config/settings.js";
 import type { Finding, StoreReport } from "../locks/store-report.js";
@@ -66,14 +65,18 @@ export function ofFile(settings: Settings): About[] {
 
 const READABLE_BY_ALL = 0o004;
 
+// What the environment or a flag says does not stand in the file.
 function hasSecret(settings: Settings): boolean {
+  const isOfFile = (setting: string): boolean => (settings.origins?.get(setting) ?? "file") === "file";
+  const ofLocks = [...settings.locks.values()].flatMap(({ coordinator }) => coordinator ?? []);
+  const coordinators = isOfFile("coordinator") ? [settings.coordinator, ...ofLocks] : ofLocks;
   const servers = settings.actions
     .flatMap(({ blockers }) => blockers)
     .flatMap((one) => (one.type === "prometheus" ? [one.url] : []));
   return (
-    coordinatorsInForce(settings).some((url) => redactUrl(url) !== url) ||
+    coordinators.some((url) => redactUrl(url) !== url) ||
     servers.some((url) => redactHttpUrl(url) !== url) ||
-    settings.notify.some(({ to }) => "url" in to && redactWebhook(to.url).includes(HIDDEN))
+    (isOfFile("notify") && settings.notify.some(({ to }) => "url" in to && redactWebhook(to.url).includes(HIDDEN)))
   );
 }
 

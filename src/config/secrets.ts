@@ -28,7 +28,7 @@ function isPath(url: string, name: string, value: string): boolean {
 
 /** The URL of a web server without its secrets: a password, a user that may be a token, and parameters with telling names. */
 export function redactHttpUrl(url: string): string {
-  return redactUrl(url).replace(/^(https?:\/\/)[^:@/?#]+@/i, `$1${HIDDEN}@`);
+  return redactUrl(url).replace(/^([a-z0-9+.-]*https?:\/\/)[^:@/?#]+@/i, `$1${HIDDEN}@`);
 }
 
 /** The URL of a receiver of events: its server alone, because chat services put their token into the path. */
@@ -39,12 +39,15 @@ export function redactWebhook(url: string): string {
 }
 
 /**
- * Any text, such as a command's argument, without the passwords of its URLs. A URL may lack its scheme. The look-behinds let a
- * run of characters match only from its beginning, so that a long text takes linear and not quadratic time.
+ * Any text, such as a command's argument, without the passwords of its URLs. A URL may lack its scheme; where it has one, a user
+ * without a password is a secret only for a web server. The look-behinds let a run of characters match only from its beginning, so
+ * that a long text takes linear and not quadratic time.
  */
 export function redactUrlsIn(text: string): string {
-  const redacted = text.replace(/(?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s"'<>]+/gi, (url) => redactUrl(url));
-  return redacted.replace(/(?<![^\s:@/"'<>])([^\s:@/"'<>]+):[^\s:@"'<>]+@(?=\S)/g, `$1:${HIDDEN}@`);
+  const redacted = text.replace(/(?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s"'<>]+/gi, (url) =>
+    /https?:\/\//i.test(url) ? redactHttpUrl(url) : redactUrl(url),
+  );
+  return redacted.replace(/(?<![^\s:@/"'<>])([^\s:@/"'<>]+):(?!\/\/)[^\s:@"'<>]+@(?=\S)/g, `$1:${HIDDEN}@`);
 }
 
 /** Whether a variable's name says that its value is a secret. */

@@ -324,7 +324,7 @@ describe("locks", () => {
     ["x: { ttl: 0 }", "locks.x.ttl: must be more than 0"],
     ["x: { ttl: none }", "locks.x.ttl: must be a number of seconds"],
     ["x: { ttll: 1 }", 'locks.x.ttll: is an unknown key; did you mean "ttl"?'],
-    ["x: { coordinator: redis://x }", "locks.x.coordinator: "],
+    ["x: { coordinator: rediss:x }", "locks.x.coordinator: "],
     ["a//b: {}", "locks.a//b: a lock's name must not begin or end with"],
     ["x: 5", "locks.x: must be a map of keys and values, not 5"],
   ])("are refused: %s", async (yaml, words) => {

@@ -24,6 +24,11 @@ describe("a URL's password is hidden", () => {
 
   test("in any text", () => {
     expect(redactUrlsIn("curl -x http://u:pw@proxy:1 'https://a:b@c/d'")).toBe("curl -x http://u:***@proxy:1 'https://a:***@c/d'");
+    expect(redactUrlsIn("git clone git+https://t0ken@c/d")).toBe("git clone git+https://***@c/d");
+    // A user alone is what somebody has to see who looks for what is wrong.
+    for (const url of ["postgresql://holdline@db1:5432,db2/app?schema=x", "redis://bob@r1/0?password_file=/etc/pw"])
+      expect(redactUrlsIn(`not copied to ${url}`)).toBe(`not copied to ${url}`);
+    expect(redactUrlsIn("bob:s3//cret@zk1")).toBe("bob:***@zk1");
     expect(redactUrlsIn("mail ann@example.com at 12:30")).toBe("mail ann@example.com at 12:30");
   });
 });

@@ -130,6 +130,8 @@ describe("a coordinator's URL is refused", () => {
     ["rediss://r1?cert=/etc/c.pem", 'both of "cert" and "key"'],
     ["rediss://r1?ca=ca.pem", "must be the absolute path of a file"],
     ["redis://bob:pw@r1?password_file=/x", "a password and a file with one"],
+    ["redis://bob@r1?pasword_file=/x", 'has the unknown parameter "pasword_file"; did you mean "password_file"?'],
+    ["redis://bob@r1", 'or a "password_file"'],
     ["redis://r1?durability=disk", "must be one of may-lose"],
     ["redis+sentinel://s1", "must name, as its path, the primary"],
     ["redis+sentinel://s1/a/b", "must name, as its path, the primary"],

@@ -6,6 +6,7 @@ import type { Command, Invocation } from "../command.js";
 import type { Context } from "../context.js";
 import { printDocument, printLines } from "../output.js";
 import { sanitize } from "../render.js";
+import { shellWord } from "../shell-word.js";
 
 export const copy: Command = {
   async run(context, invocation) {
@@ -21,7 +22,7 @@ export const copy: Command = {
         context.io,
         [
           `${isRepeated ? "copied before" : "copied"} from ${source} to ${target}: ${what}`,
-          `now set \`coordinator\` to ${target} on every node, and then: holdline thaw --all --coordinator ${target}`,
+          `now set \`coordinator\` to ${target} on every node, and then: holdline thaw --all --coordinator ${shellWord(target)}`,
         ].map(sanitize),
       );
     }

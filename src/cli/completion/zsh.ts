@@ -1,4 +1,5 @@
 // Makes the completion script for zsh: like bash's, but with a description of each command, option and name.
+import { shellQuoted } from "../shell-word.js";
 import type { Grammar, GrammarOption, Value } from "./grammar.js";
 
 export function zshScript({ commands, options }: Grammar): string {
@@ -7,7 +8,9 @@ export function zshScript({ commands, options }: Grammar): string {
     of.flatMap(({ spellings, doc }) => spellings.map((spelling) => pair(spelling, doc))).join(" ");
   const optionCases = commands.flatMap(({ name, options: own }) =>
     own.flatMap(({ spellings, value }) =>
-      value === null ? [] : [`    (${spellings.map((spelling) => quoted(`${name} ${spelling}`)).join("|")}) ${offer(value)} ;;`],
+      value === null
+        ? []
+        : [`    (${spellings.map((spelling) => shellQuoted(`${name} ${spelling}`)).join("|")}) ${offer(value)} ;;`],
     ),
   );
   const generalCases = options.flatMap(({ spellings, value }) =>
@@ -15,7 +18,7 @@ export function zshScript({ commands, options }: Grammar): string {
   );
   const argumentCases = commands.flatMap(({ name, arguments: taken, isMany }) =>
     taken.map(
-      (value, index) => `    (${quoted(`${name} `)}${isMany && index === taken.length - 1 ? "*" : index}) ${offer(value)} ;;`,
+      (value, index) => `    (${shellQuoted(`${name} `)}${isMany && index === taken.length - 1 ? "*" : index}) ${offer(value)} ;;`,
     ),
   );
   return `#compdef holdline
@@ -122,9 +125,5 @@ function offer(value: Value): string {
 }
 
 function pair(word: string, meaning: string): string {
-  return `${quoted(word)} ${quoted(meaning)}`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return `${shellQuoted(word)} ${shellQuoted(meaning)}`;
 }

@@ -28,8 +28,6 @@ function schemeOf(name: string, params: Readonly<Record<string, ParamCheck>>): S
     problem(rest) {
       const { userInfo, servers, path, query } = piecesOf(rest);
       if (userInfo?.includes("@")) return 'has an "@" in its password, which is written %40';
-      if (userInfo !== null && !/^[^:]*:./s.test(userInfo) && !/[?&]password_file=/.test(`?${query ?? ""}`))
-        return 'must have "user:password" or ":password" before the "@"';
       // With a "/" in the password, what looks like a server is a part of it.
       return (
         serversProblem(servers, !/@|%40/.test(rest)) ??
@@ -52,6 +50,8 @@ function nameProblem(path: string): string | null {
 function securityProblem(query: string | null, userInfo: string | null): string | null {
   const has = (name: string): boolean => new RegExp(`(?:^|&)${name}=`).test(query ?? "");
   if (has("cert") !== has("key")) return 'must have both of "cert" and "key", or none';
+  if (userInfo !== null && !/^[^:]*:./s.test(userInfo) && !has("password_file"))
+    return 'must have "user:password" or ":password" before the "@", or a "password_file"';
   if (has("password_file") && userInfo !== null && /:./s.test(userInfo)) return "has a password and a file with one";
   return null;
 }

@@ -43,8 +43,9 @@ async function forbidden(table: Table): Promise<readonly Finding[]> {
     () => table.put("state", NOBODY, {}, { exists: true }),
     () => table.delete("state", NOBODY),
   ];
-  const findings = await Promise.all(tries.map(findingOf));
-  return findings.flat();
+  const findings = (await Promise.all(tries.map(findingOf))).flat();
+  // A table that is not there is not there for all of them.
+  return findings.filter(({ message }, index) => findings.findIndex((one) => one.message === message) === index);
 }
 
 const NOBODY = "nobody";
