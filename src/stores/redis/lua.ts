@@ -119,8 +119,9 @@ export const LINE = scriptOf(
   "line",
   `
 if rests() > 0 then return {'rest', int(rests())} end
-local refs = {unpack(ARGV, 4)}
-if ARGV[3] == 'all' then refs = queue(ARGV[2]) end
+local refs = ARGV[3] == 'all' and queue(ARGV[2]) or {}
+-- One by one: 'unpack' gives some 8,000 at most.
+for i = 4, #ARGV do refs[#refs + 1] = ARGV[i] end
 return {'done', meta[2] or '0', places(ARGV[2], refs, false)}
 `,
 );

@@ -224,6 +224,15 @@ describe.skipIf(redisProblem() !== null)("a server of a test's own", () => {
     expect(await engine.leave(draft.id, settled.entries, RELEASED)).toBe("done");
   });
 
+  test("finds an entry among more than a script can unpack", async () => {
+    const store = openStore(urlOn(server.port));
+    const session = await store.openSession(60_000);
+    await store.commit([appendOf(session)]);
+    const [{ ref }] = (await store.line("a")).places as [{ readonly ref: string }];
+    const others = Array.from({ length: 10_000 }, (_, index) => String(index + 1));
+    expect((await store.line("a", [...others, ref])).places).toMatchObject([{ ref }]);
+  });
+
   test("a replica is passed over, and the primary among several hosts found", async () => {
     const replica = await startOwn(`replicaof 127.0.0.1 ${server.port}`);
     await expect(open(urlOn(replica.port), { connectTimeoutMs: 3_000 })).rejects.toMatchObject({
