@@ -4,7 +4,7 @@ import { HoldlineError } from "../../../locks/errors.js";
 import { ReplyLostError } from "../../../queue/store.js";
 
 /** gRPC's numbers for what went wrong. */
-const Code = {
+export const Code = {
   internal: 13,
   unavailable: 14,
   unauthenticated: 16,

@@ -1,6 +1,14 @@
 // gRPC over HTTP/2: how a message is framed, how a stream is cut into messages, and how a status is read.
 import type { IncomingHttpHeaders } from "node:http2";
-import { GrpcError } from "./errors.js";
+import { Code, GrpcError } from "./errors.js";
+
+// Something between us and the server that may have passed the request on: nobody knows what became of it. As gRPC maps them.
+const BY_HTTP: Readonly<Record<string, number>> = {
+  "429": Code.unavailable,
+  "502": Code.unavailable,
+  "503": Code.unavailable,
+  "504": Code.unavailable,
+};
 
 // Flags and length stand before each message.
 const PREFIX_BYTES = 5;
@@ -44,7 +52,8 @@ export function statusOf(headers: IncomingHttpHeaders): GrpcError | "ok" | null 
   const status = headers["grpc-status"];
   if (status === undefined) {
     const http = headers[":status"];
-    return http === undefined || Number(http) === 200 ? null : new GrpcError(12, `HTTP status ${String(http)}`);
+    if (http === undefined || Number(http) === 200) return null;
+    return new GrpcError(BY_HTTP[String(http)] ?? Code.unknownMethod, `HTTP status ${String(http)}`);
   }
   return status === "0" ? "ok" : new GrpcError(Number(status), unescaped(String(headers["grpc-message"] ?? "")));
 }
