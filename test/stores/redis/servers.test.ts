@@ -228,7 +228,8 @@ describe.skipIf(redisProblem() !== null)("a server of a test's own", () => {
     const store = openStore(urlOn(server.port));
     const session = await store.openSession(60_000);
     await store.commit([appendOf(session)]);
-    const [{ ref }] = (await store.line("a")).places as [{ readonly ref: string }];
+    const [place] = (await store.line("a")).places;
+    const ref = place?.ref ?? "";
     const others = Array.from({ length: 10_000 }, (_, index) => String(index + 1));
     expect((await store.line("a", [...others, ref])).places).toMatchObject([{ ref }]);
   });
