@@ -20,7 +20,8 @@ test(
   () => {
     const code = readCode(ROOT);
     const compile = compiler();
-    const broken = MUTATIONS.flatMap((mutation) => compile(code.mutate(mutation)).map((problem) => `${mutation.name}: ${problem}`));
+    const mutated = MUTATIONS.map((mutation) => ({ name: mutation.name, ...code.mutate(mutation) }));
+    const broken = roundsOf(mutated).flatMap(compile);
     expect(broken).toEqual([]);
   },
   DEADLINE_MS,
@@ -39,18 +40,33 @@ test.each(NOTICED)(
   DEADLINE_MS,
 );
 
-/** Gives what the compiler has against a file in place of the one on the disk. */
-function compiler(): (file: MutatedFile) => string[] {
+interface Mutant extends MutatedFile {
+  readonly name: string;
+}
+
+/** Mutants of different files, which can be compiled together: that takes a third of the time. */
+function roundsOf(mutants: readonly Mutant[]): readonly (readonly Mutant[])[] {
+  const rounds: Mutant[][] = [];
+  for (const mutant of mutants) {
+    const round = rounds.find((others) => others.every(({ file }) => file !== mutant.file));
+    if (round === undefined) rounds.push([mutant]);
+    else round.push(mutant);
+  }
+  return rounds;
+}
+
+/** Gives what the compiler has against files in place of those on the disk. */
+function compiler(): (mutants: readonly Mutant[]) => string[] {
   const { config } = ts.readConfigFile(join(ROOT, "tsconfig.json"), (path) => ts.sys.readFile(path)) as { config: unknown };
   const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  let version = 0;
-  let mutated = { path: "", source: "" };
+  let round = 0;
+  let mutated: ReadonlyMap<string, string> = new Map();
   const service = ts.createLanguageService({
     getScriptFileNames: () => fileNames.filter((name) => /\/(src|test\/simulation)\//.test(name)),
-    // Whatever is not the mutated file is as it was, also the one that was mutated before.
-    getScriptVersion: (path) => (path === mutated.path ? String(version) : "0"),
+    // Whatever is not mutated is as it was, also what was mutated before.
+    getScriptVersion: (path) => (mutated.has(path) ? String(round) : "0"),
     getScriptSnapshot: (path) => {
-      const source = path === mutated.path ? mutated.source : ts.sys.readFile(path);
+      const source = mutated.get(path) ?? ts.sys.readFile(path);
       return source === undefined ? undefined : ts.ScriptSnapshot.fromString(source);
     },
     getCurrentDirectory: () => ROOT,
@@ -61,10 +77,13 @@ function compiler(): (file: MutatedFile) => string[] {
     directoryExists: (path) => ts.sys.directoryExists(path),
     getDirectories: (path) => ts.sys.getDirectories(path),
   });
-  return ({ file, source }) => {
-    version += 1;
-    mutated = { path: join(ROOT, file), source };
-    const found = [...service.getSyntacticDiagnostics(mutated.path), ...service.getSemanticDiagnostics(mutated.path)];
-    return found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "));
+  return (mutants) => {
+    round += 1;
+    mutated = new Map(mutants.map(({ file, source }) => [join(ROOT, file), source]));
+    return mutants.flatMap(({ name, file }) => {
+      const path = join(ROOT, file);
+      const found = [...service.getSyntacticDiagnostics(path), ...service.getSemanticDiagnostics(path)];
+      return found.map(({ messageText }) => `${name}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`);
+    });
   };
 }
