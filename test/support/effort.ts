@@ -2,7 +2,7 @@
 // that way is a case of its own beside it, and is tried whatever the effort.
 
 /** How many of each there are at an effort of 1. */
-const AT_EFFORT_1 = { casesPerDoor: 500, windowCases: 40, simulatedSeeds: 4_000, chaosMinutes: 1 };
+const AT_EFFORT_1 = { casesPerDoor: 250, windowCases: 20, simulatedSeeds: 1_500, chaosMinutes: 1 };
 
 const effort = parseEffort(process.env["HOLDLINE_TEST_EFFORT"]);
 
