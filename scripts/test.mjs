@@ -36,7 +36,8 @@ try {
 async function testAll() {
   ensurePackages();
   ensureRequirements(new Set(NEEDS));
-  await build({ types: true });
+  // Its types are made where the package is tried.
+  await build({ types: false });
   const failed = await check(withUnused ? [...CHECKS, UNUSED] : CHECKS);
   if (failed.length > 0) {
     process.stderr.write(`holdline: not in order: ${failed.map(({ name, advice }) => `${name} (${advice})`).join(", ")}\n`);

@@ -15,7 +15,7 @@ describe("a test file's needs", () => {
     ["test/quickstart.test.ts", "machine", ["build"]],
     ["test/cli/man-page.test.ts", "machine", ["man page readers"]],
     ["test/coordinators/zookeeper.test.ts", "zookeeper", ["zookeeper", "time"]],
-    ["test/e2e/on-stores/sqlite.test.ts", "machine", ["build"]],
+    ["test/e2e/on-stores/redis.test.ts", "redis", ["redis", "build"]],
     ["test/e2e/run.test.ts", "zookeeper", ["zookeeper", "build"]],
     ["test/e2e/completion.test.ts", "zookeeper", ["shells", "build"]],
     ["test/server/page.test.ts", "zookeeper", ["browser", "build"]],

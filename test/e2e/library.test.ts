@@ -266,5 +266,5 @@ test.each([
   vi.stubEnv("AWS_ACCESS_KEY_ID", "a");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "b");
   onTestFinished(() => void vi.unstubAllEnvs());
-  await expect(built.openHoldline(url, { connectTimeoutMs: 500 })).rejects.toThrow(/ECONNREFUSED|refused/);
+  await expect(built.openHoldline(url, { connectTimeoutMs: 5_000 })).rejects.toThrow(/ECONNREFUSED|refused/);
 });

@@ -18,6 +18,12 @@ export const SIMULATED_SEEDS = scaled(AT_EFFORT_1.simulatedSeeds);
 /** How long the nemesis rages. Below a minute it does not come to all of its faults. */
 export const CHAOS_MINUTES = Math.max(1, AT_EFFORT_1.chaosMinutes * effort);
 
+/** Whether a run is killed at each of its points, or at each third of those where only its own files are touched. */
+export const EVERY_CRASH_POINT = effort >= 2;
+
+/** Whether the packed example is held to the whole suite, which takes minutes. */
+export const WHOLE_SUITE_ON_EXAMPLES = effort >= 2;
+
 /** The counts in one line. */
 export const EFFORT_SUMMARY = `effort ${effort} (HOLDLINE_TEST_EFFORT): ${CASES_PER_DOOR} cases for each property of a door, ${SIMULATED_SEEDS} simulated seeds, ${CHAOS_MINUTES} min of chaos`;
 

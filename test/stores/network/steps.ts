@@ -180,7 +180,7 @@ export function describeSteps(openStore: () => Promise<QueueStore>): void {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
     expect(refused).toBeGreaterThan(20);
     expect(done).toBeGreaterThan(20);
