@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openFleet, STORES } from "../e2e/fleet.js";
+import { BOTH_STORES, openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { shareCrashProgram } from "./program.js";
 import { killWherever, SCENARIOS } from "./scenarios.js";
@@ -12,7 +12,7 @@ failOnLeaks();
 
 const program = shareCrashProgram();
 
-describe.each(STORES)("on %s", (kind) => {
+describe.each(BOTH_STORES)("on %s", (kind) => {
   test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, (scenario) =>
     killWherever(program, { kind, openFleet: () => openFleet(kind) }, scenario),
   );

@@ -2,7 +2,7 @@
 // The command runs again only where its check had not passed, a hook `after` that is owed always runs, and the lock is free in the end.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Ended, type Fleet, type Node, openFleet, STORES } from "../e2e/fleet.js";
+import { CRASH_STORES, type Ended, type Fleet, type Node, openFleet } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { killAtEach } from "./each-point.js";
 import { parseRecord } from "./points.js";
@@ -65,7 +65,7 @@ const SCENARIOS: readonly Scenario[] = [
 
 const program = shareCrashProgram();
 
-describe.each(STORES)("on %s", (kind) => {
+describe.each(CRASH_STORES)("on %s", (kind) => {
   test.each(SCENARIOS)("every crash point of $name", { timeout: 120_000 }, async (scenario) => {
     const record = await recordPoints(await openFleet(kind), scenario);
     await killAtEach({ kind, openFleet: () => openFleet(kind) }, scenario.name, record, scenario.between, (fleet, point) =>

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { openCoordinator } from "../../src/coordinators/registry.js";
 import type { Claim } from "../../src/locks/claim.js";
-import { type Fleet, type Node, openFleet, STORE_OPTIONS, STORES } from "../e2e/fleet.js";
+import { CRASH_STORES, type Fleet, type Node, openFleet, STORE_OPTIONS } from "../e2e/fleet.js";
 import { failOnLeaks } from "../support/leaks.js";
 import { killAtEach } from "./each-point.js";
 import { parseRecord } from "./points.js";
@@ -16,7 +16,7 @@ const LOCK = "reboot";
 
 const program = shareCrashProgram();
 
-describe.each(STORES)("on %s", (kind) => {
+describe.each(CRASH_STORES)("on %s", (kind) => {
   // Either the node looks once more before it goes down, or it is back already.
   test.each([["on the same boot and on the next"], ["on the next boot"]])(
     "every crash point of a reboot, resumed %s",

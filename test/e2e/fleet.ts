@@ -2,13 +2,18 @@
 import { inject, onTestFinished } from "vitest";
 import { type FaultProxy, openFaultProxy } from "../support/fault-proxy.js";
 import { freshDirectory, freshRoot } from "../support/roots.js";
+import { ON_BOTH_STORES } from "../support/effort.js";
 import { Fleet } from "./nodes.js";
 
 export * from "./nodes.js";
 
-/** The stores that a test of the built program goes through. */
-export const STORES = ["zookeeper", "sqlite"] as const;
-export type StoreKind = (typeof STORES)[number];
+export type StoreKind = "zookeeper" | "sqlite";
+/** Both of them. */
+export const BOTH_STORES: readonly StoreKind[] = ["zookeeper", "sqlite"];
+/** Those that a test of the built program goes through. At a small effort SQLite has on-stores/ instead, as the other stores have. */
+export const STORES: readonly StoreKind[] = ON_BOTH_STORES ? BOTH_STORES : ["zookeeper"];
+/** Those that a run with hooks, or with a reboot, is killed on: what it does between two calls is the same on each. */
+export const CRASH_STORES: readonly StoreKind[] = ON_BOTH_STORES ? BOTH_STORES : ["sqlite"];
 
 /** A fleet for the running test, on a root or a database of its own. */
 export async function openFleet(kind: StoreKind): Promise<Fleet> {

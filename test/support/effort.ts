@@ -2,7 +2,7 @@
 // that way is a case of its own beside it, and is tried whatever the effort.
 
 /** How many of each there are at an effort of 1. */
-const AT_EFFORT_1 = { casesPerDoor: 250, windowCases: 20, simulatedSeeds: 1_500, chaosMinutes: 1 };
+const AT_EFFORT_1 = { casesPerDoor: 150, windowCases: 15, simulatedSeeds: 1_000, chaosMinutes: 1 };
 
 const effort = parseEffort(process.env["HOLDLINE_TEST_EFFORT"]);
 
@@ -23,6 +23,12 @@ export const EVERY_CRASH_POINT = effort >= 2;
 
 /** Whether the packed example is held to the whole suite, which takes minutes. */
 export const WHOLE_SUITE_ON_EXAMPLES = effort >= 2;
+
+/** Whether the built program is tried on both stores in everything, or on ZooKeeper, and on SQLite in what every store is tried in. */
+export const ON_BOTH_STORES = effort >= 2;
+
+/** Whether beneath TLS and SASL sessions of ZooKeeper expire and servers are silent too, beside replies that are lost. */
+export const BREAKS_SECURE_CONNECTIONS = effort >= 2;
 
 /** The counts in one line. */
 export const EFFORT_SUMMARY = `effort ${effort} (HOLDLINE_TEST_EFFORT): ${CASES_PER_DOOR} cases for each property of a door, ${SIMULATED_SEEDS} simulated seeds, ${CHAOS_MINUTES} min of chaos`;
