@@ -5,6 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Readable, Writable } from "node:stream";
 import { onTestFinished } from "vitest";
 import { stringify } from "yaml";
@@ -17,6 +18,8 @@ import { until, within } from "../support/wait.js";
 export type StoreName = "zookeeper" | "sqlite" | "etcd" | "postgresql" | "redis" | "mariadb" | "dynamodb";
 
 export const PROGRAM = resolve(import.meta.dirname, "../../dist/main.cjs");
+// Whoever still holds a process's pipes so long after its end is another process.
+const PIPES_HELD_MS = 250;
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** How a test opens a fleet's store. */
@@ -229,9 +232,11 @@ export function startCli(
   const said = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
-  // Not "close": a command that outlives a killed agent may hold the pipes.
+  // Not "close" alone: a command that outlives a killed agent may hold the pipes.
+  const closed = once(child, "close");
   const ended = once(child, "exit").then(async ([code, signal]) => {
-    await new Promise((done) => setImmediate(done));
+    // What it has said may still be in the pipes.
+    await Promise.race([closed, pause(PIPES_HELD_MS)]);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...said };
   });
   onTestFinished(async () => {
