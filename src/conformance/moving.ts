@@ -32,7 +32,7 @@ export function describeMoving(stage: Stage): void {
       expect(await coordinator.history("restart/nginx", 10)).toEqual([RECORD]);
     });
 
-    test("whoever joins has seen a number that no fencing token given out before is above, and all later ones are", async () => {
+    test("joining tells a number: earlier fencing tokens are not above it, and later ones are", async () => {
       const [holder, mover] = [await stage.open(), await stage.open()];
       const first = await takeDurably(holder, "a");
       const { settled } = await takeDurably(holder, ["b", "c"]);

@@ -39,7 +39,7 @@ export async function openCoordinator(url: string, options: CoordinatorOptions):
   return openRooted(await openBare(url, options));
 }
 
-/** The same without a look at what the root says of itself: for whoever moves it. */
+/** The same for moving a root: what the root says of itself is not heeded. */
 export async function openBare(url: string, options: CoordinatorOptions): Promise<Coordinator> {
   const problem = coordinatorUrlProblem(url);
   if (problem !== null) throw new HoldlineError("configuration", `the coordinator's URL ${problem}`);

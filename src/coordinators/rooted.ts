@@ -81,7 +81,7 @@ class Rooted implements Coordinator {
     return this.#inner.departed(this.#own(joined), lock, refs, signal);
   }
 
-  /** Settles only in a root that is as it was seen: whoever checks the freezes checks that too, and for all others it is checked here. */
+  /** Settles only while the root is as it was seen. A check of the freezes is a check of that; where there is none, one is added. */
   async settle(
     draft: Draft,
     joined: Joined,

@@ -187,7 +187,7 @@ async function arriving(
   return { root: { ...PLAIN_ROOT, tokensAbove, move }, freezes: source.freezes };
 }
 
-/** A number that no token is above that a store has given out: whoever joins has seen it. */
+/** A number that none of the tokens that a store has given out is above. Joining tells it. */
 async function highestToken({ coordinator }: Place, owner: Owner, signal?: AbortSignal): Promise<number> {
   const draft = { id: randomUUID(), locks: [COPIERS_LOCK], key: null, slots: 1, owner, reason: "copying", data: null } as const;
   const { session, positions } = await coordinator.join({ ...draft, settles: false, lease: null }, signal);

@@ -1,6 +1,6 @@
 // A real MariaDB of a test's own, from this machine's installation: its data directory, its configuration, and an account that may do all.
 import { execFileSync } from "node:child_process";
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, statfsSync, mkdtempSync } from "node:fs";
 import { chmod, cp, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -115,7 +115,7 @@ let made: string | null = null;
 /** The data of a server that has never run, made once: that takes longer than a start. */
 function emptyData(): string {
   if (made !== null) return made;
-  const directory = execFileSync("mktemp", ["-d", join(tmpdir(), "holdline-mariadb-empty-XXXXXX")], { encoding: "utf8" }).trim();
+  const directory = mkdtempSync(join(tmpdir(), "holdline-mariadb-empty-"));
   const user = isRoot ? ["--user=mysql"] : [];
   execFileSync(
     "mariadb-install-db",
